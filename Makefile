@@ -1,0 +1,66 @@
+# medallion: a PGXS extension of three shared libraries over one static library.
+#
+#   make            build                         make install    install into the server of PG_CONFIG
+#   make check      all tests                     make demo       the walk-through on real data
+#   make lint       structure and style rules     make bench      side-by-side benchmarks
+#   make deps       install the Debian packages the build and the tests need
+#
+# medallion.so      no third party: base, versioning, pipeline, feature, registry, monitor, worker (may be preloaded)
+# medallion_ml.so   train, predict over src/ml; OpenBLAS, LAPACKE, threads
+# medallion_lake.so object stores and file formats; libcurl, zlib
+EXTENSION   := medallion
+EXTVERSION  := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" medallion.control)
+PG_CONFIG   ?= pg_config
+export PG_CONFIG
+
+objs         = $(patsubst %.c,%.o,$(foreach d,$(1),$(sort $(wildcard src/$(d)/*.c))))
+CORE_OBJS   := src/medallion.o $(call objs,base versioning pipeline feature registry monitor worker)
+ML_OBJS     := src/medallion_ml.o $(call objs,train predict)
+LAKE_OBJS   := src/medallion_lake.o $(call objs,lake)
+KERNEL_OBJS := $(call objs,ml)
+KERNEL_LIB  := src/ml/libmedallion_ml.a
+
+OWN_GOALS   := check check-unit check-regress check-isolation check-tap lint bench demo deps
+
+ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
+# Served without PGXS, whose own "check" only prints an error.
+.PHONY: $(OWN_GOALS)
+check check-regress check-isolation check-tap: ; @$(MAKE) --no-print-directory all && test/run-check.sh $(subst check-,,$@)
+check: check-unit
+
+UNIT_TESTS := $(patsubst test/unit/%.c,tmp_unit/%,$(wildcard test/unit/test_*.c))
+check-unit: $(UNIT_TESTS) ; @set -e; for t in $(UNIT_TESTS); do $$t; done
+tmp_unit/%: test/unit/%.c $(wildcard test/unit/*.h src/ml/*.[ch])
+	@mkdir -p tmp_unit
+	$(CC) -std=c11 -D_GNU_SOURCE -g -O1 -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all -Wall -Wextra $(COPT) -Isrc -Itest/unit \
+	  $< $(wildcard src/ml/*.c) -o $@ -llapacke -lopenblas -lpthread -lm
+else
+MODULES       := medallion medallion_ml medallion_lake
+OBJS          := $(CORE_OBJS) $(ML_OBJS) $(LAKE_OBJS)
+DATA_built    := medallion--$(EXTVERSION).sql
+DATA          := $(wildcard sql/updates/medallion--*--*.sql)
+EXTRA_CLEAN   := $(OBJS) $(KERNEL_OBJS) $(KERNEL_LIB) $(OBJS:.o=.d) $(KERNEL_OBJS:.o=.d) $(DATA_built) tmp_check tmp_unit tmp_demo tmp_bench
+PG_CPPFLAGS   := -Isrc '-DPGDLLEXPORT=__attribute__((visibility("default")))'
+PG_CFLAGS     := -std=gnu11 -fvisibility=hidden -Wextra -Wno-unused-parameter -Wno-sign-compare \
+                 -Wno-missing-field-initializers -Wno-declaration-after-statement -MMD -MP
+override with_llvm := no                             # else PGXS asks for bitcode of every object
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# The numeric library never sees the server's headers.
+$(KERNEL_OBJS): %.o: %.c
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden -ffp-contract=off -Wall -Wextra $(COPT) -MMD -MP -Isrc -c $< -o $@
+$(KERNEL_LIB): $(KERNEL_OBJS) ; rm -f $@ && $(AR) crs $@ $^
+
+link = $(CC) $(CFLAGS) -shared -o $@ $(filter %.o %.a,$^) $(LDFLAGS) $(LDFLAGS_SL)
+core = -Wl,--no-as-needed -L. -l:medallion.so -Wl,--as-needed,-rpath,'$$ORIGIN'
+medallion.so:      $(CORE_OBJS) $(KERNEL_LIB)              ; $(link) -lm
+medallion_ml.so:   $(ML_OBJS) $(KERNEL_LIB) medallion.so   ; $(link) $(core) -llapacke -lopenblas -lpthread -lm
+medallion_lake.so: $(LAKE_OBJS) medallion.so               ; $(link) $(core) -lcurl -lz
+
+# The install script is the fragments in order.  OR REPLACE is for upgrade scripts only: in CREATE EXTENSION it
+# would adopt objects that somebody planted.
+$(DATA_built): $(sort $(wildcard sql/[0-9][0-9]_*.sql)) medallion.control
+	sed 's/^CREATE OR REPLACE /CREATE /' $(filter %.sql,$^) > $@
+-include $(OBJS:.o=.d) $(KERNEL_OBJS:.o=.d)
+endif

@@ -1,0 +1,2 @@
+GRANT USAGE ON SCHEMA medallion TO PUBLIC;
+

@@ -1,0 +1,119 @@
+/*
+ * base.h: what every folder of the server side may use: settings, names, rights, SPI, jsonb, libraries.
+ *
+ * Words: *relation* is a table, view or materialised view by OID; *display name* is schema.table for messages,
+ * *qualified name* the same quoted for SQL text.  Unless said otherwise strings are palloc'd in the current memory
+ * context and errors are raised with ereport.
+ */
+#ifndef MDL_BASE_H
+#define MDL_BASE_H
+
+#include "base/pg_compat.h"
+#include "nodes/parsenodes.h"
+#include "utils/jsonb.h"
+
+/* ---- guc.c: settings ---------------------------------------------------------------------------------------- */
+
+extern void mdl_guc_init(void);
+
+/* ---- schemas.c: the layers ---------------------------------------------------------------------------------- */
+
+#define MDL_SCHEMA			"medallion"
+#define MDL_HISTORY_SCHEMA	"medallion_history"
+
+/* ---- library.c: opening medallion_ml.so and medallion_lake.so on first use ---------------------------------- */
+
+#define MDL_LIBRARY_ML		"$libdir/medallion_ml"
+#define MDL_LIBRARY_LAKE	"$libdir/medallion_lake"
+
+/* Loads the library if need be and returns its function; raises an error when either is missing. */
+extern MDL_EXPORT PGFunction mdl_library_function(const char *library, const char *function);
+
+/*
+ * Defines the SQL-callable function `name` of medallion.so as a shim over `name`_impl in another library.  The library
+ * declares its side with MDL_SHIM_TARGET(name) and defines Datum name_impl(PG_FUNCTION_ARGS).
+ */
+#define MDL_SHIM(library, name) \
+	MDL_FUNCTION(name); \
+	Datum name(PG_FUNCTION_ARGS) \
+	{ \
+		static PGFunction target = NULL; \
+		if (unlikely(target == NULL)) \
+			target = mdl_library_function(library, #name "_impl"); \
+		return target(fcinfo); \
+	} \
+	extern int mdl_shim_needs_a_semicolon
+#define MDL_SHIM_TARGET(name) extern MDL_EXPORT Datum name##_impl(PG_FUNCTION_ARGS)
+
+/* ---- names.c ------------------------------------------------------------------------------------------------ */
+
+extern MDL_EXPORT char *mdl_qualified_name(Oid relid);	/* quoted where needed, always with the schema */
+extern MDL_EXPORT char *mdl_display_name(Oid relid);	/* schema.table, for messages */
+
+/* "schema.table" (parsed as SQL would) -> OID; InvalidOid if absent and missing_ok, else undefined_table. */
+extern MDL_EXPORT Oid mdl_relation_by_name(const char *name, bool missing_ok);
+
+/* Splits a name for a relation that may not exist yet.  The schema must be given and exist. */
+extern MDL_EXPORT void mdl_split_name(const char *name, char **schema, char **relation);
+
+/* ---- rights.c ----------------------------------------------------------------------------------------------- */
+
+typedef struct MdlUser
+{
+	Oid			user;
+	int			security_context;
+} MdlUser;
+
+/*
+ * Runs what follows as the owner of the extension, for reading and writing medallion's own tables on behalf of a user
+ * who has no rights on them.  Never run text of the user's between the two calls.  On error the server's own abort
+ * resets the user, so no PG_TRY is needed.
+ */
+extern MDL_EXPORT void mdl_owner_begin(MdlUser *saved);
+extern MDL_EXPORT void mdl_owner_end(const MdlUser *saved);
+
+extern MDL_EXPORT void mdl_require_table_owner(Oid relid);			/* insufficient_privilege otherwise */
+extern MDL_EXPORT void mdl_require_privilege(Oid relid, AclMode mode);	/* ACL_SELECT, ACL_INSERT, … of the current user */
+
+/* ---- spi_run.c: statements with arguments ------------------------------------------------------------------- */
+
+#define MDL_MAX_ARGS 24
+
+typedef struct MdlArgs
+{
+	int			count;
+	Oid			types[MDL_MAX_ARGS];
+	Datum		values[MDL_MAX_ARGS];
+	char		nulls[MDL_MAX_ARGS];
+} MdlArgs;
+
+extern MDL_EXPORT void mdl_arg(MdlArgs *args, Oid type, Datum value, bool is_null);
+extern MDL_EXPORT void mdl_arg_text(MdlArgs *args, const char *value);	/* NULL pointer = SQL NULL */
+extern MDL_EXPORT void mdl_arg_int8(MdlArgs *args, int64 value);
+extern MDL_EXPORT void mdl_arg_float8(MdlArgs *args, double value);
+extern MDL_EXPORT void mdl_arg_bool(MdlArgs *args, bool value);
+extern MDL_EXPORT void mdl_arg_jsonb(MdlArgs *args, Jsonb *value);	/* NULL pointer = SQL NULL */
+
+/*
+ * Runs one statement in an SPI connection that the caller has opened; args may be NULL.  Returns the number of rows
+ * processed; rows of a result are in SPI_tuptable.  `read_only` uses the current snapshot, else a new command's.
+ */
+extern MDL_EXPORT uint64 mdl_run(const char *sql, const MdlArgs *args, bool read_only);
+
+/* Fields of SPI_tuptable, column from 0.  Strings are copied into the current context; *is_null may be NULL pointer. */
+extern MDL_EXPORT Datum mdl_field(uint64 row, int column, bool *is_null);
+extern MDL_EXPORT char *mdl_field_text(uint64 row, int column);	/* output text, NULL if SQL NULL */
+extern MDL_EXPORT int64 mdl_field_int8(uint64 row, int column);	/* column must be int8; 0 if NULL */
+
+/* ---- jsonb_read.c: options given as jsonb ------------------------------------------------------------------- */
+
+/* `what` names the argument in messages, e.g. "params".  Absent key or JSON null: returns false, *value untouched. */
+extern MDL_EXPORT bool mdl_jsonb_text(Jsonb *object, const char *what, const char *key, char **value);
+extern MDL_EXPORT bool mdl_jsonb_float8(Jsonb *object, const char *what, const char *key, double *value);
+extern MDL_EXPORT bool mdl_jsonb_int8(Jsonb *object, const char *what, const char *key, int64 *value);
+extern MDL_EXPORT bool mdl_jsonb_bool(Jsonb *object, const char *what, const char *key, bool *value);
+
+/* Raises invalid_parameter_value for a key that is not in `allowed` (NULL-terminated), naming it and the allowed ones. */
+extern MDL_EXPORT void mdl_jsonb_check_keys(Jsonb *object, const char *what, const char *const *allowed);
+
+#endif							/* MDL_BASE_H */

@@ -1,0 +1,63 @@
+/*
+ * names.c: names of relations, for SQL text and for messages.
+ */
+#include "base/base.h"
+
+#include "catalog/namespace.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/varlena.h"
+
+static void
+relation_names(Oid relid, char **schema, char **relation)
+{
+	*relation = get_rel_name(relid);
+	*schema = *relation ? get_namespace_name(get_rel_namespace(relid)) : NULL;
+	if (*schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+}
+
+char *
+mdl_qualified_name(Oid relid)
+{
+	char	   *schema,
+			   *relation;
+
+	relation_names(relid, &schema, &relation);
+	return quote_qualified_identifier(schema, relation);
+}
+
+char *
+mdl_display_name(Oid relid)
+{
+	char	   *schema,
+			   *relation;
+
+	relation_names(relid, &schema, &relation);
+	return psprintf("%s.%s", schema, relation);
+}
+
+Oid
+mdl_relation_by_name(const char *name, bool missing_ok)
+{
+	RangeVar   *range = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
+
+	return RangeVarGetRelid(range, NoLock, missing_ok);
+}
+
+void
+mdl_split_name(const char *name, char **schema, char **relation)
+{
+	RangeVar   *range = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
+
+	if (range->schemaname == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("table name \"%s\" has no schema", name),
+				 errhint("Write the schema too, for example silver.%s.", name)));
+	(void) get_namespace_oid(range->schemaname, false);
+	*schema = range->schemaname;
+	*relation = range->relname;
+}

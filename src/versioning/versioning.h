@@ -1,0 +1,37 @@
+/*
+ * versioning.h: versioned tables, for the other folders.
+ *
+ * A *commit* is a transaction that changed a versioned table; its *version* is one number across all tables.  A version
+ * is *settled* when every commit numbered up to it has ended.
+ */
+#ifndef MDL_VERSIONING_H
+#define MDL_VERSIONING_H
+
+#include "base/base.h"
+#include "utils/snapshot.h"
+
+/* Registers hooks and callbacks; called once from _PG_init. */
+extern void mdl_versioning_init(void);
+
+/* Whether every past state of the relation is kept.  Cheap: cached per backend. */
+extern MDL_EXPORT bool mdl_is_versioned(Oid relid);
+
+/*
+ * Starts keeping the past states of a table (what medallion.enable_versioning does).  Needs a primary key; the current
+ * user must own the table.  Nothing happens if it is versioned already.
+ */
+extern MDL_EXPORT void mdl_enable_versioning(Oid relid);
+
+/*
+ * Returns the newest settled version after waiting for the commits in flight; 0 if there never was a commit.  A
+ * snapshot taken after this call sees all of it (and perhaps more).
+ */
+extern MDL_EXPORT int64 mdl_settled_version(void);
+
+/*
+ * Returns the newest version all of whose predecessors, itself included, the snapshot sees.  *exact is false when the
+ * snapshot also sees a part of what is newer, so that as_of(version) is not quite what the snapshot reads.
+ */
+extern MDL_EXPORT int64 mdl_snapshot_version(Snapshot snapshot, bool *exact);
+
+#endif							/* MDL_VERSIONING_H */
