@@ -1,2 +1,3 @@
 GRANT USAGE ON SCHEMA medallion TO PUBLIC;
 
+GRANT SELECT ON medallion.progress TO PUBLIC;
