@@ -20,20 +20,28 @@ LAKE_OBJS   := src/medallion_lake.o $(call objs,lake)
 KERNEL_OBJS := $(call objs,ml)
 KERNEL_LIB  := src/ml/libmedallion_ml.a
 
-OWN_GOALS   := check check-unit check-regress check-isolation check-tap lint bench demo deps
+SUITES      := unit regress isolation tap
+OWN_GOALS   := check $(SUITES:%=check-%) lint bench demo deps
 
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 # Served without PGXS, whose own "check" only prints an error.
-.PHONY: $(OWN_GOALS)
-check check-regress check-isolation check-tap: ; @$(MAKE) --no-print-directory all && test/run-check.sh $(subst check-,,$@)
-check: check-unit
+#   make check REGRESS="a b"    the same for ISOLATION, TAP and UNIT: chosen tests of a suite
+.PHONY: $(OWN_GOALS) build
+build: ; @$(MAKE) --no-print-directory -s all
+check: build ; @test/run-check.sh $(SUITES)
+check-unit check-regress check-isolation check-tap: build ; @test/run-check.sh $(subst check-,,$@)
 
-UNIT_TESTS := $(patsubst test/unit/%.c,tmp_unit/%,$(wildcard test/unit/test_*.c))
-check-unit: $(UNIT_TESTS) ; @set -e; for t in $(UNIT_TESTS); do $$t; done
-tmp_unit/%: test/unit/%.c $(wildcard test/unit/*.h src/ml/*.[ch])
-	@mkdir -p tmp_unit
-	$(CC) -std=c11 -D_GNU_SOURCE -g -O1 -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all -Wall -Wextra $(COPT) -Isrc -Itest/unit \
-	  $< $(wildcard src/ml/*.c) -o $@ -llapacke -lopenblas -lpthread -lm
+# The unit tests are linked with a sanitised build of src/ml, made once for all of them.
+UNIT_TESTS  := $(patsubst test/unit/%.c,tmp_unit/%,$(wildcard test/unit/test_*.c))
+UNIT_KERNEL := $(patsubst src/ml/%.c,tmp_unit/ml/%.o,$(wildcard src/ml/*.c))
+UNIT_CC     := $(CC) -std=c11 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer -ffp-contract=off -fsanitize=address,undefined \
+               -fno-sanitize-recover=all -Wall -Wextra $(COPT) -MMD -MP -Isrc -Itest/unit
+check check-unit: $(UNIT_TESTS)
+tmp_unit/ml/%.o: src/ml/%.c ; @mkdir -p $(@D) && $(UNIT_CC) -c $< -o $@
+tmp_unit/libmedallion_ml.a: $(UNIT_KERNEL) ; @rm -f $@ && $(AR) crs $@ $^
+tmp_unit/%: test/unit/%.c tmp_unit/libmedallion_ml.a
+	@$(UNIT_CC) $< tmp_unit/libmedallion_ml.a -o $@ -llapacke -lopenblas -lpthread -lm
+-include $(UNIT_KERNEL:.o=.d) $(UNIT_TESTS:=.d)
 else
 MODULES       := medallion medallion_ml medallion_lake
 OBJS          := $(CORE_OBJS) $(ML_OBJS) $(LAKE_OBJS)
