@@ -1,0 +1,235 @@
+/*
+ * ml_bytes.c: bounded reader and writer of little-endian bytes, and CRC-32C (Castagnoli, as in RFC 3720).
+ */
+#include "ml/ml_bytes.h"
+
+#include <string.h>
+
+static bool
+writer_reserve(ml_writer *w, size_t more)
+{
+	size_t		wanted;
+	unsigned char *grown;
+
+	if (w->failed)
+		return false;
+	if (__builtin_add_overflow(w->length, more, &wanted))
+	{
+		w->failed = true;
+		return false;
+	}
+	if (wanted <= w->capacity)
+		return true;
+	wanted = wanted < 256 ? 256 : wanted + wanted / 2;
+	grown = w->data ? w->ctx->realloc(w->ctx->state, w->data, wanted) : ml_alloc(w->ctx, wanted, 1);
+	if (grown == NULL)
+	{
+		w->failed = true;
+		return false;
+	}
+	w->data = grown;
+	w->capacity = wanted;
+	return true;
+}
+
+void
+ml_put_bytes(ml_writer *w, const void *data, size_t length)
+{
+	if (length == 0 || !writer_reserve(w, length))
+		return;
+	memcpy(w->data + w->length, data, length);
+	w->length += length;
+}
+
+static void
+store(unsigned char *at, uint64_t value, int size)
+{
+	for (int i = 0; i < size; i++)
+		at[i] = (unsigned char) (value >> (8 * i));
+}
+
+static void
+put_integer(ml_writer *w, uint64_t value, int size)
+{
+	unsigned char bytes[8];
+
+	store(bytes, value, size);
+	ml_put_bytes(w, bytes, size);
+}
+
+void
+ml_put_u8(ml_writer *w, uint8_t value)
+{
+	put_integer(w, value, 1);
+}
+
+void
+ml_put_u32(ml_writer *w, uint32_t value)
+{
+	put_integer(w, value, 4);
+}
+
+void
+ml_put_u64(ml_writer *w, uint64_t value)
+{
+	put_integer(w, value, 8);
+}
+
+void
+ml_put_double(ml_writer *w, double value)
+{
+	uint64_t	bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	put_integer(w, bits, 8);
+}
+
+void
+ml_put_doubles(ml_writer *w, const double *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ml_put_double(w, values[i]);
+}
+
+void
+ml_put_text(ml_writer *w, const char *text)
+{
+	size_t		length = strlen(text);
+
+	if (length > UINT32_MAX)
+	{
+		w->failed = true;
+		return;
+	}
+	ml_put_u32(w, (uint32_t) length);
+	ml_put_bytes(w, text, length);
+}
+
+void
+ml_patch_u32(ml_writer *w, size_t at, uint32_t value)
+{
+	if (!w->failed)
+		store(w->data + at, value, 4);
+}
+
+void
+ml_patch_u64(ml_writer *w, size_t at, uint64_t value)
+{
+	if (!w->failed)
+		store(w->data + at, value, 8);
+}
+
+const unsigned char *
+ml_get_bytes(ml_reader *r, size_t length)
+{
+	const unsigned char *found;
+
+	if (r->failed || length > r->length - r->at)
+	{
+		r->failed = true;
+		return NULL;
+	}
+	found = r->data + r->at;
+	r->at += length;
+	return found;
+}
+
+static uint64_t
+get_integer(ml_reader *r, int size)
+{
+	const unsigned char *bytes = ml_get_bytes(r, size);
+	uint64_t	value = 0;
+
+	if (bytes != NULL)
+		for (int i = 0; i < size; i++)
+			value |= (uint64_t) bytes[i] << (8 * i);
+	return value;
+}
+
+uint8_t
+ml_get_u8(ml_reader *r)
+{
+	return (uint8_t) get_integer(r, 1);
+}
+
+uint32_t
+ml_get_u32(ml_reader *r)
+{
+	return (uint32_t) get_integer(r, 4);
+}
+
+uint64_t
+ml_get_u64(ml_reader *r)
+{
+	return get_integer(r, 8);
+}
+
+double
+ml_get_double(ml_reader *r)
+{
+	uint64_t	bits = get_integer(r, 8);
+	double		value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+void
+ml_get_doubles(ml_reader *r, double *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		values[i] = ml_get_double(r);
+}
+
+uint32_t
+ml_get_count(ml_reader *r, size_t least)
+{
+	uint32_t	count = ml_get_u32(r);
+
+	if (!r->failed && least > 0 && count > (r->length - r->at) / least)
+		r->failed = true;
+	return r->failed ? 0 : count;
+}
+
+char *
+ml_get_text(ml_reader *r, const ml_ctx *ctx, bool *no_memory)
+{
+	uint32_t	length = ml_get_count(r, 1);
+	const unsigned char *bytes = ml_get_bytes(r, length);
+	char	   *text;
+
+	if (bytes == NULL || memchr(bytes, 0, length) != NULL)
+	{
+		r->failed = true;
+		return NULL;
+	}
+	text = ml_alloc(ctx, (size_t) length + 1, 1);
+	if (text == NULL)
+	{
+		*no_memory = true;
+		return NULL;
+	}
+	memcpy(text, bytes, length);
+	text[length] = '\0';
+	return text;
+}
+
+uint32_t
+ml_crc32c(const unsigned char *data, size_t length)
+{
+	uint32_t	table[256];
+	uint32_t	crc = 0xFFFFFFFFu;
+
+	/* Built anew each time: 256 steps are nothing beside a model, and there is no state to share between threads. */
+	for (uint32_t i = 0; i < 256; i++)
+	{
+		uint32_t	entry = i;
+
+		for (int bit = 0; bit < 8; bit++)
+			entry = (entry >> 1) ^ ((entry & 1) ? 0x82F63B78u : 0);
+		table[i] = entry;
+	}
+	for (size_t i = 0; i < length; i++)
+		crc = (crc >> 8) ^ table[(crc ^ data[i]) & 0xFF];
+	return crc ^ 0xFFFFFFFFu;
+}

@@ -1,0 +1,358 @@
+/*
+ * ml_model_io.c: a model as bytes, and safely back.
+ *
+ * Layout, all integers little-endian, texts as length (u32) and bytes without NUL:
+ *   "MDLMODEL", u32 format version, u64 length of the whole, u32 CRC-32C of what follows,
+ *   then sections, each u32 tag, u64 length of its payload, payload:
+ *     HEAD  algorithm, u32 task, target, target type, u32 columns, u32 classes, u32 1 if a LINR section follows
+ *     COLS  per column: name, type, u8 kind, u8 flags, f64 fill, u32 fill code, f64 shift, f64 scale, u32 reference + 1,
+ *           u32 categories, the categories
+ *     CLAS  the classes
+ *     LINR  u32 link, u32 outputs, u32 terms, intercepts, coefficients
+ * A new sort of predictor is a new section.
+ */
+#include "ml/ml_model_int.h"
+
+#include <string.h>
+
+#define FORMAT_VERSION	1
+#define HEADER_SIZE		24
+
+static const char magic[8] = {'M', 'D', 'L', 'M', 'O', 'D', 'E', 'L'};
+
+enum
+{
+	TAG_HEAD = 0x44414548,
+	TAG_COLS = 0x534c4f43,
+	TAG_CLAS = 0x53414c43,
+	TAG_LINR = 0x524e494c
+};
+
+enum
+{
+	FLAG_FILL = 1,
+	FLAG_UNKNOWN_IS_ZERO = 2
+};
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+static size_t
+begin_section(ml_writer *w, uint32_t tag)
+{
+	ml_put_u32(w, tag);
+	ml_put_u64(w, 0);
+	return w->length;
+}
+
+static void
+end_section(ml_writer *w, size_t start)
+{
+	ml_patch_u64(w, start - 8, w->length - start);
+}
+
+static void
+put_column(ml_writer *w, const ml_column *column)
+{
+	ml_put_text(w, column->name);
+	ml_put_text(w, column->type);
+	ml_put_u8(w, (uint8_t) column->kind);
+	ml_put_u8(w, (column->has_fill ? FLAG_FILL : 0) | (column->unknown_is_zero ? FLAG_UNKNOWN_IS_ZERO : 0));
+	ml_put_double(w, column->fill_number);
+	ml_put_u32(w, (uint32_t) column->fill_code);
+	ml_put_double(w, column->shift);
+	ml_put_double(w, column->scale);
+	ml_put_u32(w, (uint32_t) (column->reference + 1));
+	ml_put_u32(w, (uint32_t) column->categories.count);
+	for (int i = 0; i < column->categories.count; i++)
+		ml_put_text(w, column->categories.texts[i]);
+}
+
+static void
+put_sections(ml_writer *w, const ml_model *model)
+{
+	size_t		start = begin_section(w, TAG_HEAD);
+
+	ml_put_text(w, model->algorithm);
+	ml_put_u32(w, model->task);
+	ml_put_text(w, model->target);
+	ml_put_text(w, model->target_type);
+	ml_put_u32(w, (uint32_t) model->n_columns);
+	ml_put_u32(w, (uint32_t) model->n_classes);
+	ml_put_u32(w, model->link != 0);
+	end_section(w, start);
+
+	start = begin_section(w, TAG_COLS);
+	for (int i = 0; i < model->n_columns; i++)
+		put_column(w, &model->columns[i]);
+	end_section(w, start);
+
+	start = begin_section(w, TAG_CLAS);
+	for (int i = 0; i < model->n_classes; i++)
+		ml_put_text(w, model->classes[i]);
+	end_section(w, start);
+
+	if (model->link != 0)
+	{
+		start = begin_section(w, TAG_LINR);
+		ml_put_u32(w, model->link);
+		ml_put_u32(w, (uint32_t) model->n_outputs);
+		ml_put_u32(w, (uint32_t) model->n_terms);
+		ml_put_doubles(w, model->intercepts, model->n_outputs);
+		ml_put_doubles(w, model->coefficients, (size_t) model->n_outputs * model->n_terms);
+		end_section(w, start);
+	}
+}
+
+ml_status
+ml_model_save(const ml_ctx *ctx, const ml_model *model, unsigned char **bytes, size_t *length, ml_error *err)
+{
+	ml_writer	w = {ctx, NULL, 0, 0, false};
+
+	ml_put_bytes(&w, magic, sizeof(magic));
+	ml_put_u32(&w, FORMAT_VERSION);
+	ml_put_u64(&w, 0);
+	ml_put_u32(&w, 0);
+	put_sections(&w, model);
+	if (w.failed)
+	{
+		ml_free(ctx, w.data);
+		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	}
+	ml_patch_u64(&w, 12, w.length);
+	ml_patch_u32(&w, 20, ml_crc32c(w.data + HEADER_SIZE, w.length - HEADER_SIZE));
+	*bytes = w.data;
+	*length = w.length;
+	return ML_OK;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+/*
+ * What is read before the model can be made: a spec whose arrays and strings are ours to free.
+ */
+typedef struct loading
+{
+	const ml_ctx *ctx;
+	ml_reader	r;
+	bool		no_memory;
+	ml_model_spec spec;
+	ml_column_spec *columns;
+	char	  **classes;
+	bool		has_linear;
+} loading;
+
+static void *
+load_array(loading *l, size_t count, size_t size)
+{
+	void	   *array = l->r.failed ? NULL : ml_alloc_zero(l->ctx, count, size);
+
+	if (array == NULL && !l->r.failed)
+		l->no_memory = true;
+	return array;
+}
+
+/* True when reading may go on. */
+static bool
+going(const loading *l)
+{
+	return !l->r.failed && !l->no_memory;
+}
+
+/* Enters a section: its payload becomes the bound of the reader until leave_section. */
+static size_t
+enter_section(loading *l, uint32_t tag)
+{
+	size_t		outer = l->r.length;
+	uint64_t	length;
+
+	if (ml_get_u32(&l->r) != tag)
+		l->r.failed = true;
+	length = ml_get_u64(&l->r);
+	if (length > l->r.length - l->r.at)
+		l->r.failed = true;
+	if (!l->r.failed)
+		l->r.length = l->r.at + (size_t) length;
+	return outer;
+}
+
+static void
+leave_section(loading *l, size_t outer)
+{
+	if (l->r.at != l->r.length)
+		l->r.failed = true;
+	l->r.length = outer;
+}
+
+static void
+load_head(loading *l)
+{
+	size_t		outer = enter_section(l, TAG_HEAD);
+	uint32_t	n_columns;
+	uint32_t	n_classes;
+
+	l->spec.algorithm = ml_get_text(&l->r, l->ctx, &l->no_memory);
+	l->spec.task = (ml_task) ml_get_u32(&l->r);
+	l->spec.target = ml_get_text(&l->r, l->ctx, &l->no_memory);
+	l->spec.target_type = ml_get_text(&l->r, l->ctx, &l->no_memory);
+	n_columns = ml_get_u32(&l->r);
+	n_classes = ml_get_u32(&l->r);
+	l->has_linear = ml_get_u32(&l->r) == 1;
+	leave_section(l, outer);
+	/* A column takes at least 47 bytes and a class 4, which bounds what is allocated by what was given. */
+	if (n_columns > ML_MAX_COLUMNS || n_columns > l->r.length / 47 || n_classes > l->r.length / 4)
+		l->r.failed = true;
+	l->columns = load_array(l, n_columns, sizeof(ml_column_spec));
+	l->classes = load_array(l, n_classes, sizeof(char *));
+	if (!going(l))
+		return;
+	l->spec.n_columns = (int) n_columns;
+	l->spec.columns = l->columns;
+	l->spec.n_classes = (int) n_classes;
+	l->spec.classes = (const char *const *) l->classes;
+}
+
+static void
+load_column(loading *l, ml_column_spec *column)
+{
+	uint8_t		flags;
+	uint32_t	reference;
+	uint32_t	count;
+	char	  **categories;
+
+	column->name = ml_get_text(&l->r, l->ctx, &l->no_memory);
+	column->type = ml_get_text(&l->r, l->ctx, &l->no_memory);
+	column->kind = (ml_kind) ml_get_u8(&l->r);
+	flags = ml_get_u8(&l->r);
+	column->has_fill = (flags & FLAG_FILL) != 0;
+	column->unknown_is_zero = (flags & FLAG_UNKNOWN_IS_ZERO) != 0;
+	column->fill_number = ml_get_double(&l->r);
+	column->fill_code = (int32_t) ml_get_u32(&l->r);
+	column->shift = ml_get_double(&l->r);
+	column->scale = ml_get_double(&l->r);
+	reference = ml_get_u32(&l->r);
+	count = ml_get_count(&l->r, 4);
+	if (reference > count || (count > 0) != (column->kind == ML_CATEGORICAL) ||
+		(flags & ~(FLAG_FILL | FLAG_UNKNOWN_IS_ZERO)) != 0)
+		l->r.failed = true;
+	column->reference = (int) reference - 1;
+	categories = load_array(l, count, sizeof(char *));
+	column->categories = (const char *const *) categories;
+	for (uint32_t i = 0; i < count && going(l); i++)
+	{
+		categories[i] = ml_get_text(&l->r, l->ctx, &l->no_memory);
+		column->n_categories = (int) i + 1;
+	}
+}
+
+static void
+load_body(loading *l)
+{
+	size_t		outer = enter_section(l, TAG_COLS);
+
+	for (int i = 0; i < l->spec.n_columns && going(l); i++)
+		load_column(l, &l->columns[i]);
+	if (!going(l))
+		return;
+	leave_section(l, outer);
+	outer = enter_section(l, TAG_CLAS);
+	for (int i = 0; i < l->spec.n_classes && going(l); i++)
+		l->classes[i] = ml_get_text(&l->r, l->ctx, &l->no_memory);
+	if (going(l))
+		leave_section(l, outer);
+}
+
+static ml_status
+load_linear(loading *l, ml_model *model, ml_error *err)
+{
+	size_t		outer = enter_section(l, TAG_LINR);
+	ml_link		link = (ml_link) ml_get_u32(&l->r);
+	uint32_t	n_outputs = ml_get_u32(&l->r);
+	uint32_t	n_terms = ml_get_u32(&l->r);
+	size_t		count = (size_t) n_outputs * ((size_t) n_terms + 1);
+	double	   *numbers;
+	ml_status	status = ML_BAD_MODEL;
+
+	if (n_terms != (uint32_t) model->n_terms || n_outputs == 0 ||
+		n_outputs != (uint32_t) (link == ML_LINK_SOFTMAX ? model->n_classes : 1) ||
+		count != (l->r.length - l->r.at) / 8)
+		l->r.failed = true;
+	numbers = load_array(l, count, sizeof(double));
+	if (numbers != NULL)
+	{
+		ml_get_doubles(&l->r, numbers, count);
+		leave_section(l, outer);
+		if (!l->r.failed)
+			status = ml_model_set_linear(model, link, numbers + n_outputs, numbers, err);
+		ml_free(l->ctx, numbers);
+	}
+	return status;
+}
+
+static void
+free_loading(loading *l)
+{
+	ml_free(l->ctx, (void *) l->spec.algorithm);
+	ml_free(l->ctx, (void *) l->spec.target);
+	ml_free(l->ctx, (void *) l->spec.target_type);
+	for (int i = 0; i < l->spec.n_columns; i++)
+	{
+		ml_free(l->ctx, (void *) l->columns[i].name);
+		ml_free(l->ctx, (void *) l->columns[i].type);
+		for (int code = 0; code < l->columns[i].n_categories; code++)
+			ml_free(l->ctx, (void *) l->columns[i].categories[code]);
+		ml_free(l->ctx, (void *) l->columns[i].categories);
+	}
+	for (int i = 0; i < l->spec.n_classes; i++)
+		ml_free(l->ctx, l->classes[i]);
+	ml_free(l->ctx, l->columns);
+	ml_free(l->ctx, l->classes);
+}
+
+/* Reads the sections into a model; what is wrong inside is reported in general terms, for it was no error of a user. */
+static ml_status
+load_model(loading *l, ml_model **model, ml_error *err)
+{
+	ml_status	status = ML_BAD_MODEL;
+
+	load_head(l);
+	if (going(l))
+		load_body(l);
+	if (going(l))
+		status = ml_model_new(l->ctx, &l->spec, model, err);
+	if (going(l) && status == ML_OK && l->has_linear)
+		status = load_linear(l, *model, err);
+	if (l->no_memory || status == ML_NO_MEMORY)
+		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	if (status != ML_OK || l->r.failed || l->r.at != l->r.length)
+		return ml_fail(err, ML_BAD_MODEL, NULL, "the stored model is damaged");
+	return ML_OK;
+}
+
+ml_status
+ml_model_load(const ml_ctx *ctx, const unsigned char *bytes, size_t length, ml_model **model, ml_error *err)
+{
+	loading		l = {.ctx = ctx, .r = {bytes, length, 0, false}};
+	const unsigned char *found = ml_get_bytes(&l.r, sizeof(magic));
+	uint32_t	version;
+	ml_status	status;
+
+	*model = NULL;
+	if (found == NULL || memcmp(found, magic, sizeof(magic)) != 0)
+		return ml_fail(err, ML_BAD_MODEL, NULL, "these bytes are not a model");
+	version = ml_get_u32(&l.r);
+	if (!l.r.failed && version != FORMAT_VERSION)
+		return ml_fail(err, ML_BAD_MODEL, "Use the version of medallion that saved it, or a later one.",
+					   "the model has format version %u, expected %d", (unsigned) version, FORMAT_VERSION);
+	if (ml_get_u64(&l.r) != length || l.r.failed)
+		return ml_fail(err, ML_BAD_MODEL, NULL, "the stored model is incomplete");
+	if (ml_get_u32(&l.r) != ml_crc32c(bytes + HEADER_SIZE, length - HEADER_SIZE) || l.r.failed)
+		return ml_fail(err, ML_BAD_MODEL, NULL, "the stored model is damaged: its checksum does not match");
+	status = load_model(&l, model, err);
+	free_loading(&l);
+	if (status != ML_OK)
+	{
+		ml_model_free(*model);
+		*model = NULL;
+	}
+	return status;
+}
