@@ -23,6 +23,7 @@ extern void mdl_guc_init(void);
 
 /* ---- library.c: opening medallion_ml.so and medallion_lake.so on first use ---------------------------------- */
 
+#define MDL_LIBRARY_CORE	"$libdir/medallion"
 #define MDL_LIBRARY_ML		"$libdir/medallion_ml"
 #define MDL_LIBRARY_LAKE	"$libdir/medallion_lake"
 
