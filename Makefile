@@ -26,8 +26,10 @@ OWN_GOALS   := check $(SUITES:%=check-%) lint bench demo deps
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 # Served without PGXS, whose own "check" only prints an error.
 #   make check REGRESS="a b"    the same for ISOLATION, TAP and UNIT: chosen tests of a suite
-.PHONY: $(OWN_GOALS) build
-build: ; @$(MAKE) --no-print-directory -s all
+.PHONY: $(OWN_GOALS) build packages
+deps: ; @test/deps.sh build test bench
+packages: ; @test/deps.sh build $(if $(filter check%,$(MAKECMDGOALS)),test)
+build: packages ; @$(MAKE) --no-print-directory -s all
 check: build ; @test/run-check.sh $(SUITES)
 check-unit check-regress check-isolation check-tap: build ; @test/run-check.sh $(subst check-,,$@)
 
@@ -37,6 +39,7 @@ UNIT_KERNEL := $(patsubst src/ml/%.c,tmp_unit/ml/%.o,$(wildcard src/ml/*.c))
 UNIT_CC     := $(CC) -std=c11 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer -ffp-contract=off -fsanitize=address,undefined \
                -fno-sanitize-recover=all -Wall -Wextra $(COPT) -MMD -MP -Isrc -Itest/unit
 check check-unit: $(UNIT_TESTS)
+$(UNIT_KERNEL) $(UNIT_TESTS): | packages
 tmp_unit/ml/%.o: src/ml/%.c ; @mkdir -p $(@D) && $(UNIT_CC) -c $< -o $@
 tmp_unit/libmedallion_ml.a: $(UNIT_KERNEL) ; @rm -f $@ && $(AR) crs $@ $^
 tmp_unit/%: test/unit/%.c tmp_unit/libmedallion_ml.a
@@ -53,6 +56,9 @@ PG_CFLAGS     := -std=gnu11 -fvisibility=hidden -Wextra -Wno-unused-parameter -W
                  -Wno-missing-field-initializers -Wno-declaration-after-statement -MMD -MP
 override with_llvm := no                             # else PGXS asks for bitcode of every object
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(PGXS),)
+$(error no $(PG_CONFIG) here: `make deps` installs what the build needs, or name another with PG_CONFIG=/path/pg_config)
+endif
 include $(PGXS)
 
 # The numeric library never sees the server's headers.
