@@ -33,6 +33,8 @@ build: packages ; @$(MAKE) --no-print-directory -s all
 check: build ; @test/run-check.sh $(SUITES)
 check-unit check-regress check-isolation check-tap: build ; @test/run-check.sh $(subst check-,,$@)
 
+lint: build ; @test/lint/run.sh
+
 # The unit tests are linked with a sanitised build of src/ml, made once for all of them.
 UNIT_TESTS  := $(patsubst test/unit/%.c,tmp_unit/%,$(wildcard test/unit/test_*.c))
 UNIT_KERNEL := $(patsubst src/ml/%.c,tmp_unit/ml/%.o,$(wildcard src/ml/*.c))
