@@ -34,6 +34,7 @@ check: build ; @test/run-check.sh $(SUITES)
 check-unit check-regress check-isolation check-tap: build ; @test/run-check.sh $(subst check-,,$@)
 
 lint: build ; @test/lint/run.sh
+demo: build ; @test/demo.sh
 
 # The unit tests are linked with a sanitised build of src/ml, made once for all of them.
 UNIT_TESTS  := $(patsubst test/unit/%.c,tmp_unit/%,$(wildcard test/unit/test_*.c))

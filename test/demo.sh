@@ -1,0 +1,67 @@
+#!/bin/bash
+# demo.sh: `make demo`.  Starts a throwaway server that preloads this build and runs docs/demo/*.sql in order with psql,
+# stopping at the first error.  KEEP=1 leaves the server up and says how to reach and how to stop it.
+# The scripts get the psql variable `data`, the absolute directory of docs/demo/data as the server can read it.
+set -euo pipefail
+begun=$SECONDS
+cd "$(dirname "$0")/.."
+top=$PWD
+. test/lib.sh
+
+scripts=$(find docs/demo -maxdepth 1 -name '[0-9]*.sql' | LC_ALL=C sort)
+[ -n "$scripts" ] || { echo "docs/demo holds no scripts" >&2; exit 1; }
+user=$(mdl_server_user)
+run=$(mktemp -d "${TMPDIR:-/tmp}/medallion-demo.XXXXXX")
+finish() {
+  trap - EXIT INT TERM
+  mdl_stop_servers "$run" >/dev/null
+  rm -rf "$run"
+}
+trap finish EXIT
+trap 'finish; exit 130' INT TERM
+
+mdl_private_install "$run/inst"
+cp -r docs/demo "$run/demo"
+mkdir "$run/socket"
+[ "$(id -u)" != 0 ] || chown -R "$user" "$run"
+chmod 755 "$run"
+
+# The socket directory is the server's own, so any port is free.
+port=5432
+as_server() { mdl_run_clean "$user" "$run" PATH="$PGBIN:/usr/sbin:/usr/bin:/sbin:/bin" "$@"; }
+as_server initdb -D "$run/data" -U postgres -A trust --no-locale -E UTF8 --no-sync >"$run/initdb.log" 2>&1 ||
+  { cat "$run/initdb.log" >&2; exit 1; }
+as_server tee -a "$run/data/postgresql.conf" >/dev/null <<C
+listen_addresses = ''
+port = $port
+unix_socket_directories = '$run/socket'
+shared_preload_libraries = 'medallion'
+shared_buffers = 512MB
+max_wal_size = 4GB
+max_worker_processes = 16
+synchronous_commit = off
+jit = off
+C
+as_server pg_ctl -D "$run/data" -l "$run/server.log" -w start >"$run/start.log" 2>&1 ||
+  { cat "$run/start.log" "$run/server.log" >&2; exit 1; }
+as_server createdb -h "$run/socket" -p $port -U postgres demo
+ready=$((SECONDS - begun))
+
+for script in $scripts; do
+  name=${script##*/}
+  as_server psql -X -q -h "$run/socket" -p $port -U postgres -d demo -v ON_ERROR_STOP=1 -v VERBOSITY=default \
+    -v data="$run/demo/data" -P footer=off -P null='-' -f "$run/demo/$name" </dev/null 2>&1 ||
+    { echo; echo "the demo stopped in $script; the server's last messages:"; tail -20 "$run/server.log"; exit 1; }
+done
+
+echo
+echo "The whole path took $((SECONDS - begun)) seconds, $ready of them to install and start the server."
+if [ -n "${KEEP:-}" ]; then
+  trap - EXIT INT TERM
+  echo "The server is up.  To look around:"
+  echo "  psql -h $run/socket -p $port -U postgres demo"
+  echo "To stop it and remove everything:"
+  echo "  kill -INT $(head -1 "$run/data/postmaster.pid") && sleep 2 && rm -r $run"
+else
+  echo "The server is gone again; 'make demo KEEP=1' leaves it up to look around."
+fi
