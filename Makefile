@@ -79,5 +79,8 @@ medallion_lake.so: $(LAKE_OBJS) medallion.so               ; $(link) $(core) -lc
 # would adopt objects that somebody planted.
 $(DATA_built): $(sort $(wildcard sql/[0-9][0-9]_*.sql)) medallion.control
 	sed 's/^CREATE OR REPLACE /CREATE /' $(filter %.sql,$^) > $@
+
+# Keeps the install script of a version that is released, for the upgrade test (sql/updates/README.md).
+release-script: $(DATA_built) ; mkdir -p sql/released && cp -n $< sql/released/
 -include $(OBJS:.o=.d) $(KERNEL_OBJS:.o=.d)
 endif
