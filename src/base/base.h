@@ -46,6 +46,15 @@ extern MDL_EXPORT PGFunction mdl_library_function(const char *library, const cha
 	extern int mdl_shim_needs_a_semicolon
 #define MDL_SHIM_TARGET(name) extern MDL_EXPORT Datum name##_impl(PG_FUNCTION_ARGS)
 
+/* ---- arguments.c: arguments of SQL-callable functions that are not strict ----------------------------------- */
+
+/* Raise null_value_not_allowed naming the argument when it is NULL; index counts from 0. */
+extern MDL_EXPORT void mdl_require_argument(FunctionCallInfo fcinfo, int index, const char *name);
+extern MDL_EXPORT char *mdl_required_text(FunctionCallInfo fcinfo, int index, const char *name);
+extern MDL_EXPORT char *mdl_optional_text(FunctionCallInfo fcinfo, int index);	/* NULL pointer for NULL */
+extern MDL_EXPORT int32 mdl_required_int4(FunctionCallInfo fcinfo, int index, const char *name);
+extern MDL_EXPORT bool mdl_required_bool(FunctionCallInfo fcinfo, int index, const char *name);
+
 /* ---- names.c ------------------------------------------------------------------------------------------------ */
 
 extern MDL_EXPORT char *mdl_qualified_name(Oid relid);	/* quoted where needed, always with the schema */
