@@ -1,0 +1,21 @@
+/*
+ * eval_rank.h: how well scores rank positives above negatives: area under the ROC curve, average precision.
+ *
+ * Exact, from all scores.  Equal scores count as one step (mid-ranks), as in scikit-learn.
+ */
+#ifndef EVAL_RANK_H
+#define EVAL_RANK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Sorts n scores upwards; -0 and 0 become equal, NaN is not allowed.  scratch has room for n. */
+extern void ml_rank_sort(double *scores, double *scratch, size_t n);
+
+/* Both take sorted scores and return false when a class is missing (average precision needs only positives). */
+extern bool ml_rank_roc_auc(const double *positives, size_t n_positives, const double *negatives, size_t n_negatives,
+							double *value);
+extern bool ml_rank_average_precision(const double *positives, size_t n_positives, const double *negatives,
+									  size_t n_negatives, double *value);
+
+#endif							/* EVAL_RANK_H */
