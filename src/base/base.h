@@ -66,6 +66,16 @@ extern MDL_EXPORT Oid mdl_relation_by_name(const char *name, bool missing_ok);
 /* Splits a name for a relation that may not exist yet.  The schema must be given and exist. */
 extern MDL_EXPORT void mdl_split_name(const char *name, char **schema, char **relation);
 
+/* ---- source.c: rows given as a table's or view's name, or as a query ------------------------------------------ */
+
+/*
+ * Returns what to write behind FROM, before an alias: the qualified name, or the query in parentheses.  *relid (may be
+ * a NULL pointer) is the relation, InvalidOid for a query.  undefined_table when there is none of that name, an error
+ * for anything but one SELECT.  Run the statement as the caller.
+ */
+extern MDL_EXPORT char *mdl_source_from(const char *source, Oid *relid);
+extern MDL_EXPORT bool mdl_source_is_query(const char *source);	/* by its first word */
+
 /* ---- rights.c ----------------------------------------------------------------------------------------------- */
 
 typedef struct MdlUser
