@@ -20,6 +20,7 @@ extern void mdl_guc_init(void);
 
 #define MDL_SCHEMA			"medallion"
 #define MDL_HISTORY_SCHEMA	"medallion_history"
+#define MDL_DEFINITION_SCHEMA	"medallion_definitions"
 
 /* ---- library.c: opening medallion_ml.so and medallion_lake.so on first use ---------------------------------- */
 

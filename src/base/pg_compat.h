@@ -22,6 +22,14 @@
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
 
+/* Typed allocation: in the headers since PostgreSQL 16, and in late minor releases of older majors. */
+#ifndef palloc_object
+#define palloc_object(type) ((type *) palloc(sizeof(type)))
+#define palloc0_object(type) ((type *) palloc0(sizeof(type)))
+#define palloc_array(type, count) ((type *) palloc(sizeof(type) * (count)))
+#define palloc0_array(type, count) ((type *) palloc0(sizeof(type) * (count)))
+#endif
+
 /* A symbol that one of our libraries offers to the others, or that the server looks up by name. */
 #define MDL_EXPORT PGDLLEXPORT
 

@@ -1,0 +1,214 @@
+/*
+ * definition_query.c: what the query of a derived table must be.
+ *
+ * One SELECT whose answer depends on its sources alone: no volatile function (found through views too), no parameter, no
+ * change of data, no temporary table, no sample, no row lock; and every output column can be a column of a table.
+ */
+#include "pipeline/pipeline_int.h"
+
+#include "catalog/heap.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/analyze.h"
+#include "parser/parse_relation.h"
+#include "parser/parser.h"
+#include "rewrite/rewriteHandler.h"
+#include "tcop/utility.h"
+#include "access/relation.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+
+/* Returns the one SELECT statement that the text holds. */
+RawStmt *
+definition_query_parse(const char *query, const char *target)
+{
+	List	   *statements = raw_parser(query, RAW_PARSE_DEFAULT);
+	RawStmt    *statement;
+
+	if (list_length(statements) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("query of \"%s\" must be one SELECT, but has %d statements", target, list_length(statements))));
+	statement = linitial_node(RawStmt, statements);
+	if (!IsA(statement->stmt, SelectStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("query of \"%s\" must be a SELECT, but is %s", target,
+						GetCommandTagName(CreateCommandTag(statement->stmt)))));
+	if (((SelectStmt *) statement->stmt)->intoClause != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("query of \"%s\" must not have INTO", target)));
+	return statement;
+}
+
+/* ---- volatile functions ------------------------------------------------------------------------------------- */
+
+static bool
+remember_volatile(Oid function, void *context)
+{
+	if (func_volatile(function) != PROVOLATILE_VOLATILE)
+		return false;
+	*(char **) context = format_procedure(function);
+	return true;
+}
+
+static bool
+find_volatile(Node *node, char **found)
+{
+	check_stack_depth();
+	if (node == NULL)
+		return false;
+	if (IsA(node, NextValueExpr))
+	{
+		*found = pstrdup("nextval(regclass)");
+		return true;
+	}
+	if (check_functions_in_node(node, remember_volatile, found))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, find_volatile, found, QTW_EXAMINE_RTES_BEFORE);
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *entry = (RangeTblEntry *) node;
+
+		/* A view's own query is not in the range table yet, so look it up. */
+		if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
+		{
+			Relation	view = relation_open(entry->relid, AccessShareLock);
+			bool		result = find_volatile((Node *) copyObject(get_view_query(view)), found);
+
+			relation_close(view, NoLock);
+			return result;
+		}
+		return false;			/* query_tree_walker goes on into its expressions */
+	}
+	return expression_tree_walker(node, find_volatile, found);
+}
+
+char *
+volatile_function_in(Node *node)
+{
+	char	   *found = NULL;
+
+	find_volatile(node, &found);
+	return found;
+}
+
+/* ---- the query as a whole ----------------------------------------------------------------------------------- */
+
+/* Finds what a view may contain but a derived table may not: a sample, or a lock of rows. */
+static bool
+find_unrepeatable(Node *node, const char **what)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+
+		if (query->rowMarks != NIL)
+		{
+			*what = "FOR UPDATE or FOR SHARE";
+			return true;
+		}
+		return query_tree_walker(query, find_unrepeatable, what, QTW_EXAMINE_RTES_BEFORE);
+	}
+	if (IsA(node, RangeTblEntry))
+	{
+		if (((RangeTblEntry *) node)->tablesample != NULL)
+		{
+			*what = "TABLESAMPLE";
+			return true;
+		}
+		return false;
+	}
+	return expression_tree_walker(node, find_unrepeatable, what);
+}
+
+static void
+check_output_column(const TargetEntry *entry, List *before, const char *target)
+{
+	Oid			type = exprType((Node *) entry->expr);
+	ListCell   *cell;
+
+	if (strcmp(entry->resname, "?column?") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_DEFINITION),
+				 errmsg("column %d of the query of \"%s\" has no name", entry->resno, target),
+				 errhint("Give it one with AS.")));
+	foreach(cell, before)
+	{
+		TargetEntry *other = lfirst_node(TargetEntry, cell);
+
+		if (other == entry)
+			break;
+		if (!other->resjunk && strcmp(other->resname, entry->resname) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("query of \"%s\" returns column \"%s\" twice", target, entry->resname),
+					 errhint("Name the columns wanted, or rename one with AS.")));
+	}
+	if (get_typtype(type) == TYPTYPE_PSEUDO)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("column \"%s\" of the query of \"%s\" has type %s, which a table cannot hold",
+						entry->resname, target, format_type_be(type)),
+				 errhint("Cast the column to another type.")));
+	if (SystemAttributeByName(entry->resname) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_RESERVED_NAME),
+				 errmsg("column \"%s\" of the query of \"%s\" has the name of a system column", entry->resname, target),
+				 errhint("Rename it with AS.")));
+}
+
+Query *
+definition_query_check(const char *text, const char *target)
+{
+	RawStmt    *statement = definition_query_parse(text, target);
+	Query	   *query = parse_analyze_fixedparams(statement, text, NULL, 0, NULL);
+	const char *unrepeatable = NULL;
+	char	   *function;
+	ListCell   *cell;
+	int			columns = 0;
+
+	if (query->hasModifyingCTE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("query of \"%s\" must not change data in WITH", target)));
+	if (isQueryUsingTempRelation(query))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("query of \"%s\" must not read temporary tables", target),
+				 errhint("A derived table outlives the session: read permanent tables only.")));
+	if (find_unrepeatable((Node *) query, &unrepeatable))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("query of \"%s\" must not use %s", target, unrepeatable)));
+	function = volatile_function_in((Node *) query);
+	if (function != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("query of \"%s\" calls %s, which is volatile", target, function),
+				 errdetail("Its answer must depend on its sources alone, so that it can be computed again."),
+				 errhint("Use functions that are STABLE or IMMUTABLE.")));
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (entry->resjunk)
+			continue;
+		check_output_column(entry, query->targetList, target);
+		columns++;
+	}
+	if (columns == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("query of \"%s\" returns no columns", target)));
+	return query;
+}

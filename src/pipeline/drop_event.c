@@ -1,0 +1,120 @@
+/*
+ * drop_event.c: keeps the records of derived tables true when relations are dropped.
+ *
+ * Dropping a derived table forgets it and drops its definition; what its rules had put in quarantine stays, as an ordinary
+ * table.  A definition cannot be dropped by itself; dropped with a source (CASCADE) it leaves the table, with its rows, as
+ * an ordinary table.  This holds without preloading, because it is an event trigger.
+ */
+#include "pipeline/pipeline_int.h"
+
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+
+/* False while the extension is only half there (its own DROP, a broken upgrade). */
+static bool
+records_exist(void)
+{
+	Oid			schema = get_namespace_oid(MDL_SCHEMA, true);
+
+	return OidIsValid(schema) && OidIsValid(get_relname_relid("_tables", schema)) &&
+		OidIsValid(get_relname_relid("_refreshes", schema));
+}
+
+static void
+drop_leftover_view(Oid view)
+{
+	ObjectAddress object;
+
+	if (get_rel_relkind(view) != RELKIND_VIEW)
+		return;
+	ObjectAddressSet(object, RelationRelationId, view);
+	performDeletion(&object, DROP_CASCADE, PERFORM_DELETION_INTERNAL | PERFORM_DELETION_QUIETLY);
+}
+
+static void
+forget(Oid target)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+
+	pipeline_table_remove(target);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_owner_begin(&saved);
+	mdl_run("UPDATE medallion._refreshes SET target = NULL WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
+	mdl_owner_end(&saved);
+}
+
+MDL_FUNCTION(mdl_pipeline_sql_drop);
+Datum
+mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
+{
+	EventTriggerData *event = (EventTriggerData *) fcinfo->context;
+	MdlUser		saved;
+	uint64		rows;
+	SPITupleTable *found;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("medallion._pipeline_sql_drop can only be called as an event trigger")));
+	if (!records_exist())
+		PG_RETURN_VOID();
+	SPI_connect();
+	mdl_owner_begin(&saved);
+	rows = mdl_run("SELECT t.target::pg_catalog.oid, t.definition::pg_catalog.oid, t.quarantine::pg_catalog.oid, d.objid, d.original,"
+				   " EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() o"
+				   " WHERE o.classid OPERATOR(pg_catalog.=) d.classid AND o.objid OPERATOR(pg_catalog.=) t.target"
+				   " AND o.objsubid OPERATOR(pg_catalog.=) 0)"
+				   " FROM pg_catalog.pg_event_trigger_dropped_objects() d JOIN medallion._tables t"
+				   " ON d.objid OPERATOR(pg_catalog.=) ANY (ARRAY[t.target, t.definition, t.quarantine]::pg_catalog.oid[])"
+				   " WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass"
+				   " AND d.objsubid OPERATOR(pg_catalog.=) 0", NULL, false);
+	mdl_owner_end(&saved);
+	found = SPI_tuptable;
+	for (uint64 i = 0; i < rows; i++)
+	{
+		bool		is_null;
+		Oid			fields[4];
+		bool		original;
+		bool		with_table;
+
+		SPI_tuptable = found;
+		for (int f = 0; f < 4; f++)
+		{
+			fields[f] = DatumGetObjectId(mdl_field(i, f, &is_null));
+			if (is_null)
+				fields[f] = InvalidOid;
+		}
+		original = DatumGetBool(mdl_field(i, 4, NULL));
+		with_table = DatumGetBool(mdl_field(i, 5, NULL));
+		if (fields[3] == fields[0])
+		{
+			forget(fields[0]);
+			drop_leftover_view(fields[1]);
+		}
+		else if (fields[3] == fields[1] && !with_table)
+		{
+			if (original && event->tag == CMDTAG_DROP_VIEW)
+				ereport(ERROR,
+						(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+						 errmsg("cannot drop the definition of derived table \"%s\"", mdl_display_name(fields[0])),
+						 errhint("Use medallion.undefine to make it an ordinary table.")));
+			pipeline_table_remove(fields[0]);
+			ereport(WARNING,
+					(errmsg("derived table \"%s\" has lost its definition and is an ordinary table now",
+							mdl_display_name(fields[0]))));
+		}
+		else if (fields[3] == fields[2] && !with_table)
+			pipeline_table_set(fields[0], "quarantine", InvalidOid);
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,309 @@
+/*
+ * expectation.c: medallion.expect and unexpect: rules for the rows of a derived table.
+ *
+ * A rule is parsed as an expression, never pasted into a statement, and analysed over the columns of the definition.  What
+ * is kept for running is the analysed expression turned back to text with every name qualified, so that it means the same
+ * whoever refreshes the table and whatever the search path.
+ */
+#include "pipeline/pipeline_int.h"
+
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_relation.h"
+#include "parser/parser.h"
+#include "rewrite/rewriteManip.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+/* Columns that a quarantine table has beside those of the query. */
+static const char *const quarantine_columns[] = {"_reasons", "_quarantined_at", "_refresh_id", "_quarantine_id"};
+
+/* ---- analysing a rule --------------------------------------------------------------------------------------- */
+
+/* Parses text that must be one expression, as raw parse tree. */
+static Node *
+parse_expression(const char *rule, const char *name)
+{
+	List	   *statements = raw_parser(rule, RAW_PARSE_PLPGSQL_EXPR);
+	SelectStmt *select = castNode(SelectStmt, linitial_node(RawStmt, statements)->stmt);
+	ResTarget  *target = select->targetList ? linitial_node(ResTarget, select->targetList) : NULL;
+
+	/* That grammar takes all that may follow SELECT; only an expression is wanted. */
+	if (target == NULL || list_length(select->targetList) != 1 || target->name != NULL || target->indirection != NIL ||
+		select->distinctClause || select->intoClause || select->fromClause || select->whereClause ||
+		select->groupClause || select->havingClause || select->windowClause || select->valuesLists ||
+		select->sortClause || select->limitOffset || select->limitCount || select->lockingClause ||
+		select->withClause || select->op != SETOP_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("rule \"%s\" is not an expression: %s", name, rule)));
+	return target->val;
+}
+
+/* Refuses what cannot be judged row by row, or not from the columns alone. */
+static void
+check_expression(Node *expression, const char *name)
+{
+	const char *what = NULL;
+	char	   *function;
+	List	   *vars;
+	ListCell   *cell;
+
+	if (checkExprHasSubLink(expression))
+		what = "a subquery";
+	else if (contain_agg_clause(expression))
+		what = "an aggregate";
+	else if (contain_window_function(expression))
+		what = "a window function";
+	else if (expression_returns_set(expression))
+		what = "a function that returns a set";
+	if (what)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("rule \"%s\" must not contain %s", name, what),
+				 errdetail("A rule is judged for each row from the columns of that row.")));
+	function = volatile_function_in(expression);
+	if (function)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("rule \"%s\" calls %s, which is volatile", name, function),
+				 errhint("Use functions that are STABLE or IMMUTABLE.")));
+	vars = pull_var_clause(expression, 0);
+	foreach(cell, vars)
+		if (lfirst_node(Var, cell)->varattno <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("rule \"%s\" must name columns, not the row as a whole or system columns", name)));
+}
+
+Node *
+rule_analyse(const char *rule, const char *name, Oid relation, const char *alias)
+{
+	Node	   *raw = parse_expression(rule, name);
+	Relation	opened = relation_open(relation, AccessShareLock);
+	ParseState *state = make_parsestate(NULL);
+	ParseNamespaceItem *item;
+	Node	   *expression;
+	Oid			type;
+
+	state->p_sourcetext = rule;
+	item = addRangeTableEntryForRelation(state, opened, AccessShareLock, makeAlias(alias, NIL), false, true);
+	addNSItemToQuery(state, item, false, true, true);
+	expression = transformExpr(state, raw, EXPR_KIND_OTHER);
+	check_expression(expression, name);
+	type = exprType(expression);
+	expression = coerce_to_target_type(state, expression, type, BOOLOID, -1, COERCION_ASSIGNMENT,
+									   COERCE_IMPLICIT_CAST, -1);
+	if (expression == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("rule \"%s\" must be of type boolean, but is of type %s", name, format_type_be(type))));
+	assign_expr_collations(state, expression);
+	free_parsestate(state);
+	relation_close(opened, NoLock);
+
+	/* Raises here what would otherwise raise for every row, such as a division of constants by zero. */
+	expression_planner((Expr *) copyObject(expression));
+	return expression;
+}
+
+/* The analysed rule as text that means the same under any search path. */
+static char *
+rule_text(Node *expression, Oid relation, const char *alias)
+{
+	int			level = NewGUCNestLevel();
+	char	   *text;
+
+	set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	text = deparse_expression(expression, deparse_context_for(alias, relation), false, false);
+	AtEOXact_GUC(true, level);
+	return text;
+}
+
+/* ---- the quarantine table ----------------------------------------------------------------------------------- */
+
+static char *
+quarantine_name(const char *relation)
+{
+	return psprintf("%s_quarantine", relation);
+}
+
+/* An existing table of the wanted name is adopted if it is the user's and has the columns; so a quarantine is not lost. */
+static bool
+can_adopt(Oid existing, TupleDesc columns)
+{
+	if (get_rel_relkind(existing) != RELKIND_RELATION || !pg_class_ownercheck(existing, GetUserId()))
+		return false;
+	for (int i = 0; i < lengthof(quarantine_columns); i++)
+		if (get_attnum(existing, quarantine_columns[i]) == InvalidAttrNumber)
+			return false;
+	for (int i = 0; i < columns->natts; i++)
+	{
+		AttrNumber	number = get_attnum(existing, NameStr(TupleDescAttr(columns, i)->attname));
+
+		if (number == InvalidAttrNumber || get_atttype(existing, number) != TupleDescAttr(columns, i)->atttypid)
+			return false;
+	}
+	return true;
+}
+
+Oid
+quarantine_ensure(DerivedTable *table)
+{
+	Oid			namespace = get_rel_namespace(table->target);
+	char	   *name = quarantine_name(get_rel_name(table->target));
+	char	   *schema = get_namespace_name(namespace);
+	Relation	definition;
+	TupleDesc	columns;
+	Oid			existing;
+
+	if (OidIsValid(table->quarantine) && get_rel_relkind(table->quarantine) == RELKIND_RELATION)
+		return table->quarantine;
+	definition = relation_open(table->definition, AccessShareLock);
+	columns = CreateTupleDescCopy(RelationGetDescr(definition));
+	relation_close(definition, NoLock);
+	for (int i = 0; i < lengthof(quarantine_columns); i++)
+		for (int j = 0; j < columns->natts; j++)
+			if (strcmp(quarantine_columns[i], NameStr(TupleDescAttr(columns, j)->attname)) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("column \"%s\" of \"%s\" has the name of a column of its quarantine table",
+								quarantine_columns[i], mdl_display_name(table->target)),
+						 errhint("Rename the column to use quarantine rules.")));
+
+	existing = get_relname_relid(name, namespace);
+	if (OidIsValid(existing) && !can_adopt(existing, columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s.%s\" already exists and is not a quarantine table of \"%s\"", schema, name,
+						mdl_display_name(table->target)),
+				 errhint("Rejected rows are kept under this name: rename or drop the relation.")));
+	if (!OidIsValid(existing))
+	{
+		char	   *qualified = quote_qualified_identifier(schema, name);
+
+		mdl_run(psprintf("CREATE TABLE %s AS SELECT d.*, NULL::pg_catalog.text[] AS _reasons,"
+						 " NULL::pg_catalog.timestamptz AS _quarantined_at, NULL::pg_catalog.int8 AS _refresh_id"
+						 " FROM %s AS d WITH NO DATA", qualified, mdl_qualified_name(table->definition)), NULL, false);
+		mdl_run(psprintf("ALTER TABLE %s ADD COLUMN _quarantine_id pg_catalog.int8 GENERATED BY DEFAULT AS IDENTITY"
+						 " PRIMARY KEY", qualified), NULL, false);
+		mdl_run(psprintf("COMMENT ON TABLE %s IS %s", qualified,
+						 quote_literal_cstr(psprintf("Rows of the query of %s.%s that its rules rejected, as of its last refresh.",
+													 schema, get_rel_name(table->target)))), NULL, false);
+		existing = get_relname_relid(name, namespace);
+	}
+	pipeline_table_set(table->target, "quarantine", existing);
+	table->quarantine = existing;
+	versioned_enable(existing);
+	return existing;
+}
+
+/* ---- SQL functions ------------------------------------------------------------------------------------------ */
+
+static void
+store_rule(Oid target, const char *name, const char *rule, const char *expression, RuleAction action, bool null_ok)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_arg_text(&args, name);
+	mdl_arg_text(&args, rule);
+	mdl_arg_text(&args, expression);
+	mdl_arg_text(&args, pipeline_action_name(action));
+	mdl_arg_bool(&args, null_ok);
+	mdl_owner_begin(&saved);
+	mdl_run("INSERT INTO medallion._expectations (target, name, rule, expression, on_violation, null_ok)"
+			" VALUES ($1, $2, $3, $4, $5, $6)"
+			" ON CONFLICT (target, name) DO UPDATE SET rule = excluded.rule, expression = excluded.expression,"
+			" on_violation = excluded.on_violation, null_ok = excluded.null_ok, raises = false,"
+			" declared_at = pg_catalog.now()", &args, false);
+	mdl_owner_end(&saved);
+}
+
+MDL_FUNCTION(mdl_expect);
+Datum
+mdl_expect(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *rule = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	RuleAction	action = pipeline_action_by_name(text_to_cstring(PG_GETARG_TEXT_PP(3)));
+	bool		null_ok = PG_GETARG_BOOL(4);
+	DerivedTable *table;
+	char	   *alias;
+	Node	   *expression;
+
+	if (name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"name\" must not be empty")));
+	SPI_connect();
+	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	LockRelationOid(table->target, ShareRowExclusiveLock);
+	alias = get_rel_name(table->target);
+	expression = rule_analyse(rule, name, table->definition, alias);
+	if (action == RULE_QUARANTINE)
+		quarantine_ensure(table);
+	store_rule(table->target, name, rule, rule_text(expression, table->definition, alias), action, null_ok);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+MDL_FUNCTION(mdl_unexpect);
+Datum
+mdl_unexpect(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	DerivedTable *table;
+	MdlArgs		args = {0};
+	MdlUser		saved;
+	uint64		rows;
+
+	SPI_connect();
+	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	LockRelationOid(table->target, ShareRowExclusiveLock);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
+	mdl_arg_text(&args, name);
+	mdl_owner_begin(&saved);
+	rows = mdl_run("DELETE FROM medallion._expectations WHERE target OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2",
+				   &args, false);
+	mdl_owner_end(&saved);
+	if (rows == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("derived table \"%s\" has no expectation \"%s\"", mdl_display_name(table->target), name),
+				 errhint("The view medallion.expectations lists them.")));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+void
+rules_check_again(const DerivedTable *table)
+{
+	char	   *alias = get_rel_name(table->target);
+	int			count;
+	Rule	   *rules = pipeline_rules(table->target, &count);
+
+	for (int i = 0; i < count; i++)
+	{
+		Node	   *expression = rule_analyse(rules[i].expression, rules[i].name, table->definition, alias);
+
+		store_rule(table->target, rules[i].name, rules[i].rule, rule_text(expression, table->definition, alias),
+				   rules[i].action, rules[i].null_ok);
+	}
+}

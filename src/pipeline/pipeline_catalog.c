@@ -1,0 +1,253 @@
+/*
+ * pipeline_catalog.c: reads and writes the records of derived tables and their rules.
+ *
+ * The records belong to the extension; users change them through functions that check ownership of the table first.
+ */
+#include "pipeline/pipeline_int.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+static const char *const action_names[] = {"warn", "drop", "quarantine", "fail"};
+
+const char *
+pipeline_action_name(RuleAction action)
+{
+	return action_names[action];
+}
+
+RuleAction
+pipeline_action_by_name(const char *name)
+{
+	for (int i = 0; i < lengthof(action_names); i++)
+		if (strcmp(name, action_names[i]) == 0)
+			return (RuleAction) i;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("on_violation cannot be \"%s\"", name),
+			 errhint("Use warn, drop, quarantine or fail.")));
+}
+
+/* Returns the elements of a one-dimensional text array; NULL elements are an error that names the argument `what`. */
+char **
+pipeline_text_array(Datum array, const char *what, int *count)
+{
+	ArrayType  *values = DatumGetArrayTypeP(array);
+	Datum	   *elements;
+	bool	   *nulls;
+	char	  **texts;
+
+	if (ARR_NDIM(values) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be a one-dimensional array", what)));
+	deconstruct_array(values, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, count);
+	texts = palloc0_array(char *, *count + 1);
+	for (int i = 0; i < *count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" contains NULL", what)));
+		texts[i] = TextDatumGetCString(elements[i]);
+	}
+	return texts;
+}
+
+char *
+pipeline_relation_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		return psprintf("%u", relid);
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+}
+
+/* Returns all records whose table and definition exist; others are left behind only where event triggers were off. */
+List *
+pipeline_tables(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MdlUser		saved;
+	List	   *tables = NIL;
+	uint64		rows;
+
+	mdl_owner_begin(&saved);
+	rows = mdl_run("SELECT target::oid, definition::oid, quarantine::oid, keys, on_schema_change, settings"
+				   " FROM medallion._tables", NULL, true);
+	mdl_owner_end(&saved);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		DerivedTable *table = palloc0_object(DerivedTable);
+		bool		is_null;
+		Datum		quarantine;
+
+		table->target = DatumGetObjectId(mdl_field(i, 0, NULL));
+		table->definition = DatumGetObjectId(mdl_field(i, 1, NULL));
+		quarantine = mdl_field(i, 2, &is_null);
+		table->quarantine = is_null ? InvalidOid : DatumGetObjectId(quarantine);
+		table->keys = pipeline_text_array(mdl_field(i, 3, NULL), "keys", &table->key_count);
+		table->on_schema_change = mdl_field_text(i, 4);
+		table->settings = pipeline_text_array(mdl_field(i, 5, NULL), "settings", &table->setting_count);
+		if (get_rel_relkind(table->target) == RELKIND_RELATION && get_rel_relkind(table->definition) == RELKIND_VIEW)
+			tables = lappend(tables, table);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return tables;
+}
+
+DerivedTable *
+pipeline_table(List *tables, Oid target)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables)
+	{
+		DerivedTable *table = lfirst(cell);
+
+		if (table->target == target)
+			return table;
+	}
+	return NULL;
+}
+
+DerivedTable *
+pipeline_table_by_definition(List *tables, Oid definition)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables)
+	{
+		DerivedTable *table = lfirst(cell);
+
+		if (table->definition == definition)
+			return table;
+	}
+	return NULL;
+}
+
+DerivedTable *
+pipeline_owned_table(const char *name)
+{
+	Oid			relid = mdl_relation_by_name(name, false);
+	DerivedTable *table = pipeline_table(pipeline_tables(), relid);
+
+	if (table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a derived table", mdl_display_name(relid)),
+				 errhint("Derived tables are made by medallion.define and listed in medallion.tables.")));
+	mdl_require_table_owner(relid);
+	return table;
+}
+
+/* Returns the rules of a derived table in the order of their names. */
+Rule *
+pipeline_rules(Oid target, int *count)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext old;
+	MdlArgs		args = {0};
+	MdlUser		saved;
+	Rule	   *rules;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_owner_begin(&saved);
+	*count = (int) mdl_run("SELECT name, rule, expression, on_violation, null_ok, raises FROM medallion._expectations"
+						   " WHERE target OPERATOR(pg_catalog.=) $1 ORDER BY name COLLATE \"C\"", &args, true);
+	mdl_owner_end(&saved);
+	old = MemoryContextSwitchTo(context);
+	rules = palloc0_array(Rule, *count + 1);
+	for (int i = 0; i < *count; i++)
+	{
+		rules[i].name = mdl_field_text(i, 0);
+		rules[i].rule = mdl_field_text(i, 1);
+		rules[i].expression = mdl_field_text(i, 2);
+		rules[i].action = pipeline_action_by_name(mdl_field_text(i, 3));
+		rules[i].null_ok = DatumGetBool(mdl_field(i, 4, NULL));
+		rules[i].raises = DatumGetBool(mdl_field(i, 5, NULL));
+	}
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+	return rules;
+}
+
+static Datum
+text_array_datum(char **texts, int count)
+{
+	Datum	   *elements = palloc_array(Datum, count);
+
+	for (int i = 0; i < count; i++)
+		elements[i] = CStringGetTextDatum(texts[i]);
+	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+void
+pipeline_table_add(const DerivedTable *table, Interval *target_lag)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->definition), false);
+	mdl_arg(&args, TEXTARRAYOID, text_array_datum(table->keys, table->key_count), false);
+	mdl_arg(&args, INTERVALOID, target_lag ? IntervalPGetDatum(target_lag) : (Datum) 0, target_lag == NULL);
+	mdl_arg_text(&args, table->on_schema_change);
+	mdl_arg(&args, TEXTARRAYOID, text_array_datum(table->settings, table->setting_count), false);
+	mdl_owner_begin(&saved);
+	mdl_run("INSERT INTO medallion._tables (target, definition, keys, target_lag, on_schema_change, settings)"
+			" VALUES ($1, $2, $3, $4, $5, $6)", &args, false);
+	mdl_owner_end(&saved);
+}
+
+/* Sets one regclass column of a record; `column` is a constant of ours. */
+void
+pipeline_table_set(Oid target, const char *column, Oid value)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(value), !OidIsValid(value));
+	mdl_owner_begin(&saved);
+	mdl_run(psprintf("UPDATE medallion._tables SET %s = $2 WHERE target OPERATOR(pg_catalog.=) $1", column),
+			&args, false);
+	mdl_owner_end(&saved);
+}
+
+/* Forgets a derived table and its rules.  The log of its refreshes stays, under the name it had. */
+void
+pipeline_table_remove(Oid target)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_owner_begin(&saved);
+	mdl_run("DELETE FROM medallion._tables WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
+	mdl_owner_end(&saved);
+}
+
+bool
+mdl_is_derived(Oid relid)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+	bool		found;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(relid), false);
+	SPI_connect();
+	mdl_owner_begin(&saved);
+	found = mdl_run("SELECT FROM medallion._tables WHERE target OPERATOR(pg_catalog.=) $1", &args, true) > 0;
+	mdl_owner_end(&saved);
+	SPI_finish();
+	return found;
+}

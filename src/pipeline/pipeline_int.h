@@ -1,0 +1,207 @@
+/*
+ * pipeline_int.h: what the files of this folder share.
+ *
+ * Words: the *result* is what the query of a derived table returns now; its rows are *accepted* (they belong in the
+ * table), *dropped* or *quarantined* by the rules.  *Publishing* makes the table equal to the accepted rows.
+ */
+#ifndef MDL_PIPELINE_INT_H
+#define MDL_PIPELINE_INT_H
+
+#include "pipeline/pipeline.h"
+
+#include "access/tupdesc.h"
+#include "datatype/timestamp.h"
+#include "nodes/parsenodes.h"
+#include "utils/resowner.h"
+#include "utils/snapshot.h"
+#include "utils/tuplestore.h"
+
+/* Keys shown in an error or kept with a result are a sample of this many. */
+#define MDL_KEY_SAMPLE 10
+
+/* ---- pipeline_catalog.c: medallion._tables and medallion._expectations ----------------------------------------- */
+
+typedef struct DerivedTable
+{
+	Oid			target;
+	Oid			definition;		/* the view */
+	Oid			quarantine;		/* InvalidOid if no rule quarantines */
+	char	  **keys;
+	int			key_count;
+	char	   *on_schema_change;
+	char	  **settings;		/* name=value */
+	int			setting_count;
+} DerivedTable;
+
+typedef enum RuleAction
+{
+	RULE_WARN,
+	RULE_DROP,
+	RULE_QUARANTINE,
+	RULE_FAIL
+} RuleAction;
+
+typedef struct Rule
+{
+	char	   *name;
+	char	   *rule;			/* as written */
+	char	   *expression;		/* as run */
+	RuleAction	action;
+	bool		null_ok;
+	bool		raises;			/* as of the last refresh */
+} Rule;
+
+/* Lists and structs live in the current context.  All need an open SPI connection. */
+extern List *pipeline_tables(void); /* of DerivedTable, whose relations exist */
+extern DerivedTable *pipeline_table(List *tables, Oid target);	/* NULL if not derived */
+extern DerivedTable *pipeline_table_by_definition(List *tables, Oid definition);
+extern Rule *pipeline_rules(Oid target, int *count);	/* in the order of their names */
+extern void pipeline_table_add(const DerivedTable *table, Interval *target_lag);
+extern void pipeline_table_set(Oid target, const char *column, Oid value);	/* definition or quarantine */
+
+extern void pipeline_table_remove(Oid target);	/* its rules go too, its log stays */
+
+/* The derived table of that name, which the current user must own; errors otherwise. */
+extern DerivedTable *pipeline_owned_table(const char *name);
+
+extern const char *pipeline_action_name(RuleAction action);
+extern RuleAction pipeline_action_by_name(const char *name);
+extern char **pipeline_text_array(Datum array, const char *what, int *count);
+extern char *pipeline_relation_name(Oid relid); /* schema.name, quoted where needed, as the views show it */
+
+/* ---- definition_query.c: what a query must be ------------------------------------------------------------------ */
+
+/* Analyses a query that is to define `target` and raises what is wrong with it; returns the analysed query. */
+extern Query *definition_query_check(const char *query, const char *target);
+extern RawStmt *definition_query_parse(const char *query, const char *target);
+
+/* The name of the first volatile function in an expression or query, through views; NULL if there is none. */
+extern char *volatile_function_in(Node *node);
+
+/* ---- definition.c ---------------------------------------------------------------------------------------------- */
+
+/* Makes the columns of the table those of its definition, as on_schema_change allows; an error if it does not. */
+extern void definition_apply_columns(const DerivedTable *table);
+
+/* "a, b, c", each quoted and preceded by `prefix`. */
+extern char *column_list(TupleDesc columns, const char *prefix);
+
+/* ---- dependency.c: which relation reads which ------------------------------------------------------------------ */
+
+/* Relations a view reads directly, in the order of their OIDs; through functions whose body the server has analysed. */
+extern List *view_sources(Oid view);
+
+/* Views (plain, materialised, definitions) that read the relation directly. */
+extern List *relation_readers(Oid relid);
+
+/* Relations other than plain views that a view reads, through plain views; derived tables are not looked through. */
+extern List *view_leaf_sources(Oid view);
+
+/* The derived tables among `targets` and before each those it depends on; a cycle is an error that shows it. */
+extern List *refresh_order(List *tables, List *targets);
+
+/* ---- expectation.c --------------------------------------------------------------------------------------------- */
+
+/* The boolean expression a rule stands for, over the columns of the relation (Vars of varno 1); raises what is wrong. */
+extern Node *rule_analyse(const char *rule, const char *name, Oid relation, const char *alias);
+
+/* Analyses all rules of a table against its definition again; an error names the rule that does not fit. */
+extern void rules_check_again(const DerivedTable *table);
+
+/* Makes the quarantine table of a derived table if it has none; its columns are those of the definition and ours. */
+extern Oid	quarantine_ensure(DerivedTable *table);
+
+/* ---- result.c: computing the result and judging its rows ------------------------------------------------------- */
+
+typedef enum Verdict
+{
+	VERDICT_PASS,
+	VERDICT_FAIL,
+	VERDICT_RAISED
+} Verdict;
+
+typedef struct RuleCount
+{
+	int64		passed;
+	int64		failed;
+	int64		raised;
+	char	   *first_error;
+	List	   *failing_keys;	/* of JSON texts, at most MDL_KEY_SAMPLE */
+} RuleCount;
+
+typedef struct DerivedResult
+{
+	const DerivedTable *table;
+	TupleDesc	columns;		/* of the definition */
+	AttrNumber *key_columns;	/* (key_count) */
+	Rule	   *rules;
+	int			rule_count;
+	RuleCount  *counts;			/* (rule_count) */
+	Tuplestorestate *accepted;	/* rows of `columns` */
+	TupleDesc	rejected_columns;	/* columns, _reasons text[] */
+	Tuplestorestate *rejected;	/* quarantined rows */
+	int64		rows;			/* that the query returned */
+	int64		accepted_rows;
+	int64		dropped_rows;
+	int64		quarantined_rows;
+	struct KeyHashes *key_hashes;	/* of accepted rows, to find duplicates */
+	int64		null_keys;
+	char	   *null_key_column;
+	char	   *null_key_sample;
+	MemoryContext context;		/* of all this */
+	MemoryContext row_context;	/* reset for each row */
+} DerivedResult;
+
+/*
+ * Runs the query of a derived table under the active snapshot and judges its rows.  Raises for NULL and duplicate keys
+ * and, if `enforce`, for violated rules whose action is fail.  Lives in the current context.
+ */
+extern DerivedResult *result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce);
+extern void result_free(DerivedResult *result);
+
+/* Takes one row of the result: values and nulls of its columns, a verdict per rule, and messages of those that raised. */
+extern void result_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages);
+
+/* ---- rule_eval.c ----------------------------------------------------------------------------------------------- */
+
+/*
+ * To be called in PG_CATCH for an error inside an internal subtransaction that judges rules: rolls it back, restores the
+ * given state and returns the error if it may be that of one row, else raises it again.
+ */
+extern ErrorData *guard_failed(MemoryContext context, ResourceOwner owner);
+
+/* Judges rows one by one, so that an expression that raises costs its row only. */
+extern void rules_judge_rows(DerivedResult *result, Tuplestorestate *rows);
+
+/* ---- versioned.c: versioning, where it is there ---------------------------------------------------------------- */
+
+extern void versioned_enable(Oid relid);
+extern bool versioned_is(Oid relid);
+extern int64 versioned_settle(void);
+extern int64 versioned_snapshot(Snapshot snapshot, bool *exact);
+
+/* ---- publish.c ------------------------------------------------------------------------------------------------- */
+
+typedef struct Published
+{
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+} Published;
+
+/* Makes the table equal to the accepted rows by touching only what differs. */
+extern Published publish_result(DerivedResult *result, Snapshot snapshot);
+
+/* Counts the rows that publishing would touch. */
+extern Published publish_compare(DerivedResult *result, Snapshot snapshot);
+
+/* Makes the quarantine table hold the rejected rows; rows that stay rejected keep the time they were first. */
+extern void publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id);
+
+/* Runs a statement under a snapshot plus what this transaction did; returns the rows processed. */
+extern uint64 run_under_snapshot(const char *sql, const MdlArgs *args, Snapshot snapshot);
+
+/* Offers a tuplestore as a relation to SPI statements until SPI_unregister_relation. */
+extern void offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns);
+
+#endif							/* MDL_PIPELINE_INT_H */

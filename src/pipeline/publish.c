@@ -1,0 +1,424 @@
+/*
+ * publish.c: makes a derived table equal to its new result by touching only the rows that differ.
+ *
+ * One full join by key of result and table finds them: rows only in the table are deleted, rows only in the result are
+ * inserted, rows whose stored values differ are updated in place.  "Differ" is about what is stored, not about an equality
+ * operator (1.0 and 1.00 are equal but not the same), so that the table is what the query returned and unchanged rows get
+ * no history.  An empty table takes the result as it is.
+ */
+#include "pipeline/pipeline_int.h"
+#include "base/progress.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "tcop/dest.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/queryenvironment.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* A function call takes at most FUNC_MAX_ARGS (100) arguments. */
+#define PAIRS_PER_CALL 50
+
+/* ---- comparing stored values --------------------------------------------------------------------------------- */
+
+typedef struct PairTypes
+{
+	int			count;
+	struct
+	{
+		int16		length;
+		bool		by_value;
+	}			pairs[FLEXIBLE_ARRAY_MEMBER];
+} PairTypes;
+
+static PairTypes *
+pair_types(FunctionCallInfo fcinfo)
+{
+	int			count = PG_NARGS() / 2;
+	PairTypes  *types = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt,
+											   offsetof(PairTypes, pairs) + sizeof(types->pairs[0]) * count);
+
+	types->count = count;
+	for (int i = 0; i < count; i++)
+	{
+		Oid			left = get_fn_expr_argtype(fcinfo->flinfo, 2 * i);
+		Oid			right = get_fn_expr_argtype(fcinfo->flinfo, 2 * i + 1);
+
+		if (!OidIsValid(left) || left != right)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("arguments %d and %d must be of one type", 2 * i + 1, 2 * i + 2)));
+		get_typlenbyval(left, &types->pairs[i].length, &types->pairs[i].by_value);
+	}
+	return types;
+}
+
+MDL_FUNCTION(mdl_image_differs);
+Datum
+mdl_image_differs(PG_FUNCTION_ARGS)
+{
+	PairTypes  *types = fcinfo->flinfo->fn_extra;
+
+	if (types == NULL)
+	{
+		if (get_fn_expr_variadic(fcinfo->flinfo) || PG_NARGS() % 2 != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("arguments must come in pairs")));
+		types = fcinfo->flinfo->fn_extra = pair_types(fcinfo);
+	}
+	for (int i = 0; i < types->count; i++)
+	{
+		bool		left_null = PG_ARGISNULL(2 * i);
+
+		if (left_null != PG_ARGISNULL(2 * i + 1))
+			PG_RETURN_BOOL(true);
+		if (!left_null && !datum_image_eq(PG_GETARG_DATUM(2 * i), PG_GETARG_DATUM(2 * i + 1),
+										  types->pairs[i].by_value, types->pairs[i].length))
+			PG_RETURN_BOOL(true);
+	}
+	PG_RETURN_BOOL(false);
+}
+
+/* ---- statements over rows in memory -------------------------------------------------------------------------- */
+
+uint64
+run_under_snapshot(const char *sql, const MdlArgs *args, Snapshot snapshot)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, args ? args->count : 0, args ? (Oid *) args->types : NULL);
+	int			code;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	code = SPI_execute_snapshot(plan, args ? (Datum *) args->values : NULL, args ? args->nulls : NULL,
+								snapshot, InvalidSnapshot, false, true, 0);
+	if (code < 0)
+		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
+	SPI_freeplan(plan);
+	return SPI_processed;
+}
+
+void
+offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns)
+{
+	EphemeralNamedRelation offered = palloc0_object(EphemeralNamedRelationData);
+	int			code;
+
+	offered->md.name = pstrdup(name);
+	offered->md.reliddesc = InvalidOid;
+	offered->md.tupdesc = columns;
+	offered->md.enrtype = ENR_NAMED_TUPLESTORE;
+	offered->md.enrtuples = (double) tuplestore_tuple_count(rows);
+	offered->reldata = rows;
+	code = SPI_register_relation(offered);
+	if (code < 0)
+		elog(ERROR, "SPI could not register relation \"%s\": %s", name, SPI_result_code_string(code));
+}
+
+/* ---- what differs -------------------------------------------------------------------------------------------- */
+
+typedef struct Differences
+{
+	DestReceiver dest;			/* must be first */
+	TupleDesc	columns;		/* of the result */
+	TupleDesc	placed_columns; /* _place tid, columns */
+	Tuplestorestate *updates;	/* placed rows; NULL if only counts are wanted */
+	Tuplestorestate *deletes;	/* placed rows, all else NULL */
+	Tuplestorestate *inserts;	/* rows */
+	AttrNumber	key_column;
+	int64		seen;
+	Published	count;
+} Differences;
+
+static bool
+receive_difference(TupleTableSlot *slot, DestReceiver *self)
+{
+	Differences *differences = (Differences *) self;
+
+	slot_getallattrs(slot);
+	if ((++differences->seen & 4095) == 0)
+		mdl_progress_update(differences->seen);
+	if (slot->tts_isnull[0])
+	{
+		differences->count.inserted++;
+		if (differences->inserts)
+			tuplestore_putvalues(differences->inserts, differences->columns, slot->tts_values + 1, slot->tts_isnull + 1);
+	}
+	else if (slot->tts_isnull[differences->key_column])
+	{
+		differences->count.deleted++;
+		if (differences->deletes)
+			tuplestore_putvalues(differences->deletes, differences->placed_columns, slot->tts_values, slot->tts_isnull);
+	}
+	else
+	{
+		differences->count.updated++;
+		if (differences->updates)
+			tuplestore_putvalues(differences->updates, differences->placed_columns, slot->tts_values, slot->tts_isnull);
+	}
+	return true;
+}
+
+static void
+difference_startup(DestReceiver *self, int operation, TupleDesc columns)
+{
+}
+
+static void
+difference_shutdown(DestReceiver *self)
+{
+}
+
+/* The equality operator of the primary key for one of its columns, as the index has it. */
+static Oid
+key_operator(Relation table, AttrNumber column)
+{
+	Relation	index;
+	Oid			operator = InvalidOid;
+	Oid			primary = RelationGetPrimaryKeyIndex(table);
+
+	if (!OidIsValid(primary))
+		return InvalidOid;
+	index = index_open(primary, AccessShareLock);
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+		if (index->rd_index->indkey.values[i] == column)
+			operator = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i], index->rd_opcintype[i],
+										   BTEqualStrategyNumber);
+	index_close(index, AccessShareLock);
+	return operator;
+}
+
+/* "n.key = t.key AND …" with the operators of the primary key. */
+static char *
+key_condition(const DerivedTable *table)
+{
+	Relation	target = table_open(table->target, AccessShareLock);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < table->key_count; i++)
+	{
+		AttrNumber	column = get_attnum(table->target, table->keys[i]);
+		Oid			operator = column > 0 ? key_operator(target, column) : InvalidOid;
+		char	   *name = (char *) quote_identifier(table->keys[i]);
+		Oid			type;
+
+		if (!OidIsValid(operator))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("derived table \"%s\" has no primary key on \"%s\" any more", mdl_display_name(table->target),
+							table->keys[i]),
+					 errhint("Add the primary key again, or undefine the table and define it anew.")));
+		type = get_atttype(table->target, column);
+		if (i > 0)
+			appendStringInfoString(&text, " AND ");
+		generate_operator_clause(&text, psprintf("t.%s", name), type, operator, psprintf("n.%s", name), type);
+	}
+	table_close(target, NoLock);
+	return text.data;
+}
+
+/* "medallion._image_differs(t.a, n.a, …) OR …" over all columns that are not part of the key's join, key included. */
+static char *
+difference_condition(TupleDesc columns)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < columns->natts; i++)
+	{
+		const char *name = quote_identifier(NameStr(TupleDescAttr(columns, i)->attname));
+
+		if (i % PAIRS_PER_CALL == 0)
+			appendStringInfo(&text, "%smedallion._image_differs(", i ? ") OR " : "");
+		appendStringInfo(&text, "%st.%s, n.%s", i % PAIRS_PER_CALL ? ", " : "", name, name);
+	}
+	appendStringInfoChar(&text, ')');
+	return text.data;
+}
+
+/* Fills the counts, and the stores if given, with what would make the table equal to the accepted rows. */
+static void
+find_differences(DerivedResult *result, Snapshot snapshot, Differences *differences)
+{
+	const DerivedTable *table = result->table;
+	SPIExecuteOptions options = {.read_only = true, .dest = &differences->dest};
+	char	   *sql;
+	int			code;
+
+	differences->dest.receiveSlot = receive_difference;
+	differences->dest.rStartup = difference_startup;
+	differences->dest.rShutdown = difference_shutdown;
+	differences->dest.rDestroy = difference_shutdown;
+	differences->dest.mydest = DestNone;
+	differences->columns = result->columns;
+	differences->key_column = result->key_columns[0];
+
+	mdl_progress_phase("compare", result->accepted_rows);
+	sql = psprintf("SELECT t.ctid, %s FROM medallion_result n FULL JOIN ONLY %s t ON %s"
+				   " WHERE t.ctid IS NULL OR n.%s IS NULL OR %s",
+				   column_list(result->columns, "n."), mdl_qualified_name(table->target), key_condition(table),
+				   quote_identifier(table->keys[0]), difference_condition(result->columns));
+	offer_rows("medallion_result", result->accepted, result->columns);
+	PushCopiedSnapshot(snapshot);
+	UpdateActiveSnapshotCommandId();
+	code = SPI_execute_extended(sql, &options);
+	if (code < 0)
+		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
+	PopActiveSnapshot();
+	SPI_unregister_relation("medallion_result");
+}
+
+/* ---- applying ------------------------------------------------------------------------------------------------ */
+
+static int64
+apply(const char *sql, const char *name, Tuplestorestate *rows, TupleDesc columns, Snapshot snapshot)
+{
+	int64		done;
+
+	if (tuplestore_tuple_count(rows) == 0)
+		return 0;
+	offer_rows(name, rows, columns);
+	done = (int64) run_under_snapshot(sql, NULL, snapshot);
+	SPI_unregister_relation(name);
+	return done;
+}
+
+static int64
+apply_inserts(DerivedResult *result, Tuplestorestate *rows, Snapshot snapshot)
+{
+	return apply(psprintf("INSERT INTO %s (%s) SELECT %s FROM medallion_inserts n",
+						  mdl_qualified_name(result->table->target), column_list(result->columns, ""),
+						  column_list(result->columns, "n.")),
+				 "medallion_inserts", rows, result->columns, snapshot);
+}
+
+static bool
+table_is_empty(Oid relid, Snapshot snapshot)
+{
+	return run_under_snapshot(psprintf("SELECT FROM ONLY %s LIMIT 1", mdl_qualified_name(relid)), NULL, snapshot) == 0;
+}
+
+static TupleDesc
+placed_columns(TupleDesc columns)
+{
+	TupleDesc	placed = CreateTemplateTupleDesc(columns->natts + 1);
+
+	TupleDescInitEntry(placed, 1, "_place", TIDOID, -1, 0);
+	for (int i = 1; i <= columns->natts; i++)
+		TupleDescCopyEntry(placed, i + 1, columns, i);
+	return placed;
+}
+
+static char *
+update_statement(const DerivedResult *result, TupleDesc placed)
+{
+	StringInfoData text;
+
+	/* Columns of the rows offered are numbered, so that none can be taken for another. */
+	initStringInfo(&text);
+	appendStringInfo(&text, "UPDATE ONLY %s t SET ", mdl_qualified_name(result->table->target));
+	for (int i = 0; i < result->columns->natts; i++)
+		appendStringInfo(&text, "%s%s = u.c%d", i ? ", " : "",
+						 quote_identifier(NameStr(TupleDescAttr(result->columns, i)->attname)), i + 2);
+	appendStringInfoString(&text, " FROM medallion_updates u(c1");
+	for (int i = 1; i < placed->natts; i++)
+		appendStringInfo(&text, ", c%d", i + 1);
+	appendStringInfoString(&text, ") WHERE t.ctid OPERATOR(pg_catalog.=) u.c1");
+	return text.data;
+}
+
+Published
+publish_result(DerivedResult *result, Snapshot snapshot)
+{
+	char	   *target = mdl_qualified_name(result->table->target);
+	Differences differences = {0};
+	Published	published;
+
+	if (table_is_empty(result->table->target, snapshot))
+	{
+		mdl_progress_phase("publish", result->accepted_rows);
+		published = (Published) {.inserted = apply_inserts(result, result->accepted, snapshot)};
+		return published;
+	}
+	differences.placed_columns = placed_columns(result->columns);
+	differences.updates = tuplestore_begin_heap(false, false, work_mem);
+	differences.deletes = tuplestore_begin_heap(false, false, work_mem);
+	differences.inserts = tuplestore_begin_heap(false, false, work_mem);
+	find_differences(result, snapshot, &differences);
+	mdl_progress_phase("publish", differences.count.inserted + differences.count.updated + differences.count.deleted);
+
+	/* Deletes first: they make room for other unique keys of the table. */
+	published.deleted = apply(psprintf("DELETE FROM ONLY %s t USING medallion_deletes d WHERE t.ctid OPERATOR(pg_catalog.=) d._place",
+									   target), "medallion_deletes", differences.deletes, differences.placed_columns, snapshot);
+	published.updated = apply(update_statement(result, differences.placed_columns), "medallion_updates",
+							  differences.updates, differences.placed_columns, snapshot);
+	published.inserted = apply_inserts(result, differences.inserts, snapshot);
+	tuplestore_end(differences.updates);
+	tuplestore_end(differences.deletes);
+	tuplestore_end(differences.inserts);
+	if (published.inserted != differences.count.inserted || published.updated != differences.count.updated ||
+		published.deleted != differences.count.deleted)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("rows of \"%s\" were not all written", mdl_display_name(result->table->target)),
+				 errdetail("A trigger or rule on the table took them away."),
+				 errhint("Disable triggers and rules that change what a refresh writes.")));
+	return published;
+}
+
+Published
+publish_compare(DerivedResult *result, Snapshot snapshot)
+{
+	Differences differences = {0};
+
+	find_differences(result, snapshot, &differences);
+	return differences.count;
+}
+
+/* ---- quarantine ---------------------------------------------------------------------------------------------- */
+
+void
+publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id)
+{
+	Oid			quarantine = result->table->quarantine;
+	char	   *columns = column_list(result->rejected_columns, "");
+	char	   *name,
+			   *kept,
+			   *found;
+	MdlArgs		args = {0};
+
+	if (!OidIsValid(quarantine))
+		return;
+	if (result->quarantined_rows == 0 && table_is_empty(quarantine, snapshot))
+		return;
+	name = mdl_qualified_name(quarantine);
+
+	/*
+	 * Rejected rows need not have a key, so they are told apart by all they are, as text, and equal ones by a number.
+	 */
+	kept = psprintf("(SELECT q._quarantine_id, ROW(%s)::pg_catalog.text AS image, pg_catalog.row_number() OVER"
+					" (PARTITION BY ROW(%s)::pg_catalog.text ORDER BY q._quarantine_id) AS n FROM ONLY %s q)",
+					column_list(result->rejected_columns, "q."), column_list(result->rejected_columns, "q."), name);
+	found = psprintf("(SELECT r.*, ROW(%s)::pg_catalog.text AS image, pg_catalog.row_number() OVER"
+					 " (PARTITION BY ROW(%s)::pg_catalog.text) AS n FROM medallion_rejected r)",
+					 column_list(result->rejected_columns, "r."), column_list(result->rejected_columns, "r."));
+	offer_rows("medallion_rejected", result->rejected, result->rejected_columns);
+	run_under_snapshot(psprintf("DELETE FROM ONLY %s WHERE _quarantine_id IN (SELECT k._quarantine_id FROM %s k WHERE NOT EXISTS"
+								" (SELECT FROM %s f WHERE f.image OPERATOR(pg_catalog.=) k.image AND f.n OPERATOR(pg_catalog.=) k.n))",
+								name, kept, found), NULL, snapshot);
+	mdl_arg_int8(&args, refresh_id);
+	run_under_snapshot(psprintf("INSERT INTO %s (%s, _quarantined_at, _refresh_id) SELECT %s, pg_catalog.now(), $1 FROM %s f WHERE NOT EXISTS"
+								" (SELECT FROM %s k WHERE f.image OPERATOR(pg_catalog.=) k.image AND f.n OPERATOR(pg_catalog.=) k.n)",
+								name, columns, column_list(result->rejected_columns, "f."), found, kept), &args, snapshot);
+	SPI_unregister_relation("medallion_rejected");
+}

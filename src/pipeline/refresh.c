@@ -1,0 +1,496 @@
+/*
+ * refresh.c: medallion.refresh and rebuild.
+ *
+ * One call is one transaction: all tables asked for, and before each those it reads, are locked against other refreshes
+ * (readers go on), then one snapshot is taken and everything is computed from it.  So the tables of one call agree with each
+ * other, a waiting refresh sees what the one before it did, and readers see the old state or the new.
+ *
+ * A table is refreshed as its owner, with the rights, row-level security and settings that say what its query means, whoever
+ * asks; only the owner (or a member of that role) may ask.
+ */
+#include "pipeline/pipeline_int.h"
+#include "base/progress.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+typedef struct Outcome
+{
+	const char *mode;
+	const char *reason;
+	Published	published;
+	int64		dropped;
+	int64		quarantined;
+	double		seconds;
+} Outcome;
+
+/* ---- the owner's world --------------------------------------------------------------------------------------- */
+
+typedef struct OwnerWorld
+{
+	MdlUser		saved;
+	int			level;
+} OwnerWorld;
+
+static Oid
+relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "relation %u is gone", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Becomes the owner of the table, able to do only what REFRESH MATERIALIZED VIEW could, with a search path that nobody can
+ * put objects into and the settings the query was given under.
+ */
+static void
+enter_owner_world(const DerivedTable *table, OwnerWorld *world)
+{
+	GetUserIdAndSecContext(&world->saved.user, &world->saved.security_context);
+	SetUserIdAndSecContext(relation_owner(table->target), world->saved.security_context | SECURITY_RESTRICTED_OPERATION);
+	world->level = NewGUCNestLevel();
+	set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < table->setting_count; i++)
+	{
+		char	   *name = pstrdup(table->settings[i]);
+		char	   *value = strchr(name, '=');
+
+		if (value == NULL)
+			continue;
+		*value++ = '\0';
+		set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	}
+}
+
+static void
+leave_owner_world(const OwnerWorld *world)
+{
+	AtEOXact_GUC(false, world->level);
+	SetUserIdAndSecContext(world->saved.user, world->saved.security_context);
+}
+
+/* The definition reads its sources with its own owner's rights, so it follows the table to a new owner. */
+static void
+follow_owner(const DerivedTable *table)
+{
+	Oid			owner = relation_owner(table->target);
+
+	if (relation_owner(table->definition) == owner)
+		return;
+	ATExecChangeOwner(table->definition, owner, true, AccessExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/* ---- before: what is refreshed, locks, checks ---------------------------------------------------------------- */
+
+static bool
+may_refresh(Oid relid)
+{
+	return pg_class_ownercheck(relid, GetUserId());
+}
+
+/* The tables to refresh, sources first. */
+static List *
+plan_tables(Oid target)
+{
+	List	   *tables = pipeline_tables();
+	List	   *targets = NIL;
+	ListCell   *cell;
+
+	if (OidIsValid(target))
+		targets = list_make1_oid(target);
+	else
+		foreach(cell, tables)
+		{
+			DerivedTable *table = lfirst(cell);
+
+			if (may_refresh(table->target))
+				targets = lappend_oid(targets, table->target);
+		}
+	list_sort(targets, list_oid_cmp);
+	return refresh_order(tables, targets);
+}
+
+static bool
+same_tables(List *one, List *other)
+{
+	if (list_length(one) != list_length(other))
+		return false;
+	for (int i = 0; i < list_length(one); i++)
+		if (((DerivedTable *) list_nth(one, i))->target != ((DerivedTable *) list_nth(other, i))->target)
+			return false;
+	return true;
+}
+
+/*
+ * Locks the tables in the order of their OIDs, so that two calls cannot wait for each other, and plans again, since a
+ * definition may have changed while waiting.
+ */
+static List *
+lock_tables(Oid target)
+{
+	List	   *order = plan_tables(target);
+
+	for (;;)
+	{
+		List	   *relids = NIL;
+		List	   *again;
+		ListCell   *cell;
+
+		foreach(cell, order)
+		{
+			DerivedTable *table = lfirst(cell);
+
+			if (may_refresh(table->target))
+				relids = lappend_oid(relids, table->target);
+		}
+		list_sort(relids, list_oid_cmp);
+		foreach(cell, relids)
+			LockRelationOid(lfirst_oid(cell), ShareRowExclusiveLock);
+		again = plan_tables(target);
+		if (same_tables(order, again))
+			return again;
+		order = again;
+	}
+}
+
+static void
+check_target_is_whole(const DerivedTable *table)
+{
+	if (check_enable_rls(table->target, relation_owner(table->target), true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot refresh \"%s\": row-level security is forced on its owner", mdl_display_name(table->target)),
+				 errhint("ALTER TABLE … NO FORCE ROW LEVEL SECURITY: a refresh must see all rows of the table.")));
+}
+
+/* ---- after: the log ------------------------------------------------------------------------------------------ */
+
+/* {"bronze.flights": 42, …} for the versioned sources of a table. */
+static char *
+source_versions(const DerivedTable *table, int64 version)
+{
+	StringInfoData text;
+	ListCell   *cell;
+	bool		first = true;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '{');
+	foreach(cell, view_leaf_sources(table->definition))
+	{
+		if (!versioned_is(lfirst_oid(cell)))
+			continue;
+		if (!first)
+			appendStringInfoString(&text, ", ");
+		escape_json(&text, pipeline_relation_name(lfirst_oid(cell)));
+		appendStringInfo(&text, ": " INT64_FORMAT, version);
+		first = false;
+	}
+	appendStringInfoChar(&text, '}');
+	return text.data;
+}
+
+static int64
+next_refresh_id(void)
+{
+	MdlUser		saved;
+	int64		id;
+
+	mdl_owner_begin(&saved);
+	mdl_run("SELECT pg_catalog.nextval('medallion._refreshes_refresh_id_seq'::pg_catalog.regclass)", NULL, false);
+	id = mdl_field_int8(0, 0);
+	mdl_owner_end(&saved);
+	return id;
+}
+
+static void
+log_refresh(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started, int64 version, bool exact)
+{
+	const DerivedTable *table = result->table;
+	char	   *versions = source_versions(table, version);
+	MdlArgs		args = {0};
+	MdlUser		saved;
+
+	mdl_arg_int8(&args, id);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
+	mdl_arg_text(&args, pipeline_relation_name(table->target));
+	mdl_arg_text(&args, GetUserNameFromId(GetUserId(), false));
+	mdl_arg_text(&args, outcome->mode);
+	mdl_arg_text(&args, outcome->reason);
+	mdl_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(started), false);
+	mdl_arg_int8(&args, result->accepted_rows);
+	mdl_arg_int8(&args, outcome->published.inserted);
+	mdl_arg_int8(&args, outcome->published.updated);
+	mdl_arg_int8(&args, outcome->published.deleted);
+	mdl_arg_int8(&args, outcome->dropped);
+	mdl_arg_int8(&args, outcome->quarantined);
+	mdl_arg_text(&args, versions);
+	mdl_arg_bool(&args, exact);
+	mdl_owner_begin(&saved);
+	mdl_run("INSERT INTO medallion._refreshes (refresh_id, target, target_name, role_name, mode, reason, started_at, finished_at,"
+			" result_rows, inserted, updated, deleted, dropped, quarantined, source_versions, exact)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.clock_timestamp(), $8, $9, $10, $11, $12, $13,"
+			" $14::pg_catalog.jsonb, $15)", &args, false);
+	mdl_owner_end(&saved);
+}
+
+static void
+log_expectations(int64 id, const DerivedResult *result)
+{
+	for (int i = 0; i < result->rule_count; i++)
+	{
+		const Rule *rule = &result->rules[i];
+		const RuleCount *count = &result->counts[i];
+		StringInfoData keys;
+		MdlArgs		args = {0};
+		MdlUser		saved;
+		ListCell   *cell;
+
+		initStringInfo(&keys);
+		foreach(cell, count->failing_keys)
+			appendStringInfo(&keys, "%s%s", keys.len ? ", " : "", (char *) lfirst(cell));
+		mdl_arg_int8(&args, id);
+		mdl_arg_text(&args, rule->name);
+		mdl_arg_text(&args, rule->rule);
+		mdl_arg_text(&args, pipeline_action_name(rule->action));
+		mdl_arg_int8(&args, count->passed);
+		mdl_arg_int8(&args, count->failed);
+		mdl_arg_int8(&args, count->raised);
+		mdl_arg_text(&args, psprintf("[%s]", keys.data));
+		mdl_arg_text(&args, count->first_error);
+		mdl_owner_begin(&saved);
+		mdl_run("INSERT INTO medallion._expectation_results (refresh_id, name, rule, on_violation, passed, failed, raised,"
+				" failing_keys, first_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9)", &args, false);
+		mdl_owner_end(&saved);
+	}
+}
+
+/* A rule that raised is judged row by row from the start next time; one that no longer does, is not. */
+static void
+remember_raising(const DerivedResult *result)
+{
+	for (int i = 0; i < result->rule_count; i++)
+	{
+		bool		raises = result->counts[i].raised > 0;
+		MdlArgs		args = {0};
+		MdlUser		saved;
+
+		if (raises == result->rules[i].raises)
+			continue;
+		mdl_arg(&args, OIDOID, ObjectIdGetDatum(result->table->target), false);
+		mdl_arg_text(&args, result->rules[i].name);
+		mdl_arg_bool(&args, raises);
+		mdl_owner_begin(&saved);
+		mdl_run("UPDATE medallion._expectations SET raises = $3"
+				" WHERE target OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2", &args, false);
+		mdl_owner_end(&saved);
+	}
+}
+
+/* ---- one table ------------------------------------------------------------------------------------------------- */
+
+static bool
+was_refreshed(Oid target)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+	uint64		rows;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_owner_begin(&saved);
+	rows = mdl_run("SELECT FROM medallion._refreshes WHERE target OPERATOR(pg_catalog.=) $1 LIMIT 1", &args, false);
+	mdl_owner_end(&saved);
+	return rows > 0;
+}
+
+static DerivedResult *
+compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce)
+{
+	OwnerWorld	world;
+	DerivedResult *result;
+
+	enter_owner_world(table, &world);
+	PushCopiedSnapshot(snapshot);
+	UpdateActiveSnapshotCommandId();
+	result = result_compute(table, snapshot, enforce);
+	PopActiveSnapshot();
+	leave_owner_world(&world);
+	return result;
+}
+
+static Outcome
+refresh_one(DerivedTable *table, Snapshot snapshot, int64 version, bool exact, const char *why)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	Outcome		outcome = {.mode = "full"};
+	OwnerWorld	world;
+	DerivedResult *result;
+	int64		id = next_refresh_id();
+
+	mdl_progress_begin("refresh", mdl_display_name(table->target));
+	follow_owner(table);
+	check_target_is_whole(table);
+	definition_apply_columns(table);
+	outcome.reason = why ? why : was_refreshed(table->target) ? "every refresh recomputes the query" : "first refresh";
+	result = compute_as_owner(table, snapshot, true);
+
+	enter_owner_world(table, &world);
+	outcome.published = publish_result(result, snapshot);
+	publish_quarantine(result, snapshot, id);
+	leave_owner_world(&world);
+	outcome.dropped = result->dropped_rows;
+	outcome.quarantined = result->quarantined_rows;
+	log_refresh(id, result, &outcome, started, version, exact);
+	log_expectations(id, result);
+	remember_raising(result);
+	result_free(result);
+	mdl_progress_end();
+	outcome.seconds = (double) (GetCurrentTimestamp() - started) / USECS_PER_SEC;
+	return outcome;
+}
+
+/* ---- all of them ---------------------------------------------------------------------------------------------- */
+
+static void
+return_outcome(ReturnSetInfo *set, const DerivedTable *table, const Outcome *outcome)
+{
+	Datum		values[8];
+	bool		nulls[8] = {0};
+
+	values[0] = CStringGetTextDatum(pipeline_relation_name(table->target));
+	values[1] = CStringGetTextDatum(outcome->mode);
+	values[2] = Int64GetDatum(outcome->published.inserted);
+	values[3] = Int64GetDatum(outcome->published.updated);
+	values[4] = Int64GetDatum(outcome->published.deleted);
+	values[5] = Int64GetDatum(outcome->dropped + outcome->quarantined);
+	values[6] = CStringGetTextDatum(outcome->reason);
+	values[7] = Float8GetDatum(outcome->seconds);
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
+/* Refreshes the tables; returns the changes to the last one.  `set` may be NULL. */
+static Published
+refresh_tables(Oid target, const char *why, ReturnSetInfo *set)
+{
+	List	   *order = lock_tables(target);
+	Published	last = {0};
+	Snapshot	snapshot;
+	bool		exact;
+	int64		version;
+	ListCell   *cell;
+
+	if (order == NIL)
+		return last;
+
+	/* Commits in flight are waited for, so that the version recorded is as new as can be. */
+	versioned_settle();
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	version = versioned_snapshot(snapshot, &exact);
+	foreach(cell, order)
+	{
+		DerivedTable *table = lfirst(cell);
+		Outcome		outcome = {.mode = "skipped", .reason = "belongs to another role"};
+
+		CHECK_FOR_INTERRUPTS();
+		if (may_refresh(table->target))
+			outcome = refresh_one(table, snapshot, version, exact, why);
+		last = outcome.published;
+		if (set)
+			return_outcome(set, table, &outcome);
+	}
+	UnregisterSnapshot(snapshot);
+	return last;
+}
+
+void
+mdl_refresh_table(Oid target)
+{
+	SPI_connect();
+	if (OidIsValid(target))
+		mdl_require_table_owner(target);
+	refresh_tables(target, NULL, NULL);
+	SPI_finish();
+}
+
+MDL_FUNCTION(mdl_refresh);
+Datum
+mdl_refresh(PG_FUNCTION_ARGS)
+{
+	Oid			target = InvalidOid;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	if (!PG_ARGISNULL(0))
+		target = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)))->target;
+	refresh_tables(target, NULL, (ReturnSetInfo *) fcinfo->resultinfo);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* Counts the rows of the table that differ from a recomputation under one snapshot. */
+static int64
+verify_table(const DerivedTable *table)
+{
+	Snapshot	snapshot;
+	OwnerWorld	world;
+	DerivedResult *result;
+	Published	difference;
+
+	LockRelationOid(table->target, ShareRowExclusiveLock);
+	check_target_is_whole(table);
+	mdl_progress_begin("verify", mdl_display_name(table->target));
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	result = compute_as_owner(table, snapshot, false);
+	enter_owner_world(table, &world);
+	difference = publish_compare(result, snapshot);
+	leave_owner_world(&world);
+	result_free(result);
+	UnregisterSnapshot(snapshot);
+	mdl_progress_end();
+	return difference.inserted + difference.updated + difference.deleted;
+}
+
+MDL_FUNCTION(mdl_rebuild);
+Datum
+mdl_rebuild(PG_FUNCTION_ARGS)
+{
+	bool		verify = PG_GETARG_BOOL(1);
+	DerivedTable *table;
+	int64		differing;
+
+	SPI_connect();
+	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (verify)
+		differing = verify_table(table);
+	else
+	{
+		Published	changes = refresh_tables(table->target, "rebuild", NULL);
+
+		differing = changes.inserted + changes.updated + changes.deleted;
+	}
+	SPI_finish();
+	PG_RETURN_INT64(differing);
+}

@@ -1,0 +1,544 @@
+/*
+ * result.c: computes what the query of a derived table returns now, once, and judges each row as it comes.
+ *
+ * The rules are columns of the statement that reads the definition, so they run compiled, in parallel workers where the
+ * plan has them, and rows are routed as they arrive: accepted rows and quarantined rows into one tuplestore each (memory up
+ * to work_mem, then a temporary file), dropped rows nowhere.  No table is created.
+ *
+ * If an expression raises for some row, that statement fails as a whole.  It therefore runs in a subtransaction, and on
+ * failure the query runs again without the rules, whose rows are then judged one by one (rule_eval.c).  A rule remembers
+ * that it raised, and the next refresh goes that way at once.
+ */
+#include "pipeline/pipeline_int.h"
+#include "base/progress.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "tcop/dest.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/tuplesort.h"
+#include "utils/typcache.h"
+#include "catalog/pg_operator.h"
+
+/* ---- duplicate keys ----------------------------------------------------------------------------------------- */
+
+/*
+ * Hashes of the keys seen, sorted at the end: only if two are equal is the exact question asked.  That is several times
+ * cheaper than grouping the rows by key.
+ */
+typedef struct KeyHashes
+{
+	TypeCacheEntry **types;		/* (key_count); NULL if some type cannot be hashed */
+	Tuplesortstate *sort;		/* NULL once ended */
+	ResourceOwner owner;		/* of its temporary files */
+} KeyHashes;
+
+static KeyHashes *
+key_hashes_begin(const DerivedResult *result)
+{
+	KeyHashes  *hashes = palloc0_object(KeyHashes);
+	int			count = result->table->key_count;
+
+	hashes->owner = CurrentResourceOwner;
+	hashes->types = palloc_array(TypeCacheEntry *, count);
+	for (int i = 0; i < count; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(result->columns, result->key_columns[i] - 1);
+
+		hashes->types[i] = lookup_type_cache(column->atttypid, TYPECACHE_HASH_EXTENDED_PROC_FINFO);
+		if (!OidIsValid(hashes->types[i]->hash_extended_proc))
+		{
+			hashes->types = NULL;
+			return hashes;
+		}
+	}
+	hashes->sort = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, NULL, TUPLESORT_NONE);
+	return hashes;
+}
+
+static void
+key_hashes_add(KeyHashes *hashes, const DerivedResult *result, const Datum *values)
+{
+	ResourceOwner owner;
+	uint64		hash = 0;
+
+	if (hashes->types == NULL)
+		return;
+	for (int i = 0; i < result->table->key_count; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(result->columns, result->key_columns[i] - 1);
+		Datum		one = FunctionCall2Coll(&hashes->types[i]->hash_extended_proc_finfo, column->attcollation,
+											values[result->key_columns[i] - 1], UInt64GetDatum(0));
+
+		hash = i == 0 ? DatumGetUInt64(one) : hash_combine64(hash, DatumGetUInt64(one));
+	}
+	/* The sort's temporary files must outlive the subtransaction that the statement may run in. */
+	owner = CurrentResourceOwner;
+	CurrentResourceOwner = hashes->owner;
+	tuplesort_putdatum(hashes->sort, Int64GetDatum((int64) hash), false);
+	CurrentResourceOwner = owner;
+}
+
+static void
+key_hashes_end(KeyHashes *hashes)
+{
+	if (hashes->sort)
+		tuplesort_end(hashes->sort);
+	hashes->sort = NULL;
+}
+
+/* Whether two keys may be equal; always when a key type has no hash function.  Ends the sort. */
+static bool
+key_hashes_repeat(KeyHashes *hashes)
+{
+	Datum		value;
+	Datum		previous = 0;
+	Datum		abbreviated;
+	bool		is_null;
+	bool		first = true;
+	bool		repeat = false;
+
+	if (hashes->types == NULL)
+		return true;
+	tuplesort_performsort(hashes->sort);
+	while (!repeat && tuplesort_getdatum(hashes->sort, true, &value, &is_null, &abbreviated))
+	{
+		repeat = !first && value == previous;
+		previous = value;
+		first = false;
+	}
+	key_hashes_end(hashes);
+	return repeat;
+}
+
+/* ---- taking rows -------------------------------------------------------------------------------------------- */
+
+/* The key of a row as a JSON object. */
+static char *
+key_json(const DerivedResult *result, Datum *values, bool *nulls)
+{
+	int			count = result->table->key_count;
+	TupleDesc	desc = CreateTemplateTupleDesc(count);
+	Datum	   *key_values = palloc_array(Datum, count);
+	bool	   *key_nulls = palloc_array(bool, count);
+	Datum		row;
+
+	for (int i = 0; i < count; i++)
+	{
+		TupleDescCopyEntry(desc, i + 1, result->columns, result->key_columns[i]);
+		key_values[i] = values[result->key_columns[i] - 1];
+		key_nulls[i] = nulls[result->key_columns[i] - 1];
+	}
+	BlessTupleDesc(desc);
+	row = HeapTupleGetDatum(heap_form_tuple(desc, key_values, key_nulls));
+	return TextDatumGetCString(DirectFunctionCall1(row_to_json, row));
+}
+
+static void
+count_violation(DerivedResult *result, int rule, const char *key, const char *message)
+{
+	RuleCount  *count = &result->counts[rule];
+
+	count->failed++;
+	if (list_length(count->failing_keys) < MDL_KEY_SAMPLE)
+	{
+		MemoryContext old = MemoryContextSwitchTo(result->context);
+
+		count->failing_keys = lappend(count->failing_keys, pstrdup(key));
+		MemoryContextSwitchTo(old);
+	}
+	if (message == NULL)
+		return;
+	if (count->raised++ == 0)
+		count->first_error = MemoryContextStrdup(result->context, message);
+}
+
+/* Keeps a rejected row with the names of all rules it violates, and the message of an expression that raised. */
+static void
+keep_rejected(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages)
+{
+	int			columns = result->columns->natts;
+	Datum	   *row = palloc_array(Datum, columns + 1);
+	bool	   *row_nulls = palloc_array(bool, columns + 1);
+	Datum	   *reasons = palloc_array(Datum, result->rule_count);
+	int			count = 0;
+
+	for (int i = 0; i < result->rule_count; i++)
+	{
+		if (verdicts[i] == VERDICT_RAISED)
+			reasons[count++] = CStringGetTextDatum(psprintf("%s: %s", result->rules[i].name, messages[i]));
+		else if (verdicts[i] == VERDICT_FAIL)
+			reasons[count++] = CStringGetTextDatum(result->rules[i].name);
+	}
+	memcpy(row, values, sizeof(Datum) * columns);
+	memcpy(row_nulls, nulls, sizeof(bool) * columns);
+	row[columns] = PointerGetDatum(construct_array(reasons, count, TEXTOID, -1, false, TYPALIGN_INT));
+	row_nulls[columns] = false;
+	tuplestore_putvalues(result->rejected, result->rejected_columns, row, row_nulls);
+}
+
+/* Judges a row that violates at least one rule; returns whether it is accepted all the same. */
+static bool
+take_violating(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages)
+{
+	MemoryContext old;
+	bool		drop = false;
+	bool		quarantine = false;
+	char	   *key = NULL;
+
+	MemoryContextReset(result->row_context);
+	old = MemoryContextSwitchTo(result->row_context);
+	for (int i = 0; i < result->rule_count; i++)
+	{
+		if (verdicts[i] == VERDICT_PASS)
+			continue;
+		if (key == NULL && list_length(result->counts[i].failing_keys) < MDL_KEY_SAMPLE)
+			key = key_json(result, values, nulls);
+		count_violation(result, i, key, verdicts[i] == VERDICT_RAISED ? messages[i] : NULL);
+		drop |= result->rules[i].action == RULE_DROP;
+		quarantine |= result->rules[i].action == RULE_QUARANTINE;
+	}
+	if (quarantine)
+	{
+		keep_rejected(result, values, nulls, verdicts, messages);
+		result->quarantined_rows++;
+	}
+	else if (drop)
+		result->dropped_rows++;
+	MemoryContextSwitchTo(old);
+	return !quarantine && !drop;
+}
+
+static void
+note_null_key(DerivedResult *result, int key, Datum *values, bool *nulls)
+{
+	if (result->null_keys++ > 0)
+		return;
+	result->null_key_column = result->table->keys[key];
+	result->null_key_sample = MemoryContextStrdup(result->context, key_json(result, values, nulls));
+}
+
+void
+result_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages)
+{
+	bool		violates = false;
+
+	if ((++result->rows & 4095) == 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		mdl_progress_update(result->rows);
+	}
+	for (int i = 0; i < result->rule_count; i++)
+		violates |= verdicts[i] != VERDICT_PASS;
+	if (violates && !take_violating(result, values, nulls, verdicts, messages))
+		return;
+	for (int i = 0; i < result->table->key_count; i++)
+		if (nulls[result->key_columns[i] - 1])
+		{
+			note_null_key(result, i, values, nulls);
+			return;
+		}
+	key_hashes_add(result->key_hashes, result, values);
+	tuplestore_putvalues(result->accepted, result->columns, values, nulls);
+	result->accepted_rows++;
+}
+
+/* ---- the receiver of the statement --------------------------------------------------------------------------- */
+
+typedef struct ResultReceiver
+{
+	DestReceiver dest;			/* must be first */
+	DerivedResult *result;
+	Tuplestorestate *raw;		/* where rows go unjudged; NULL: they carry their verdicts */
+	Verdict    *verdicts;		/* (rule_count) */
+} ResultReceiver;
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	ResultReceiver *receiver = (ResultReceiver *) self;
+	DerivedResult *result = receiver->result;
+	int			columns = result->columns->natts;
+
+	slot_getallattrs(slot);
+	if (receiver->raw)
+	{
+		tuplestore_putvalues(receiver->raw, result->columns, slot->tts_values, slot->tts_isnull);
+		return true;
+	}
+	for (int i = 0; i < result->rule_count; i++)
+		receiver->verdicts[i] = DatumGetBool(slot->tts_values[columns + i]) ? VERDICT_FAIL : VERDICT_PASS;
+	result_take(result, slot->tts_values, slot->tts_isnull, receiver->verdicts, NULL);
+	return true;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc columns)
+{
+}
+
+static void
+receiver_shutdown(DestReceiver *self)
+{
+}
+
+/* Runs the statement under the active snapshot, its rows going to the receiver. */
+static void
+run_into(const char *sql, DerivedResult *result, Tuplestorestate *raw)
+{
+	ResultReceiver receiver = {
+		.dest = {
+			.receiveSlot = receive_row,
+			.rStartup = receiver_startup,
+			.rShutdown = receiver_shutdown,
+			.rDestroy = receiver_shutdown,
+			.mydest = DestNone
+		},
+		.result = result,
+		.raw = raw,
+		.verdicts = palloc0_array(Verdict, result->rule_count + 1)
+	};
+	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.dest};
+	int			code = SPI_execute_extended(sql, &options);
+
+	if (code < 0)
+		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
+}
+
+/* ---- computing ---------------------------------------------------------------------------------------------- */
+
+static void
+open_stores(DerivedResult *result)
+{
+	MemoryContext old = MemoryContextSwitchTo(result->context);
+
+	result->accepted = tuplestore_begin_heap(false, false, work_mem);
+	result->rejected = tuplestore_begin_heap(false, false, work_mem);
+	result->key_hashes = key_hashes_begin(result);
+	result->counts = palloc0_array(RuleCount, result->rule_count + 1);
+	result->rows = result->accepted_rows = result->dropped_rows = result->quarantined_rows = result->null_keys = 0;
+	MemoryContextSwitchTo(old);
+}
+
+static void
+close_stores(DerivedResult *result)
+{
+	tuplestore_end(result->accepted);
+	tuplestore_end(result->rejected);
+	key_hashes_end(result->key_hashes);
+}
+
+static DerivedResult *
+result_begin(const DerivedTable *table)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "result of a derived table",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	DerivedResult *result = palloc0_object(DerivedResult);
+	Relation	definition = relation_open(table->definition, AccessShareLock);
+	int			columns;
+
+	result->table = table;
+	result->context = context;
+	result->row_context = AllocSetContextCreate(context, "row of a derived table", ALLOCSET_SMALL_SIZES);
+	result->columns = CreateTupleDescCopy(RelationGetDescr(definition));
+	relation_close(definition, NoLock);
+	columns = result->columns->natts;
+	result->rejected_columns = CreateTemplateTupleDesc(columns + 1);
+	for (int i = 1; i <= columns; i++)
+		TupleDescCopyEntry(result->rejected_columns, i, result->columns, i);
+	TupleDescInitEntry(result->rejected_columns, columns + 1, "_reasons", TEXTARRAYOID, -1, 0);
+	result->key_columns = palloc_array(AttrNumber, table->key_count);
+	for (int i = 0; i < table->key_count; i++)
+	{
+		result->key_columns[i] = get_attnum(table->definition, table->keys[i]);
+		if (result->key_columns[i] <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("key column \"%s\" is not a column of the query of \"%s\"", table->keys[i],
+							mdl_display_name(table->target))));
+	}
+	result->rules = pipeline_rules(table->target, &result->rule_count);
+	open_stores(result);
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/* The statement that reads the definition, each rule a column that tells whether it is violated. */
+static char *
+judged_query(const DerivedResult *result)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s", column_list(result->columns, ""));
+	for (int i = 0; i < result->rule_count; i++)
+		appendStringInfo(&sql, ", (%s) IS %s", result->rules[i].expression,
+						 result->rules[i].null_ok ? "FALSE" : "NOT TRUE");
+	appendStringInfo(&sql, " FROM %s AS d", mdl_qualified_name(result->table->definition));
+	return sql.data;
+}
+
+/* Runs query and rules as one statement; false if it raised what may be the error of a rule. */
+static bool
+run_judged(DerivedResult *result)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		run_into(judged_query(result), result, NULL);
+		ReleaseCurrentSubTransaction();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		FreeErrorData(guard_failed(context, owner));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return done;
+}
+
+/* Runs the query alone and then judges its rows one by one. */
+static void
+run_then_judge(DerivedResult *result)
+{
+	Tuplestorestate *raw = tuplestore_begin_heap(false, false, work_mem);
+
+	run_into(psprintf("SELECT %s FROM %s AS d", column_list(result->columns, ""),
+					  mdl_qualified_name(result->table->definition)), result, raw);
+	rules_judge_rows(result, raw);
+	tuplestore_end(raw);
+}
+
+/* ---- what makes a result unfit -------------------------------------------------------------------------------- */
+
+static void
+raise_null_key(const DerivedResult *result)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_NULL_VIOLATION),
+			 errmsg("query of \"%s\" returns NULL in key column \"%s\"", mdl_display_name(result->table->target),
+					result->null_key_column),
+			 errdetail("Rows with a NULL key: " INT64_FORMAT "; the first has key %s.", result->null_keys,
+					   result->null_key_sample),
+			 errhint("Filter such rows in the query, or take them out with a rule: medallion.expect(…, on_violation => 'quarantine').")));
+}
+
+static void
+check_duplicate_keys(DerivedResult *result, Snapshot snapshot)
+{
+	StringInfoData keys,
+				detail;
+	uint64		groups;
+
+	if (!key_hashes_repeat(result->key_hashes))
+		return;
+	initStringInfo(&keys);
+	for (int i = 0; i < result->table->key_count; i++)
+		appendStringInfo(&keys, "%s%s", i ? ", " : "", quote_identifier(result->table->keys[i]));
+	offer_rows("medallion_result", result->accepted, result->columns);
+	groups = run_under_snapshot(psprintf("SELECT pg_catalog.row_to_json(g.*) FROM (SELECT %s FROM medallion_result"
+										 " GROUP BY %s HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 ORDER BY %s LIMIT %d) g",
+										 keys.data, keys.data, keys.data, MDL_KEY_SAMPLE + 1), NULL, snapshot);
+	SPI_unregister_relation("medallion_result");
+	if (groups == 0)
+		return;
+	initStringInfo(&detail);
+	for (uint64 i = 0; i < groups && i < MDL_KEY_SAMPLE; i++)
+		appendStringInfo(&detail, "%s%s", i ? ", " : "", mdl_field_text(i, 0));
+	if (groups > MDL_KEY_SAMPLE)
+		appendStringInfoString(&detail, " and more");
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("query of \"%s\" returns several rows for one key", mdl_display_name(result->table->target)),
+			 errdetail("Keys: %s.", detail.data),
+			 errhint("Make the query return one row per key, for example with DISTINCT ON, or define the table with a finer key.")));
+}
+
+static char *
+join_texts(List *texts)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, texts)
+		appendStringInfo(&text, "%s%s", cell == list_head(texts) ? "" : ", ", (char *) lfirst(cell));
+	return text.data;
+}
+
+static void
+enforce_fail_rules(const DerivedResult *result)
+{
+	for (int i = 0; i < result->rule_count; i++)
+	{
+		const RuleCount *count = &result->counts[i];
+
+		if (result->rules[i].action != RULE_FAIL || count->failed == 0)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("refresh of \"%s\" violates expectation \"%s\" in " INT64_FORMAT " of " INT64_FORMAT " rows",
+						mdl_display_name(result->table->target), result->rules[i].name, count->failed, result->rows),
+				 errdetail("Rule: %s. Failing keys: %s%s.%s%s", result->rules[i].rule, join_texts(count->failing_keys),
+						   count->failed > list_length(count->failing_keys) ? " and more" : "",
+						   count->first_error ? " The expression raised: " : "",
+						   count->first_error ? count->first_error : ""),
+				 errhint("The table is as it was. Correct the source or the query, or change the rule with medallion.expect.")));
+	}
+}
+
+DerivedResult *
+result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce)
+{
+	DerivedResult *result = result_begin(table);
+	bool		rows_raise = false;
+
+	mdl_progress_phase("query", -1);
+	for (int i = 0; i < result->rule_count; i++)
+		rows_raise |= result->rules[i].raises;
+	if (result->rule_count == 0)
+		run_into(judged_query(result), result, NULL);
+	else if (rows_raise)
+		run_then_judge(result);
+	else if (!run_judged(result))
+	{
+		close_stores(result);
+		open_stores(result);
+		run_then_judge(result);
+	}
+	for (int i = 0; i < result->rule_count; i++)
+		result->counts[i].passed = result->rows - result->counts[i].failed;
+	if (enforce)
+		enforce_fail_rules(result);
+	if (result->null_keys > 0)
+		raise_null_key(result);
+	check_duplicate_keys(result, snapshot);
+	return result;
+}
+
+void
+result_free(DerivedResult *result)
+{
+	close_stores(result);
+	MemoryContextDelete(result->context);
+}

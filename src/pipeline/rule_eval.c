@@ -1,0 +1,230 @@
+/*
+ * rule_eval.c: judges rows one by one, so that an expression that raises costs its own row only.
+ *
+ * Starting and ending a subtransaction for each row would be dear, so rows are judged in batches inside one; if a row of the
+ * batch raises, the subtransaction is rolled back, the batch is read again, and each row, and in it each rule, gets a
+ * subtransaction of its own.  Rules change nothing, so rolling back loses nothing.
+ */
+#include "pipeline/pipeline_int.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "optimizer/optimizer.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+
+#define BATCH_ROWS 1000
+
+typedef struct Judge
+{
+	DerivedResult *result;
+	Expr	  **expressions;	/* (rule_count), planned */
+	EState	   *estate;			/* made anew after an error */
+	ExprState **states;
+	TupleTableSlot *slot;
+	Verdict    *verdicts;		/* (BATCH_ROWS, rule_count) */
+	MemoryContext messages_context; /* reset per batch */
+	char	  **messages;		/* (rule_count) of the current row */
+} Judge;
+
+/* Whether an error may be that of a rule for one row; others (cancel, out of memory, conflicts, our bugs) go on up. */
+static bool
+is_row_error(int code)
+{
+	int			class = ERRCODE_TO_CATEGORY(code);
+
+	return code != ERRCODE_INTERNAL_ERROR &&
+		class != ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) &&
+		class != ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) &&
+		class != ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK) &&
+		class != ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR) &&
+		code != ERRCODE_DATA_CORRUPTED && code != ERRCODE_INDEX_CORRUPTED;
+}
+
+/* The subtransaction is ended in any case, since whoever catches the error above relies on the nesting. */
+ErrorData *
+guard_failed(MemoryContext context, ResourceOwner owner)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (!is_row_error(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}
+
+/* Compiles the rules; after an error their state, and that of the functions they call, is not to be trusted. */
+static void
+judge_prepare(Judge *judge)
+{
+	MemoryContext old;
+
+	if (judge->estate)
+		MemoryContextDelete(judge->estate->es_query_cxt);	/* without the callbacks of a regular end */
+	judge->estate = CreateExecutorState();
+	old = MemoryContextSwitchTo(judge->estate->es_query_cxt);
+	judge->states = palloc_array(ExprState *, judge->result->rule_count);
+	for (int i = 0; i < judge->result->rule_count; i++)
+		judge->states[i] = ExecInitExpr(judge->expressions[i], NULL);
+	MemoryContextSwitchTo(old);
+}
+
+static Judge *
+judge_begin(DerivedResult *result)
+{
+	Judge	   *judge = palloc0_object(Judge);
+
+	judge->result = result;
+	judge->expressions = palloc_array(Expr *, result->rule_count);
+	for (int i = 0; i < result->rule_count; i++)
+		judge->expressions[i] = expression_planner((Expr *) rule_analyse(result->rules[i].expression,
+																		 result->rules[i].name,
+																		 result->table->definition, "d"));
+	judge->slot = MakeSingleTupleTableSlot(result->columns, &TTSOpsMinimalTuple);
+	judge->verdicts = palloc_array(Verdict, BATCH_ROWS * result->rule_count);
+	judge->messages = palloc0_array(char *, result->rule_count);
+	judge->messages_context = AllocSetContextCreate(CurrentMemoryContext, "messages of rules", ALLOCSET_SMALL_SIZES);
+	judge_prepare(judge);
+	return judge;
+}
+
+static Verdict
+judge_one(Judge *judge, int rule)
+{
+	ExprContext *context = GetPerTupleExprContext(judge->estate);
+	bool		is_null;
+	Datum		value;
+
+	context->ecxt_scantuple = judge->slot;
+	value = ExecEvalExprSwitchContext(judge->states[rule], context, &is_null);
+	if (is_null)
+		return judge->result->rules[rule].null_ok ? VERDICT_PASS : VERDICT_FAIL;
+	return DatumGetBool(value) ? VERDICT_PASS : VERDICT_FAIL;
+}
+
+/* Judges up to BATCH_ROWS rows in one subtransaction; returns their number, -1 if some row raised. */
+static int
+judge_batch(Judge *judge, Tuplestorestate *rows)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile int count = 0;
+	int			rules = judge->result->rule_count;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		while (count < BATCH_ROWS && tuplestore_gettupleslot(rows, true, false, judge->slot))
+		{
+			for (int i = 0; i < rules; i++)
+				judge->verdicts[count * rules + i] = judge_one(judge, i);
+			ResetPerTupleExprContext(judge->estate);
+			count++;
+		}
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		FreeErrorData(guard_failed(context, owner));
+		count = -1;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return count;
+}
+
+/* Judges one rule for the row in the slot in a subtransaction; *message is set if it raised. */
+static Verdict
+judge_guarded(Judge *judge, int rule, char **message)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile Verdict verdict = VERDICT_RAISED;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		verdict = judge_one(judge, rule);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error = guard_failed(context, owner);
+
+		*message = MemoryContextStrdup(judge->messages_context, error->message);
+		FreeErrorData(error);
+		verdict = VERDICT_RAISED;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (verdict == VERDICT_RAISED)
+		judge_prepare(judge);
+	else
+		ResetPerTupleExprContext(judge->estate);
+	return verdict;
+}
+
+static void
+take_row(Judge *judge, const Verdict *verdicts)
+{
+	slot_getallattrs(judge->slot);
+	result_take(judge->result, judge->slot->tts_values, judge->slot->tts_isnull, verdicts, judge->messages);
+}
+
+/* Judges a batch of which some row raises. */
+static void
+judge_rows_guarded(Judge *judge, Tuplestorestate *rows)
+{
+	for (int row = 0; row < BATCH_ROWS && tuplestore_gettupleslot(rows, true, false, judge->slot); row++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < judge->result->rule_count; i++)
+			judge->verdicts[i] = judge_guarded(judge, i, &judge->messages[i]);
+		take_row(judge, judge->verdicts);
+		MemoryContextReset(judge->messages_context);
+	}
+}
+
+void
+rules_judge_rows(DerivedResult *result, Tuplestorestate *rows)
+{
+	Judge	   *judge = judge_begin(result);
+	int			start = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
+	int			count;
+
+	/* Pointer 0 moves on; `start` stays at the begin of the batch. */
+	for (;;)
+	{
+		tuplestore_select_read_pointer(rows, 0);
+		tuplestore_copy_read_pointer(rows, 0, start);
+		count = judge_batch(judge, rows);
+		if (count == 0)
+			break;
+		tuplestore_select_read_pointer(rows, 0);
+		tuplestore_copy_read_pointer(rows, start, 0);
+		if (count < 0)
+		{
+			judge_prepare(judge);
+			judge_rows_guarded(judge, rows);
+			continue;
+		}
+		for (int row = 0; row < count && tuplestore_gettupleslot(rows, true, false, judge->slot); row++)
+			take_row(judge, judge->verdicts + row * result->rule_count);
+	}
+	FreeExecutorState(judge->estate);
+	ExecDropSingleTupleTableSlot(judge->slot);
+}
