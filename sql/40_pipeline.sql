@@ -81,25 +81,26 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_define';
 COMMENT ON FUNCTION medallion.define(text, text, text[], text, interval, text) IS
 'Creates a derived table: a versioned table with the given key whose rows are the result of the query. refresh() fills it.';
 
-CREATE OR REPLACE FUNCTION medallion.redefine(target text, query text)
+CREATE OR REPLACE FUNCTION medallion.redefine(target text, query text DEFAULT NULL, description text DEFAULT NULL,
+	target_lag interval DEFAULT NULL, on_schema_change text DEFAULT NULL)
 RETURNS TABLE (target text, definition text, sources text[])
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_redefine';
-COMMENT ON FUNCTION medallion.redefine(text, text) IS
-'Gives a derived table another query; columns follow as its on_schema_change says. The next refresh() applies it.';
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_redefine';
+COMMENT ON FUNCTION medallion.redefine(text, text, text, interval, text) IS
+'Changes what is given of a derived table. With another query the columns follow as on_schema_change says, and the next refresh() applies it.';
 
 CREATE OR REPLACE FUNCTION medallion.undefine(target text, drop_table bool DEFAULT false) RETURNS void
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_undefine';
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_undefine';
 COMMENT ON FUNCTION medallion.undefine(text, bool) IS
 'Makes a derived table an ordinary one, or drops it and its quarantine table.';
 
 CREATE OR REPLACE FUNCTION medallion.expect(target text, name text, rule text, on_violation text DEFAULT 'warn',
 	null_ok bool DEFAULT false) RETURNS void
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_expect';
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_expect';
 COMMENT ON FUNCTION medallion.expect(text, text, text, text, bool) IS
 'Declares or replaces a rule for the rows of a derived table: a boolean expression over the columns of its query.';
 
 CREATE OR REPLACE FUNCTION medallion.unexpect(target text, name text) RETURNS void
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_unexpect';
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_unexpect';
 COMMENT ON FUNCTION medallion.unexpect(text, text) IS 'Takes a rule of a derived table away.';
 
 CREATE OR REPLACE FUNCTION medallion.refresh(target text DEFAULT NULL)
@@ -109,7 +110,7 @@ COMMENT ON FUNCTION medallion.refresh(text) IS
 'Brings a derived table, and before it those it reads, up to date in one transaction; without an argument, all of them.';
 
 CREATE OR REPLACE FUNCTION medallion.rebuild(target text, verify bool DEFAULT false, OUT differing_rows bigint)
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_rebuild';
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_rebuild';
 COMMENT ON FUNCTION medallion.rebuild(text, bool) IS
 'Recomputes a derived table and all derived tables it reads in full; verify only counts the rows of the table that differ.';
 

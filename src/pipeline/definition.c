@@ -33,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* What a query means depends on these, so a refresh runs with the values they had when the query was given. */
@@ -267,35 +268,24 @@ check_options(const char *on_schema_change, const Interval *target_lag)
 						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(target_lag))))));
 }
 
-static void
-require_arguments(FunctionCallInfo fcinfo, const char *const *names, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (names[i] != NULL && PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument \"%s\" must not be NULL", names[i])));
-}
-
 MDL_FUNCTION(mdl_define);
 Datum
 mdl_define(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"target", "query", "keys", NULL, NULL, "on_schema_change"};
 	DerivedTable table = {0};
-	Interval   *target_lag;
 	char	   *query,
 			   *schema,
 			   *relation,
 			   *display;
 
-	require_arguments(fcinfo, names, lengthof(names));
+	pipeline_require_arguments(fcinfo, names, lengthof(names));
 	InitMaterializedSRF(fcinfo, 0);
 	query = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	table.keys = pipeline_text_array(PG_GETARG_DATUM(2), "keys", &table.key_count);
-	target_lag = PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4);
+	table.target_lag = PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4);
 	table.on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(5));
-	check_options(table.on_schema_change, target_lag);
+	check_options(table.on_schema_change, table.target_lag);
 	SPI_connect();
 	check_target(text_to_cstring(PG_GETARG_TEXT_PP(0)), &schema, &relation);
 	display = psprintf("%s.%s", schema, relation);
@@ -312,7 +302,7 @@ mdl_define(PG_FUNCTION_ARGS)
 	/* Starting this checks that the owner may read the sources. */
 	mdl_run(psprintf("SELECT FROM %s LIMIT 0", mdl_qualified_name(table.definition)), NULL, false);
 	remember_settings(&table);
-	pipeline_table_add(&table, target_lag);
+	pipeline_table_add(&table);
 	CommandCounterIncrement();
 	versioned_enable(table.target);
 	return_definition(fcinfo, &table);
@@ -333,7 +323,7 @@ require_schema_change(const DerivedTable *table, bool adds, const char *what)
 			(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 			 errmsg("query of \"%s\" %s, but its on_schema_change is %s", mdl_display_name(table->target), what,
 					table->on_schema_change),
-			 errhint("Define the table with on_schema_change => '%s' to allow this.",
+			 errhint("medallion.redefine(…, on_schema_change => '%s') allows this.",
 					 adds ? "append_columns" : "full_refresh")));
 }
 
@@ -386,7 +376,35 @@ alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc 
 void
 definition_apply_columns(const DerivedTable *table)
 {
-	alter_columns(table->target, table, NULL, relation_columns(table->definition));
+	TupleDesc	after = relation_columns(table->definition);
+
+	alter_columns(table->target, table, NULL, after);
+	if (OidIsValid(table->quarantine))
+		alter_columns(table->quarantine, table, NULL, after);
+}
+
+Oid
+relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "relation %u is gone", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+void
+definition_follow_owner(const DerivedTable *table)
+{
+	Oid			owner = relation_owner(table->target);
+
+	if (relation_owner(table->definition) == owner)
+		return;
+	ATExecChangeOwner(table->definition, owner, true, AccessExclusiveLock);
+	CommandCounterIncrement();
 }
 
 /* Fails if the table, through its new definition, would be made from itself. */
@@ -396,38 +414,54 @@ check_cycle(const DerivedTable *table)
 	refresh_order(pipeline_tables(), list_make1_oid(table->target));
 }
 
-MDL_FUNCTION(mdl_redefine);
-Datum
-mdl_redefine(PG_FUNCTION_ARGS)
+/* Puts another query in the place of the definition; table and quarantine table follow. */
+static void
+replace_query(DerivedTable *table, const char *query)
 {
-	char	   *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	DerivedTable *table;
-	char	   *display,
-			   *schema;
-	TupleDesc	before,
-				after;
-	Oid			previous;
+	char	   *display = mdl_display_name(table->target);
+	Oid			previous = table->definition;
+	TupleDesc	before = relation_columns(previous);
+	TupleDesc	after;
 
-	InitMaterializedSRF(fcinfo, 0);
-	SPI_connect();
-	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	LockRelationOid(table->target, AccessExclusiveLock);
-	display = mdl_display_name(table->target);
-	schema = get_namespace_name(get_rel_namespace(table->target));
 	check_keys(table->keys, table->key_count, definition_query_check(query, display), display);
-
-	previous = table->definition;
-	before = relation_columns(previous);
-	table->definition = create_definition(query, schema, get_rel_name(table->target), display);
+	table->definition = create_definition(query, get_namespace_name(get_rel_namespace(table->target)),
+										  get_rel_name(table->target), display);
 	after = relation_columns(table->definition);
-	pipeline_table_set(table->target, "definition", table->definition);
+	remember_settings(table);
+	pipeline_table_change(table);
 	CommandCounterIncrement();
+	definition_follow_owner(table);
 	check_cycle(table);
 	alter_columns(table->target, table, before, after);
 	if (OidIsValid(table->quarantine))
 		alter_columns(table->quarantine, table, before, after);
 	drop_definition(previous);
 	rules_check_again(table);
+}
+
+MDL_FUNCTION(mdl_redefine);
+Datum
+mdl_redefine(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"target"};
+	DerivedTable *table;
+
+	pipeline_require_arguments(fcinfo, names, lengthof(names));
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	LockRelationOid(table->target, AccessExclusiveLock);
+	if (!PG_ARGISNULL(3))
+		table->target_lag = PG_GETARG_INTERVAL_P(3);
+	if (!PG_ARGISNULL(4))
+		table->on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(4));
+	check_options(table->on_schema_change, table->target_lag);
+	if (!PG_ARGISNULL(2))
+		CreateComments(table->target, RelationRelationId, 0, text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	if (PG_ARGISNULL(1))
+		pipeline_table_change(table);
+	else
+		replace_query(table, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	return_definition(fcinfo, table);
 	SPI_finish();
 	return (Datum) 0;
@@ -439,9 +473,11 @@ MDL_FUNCTION(mdl_undefine);
 Datum
 mdl_undefine(PG_FUNCTION_ARGS)
 {
+	static const char *const names[] = {"target", "drop_table"};
 	bool		drop_table = PG_GETARG_BOOL(1);
 	DerivedTable *table;
 
+	pipeline_require_arguments(fcinfo, names, lengthof(names));
 	SPI_connect();
 	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, AccessExclusiveLock);

@@ -23,6 +23,38 @@
 #include "utils/regproc.h"
 #include "utils/rel.h"
 
+static void
+show_text(void *argument)
+{
+	TextContext *context = argument;
+	int			position = geterrposition();
+
+	if (position <= 0)
+		return;
+	errposition(0);
+	internalerrposition(position);
+	internalerrquery(context->text);
+	errcontext("%s \"%s\"", context->what, context->name);
+}
+
+void
+text_context_begin(TextContext *context, const char *what, const char *name, const char *text)
+{
+	context->what = what;
+	context->name = name;
+	context->text = text;
+	context->callback.callback = show_text;
+	context->callback.arg = context;
+	context->callback.previous = error_context_stack;
+	error_context_stack = &context->callback;
+}
+
+void
+text_context_end(TextContext *context)
+{
+	error_context_stack = context->callback.previous;
+}
+
 /* Returns the one SELECT statement that the text holds. */
 RawStmt *
 definition_query_parse(const char *query, const char *target)
@@ -170,13 +202,16 @@ check_output_column(const TargetEntry *entry, List *before, const char *target)
 Query *
 definition_query_check(const char *text, const char *target)
 {
-	RawStmt    *statement = definition_query_parse(text, target);
-	Query	   *query = parse_analyze_fixedparams(statement, text, NULL, 0, NULL);
+	TextContext context;
+	Query	   *query;
 	const char *unrepeatable = NULL;
 	char	   *function;
 	ListCell   *cell;
 	int			columns = 0;
 
+	text_context_begin(&context, "query of", target, text);
+	query = parse_analyze_fixedparams(definition_query_parse(text, target), text, NULL, 0, NULL);
+	text_context_end(&context);
 	if (query->hasModifyingCTE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -2,8 +2,8 @@
  * drop_event.c: keeps the records of derived tables true when relations are dropped.
  *
  * Dropping a derived table forgets it and drops its definition; what its rules had put in quarantine stays, as an ordinary
- * table.  A definition cannot be dropped by itself; dropped with a source (CASCADE) it leaves the table, with its rows, as
- * an ordinary table.  This holds without preloading, because it is an event trigger.
+ * table.  Dropping a definition, by itself or with a source (CASCADE), leaves the table with its rows as an ordinary table.
+ * It is not refused, since pg_restore --clean drops view by view.  All this holds without preloading, because it is an event trigger.
  */
 #include "pipeline/pipeline_int.h"
 
@@ -52,11 +52,22 @@ forget(Oid target)
 	mdl_owner_end(&saved);
 }
 
+static void
+forget_quarantine(Oid target)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_owner_begin(&saved);
+	mdl_run("UPDATE medallion._tables SET quarantine = NULL WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
+	mdl_owner_end(&saved);
+}
+
 MDL_FUNCTION(mdl_pipeline_sql_drop);
 Datum
 mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
 {
-	EventTriggerData *event = (EventTriggerData *) fcinfo->context;
 	MdlUser		saved;
 	uint64		rows;
 	SPITupleTable *found;
@@ -69,7 +80,7 @@ mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	SPI_connect();
 	mdl_owner_begin(&saved);
-	rows = mdl_run("SELECT t.target::pg_catalog.oid, t.definition::pg_catalog.oid, t.quarantine::pg_catalog.oid, d.objid, d.original,"
+	rows = mdl_run("SELECT t.target::pg_catalog.oid, t.definition::pg_catalog.oid, t.quarantine::pg_catalog.oid, d.objid,"
 				   " EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() o"
 				   " WHERE o.classid OPERATOR(pg_catalog.=) d.classid AND o.objid OPERATOR(pg_catalog.=) t.target"
 				   " AND o.objsubid OPERATOR(pg_catalog.=) 0)"
@@ -83,7 +94,6 @@ mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
 	{
 		bool		is_null;
 		Oid			fields[4];
-		bool		original;
 		bool		with_table;
 
 		SPI_tuptable = found;
@@ -93,8 +103,7 @@ mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
 			if (is_null)
 				fields[f] = InvalidOid;
 		}
-		original = DatumGetBool(mdl_field(i, 4, NULL));
-		with_table = DatumGetBool(mdl_field(i, 5, NULL));
+		with_table = DatumGetBool(mdl_field(i, 4, NULL));
 		if (fields[3] == fields[0])
 		{
 			forget(fields[0]);
@@ -102,18 +111,13 @@ mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
 		}
 		else if (fields[3] == fields[1] && !with_table)
 		{
-			if (original && event->tag == CMDTAG_DROP_VIEW)
-				ereport(ERROR,
-						(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-						 errmsg("cannot drop the definition of derived table \"%s\"", mdl_display_name(fields[0])),
-						 errhint("Use medallion.undefine to make it an ordinary table.")));
 			pipeline_table_remove(fields[0]);
 			ereport(WARNING,
 					(errmsg("derived table \"%s\" has lost its definition and is an ordinary table now",
 							mdl_display_name(fields[0]))));
 		}
 		else if (fields[3] == fields[2] && !with_table)
-			pipeline_table_set(fields[0], "quarantine", InvalidOid);
+			forget_quarantine(fields[0]);
 	}
 	SPI_finish();
 	PG_RETURN_VOID();

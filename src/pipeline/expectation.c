@@ -94,13 +94,16 @@ check_expression(Node *expression, const char *name)
 Node *
 rule_analyse(const char *rule, const char *name, Oid relation, const char *alias)
 {
-	Node	   *raw = parse_expression(rule, name);
+	TextContext context;
+	Node	   *raw;
 	Relation	opened = relation_open(relation, AccessShareLock);
 	ParseState *state = make_parsestate(NULL);
 	ParseNamespaceItem *item;
 	Node	   *expression;
 	Oid			type;
 
+	text_context_begin(&context, "rule", name, rule);
+	raw = parse_expression(rule, name);
 	state->p_sourcetext = rule;
 	item = addRangeTableEntryForRelation(state, opened, AccessShareLock, makeAlias(alias, NIL), false, true);
 	addNSItemToQuery(state, item, false, true, true);
@@ -119,6 +122,7 @@ rule_analyse(const char *rule, const char *name, Oid relation, const char *alias
 
 	/* Raises here what would otherwise raise for every row, such as a division of constants by zero. */
 	expression_planner((Expr *) copyObject(expression));
+	text_context_end(&context);
 	return expression;
 }
 
@@ -162,8 +166,8 @@ can_adopt(Oid existing, TupleDesc columns)
 	return true;
 }
 
-Oid
-quarantine_ensure(DerivedTable *table)
+static Oid
+quarantine_create(DerivedTable *table)
 {
 	Oid			namespace = get_rel_namespace(table->target);
 	char	   *name = quarantine_name(get_rel_name(table->target));
@@ -172,8 +176,6 @@ quarantine_ensure(DerivedTable *table)
 	TupleDesc	columns;
 	Oid			existing;
 
-	if (OidIsValid(table->quarantine) && get_rel_relkind(table->quarantine) == RELKIND_RELATION)
-		return table->quarantine;
 	definition = relation_open(table->definition, AccessShareLock);
 	columns = CreateTupleDescCopy(RelationGetDescr(definition));
 	relation_close(definition, NoLock);
@@ -207,10 +209,27 @@ quarantine_ensure(DerivedTable *table)
 													 schema, get_rel_name(table->target)))), NULL, false);
 		existing = get_relname_relid(name, namespace);
 	}
-	pipeline_table_set(table->target, "quarantine", existing);
 	table->quarantine = existing;
+	pipeline_table_change(table);
 	versioned_enable(existing);
 	return existing;
+}
+
+Oid
+quarantine_ensure(DerivedTable *table)
+{
+	MdlUser		saved;
+	Oid			quarantine;
+
+	if (OidIsValid(table->quarantine) && get_rel_relkind(table->quarantine) == RELKIND_RELATION)
+		return table->quarantine;
+
+	/* It belongs to the owner of the table, whoever of that role asks. */
+	GetUserIdAndSecContext(&saved.user, &saved.security_context);
+	SetUserIdAndSecContext(relation_owner(table->target), saved.security_context | SECURITY_LOCAL_USERID_CHANGE);
+	quarantine = quarantine_create(table);
+	SetUserIdAndSecContext(saved.user, saved.security_context);
+	return quarantine;
 }
 
 /* ---- SQL functions ------------------------------------------------------------------------------------------ */
@@ -240,14 +259,18 @@ MDL_FUNCTION(mdl_expect);
 Datum
 mdl_expect(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	char	   *rule = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	RuleAction	action = pipeline_action_by_name(text_to_cstring(PG_GETARG_TEXT_PP(3)));
-	bool		null_ok = PG_GETARG_BOOL(4);
+	static const char *const names[] = {"target", "name", "rule", "on_violation", "null_ok"};
+	char	   *name,
+			   *rule,
+			   *alias;
+	RuleAction	action;
 	DerivedTable *table;
-	char	   *alias;
 	Node	   *expression;
 
+	pipeline_require_arguments(fcinfo, names, lengthof(names));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	rule = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	action = pipeline_action_by_name(text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	if (name[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -259,7 +282,7 @@ mdl_expect(PG_FUNCTION_ARGS)
 	expression = rule_analyse(rule, name, table->definition, alias);
 	if (action == RULE_QUARANTINE)
 		quarantine_ensure(table);
-	store_rule(table->target, name, rule, rule_text(expression, table->definition, alias), action, null_ok);
+	store_rule(table->target, name, rule, rule_text(expression, table->definition, alias), action, PG_GETARG_BOOL(4));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -268,12 +291,15 @@ MDL_FUNCTION(mdl_unexpect);
 Datum
 mdl_unexpect(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	static const char *const names[] = {"target", "name"};
+	char	   *name;
 	DerivedTable *table;
 	MdlArgs		args = {0};
 	MdlUser		saved;
 	uint64		rows;
 
+	pipeline_require_arguments(fcinfo, names, lengthof(names));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	SPI_connect();
 	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, ShareRowExclusiveLock);

@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -31,6 +32,16 @@ pipeline_action_by_name(const char *name)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("on_violation cannot be \"%s\"", name),
 			 errhint("Use warn, drop, quarantine or fail.")));
+}
+
+void
+pipeline_require_arguments(FunctionCallInfo fcinfo, const char *const *names, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (names[i] != NULL && PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not be NULL", names[i])));
 }
 
 /* Returns the elements of a one-dimensional text array; NULL elements are an error that names the argument `what`. */
@@ -79,15 +90,16 @@ pipeline_tables(void)
 	uint64		rows;
 
 	mdl_owner_begin(&saved);
-	rows = mdl_run("SELECT target::oid, definition::oid, quarantine::oid, keys, on_schema_change, settings"
-				   " FROM medallion._tables", NULL, true);
+	rows = mdl_run("SELECT target::pg_catalog.oid, definition::pg_catalog.oid, quarantine::pg_catalog.oid, keys,"
+				   " on_schema_change, settings, target_lag FROM medallion._tables", NULL, true);
 	mdl_owner_end(&saved);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 		DerivedTable *table = palloc0_object(DerivedTable);
 		bool		is_null;
-		Datum		quarantine;
+		Datum		quarantine,
+					lag;
 
 		table->target = DatumGetObjectId(mdl_field(i, 0, NULL));
 		table->definition = DatumGetObjectId(mdl_field(i, 1, NULL));
@@ -96,6 +108,8 @@ pipeline_tables(void)
 		table->keys = pipeline_text_array(mdl_field(i, 3, NULL), "keys", &table->key_count);
 		table->on_schema_change = mdl_field_text(i, 4);
 		table->settings = pipeline_text_array(mdl_field(i, 5, NULL), "settings", &table->setting_count);
+		lag = mdl_field(i, 6, &is_null);
+		table->target_lag = is_null ? NULL : DatumGetIntervalP(datumCopy(lag, false, sizeof(Interval)));
 		if (get_rel_relkind(table->target) == RELKIND_RELATION && get_rel_relkind(table->definition) == RELKIND_VIEW)
 			tables = lappend(tables, table);
 		MemoryContextSwitchTo(old);
@@ -190,37 +204,37 @@ text_array_datum(char **texts, int count)
 	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-void
-pipeline_table_add(const DerivedTable *table, Interval *target_lag)
+static void
+store_table(const DerivedTable *table, const char *sql)
 {
 	MdlArgs		args = {0};
 	MdlUser		saved;
 
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->definition), false);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->quarantine), !OidIsValid(table->quarantine));
 	mdl_arg(&args, TEXTARRAYOID, text_array_datum(table->keys, table->key_count), false);
-	mdl_arg(&args, INTERVALOID, target_lag ? IntervalPGetDatum(target_lag) : (Datum) 0, target_lag == NULL);
+	mdl_arg(&args, INTERVALOID, table->target_lag ? IntervalPGetDatum(table->target_lag) : (Datum) 0,
+			table->target_lag == NULL);
 	mdl_arg_text(&args, table->on_schema_change);
 	mdl_arg(&args, TEXTARRAYOID, text_array_datum(table->settings, table->setting_count), false);
 	mdl_owner_begin(&saved);
-	mdl_run("INSERT INTO medallion._tables (target, definition, keys, target_lag, on_schema_change, settings)"
-			" VALUES ($1, $2, $3, $4, $5, $6)", &args, false);
+	mdl_run(sql, &args, false);
 	mdl_owner_end(&saved);
 }
 
-/* Sets one regclass column of a record; `column` is a constant of ours. */
 void
-pipeline_table_set(Oid target, const char *column, Oid value)
+pipeline_table_add(const DerivedTable *table)
 {
-	MdlArgs		args = {0};
-	MdlUser		saved;
+	store_table(table, "INSERT INTO medallion._tables (target, definition, quarantine, keys, target_lag, on_schema_change, settings)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7)");
+}
 
-	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
-	mdl_arg(&args, OIDOID, ObjectIdGetDatum(value), !OidIsValid(value));
-	mdl_owner_begin(&saved);
-	mdl_run(psprintf("UPDATE medallion._tables SET %s = $2 WHERE target OPERATOR(pg_catalog.=) $1", column),
-			&args, false);
-	mdl_owner_end(&saved);
+void
+pipeline_table_change(const DerivedTable *table)
+{
+	store_table(table, "UPDATE medallion._tables SET definition = $2, quarantine = $3, keys = $4, target_lag = $5,"
+				" on_schema_change = $6, settings = $7 WHERE target OPERATOR(pg_catalog.=) $1");
 }
 
 /* Forgets a derived table and its rules.  The log of its refreshes stays, under the name it had. */

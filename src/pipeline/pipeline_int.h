@@ -28,6 +28,7 @@ typedef struct DerivedTable
 	Oid			quarantine;		/* InvalidOid if no rule quarantines */
 	char	  **keys;
 	int			key_count;
+	Interval   *target_lag;		/* NULL if none */
 	char	   *on_schema_change;
 	char	  **settings;		/* name=value */
 	int			setting_count;
@@ -56,8 +57,8 @@ extern List *pipeline_tables(void); /* of DerivedTable, whose relations exist */
 extern DerivedTable *pipeline_table(List *tables, Oid target);	/* NULL if not derived */
 extern DerivedTable *pipeline_table_by_definition(List *tables, Oid definition);
 extern Rule *pipeline_rules(Oid target, int *count);	/* in the order of their names */
-extern void pipeline_table_add(const DerivedTable *table, Interval *target_lag);
-extern void pipeline_table_set(Oid target, const char *column, Oid value);	/* definition or quarantine */
+extern void pipeline_table_add(const DerivedTable *table);
+extern void pipeline_table_change(const DerivedTable *table);
 
 extern void pipeline_table_remove(Oid target);	/* its rules go too, its log stays */
 
@@ -66,6 +67,9 @@ extern DerivedTable *pipeline_owned_table(const char *name);
 
 extern const char *pipeline_action_name(RuleAction action);
 extern RuleAction pipeline_action_by_name(const char *name);
+/* Raises for an argument that is NULL but may not be; names[i] is that of argument i, NULL if it may. */
+extern void pipeline_require_arguments(FunctionCallInfo fcinfo, const char *const *names, int count);
+
 extern char **pipeline_text_array(Datum array, const char *what, int *count);
 extern char *pipeline_relation_name(Oid relid); /* schema.name, quoted where needed, as the views show it */
 
@@ -75,6 +79,18 @@ extern char *pipeline_relation_name(Oid relid); /* schema.name, quoted where nee
 extern Query *definition_query_check(const char *query, const char *target);
 extern RawStmt *definition_query_parse(const char *query, const char *target);
 
+/* While one is open, an error at a place of `text` shows that text, and whose it is, instead of the caller's statement. */
+typedef struct TextContext
+{
+	ErrorContextCallback callback;
+	const char *what;			/* "query of" */
+	const char *name;
+	const char *text;
+} TextContext;
+
+extern void text_context_begin(TextContext *context, const char *what, const char *name, const char *text);
+extern void text_context_end(TextContext *context);
+
 /* The name of the first volatile function in an expression or query, through views; NULL if there is none. */
 extern char *volatile_function_in(Node *node);
 
@@ -82,6 +98,10 @@ extern char *volatile_function_in(Node *node);
 
 /* Makes the columns of the table those of its definition, as on_schema_change allows; an error if it does not. */
 extern void definition_apply_columns(const DerivedTable *table);
+
+/* The definition reads its sources with its own owner's rights, so it follows the table to a new owner. */
+extern void definition_follow_owner(const DerivedTable *table);
+extern Oid	relation_owner(Oid relid);
 
 /* "a, b, c", each quoted and preceded by `prefix`. */
 extern char *column_list(TupleDesc columns, const char *prefix);

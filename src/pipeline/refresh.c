@@ -49,19 +49,6 @@ typedef struct OwnerWorld
 	int			level;
 } OwnerWorld;
 
-static Oid
-relation_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "relation %u is gone", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /*
  * Becomes the owner of the table, able to do only what REFRESH MATERIALIZED VIEW could, with a search path that nobody can
  * put objects into and the settings the query was given under.
@@ -90,18 +77,6 @@ leave_owner_world(const OwnerWorld *world)
 {
 	AtEOXact_GUC(false, world->level);
 	SetUserIdAndSecContext(world->saved.user, world->saved.security_context);
-}
-
-/* The definition reads its sources with its own owner's rights, so it follows the table to a new owner. */
-static void
-follow_owner(const DerivedTable *table)
-{
-	Oid			owner = relation_owner(table->target);
-
-	if (relation_owner(table->definition) == owner)
-		return;
-	ATExecChangeOwner(table->definition, owner, true, AccessExclusiveLock);
-	CommandCounterIncrement();
 }
 
 /* ---- before: what is refreshed, locks, checks ---------------------------------------------------------------- */
@@ -351,12 +326,14 @@ refresh_one(DerivedTable *table, Snapshot snapshot, int64 version, bool exact, c
 	int64		id = next_refresh_id();
 
 	mdl_progress_begin("refresh", mdl_display_name(table->target));
-	follow_owner(table);
+	definition_follow_owner(table);
 	check_target_is_whole(table);
 	definition_apply_columns(table);
 	outcome.reason = why ? why : was_refreshed(table->target) ? "every refresh recomputes the query" : "first refresh";
 	result = compute_as_owner(table, snapshot, true);
 
+	if (result->quarantined_rows > 0)
+		quarantine_ensure(table);
 	enter_owner_world(table, &world);
 	outcome.published = publish_result(result, snapshot);
 	publish_quarantine(result, snapshot, id);
@@ -459,7 +436,6 @@ verify_table(const DerivedTable *table)
 	DerivedResult *result;
 	Published	difference;
 
-	LockRelationOid(table->target, ShareRowExclusiveLock);
 	check_target_is_whole(table);
 	mdl_progress_begin("verify", mdl_display_name(table->target));
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
@@ -477,10 +453,12 @@ MDL_FUNCTION(mdl_rebuild);
 Datum
 mdl_rebuild(PG_FUNCTION_ARGS)
 {
+	static const char *const names[] = {"target", "verify"};
 	bool		verify = PG_GETARG_BOOL(1);
 	DerivedTable *table;
 	int64		differing;
 
+	pipeline_require_arguments(fcinfo, names, lengthof(names));
 	SPI_connect();
 	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	if (verify)
