@@ -16,6 +16,8 @@
 
 extern void mdl_guc_init(void);
 
+extern MDL_EXPORT int mdl_feature_mem;	/* medallion.feature_mem, kB */
+
 /* ---- schemas.c: the layers ---------------------------------------------------------------------------------- */
 
 #define MDL_SCHEMA			"medallion"
