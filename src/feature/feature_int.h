@@ -115,7 +115,7 @@ extern uint32 mdl_entity_hash(const MdlEntityTable *table, int entity);
 extern Oid	mdl_entity_canonical_type(Oid type);
 extern Datum mdl_entity_canonical(Datum value, Oid type);
 
-/* ---- window_agg.c: all features of one entity ------------------------------------------------------------------ */
+/* ---- window_plan.c, window_agg.c: all features of one entity ---------------------------------------------------- */
 
 /* The features of a view and where their inputs stand in an event record. */
 typedef struct MdlWindowPlan
