@@ -297,7 +297,7 @@ mdl_feature_unparse(const MdlFeatureView *view)
 
 /* A column of the source: its base type, type modifier and collation; an error naming `use` if there is none. */
 static void
-source_column(Relation source, const char *column, const char *use, Oid *type, int32 *typmod, Oid *collation)
+source_column(const MdlFeatureView *view, Relation source, const char *column, const char *use, Oid *type, int32 *typmod, Oid *collation)
 {
 	TupleDesc	desc = RelationGetDescr(source);
 
@@ -316,7 +316,8 @@ source_column(Relation source, const char *column, const char *use, Oid *type, i
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("column \"%s\" of %s, used as %s, does not exist", column,
 					mdl_display_name(RelationGetRelid(source)), use),
-			 errhint("If it was renamed, create the feature view again with replace => true.")));
+			 view->stored ? errhint("It was renamed or dropped; create feature view \"%s\" again with replace => true.",
+									view->name) : 0));
 }
 
 /* Analyses a filter as a WHERE clause over the source. */
@@ -338,6 +339,7 @@ analyse_filter(Relation source, const char *sql, List **rtable_context)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("\"filter\" must be one boolean expression")));
+	pstate->p_sourcetext = sql;
 	item = addRangeTableEntryForRelation(pstate, source, AccessShareLock, NULL, false, true);
 	addNSItemToQuery(pstate, item, true, true, true);
 	expression = transformExpr(pstate, ((ResTarget *) linitial(select->targetList))->val, EXPR_KIND_WHERE);
@@ -353,7 +355,7 @@ analyse_filter(Relation source, const char *sql, List **rtable_context)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"filter\" contains a function or cast that is not immutable"),
 				 errdetail("Its value could change from session to session, or from one day to the next."),
-				 errhint("Of a timestamptz column use (column AT TIME ZONE 'UTC'); write timestamptz constants with their zone and compare them in UTC too.")));
+				 errhint("For parts of a timestamptz column, take them from (column AT TIME ZONE 'UTC').")));
 	*rtable_context = deparse_context_for(RelationGetRelationName(source), RelationGetRelid(source));
 	return expression;
 }
@@ -468,7 +470,7 @@ resolve_feature(MdlFeatureView *view, MdlFeature *feature, Relation source, bool
 					(errcode(ERRCODE_DUPLICATE_COLUMN),
 					 errmsg("feature \"%s\" has the name of an entity column", feature->name)));
 	if (feature->column != NULL)
-		source_column(source, feature->column, psprintf("column of feature \"%s\"", feature->name),
+		source_column(view, source, feature->column, psprintf("column of feature \"%s\"", feature->name),
 					  &feature->column_type, &typmod, &collation);
 	result_type(feature, typmod, collation);
 	if (feature->filter != NULL)
@@ -485,13 +487,14 @@ resolve_feature(MdlFeatureView *view, MdlFeature *feature, Relation source, bool
 }
 
 static void
-check_time_column(Relation source, const char *column)
+check_time_column(Relation source, const MdlFeatureView *view)
 {
+	const char *column = view->at;
 	Oid			type,
 				collation;
 	int32		typmod;
 
-	source_column(source, column, "event time", &type, &typmod, &collation);
+	source_column(view, source, column, "event time", &type, &typmod, &collation);
 	if (type != TIMESTAMPTZOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -514,7 +517,7 @@ check_key_columns(Relation source, const MdlFeatureView *view)
 	{
 		TypeCacheEntry *entry;
 
-		source_column(source, view->entity[i], "entity", &type, &typmod, &collation);
+		source_column(view, source, view->entity[i], "entity", &type, &typmod, &collation);
 		entry = lookup_type_cache(mdl_entity_canonical_type(type), TYPECACHE_HASH_PROC | TYPECACHE_EQ_OPR);
 		if (!OidIsValid(entry->hash_proc) || !OidIsValid(entry->eq_opr))
 			ereport(ERROR,
@@ -529,7 +532,7 @@ check_key_columns(Relation source, const MdlFeatureView *view)
 	}
 	for (int i = 0; i < view->tiebreak_count; i++)
 	{
-		source_column(source, view->tiebreak[i], "tie breaker", &type, &typmod, &collation);
+		source_column(view, source, view->tiebreak[i], "tie breaker", &type, &typmod, &collation);
 		if (!OidIsValid(lookup_type_cache(type, TYPECACHE_LT_OPR)->lt_opr))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -559,7 +562,7 @@ mdl_feature_resolve(MdlFeatureView *view, bool canonical)
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(kind), mdl_display_name(view->source));
 
 	source = relation_open(view->source, AccessShareLock);
-	check_time_column(source, view->at);
+	check_time_column(source, view);
 	check_key_columns(source, view);
 	for (int i = 0; i < view->feature_count; i++)
 		resolve_feature(view, &view->features[i], source, canonical);

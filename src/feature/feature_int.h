@@ -54,6 +54,7 @@ typedef struct MdlFeatureView
 {
 	char	   *name;
 	int			version;
+	bool		stored;			/* loaded, not being defined */
 	Oid			source;
 	int			entity_count;
 	char	  **entity;

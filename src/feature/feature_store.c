@@ -146,6 +146,7 @@ mdl_feature_view_load(const char *name)
 				 errmsg("feature view \"%s\" does not exist", name),
 				 errhint("The view medallion.feature_views lists them; medallion.create_feature_view makes one.")));
 	view->name = pstrdup(name);
+	view->stored = true;
 	view->version = (int) mdl_field_int8(0, 0);
 	view->source = DatumGetObjectId(mdl_field(0, 1, NULL));
 	view->entity = mdl_text_array(DatumGetArrayTypePCopy(mdl_field(0, 2, NULL)), "entity", &view->entity_count);

@@ -176,6 +176,11 @@ spine_source(const char *spine)
 {
 	size_t		length = strlen(spine);
 
+	if (!is_query(spine) && strpbrk(spine, " \t\n") != NULL && strchr(spine, '"') == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"spine\" is neither the name of a table nor a query"),
+				 errhint("A query begins with SELECT, WITH, VALUES or TABLE.")));
 	if (!is_query(spine))
 		return mdl_qualified_name(mdl_relation_by_name(spine, false));
 	while (length > 0 && (isspace((unsigned char) spine[length - 1]) || spine[length - 1] == ';'))
