@@ -28,13 +28,14 @@ ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 #   make check REGRESS="a b"    the same for ISOLATION, TAP and UNIT: chosen tests of a suite
 .PHONY: $(OWN_GOALS) build packages
 deps: ; @test/deps.sh build test bench
-packages: ; @test/deps.sh build $(if $(filter check%,$(MAKECMDGOALS)),test)
+packages: ; @test/deps.sh build $(if $(filter check%,$(MAKECMDGOALS)),test) $(if $(filter bench,$(MAKECMDGOALS)),bench)
 build: packages ; @$(MAKE) --no-print-directory -s all
 check: build ; @test/run-check.sh $(SUITES)
 check-unit check-regress check-isolation check-tap: build ; @test/run-check.sh $(subst check-,,$@)
 
 lint: build ; @test/lint/run.sh
 demo: build ; @test/demo.sh
+bench: build ; @test/bench/bench.sh
 
 # The unit tests are linked with a sanitised build of src/ml, made once for all of them.
 UNIT_TESTS  := $(patsubst test/unit/%.c,tmp_unit/%,$(wildcard test/unit/test_*.c))

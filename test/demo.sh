@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 top=$PWD
 . test/lib.sh
 
-scripts=$(find docs/demo -maxdepth 1 -name '[0-9]*.sql' | LC_ALL=C sort)
+scripts=$(find docs/demo -maxdepth 1 -name '[0-9]*.sql' 2>/dev/null | LC_ALL=C sort)
 [ -n "$scripts" ] || { echo "docs/demo holds no scripts" >&2; exit 1; }
 user=$(mdl_server_user)
 run=$(mktemp -d "${TMPDIR:-/tmp}/medallion-demo.XXXXXX")
@@ -22,35 +22,19 @@ trap 'finish; exit 130' INT TERM
 
 mdl_private_install "$run/inst"
 cp -r docs/demo "$run/demo"
-mkdir "$run/socket"
-[ "$(id -u)" != 0 ] || chown -R "$user" "$run"
-chmod 755 "$run"
-
-# The socket directory is the server's own, so any port is free.
-port=5432
-as_server() { mdl_run_clean "$user" "$run" PATH="$PGBIN:/usr/sbin:/usr/bin:/sbin:/bin" "$@"; }
-as_server initdb -D "$run/data" -U postgres -A trust --no-locale -E UTF8 --no-sync >"$run/initdb.log" 2>&1 ||
-  { cat "$run/initdb.log" >&2; exit 1; }
-as_server tee -a "$run/data/postgresql.conf" >/dev/null <<C
-listen_addresses = ''
-port = $port
-unix_socket_directories = '$run/socket'
-shared_preload_libraries = 'medallion'
+mdl_start_server "$run" "$user" "$PGBIN" "
 shared_buffers = 512MB
 max_wal_size = 4GB
 max_worker_processes = 16
 synchronous_commit = off
-jit = off
-C
-as_server pg_ctl -D "$run/data" -l "$run/server.log" -w start >"$run/start.log" 2>&1 ||
-  { cat "$run/start.log" "$run/server.log" >&2; exit 1; }
-as_server createdb -h "$run/socket" -p $port -U postgres demo
+jit = off"
+psql=(psql -X -q -h "$run/socket" -p 5432 -U postgres)
+mdl_as_server "${psql[@]}" -d postgres -c 'CREATE DATABASE demo'
 ready=$((SECONDS - begun))
 
 for script in $scripts; do
-  name=${script##*/}
-  as_server psql -X -q -h "$run/socket" -p $port -U postgres -d demo -v ON_ERROR_STOP=1 -v VERBOSITY=default \
-    -v data="$run/demo/data" -P footer=off -P null='-' -f "$run/demo/$name" </dev/null 2>&1 ||
+  mdl_as_server "${psql[@]}" -d demo -v ON_ERROR_STOP=1 -v data="$run/demo/data" -P footer=off -P null='-' \
+    -f "$run/demo/${script##*/}" </dev/null 2>&1 ||
     { echo; echo "the demo stopped in $script; the server's last messages:"; tail -20 "$run/server.log"; exit 1; }
 done
 
@@ -59,7 +43,7 @@ echo "The whole path took $((SECONDS - begun)) seconds, $ready of them to instal
 if [ -n "${KEEP:-}" ]; then
   trap - EXIT INT TERM
   echo "The server is up.  To look around:"
-  echo "  psql -h $run/socket -p $port -U postgres demo"
+  echo "  psql -h $run/socket -p 5432 -U postgres demo"
   echo "To stop it and remove everything:"
   echo "  kill -INT $(head -1 "$run/data/postmaster.pid") && sleep 2 && rm -r $run"
 else

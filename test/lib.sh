@@ -54,3 +54,24 @@ mdl_stop_servers() {
     for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
   done
 }
+
+# mdl_start_server DIR USER PGBIN CONFIGURATION: makes a cluster in DIR/data and starts it with the socket in DIR/socket
+# on port 5432 (the directory is its own, so any port is free); superuser postgres, no network.
+mdl_start_server() {
+  local run=$1 user=$2 bin=$3
+  mdl_as_server() { mdl_run_clean "$user" "$run" PATH="$bin:/usr/sbin:/usr/bin:/sbin:/bin" "$@"; }
+  mkdir -p "$run/socket"
+  [ "$(id -u)" != 0 ] || chown -R "$user" "$run"
+  chmod 755 "$run"
+  mdl_as_server initdb -D "$run/data" -U postgres -A trust --no-locale -E UTF8 --no-sync >"$run/initdb.log" 2>&1 ||
+    { cat "$run/initdb.log" >&2; return 1; }
+  mdl_as_server tee -a "$run/data/postgresql.conf" >/dev/null <<C
+listen_addresses = ''
+port = 5432
+unix_socket_directories = '$run/socket'
+shared_preload_libraries = 'medallion'
+$4
+C
+  mdl_as_server pg_ctl -D "$run/data" -l "$run/server.log" -w start >"$run/start.log" 2>&1 ||
+    { cat "$run/start.log" "$run/server.log" >&2; return 1; }
+}

@@ -1,0 +1,43 @@
+#!/bin/bash
+# bench.sh: `make bench`.  Makes a virtual environment with the peers, starts a throwaway server with this build, and
+# lets harness.py time the entries of test/bench/entries in turn.
+#   make bench                    every entry at full size; writes docs/benchmarks.md
+#   make bench ONLY="linear"      chosen entries          make bench ROWS=100000    other sizes
+#   make bench REPEAT=3           fewer repetitions than 7   (any of these: the report goes to tmp_bench/ only)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+top=$PWD
+. test/lib.sh
+
+venv=$top/tmp_bench/venv
+if ! "$venv/bin/python" -c 'import sklearn, pandas, psycopg, sqlalchemy' 2>/dev/null; then
+  mkdir -p tmp_bench
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install -q --disable-pip-version-check --upgrade -r test/bench/requirements.txt
+fi
+
+user=$(mdl_server_user)
+run=$(mktemp -d "${TMPDIR:-/tmp}/medallion-bench.XXXXXX")
+finish() {
+  trap - EXIT INT TERM
+  mdl_stop_servers "$run" >/dev/null
+  rm -rf "$run"
+}
+trap finish EXIT
+trap 'finish; exit 130' INT TERM
+
+# A quarter of the memory, at most 4 GB: every table of the benchmarks stays cached.
+memory=$(awk '/^MemTotal/ {m = int($2 / 4096); print (m > 4096 ? 4096 : m)}' /proc/meminfo)
+mdl_private_install "$run/inst"
+mdl_start_server "$run" "$user" "$PGBIN" "
+shared_buffers = ${memory}MB
+max_wal_size = 16GB
+checkpoint_timeout = 1h
+max_worker_processes = 16
+max_parallel_workers_per_gather = 2
+work_mem = 64MB
+maintenance_work_mem = 512MB
+autovacuum = off
+jit = off"
+PGHOST=$run/socket PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PATH="$PGBIN:$PATH" \
+  "$venv/bin/python" test/bench/harness.py --only "${ONLY:-}" --rows "${ROWS:-0}" --repeat "${REPEAT:-7}"

@@ -1,0 +1,56 @@
+"""Tables that the entries read, made reproducibly: the same seed gives the same rows on every machine.
+
+A fixture is a function of (connection, rows); it makes its tables in schema bench, once per run.
+"""
+import numpy as np
+
+FEATURES = 28
+BLOCK = 100_000
+
+
+def copy_binary(cursor, statement, columns):
+    """Sends a list of equally long float8 or int4 arrays as one COPY … FROM STDIN (FORMAT binary)."""
+    fields = [("count", ">i2")]
+    for i, column in enumerate(columns):
+        fields += [(f"length{i}", ">i4"), (f"value{i}", ">f8" if column.dtype.kind == "f" else ">i4")]
+    rows = np.empty(len(columns[0]), dtype=fields)
+    rows["count"] = len(columns)
+    for i, column in enumerate(columns):
+        rows[f"length{i}"] = 8 if column.dtype.kind == "f" else 4
+        rows[f"value{i}"] = column
+    with cursor.copy(statement) as copy:
+        copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+        copy.write(rows.tobytes())
+        copy.write(b"\xff\xff")
+
+
+def higgs(connection, rows):
+    """bench.higgs: c1…c28 float8 with correlation, a real target y and a binary label of moderate difficulty."""
+    cursor = connection.cursor()
+    names = ", ".join(f"c{i + 1} float8 NOT NULL" for i in range(FEATURES))
+    cursor.execute(f"CREATE TABLE bench.higgs ({names}, y float8 NOT NULL, label int NOT NULL)")
+    generator = np.random.Generator(np.random.PCG64(20130101))
+    mixing = np.eye(FEATURES) + 0.2 * generator.standard_normal((FEATURES, FEATURES))
+    weights = generator.standard_normal(FEATURES) / 4
+    for start in range(0, rows, BLOCK):
+        count = min(BLOCK, rows - start)
+        x = generator.standard_normal((count, FEATURES)) @ mixing
+        signal = x @ weights + 0.1 * x[:, 0] * x[:, 1]
+        y = signal + generator.standard_normal(count)
+        label = (generator.random(count) < 1 / (1 + np.exp(-signal))).astype(np.int32)
+        columns = [np.ascontiguousarray(x[:, i]) for i in range(FEATURES)] + [y, label]
+        copy_binary(cursor, "COPY bench.higgs FROM STDIN (FORMAT binary)", columns)
+    cursor.execute("VACUUM (FREEZE, ANALYZE) bench.higgs")
+    cursor.execute("SELECT sum(c1), avg(label) FROM bench.higgs")
+
+
+def orders(connection, rows):
+    """bench.orders: what versioned tables are filled from; five columns of common types."""
+    cursor = connection.cursor()
+    cursor.execute(f"""
+        CREATE TABLE bench.orders AS
+        SELECT i AS id, (i * 7919 % 100003)::int AS customer, (i % 10007)::numeric / 100 AS amount,
+               (ARRAY['new', 'paid', 'sent', 'back'])[1 + i % 4] AS status,
+               timestamptz '2013-01-01 00:00+00' + i * interval '1 second' AS updated_at
+        FROM generate_series(1::bigint, {rows}) i""")
+    cursor.execute("VACUUM (FREEZE, ANALYZE) bench.orders")
