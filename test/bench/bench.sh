@@ -13,7 +13,7 @@ venv=$top/tmp_bench/venv
 if ! "$venv/bin/python" -c 'import sklearn, pandas, psycopg, sqlalchemy' 2>/dev/null; then
   mkdir -p tmp_bench
   python3 -m venv "$venv"
-  "$venv/bin/pip" install -q --disable-pip-version-check --upgrade -r test/bench/requirements.txt
+  "$venv/bin/pip" install -qq --disable-pip-version-check --upgrade -r test/bench/requirements.txt
 fi
 
 user=$(mdl_server_user)
