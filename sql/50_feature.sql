@@ -28,6 +28,14 @@ CREATE TABLE medallion._training_sets (
 );
 COMMENT ON TABLE medallion._training_sets IS 'How training sets were made; seen through medallion.training_sets.';
 
+REVOKE ALL ON medallion._feature_views, medallion._training_sets FROM PUBLIC;
+/* What lost its table would be dumped as a bare number, which means nothing elsewhere. */
+SELECT pg_catalog.pg_extension_config_dump('medallion._feature_views',
+	'WHERE source::pg_catalog.oid IN (SELECT oid FROM pg_catalog.pg_class)');
+SELECT pg_catalog.pg_extension_config_dump('medallion._training_sets',
+	'WHERE target::pg_catalog.oid IN (SELECT oid FROM pg_catalog.pg_class)');
+SELECT pg_catalog.pg_extension_config_dump('medallion._training_sets_id_seq', '');
+
 CREATE OR REPLACE VIEW medallion.feature_views AS
 SELECT v.name, v.version, c.oid::pg_catalog.regclass AS source, v.entity, v.event_time, v.tiebreak, v.ttl, v.delay,
 	   (SELECT pg_catalog.count(*) FROM pg_catalog.jsonb_object_keys(v.features)) AS features,
