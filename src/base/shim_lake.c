@@ -3,5 +3,6 @@
  */
 #include "base/base.h"
 
-
+MDL_SHIM(MDL_LIBRARY_LAKE, mdl_ingest);
 MDL_SHIM(MDL_LIBRARY_LAKE, mdl_lake_library);
+MDL_SHIM(MDL_LIBRARY_LAKE, mdl_lake_validator);
