@@ -27,6 +27,8 @@
 #include "utils/varlena.h"
 #include "versioning/versioning.h"
 
+#pragma weak mdl_enable_versioning
+
 static const struct
 {
 	const char *name;
@@ -290,7 +292,8 @@ mdl_target_create(MdlTarget *target, const MdlFileColumns *files, const MdlInges
 	target->relid = get_relname_relid(target->name, get_namespace_oid(target->schema, false));
 	target->created = true;
 	LockDatabaseObject(RelationRelationId, target->relid, 0, ExclusiveLock);
-	mdl_enable_versioning(target->relid);
+	if (mdl_enable_versioning != NULL)
+		mdl_enable_versioning(target->relid);
 	describe(target);
 }
 

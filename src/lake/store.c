@@ -12,6 +12,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 
 #define WRAPPER_NAME "medallion_lake"
 
@@ -137,6 +138,7 @@ mdl_lake_validator_impl(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("foreign tables of wrapper \"%s\" are not supported", WRAPPER_NAME),
 					 errhint("Load files into a table with medallion.ingest.")));
+			break;
 		default:
 			check_option_names(options, NULL, none, "wrapper \"" WRAPPER_NAME "\"");
 	}
