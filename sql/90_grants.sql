@@ -1,3 +1,4 @@
 GRANT USAGE ON SCHEMA medallion TO PUBLIC;
 GRANT SELECT ON medallion.progress TO PUBLIC;
 GRANT SELECT ON medallion.tables, medallion.expectations, medallion.expectation_results, medallion.refreshes TO PUBLIC;
+GRANT SELECT ON medallion.job_runs, medallion.jobs TO PUBLIC;

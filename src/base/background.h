@@ -47,7 +47,80 @@ extern MDL_EXPORT BackgroundWorkerHandle *mdl_task_launch_after_commit(const cha
 /* Entry point of every task, looked up by the server. */
 extern MDL_EXPORT void mdl_task_main(Datum main_arg);
 
-/* Registers a kind of job: `function` (of `library`) gets the job's id as text.  Called from init functions. */
+/* ---- job.c: kinds and records of jobs ------------------------------------------------------------------------ */
+
+typedef struct MdlJobKind
+{
+	const char *kind;
+	const char *library;
+	const char *function;		/* an MdlTaskFunction; its argument is the job's id as text */
+} MdlJobKind;
+
+/*
+ * Registers a kind of job.  Called from init functions of medallion.so, for all three libraries: every backend has to
+ * know every kind.  The strings are kept, not copied.  An error of the function is recorded in the run and makes the
+ * job back off; one transaction per run is usual, the function opens and commits it.
+ */
 extern MDL_EXPORT void mdl_job_kind_register(const char *kind, const char *library, const char *function);
+extern const MdlJobKind *mdl_job_kind(const char *kind);	/* NULL if there is none */
+
+typedef struct MdlJob
+{
+	int64		id;
+	char	   *kind;
+	char	   *name;
+	Jsonb	   *argument;
+	Oid			owner;			/* InvalidOid: the role is gone */
+	char	   *owner_name;
+	bool		is_scheduled;
+} MdlJob;
+
+/*
+ * Makes a job owned by the current user; name is unique within the kind (duplicate_object otherwise).  every NULL: no
+ * repetition.  first_run DT_NOBEGIN: now, DT_NOEND: none planned (only run_job starts it).  What is scheduled at all
+ * needs the scheduler (see mdl_require_scheduler).
+ */
+extern MDL_EXPORT int64 mdl_job_create(const char *kind, const char *name, Jsonb *argument, Interval *every,
+									   TimestampTz first_run);
+extern MDL_EXPORT bool mdl_job_read(int64 id, MdlJob *job); /* false if there is no such job */
+
+/* Rights are the caller's to check. */
+extern MDL_EXPORT void mdl_job_drop(int64 id);
+extern MDL_EXPORT void mdl_job_pause(int64 id);
+extern MDL_EXPORT void mdl_job_resume(int64 id);
+
+/* The role that a job recorded with these three runs as; InvalidOid if it is gone. */
+extern Oid	mdl_job_owner_oid(const char *name, Oid owner, const char *home);
+
+/* ---- job.c: the scheduler, as the other folders see it ------------------------------------------------------- */
+
+extern MDL_EXPORT bool mdl_scheduler_present(void); /* the library is preloaded */
+
+/* Raises object_not_in_prerequisite_state with a hint unless the scheduler is present.  `what` opens the message. */
+extern MDL_EXPORT void mdl_require_scheduler(const char *what);
+
+/* Makes the scheduler of this database look at the jobs once the transaction has committed. */
+extern MDL_EXPORT void mdl_scheduler_wake_after_commit(void);
+
+/*
+ * A function that the scheduler of each database calls about every so many milliseconds, in a transaction of its own
+ * with a snapshot, as the owner of the extension.  It must be short.  An error is logged, and the function is
+ * called again after a pause.  Register from an init function of medallion.so.
+ */
+#define MDL_MAX_TICKS 8
+
+typedef void (*MdlTickFunction) (void);
+typedef struct MdlTick
+{
+	const char *name;
+	MdlTickFunction function;
+	int			milliseconds;
+} MdlTick;
+
+extern void mdl_scheduler_tick_register(const char *name, MdlTickFunction function, int milliseconds);
+
+/* For src/worker: the registered functions, and how to wake the scheduler. */
+extern int	mdl_scheduler_ticks(const MdlTick **all);
+extern void mdl_scheduler_set_wake(void (*wake) (void));
 
 #endif							/* MDL_BACKGROUND_H */

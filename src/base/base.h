@@ -17,6 +17,9 @@
 extern void mdl_guc_init(void);
 
 extern MDL_EXPORT int mdl_feature_mem;	/* medallion.feature_mem, kB */
+extern int	mdl_job_history;
+extern int	mdl_max_workers;
+extern bool mdl_scheduler_enabled;
 
 /* ---- schemas.c: the layers ---------------------------------------------------------------------------------- */
 
@@ -85,11 +88,13 @@ typedef struct MdlUser
 {
 	Oid			user;
 	int			security_context;
+	int			settings_level;
 } MdlUser;
 
 /*
- * Runs what follows as the owner of the extension, for reading and writing medallion's own tables on behalf of a user
- * who has no rights on them.  Never run text of the user's between the two calls.  On error the server's own abort
+ * Runs what follows as the owner of the extension, with search_path = pg_catalog, pg_temp (so that no operator or
+ * function of the user's is found), for reading and writing medallion's own tables on behalf of a user who has no
+ * rights on them.  Never run text of the user's between the two calls.  On error the server's own abort
  * resets the user, so no PG_TRY is needed.
  */
 extern MDL_EXPORT void mdl_owner_begin(MdlUser *saved);

@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -44,11 +45,14 @@ mdl_owner_begin(MdlUser *saved)
 {
 	GetUserIdAndSecContext(&saved->user, &saved->security_context);
 	SetUserIdAndSecContext(extension_owner(), saved->security_context | SECURITY_LOCAL_USERID_CHANGE);
+	saved->settings_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 void
 mdl_owner_end(const MdlUser *saved)
 {
+	AtEOXact_GUC(true, saved->settings_level);
 	SetUserIdAndSecContext(saved->user, saved->security_context);
 }
 

@@ -1,0 +1,254 @@
+/*
+ * job.c: the records of scheduled jobs, the kinds of jobs, and what the other folders may know of the scheduler.
+ *
+ * A job's owner is kept as name, OID and *home* (system identifier and OID of the database).  At home the OID decides,
+ * so that a renamed role keeps its jobs and a new role of an old name does not inherit any; in a restored or copied
+ * database the OIDs mean nothing and the name decides.
+ */
+#include "base/background.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#define MAX_KINDS	32
+
+static MdlJobKind kinds[MAX_KINDS];
+static int	kind_count = 0;
+
+static MdlTick ticks[MDL_MAX_TICKS];
+static int	tick_count = 0;
+
+static void (*wake_scheduler) (void) = NULL;
+static bool wake_at_commit = false;
+
+/* ---- kinds, ticks, the scheduler ---- */
+
+void
+mdl_job_kind_register(const char *kind, const char *library, const char *function)
+{
+	if (kind_count == MAX_KINDS)
+		elog(ERROR, "too many kinds of jobs");
+	kinds[kind_count++] = (MdlJobKind) {kind, library, function};
+}
+
+const MdlJobKind *
+mdl_job_kind(const char *kind)
+{
+	for (int i = 0; i < kind_count; i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+void
+mdl_scheduler_tick_register(const char *name, MdlTickFunction function, int milliseconds)
+{
+	if (tick_count == MDL_MAX_TICKS)
+		elog(ERROR, "too many functions to call at the scheduler's tick");
+	ticks[tick_count++] = (MdlTick) {name, function, milliseconds};
+}
+
+int
+mdl_scheduler_ticks(const MdlTick **all)
+{
+	*all = ticks;
+	return tick_count;
+}
+
+void
+mdl_scheduler_set_wake(void (*wake) (void))
+{
+	wake_scheduler = wake;
+}
+
+bool
+mdl_scheduler_present(void)
+{
+	return wake_scheduler != NULL;
+}
+
+void
+mdl_require_scheduler(const char *what)
+{
+	if (!mdl_scheduler_present())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s needs the scheduler, which is not running", what),
+				 errhint("Set shared_preload_libraries = 'medallion' and restart the server.")));
+}
+
+static void
+at_transaction_end(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_COMMIT && wake_at_commit && wake_scheduler != NULL)
+		wake_scheduler();
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		wake_at_commit = false;
+}
+
+void
+mdl_scheduler_wake_after_commit(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		registered = true;
+	}
+	wake_at_commit = true;
+}
+
+/* ---- owners ---- */
+
+static char *
+home_name(void)
+{
+	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
+}
+
+Oid
+mdl_job_owner_oid(const char *name, Oid owner, const char *home)
+{
+	if (strcmp(home, home_name()) == 0)
+		return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)) ? owner : InvalidOid;
+	return get_role_oid(name, true);
+}
+
+MDL_FUNCTION(mdl_job_owner);
+Datum
+mdl_job_owner(PG_FUNCTION_ARGS)
+{
+	Oid			owner = mdl_job_owner_oid(NameStr(*PG_GETARG_NAME(0)), PG_GETARG_OID(1),
+										  text_to_cstring(PG_GETARG_TEXT_PP(2)));
+
+	if (!OidIsValid(owner))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(owner);
+}
+
+/* ---- records ---- */
+
+static void
+check_every(const Interval *every)
+{
+	if (every != NULL && every->time + (every->day + every->month * (int64) DAYS_PER_MONTH) * USECS_PER_DAY < USECS_PER_SEC)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"every\" must be at least one second"),
+				 errhint("Write for example every => '10 min'.")));
+}
+
+int64
+mdl_job_create(const char *kind, const char *name, Jsonb *argument, Interval *every, TimestampTz first_run)
+{
+	MdlArgs		args = {0};
+	MdlUser		user;
+	Oid			owner = GetUserId();
+	char	   *owner_name = GetUserNameFromId(owner, false);
+	int64		id;
+
+	if (mdl_job_kind(kind) == NULL)
+		elog(ERROR, "no kind of job \"%s\"", kind);
+	check_every(every);
+	if (every != NULL || first_run != DT_NOEND)
+		mdl_require_scheduler(psprintf("the schedule of %s \"%s\"", kind, name));
+	if (first_run == DT_NOBEGIN)
+		first_run = GetCurrentTimestamp();
+
+	SPI_connect();
+	mdl_owner_begin(&user);
+	mdl_arg_text(&args, kind);
+	mdl_arg_text(&args, name);
+	mdl_arg_jsonb(&args, argument);
+	mdl_arg_text(&args, owner_name);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(owner), false);
+	mdl_arg_text(&args, home_name());
+	mdl_arg(&args, INTERVALOID, IntervalPGetDatum(every), every == NULL);
+	mdl_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(first_run), first_run == DT_NOEND);
+	if (mdl_run("INSERT INTO medallion._jobs (kind, name, argument, owner, owner_id, home, every, next_run)"
+				" VALUES ($1, $2, COALESCE($3, '{}'), $4, $5, $6, $7, $8)"
+				" ON CONFLICT (kind, name) DO NOTHING RETURNING id", &args, false) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("%s \"%s\" already exists", strcmp(kind, "sql") == 0 ? "job" : kind, name)));
+	id = mdl_field_int8(0, 0);
+	mdl_owner_end(&user);
+	SPI_finish();
+	mdl_scheduler_wake_after_commit();
+	return id;
+}
+
+bool
+mdl_job_read(int64 id, MdlJob *job)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MdlArgs		args = {0};
+	MdlUser		user;
+	bool		found;
+
+	SPI_connect();
+	mdl_owner_begin(&user);
+	mdl_arg_int8(&args, id);
+	found = mdl_run("SELECT kind, name, argument, owner, owner_id, home, every IS NOT NULL FROM medallion._jobs WHERE id = $1",
+					&args, false) == 1;
+	mdl_owner_end(&user);
+	if (found)
+	{
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		job->id = id;
+		job->kind = pstrdup(mdl_field_text(0, 0));
+		job->name = pstrdup(mdl_field_text(0, 1));
+		job->argument = (Jsonb *) DatumGetPointer(PG_DETOAST_DATUM_COPY(mdl_field(0, 2, NULL)));
+		job->owner_name = pstrdup(mdl_field_text(0, 3));
+		job->owner = mdl_job_owner_oid(job->owner_name, DatumGetObjectId(mdl_field(0, 4, NULL)), mdl_field_text(0, 5));
+		job->is_scheduled = DatumGetBool(mdl_field(0, 6, NULL));
+		MemoryContextSwitchTo(spi);
+	}
+	SPI_finish();
+	return found;
+}
+
+/* Runs `statement`, whose $1 is the job's id, on medallion's tables. */
+static void
+change(const char *statement, int64 id)
+{
+	MdlArgs		args = {0};
+	MdlUser		user;
+
+	SPI_connect();
+	mdl_owner_begin(&user);
+	mdl_arg_int8(&args, id);
+	mdl_run(statement, &args, false);
+	mdl_owner_end(&user);
+	SPI_finish();
+	mdl_scheduler_wake_after_commit();
+}
+
+void
+mdl_job_drop(int64 id)
+{
+	change("DELETE FROM medallion._jobs WHERE id = $1", id);
+}
+
+void
+mdl_job_pause(int64 id)
+{
+	change("UPDATE medallion._jobs SET paused = true WHERE id = $1", id);
+}
+
+void
+mdl_job_resume(int64 id)
+{
+	change("UPDATE medallion._jobs SET paused = false, failures = 0,"
+		   " next_run = CASE WHEN every IS NOT NULL THEN pg_catalog.clock_timestamp() END WHERE id = $1", id);
+}

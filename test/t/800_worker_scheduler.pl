@@ -1,0 +1,151 @@
+# The scheduler through the life of a server: crash, dropped and copied databases, dropped extension, settings, limits.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(allows_streaming => 1);
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'medallion'
+max_worker_processes = 12
+restart_after_crash = on
+medallion.max_workers = 2
+});
+$node->start;
+
+sub schedulers
+{
+	my ($database) = @_;
+	return "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'medallion scheduler' AND datname = '$database'";
+}
+
+# A scheduler appears with the extension, not before, and leaves with it.
+$node->safe_psql('postgres', 'CREATE DATABASE shop');
+is($node->safe_psql('postgres', schedulers('shop')), '0', 'no scheduler in a database without the extension');
+$node->safe_psql('shop', 'CREATE EXTENSION medallion');
+ok($node->poll_query_until('postgres', schedulers('shop'), '1'), 'one comes with the extension');
+$node->safe_psql('shop', 'DROP EXTENSION medallion');
+ok($node->poll_query_until('postgres', schedulers('shop'), '0'), 'and leaves with it');
+$node->safe_psql('shop', 'CREATE EXTENSION medallion');
+ok($node->poll_query_until('postgres', schedulers('shop'), '1'), 'and comes again');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity
+	WHERE backend_type = 'medallion scheduler' AND (state <> 'idle' OR backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)}),
+	'0', 'waiting, it holds no snapshot');
+
+# No more than medallion.max_workers jobs at once, all served in the end.
+$node->safe_psql('shop', q{
+	CREATE TABLE running (at timestamptz DEFAULT clock_timestamp(), together int);
+	SELECT medallion.create_job('crowd ' || i, $$
+		INSERT INTO running (together)
+		SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medallion job%' AND query ~ 'together';
+		SELECT pg_sleep(0.1)$$, first_run => now()) FROM generate_series(1, 8) i});
+ok($node->poll_query_until('shop', 'SELECT count(*) FROM running', '8'), 'eight jobs ran by two workers');
+is($node->safe_psql('shop', 'SELECT max(together) <= 2 FROM running'), 't', 'never more than two at once');
+is($node->safe_psql('shop', q{SELECT count(*) FROM medallion.jobs WHERE next_run IS NOT NULL}), '0',
+	'what has no period runs once');
+$node->safe_psql('shop', 'SELECT medallion.drop_job(id) FROM medallion.jobs');
+
+# A run whose worker is gone after a crash of the server is lost, and the job goes on.
+$node->safe_psql('shop', q{
+	CREATE TABLE ticks (at timestamptz DEFAULT clock_timestamp(), started timestamptz DEFAULT pg_postmaster_start_time());
+	SELECT medallion.create_job('tick', 'INSERT INTO ticks DEFAULT VALUES', '1 second'),
+	       medallion.create_job('long', 'SELECT pg_sleep(1000)', '1 second')});
+ok($node->poll_query_until('shop', 'SELECT count(*) >= 2 FROM ticks'), 'a job every second runs');
+ok($node->poll_query_until('shop', q{SELECT count(*) FROM medallion.job_runs WHERE name = 'long' AND state = 'running'}, '1'),
+	'a long one is under way');
+kill_postmaster($node);
+$node->start;
+ok($node->poll_query_until('shop', 'SELECT count(*) >= 2 FROM ticks WHERE started = pg_postmaster_start_time()'),
+	'it runs again after kill -9 and a start');
+ok($node->poll_query_until('shop', q{SELECT count(*) >= 1 FROM medallion.job_runs WHERE name = 'long' AND state = 'lost'}),
+	'the long run is lost');
+ok($node->poll_query_until('shop', q{SELECT count(*) FROM medallion.job_runs WHERE name = 'long' AND state = 'running'}, '1'),
+	'and tried again');
+is($node->safe_psql('shop', q{SELECT failures FROM medallion.jobs WHERE name = 'long'}), '1', 'which counts as a failure');
+
+# kill -9 of a worker makes the server start its processes anew.
+my $worker = $node->safe_psql('shop', q{SELECT pid FROM medallion.job_runs WHERE name = 'long' AND state = 'running'});
+kill 'KILL', $worker;
+ok($node->poll_query_until('shop',
+	q{SELECT count(*) >= 1 FROM medallion.job_runs WHERE name = 'long' AND state = 'lost' AND pid = } . $worker),
+	'the run of a killed worker is lost');
+ok($node->poll_query_until('shop', q{SELECT max(at) > now() - interval '1 s' FROM ticks}), 'the scheduler is back');
+$node->safe_psql('shop', q{SELECT medallion.drop_job(id) FROM medallion.jobs WHERE name = 'long';
+	SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(1000)'});
+
+# Settings: switched off and on by a reload.
+$node->append_conf('postgresql.conf', 'medallion.scheduler = off');
+$node->reload;
+ok($node->poll_query_until('postgres', schedulers('shop'), '0'), 'off: the scheduler leaves');
+$node->append_conf('postgresql.conf', 'medallion.scheduler = on');
+$node->reload;
+ok($node->poll_query_until('postgres', schedulers('shop'), '1'), 'on: it comes back');
+
+# Databases can be copied, renamed and dropped without force while a job runs every second.
+$node->poll_query_until('shop', q{SELECT max(at) > now() - interval '1 s' FROM ticks});
+$node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE shop');
+pass('a database with a scheduler can be a template');
+ok($node->poll_query_until('copy', q{SELECT max(at) > now() - interval '1 s' FROM ticks}), 'the copy has its own scheduler');
+$node->safe_psql('postgres', 'ALTER DATABASE copy RENAME TO old');
+pass('and can be renamed');
+ok($node->poll_query_until('postgres', schedulers('old'), '1'), 'the scheduler follows');
+my $start = time;
+$node->safe_psql('postgres', 'DROP DATABASE old');
+cmp_ok(time - $start, '<', 5, 'DROP DATABASE without force takes less than five seconds');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_database WHERE datname = 'old'}), '0', 'it is gone');
+
+# A job whose owner was dropped fails and says why; others are not touched.
+$node->safe_psql('shop', q{
+	CREATE ROLE shortlived LOGIN;
+	SET SESSION AUTHORIZATION shortlived;
+	SELECT medallion.create_job('orphan', 'SELECT 1', '1 second', now() + interval '3 s');
+	RESET SESSION AUTHORIZATION;
+	DROP ROLE shortlived});
+ok($node->poll_query_until('shop', q{SELECT count(*) >= 1 FROM medallion.job_runs WHERE name = 'orphan'
+	AND state = 'failed' AND error = 'role "shortlived", the owner of job ' || job || ', does not exist'}),
+	'an orphaned job fails with a reason');
+$node->safe_psql('shop', q{SELECT medallion.drop_job(id) FROM medallion.jobs WHERE name = 'orphan'});
+
+# Somebody who sits on a job's row stops that job, not the others.
+$node->safe_psql('shop', q{SELECT medallion.create_job('other', 'INSERT INTO running (together) VALUES (-1)', '1 second')});
+my $sitter = $node->background_psql('shop');
+$sitter->query_safe(q{BEGIN; SELECT medallion.pause_job(id) FROM medallion.jobs WHERE name = 'tick'});
+$node->safe_psql('shop', 'DELETE FROM running');
+ok($node->poll_query_until('shop', 'SELECT count(*) >= 3 FROM running'), 'a locked row of one job does not stop others');
+$sitter->query_safe('ROLLBACK');
+$sitter->quit;
+
+# Jobs and their history are dumped and restored, and run for the owner of that name.
+$node->safe_psql('shop', q{SELECT medallion.drop_job(id) FROM medallion.jobs WHERE name = 'other'});
+$node->safe_psql('shop', 'SELECT medallion.pause_job(id) FROM medallion.jobs');
+$node->poll_query_until('shop', q{SELECT count(*) FROM medallion.jobs WHERE state = 'paused'}, '1');
+my $jobs = $node->safe_psql('shop', 'SELECT id, name, owner, every, argument FROM medallion.jobs ORDER BY id');
+my $dump = $node->basedir . '/shop.dump';
+$node->command_ok(['pg_dump', '-Fc', '-f', $dump, $node->connstr('shop')], 'pg_dump');
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->command_ok(['pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), $dump], 'pg_restore');
+is($node->safe_psql('restored', 'SELECT id, name, owner, every, argument FROM medallion.jobs ORDER BY id'), $jobs,
+	'the restored jobs are the same');
+is($node->safe_psql('restored', q{SELECT medallion.create_job('new', 'SELECT 1') > (SELECT max(id) FROM medallion.jobs WHERE name <> 'new')}),
+	't', 'and new ones get new ids');
+$node->safe_psql('restored', 'TRUNCATE ticks; SELECT medallion.resume_job(id) FROM medallion.jobs WHERE name = $$tick$$');
+ok($node->poll_query_until('restored', 'SELECT count(*) >= 2 FROM ticks'), 'they run');
+
+$node->stop('fast');
+done_testing();
+
+# As in a crash of the machine: the postmaster gets no time to say goodbye.  While it is a zombie its pid file counts.
+sub kill_postmaster
+{
+	my ($server) = @_;
+	my $pid = (split /\n/, slurp_file($server->data_dir . '/postmaster.pid'))[0];
+	$server->kill9;
+	for (1 .. 600)
+	{
+		return unless kill 0, $pid;
+		select undef, undef, undef, 0.1;
+	}
+	BAIL_OUT("killed postmaster $pid was never reaped");
+}
