@@ -1,0 +1,87 @@
+/*
+ * drift_int.h: the inside of a baseline, for the files drift_*.c.
+ */
+#ifndef ML_DRIFT_INT_H
+#define ML_DRIFT_INT_H
+
+#include "ml/drift.h"
+
+#define DRIFT_TARGET_BINS	10
+#define DRIFT_MAX_BINS		64		/* bins of one column, of any sort */
+
+typedef struct drift_column
+{
+	char	   *name;
+	ml_kind		kind;
+	uint64_t	n_nulls;		/* NULL of all rows in training */
+	uint64_t	n_present;		/* of the sample: values not missing */
+	uint64_t	n_missing;		/* of the sample: NULL or NaN */
+
+	/*
+	 * Bins: numeric columns have n_edges + 1 bins of present values, bin i being (edge[i - 1], edge[i]]; categorical
+	 * ones a bin per kept category, then others, then unseen.  The last bin is the missing values.
+	 */
+	int			n_bins;
+	uint64_t   *counts;			/* (n_bins) of the sample */
+
+	/* numeric */
+	int			n_edges;
+	double	   *edges;			/* ascending */
+	int			n_sketch;
+	double	   *sketch;			/* ascending, may repeat values */
+	double		mean;
+	double		std;			/* population */
+
+	/* categorical */
+	int			n_categories;
+	char	  **categories;		/* ascending by bytes */
+	int32_t    *bins;			/* (n_categories) */
+	double		expected_new;	/* share of values outside the dictionary that is to be expected */
+} drift_column;
+
+struct ml_baseline
+{
+	ml_ctx		ctx;
+	uint64_t	n_rows;
+	uint64_t	n_sample;
+	int			n_columns;
+	drift_column *columns;
+};
+
+static inline bool
+drift_is_numeric(const drift_column *column)
+{
+	return column->kind != ML_CATEGORICAL;
+}
+
+/* The bin of a present number: the first whose edge is not below it. */
+static inline int
+drift_bin_of(const drift_column *column, double value)
+{
+	int			low = 0,
+				high = column->n_edges;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (column->edges[middle] < value)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The place of a category among the known ones, -1 if it is not known. */
+extern int	drift_find_category(const drift_column *column, const char *data, size_t length);
+
+/* An empty baseline whose columns are zeroed. */
+extern ml_baseline *drift_baseline_new(const ml_ctx *ctx, int n_columns);
+
+/*
+ * Sets edges (not more than DRIFT_MAX_BINS) from n sorted values without NaN; returns their number.
+ */
+extern int	drift_make_edges(const double *sorted, size_t n, double *edges);
+
+#endif							/* ML_DRIFT_INT_H */
