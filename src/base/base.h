@@ -19,6 +19,7 @@ extern void mdl_guc_init(void);
 extern MDL_EXPORT int mdl_feature_mem;	/* medallion.feature_mem, kB */
 extern int	mdl_job_history;
 extern int	mdl_max_workers;
+extern MDL_EXPORT int mdl_model_cache_size;	/* medallion.model_cache_size, kB */
 extern bool mdl_scheduler_enabled;
 
 /* ---- schemas.c: the layers ---------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 int			mdl_feature_mem = 512 * 1024;
 int			mdl_job_history = 1000;
 int			mdl_max_workers = 2;
+int			mdl_model_cache_size = 256 * 1024;
 bool		mdl_scheduler_enabled = true;
 
 void
@@ -27,6 +28,10 @@ mdl_guc_init(void)
 	DefineCustomIntVariable("medallion.max_workers",
 							"How many scheduled jobs may run at once, in all databases together.", NULL,
 							&mdl_max_workers, 2, 1, 64, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("medallion.model_cache_size",
+							"Memory that one session may use for decoded models that no query is using.",
+							NULL, &mdl_model_cache_size, 256 * 1024, 0, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomBoolVariable("medallion.scheduler",
 							 "Starts scheduled jobs (where the library is preloaded).", NULL,
 							 &mdl_scheduler_enabled, true, PGC_SIGHUP, 0, NULL, NULL, NULL);

@@ -3,6 +3,11 @@
  */
 #include "base/base.h"
 
+MDL_SHIM(MDL_LIBRARY_ML, mdl_class_log_loss);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_classes);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_confusion_matrix);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_evaluate);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_is_class);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_accuracy_step);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_average_precision);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_balanced_accuracy);
@@ -30,3 +35,7 @@ MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_regression_step);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_rmse);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_roc_auc);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_ml_library);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_predict);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_predict_batch);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_predict_class);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_predict_proba);

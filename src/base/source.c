@@ -10,6 +10,7 @@
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/varlena.h"
 
 /* Skips blanks, comments and opening parentheses. */
 static const char *
@@ -54,6 +55,15 @@ mdl_source_is_query(const char *source)
 	return false;
 }
 
+static void
+bad_source(const char *source)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("argument \"source\" must be the name of a table or view, or one SELECT"),
+			 errdetail("The source is: %s", source)));
+}
+
 /* The text of the one SELECT in the query, without a semicolon behind it. */
 static char *
 single_select(const char *query)
@@ -62,10 +72,7 @@ single_select(const char *query)
 	RawStmt    *statement = list_length(statements) == 1 ? linitial_node(RawStmt, statements) : NULL;
 
 	if (statement == NULL || !IsA(statement->stmt, SelectStmt) || ((SelectStmt *) statement->stmt)->intoClause != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"source\" must be the name of a table or view, or one SELECT"),
-				 errdetail("The source is: %s", query)));
+		bad_source(query);
 	if (statement->stmt_len > 0)
 		return pnstrdup(query + statement->stmt_location, statement->stmt_len);
 	return pstrdup(query + statement->stmt_location);
@@ -82,7 +89,10 @@ mdl_source_from(const char *source, Oid *relid)
 	else
 	{
 		char		kind;
+		List	   *parts;
 
+		if (!SplitIdentifierString(pstrdup(source), '.', &parts) || parts == NIL)
+			bad_source(source);
 		found = mdl_relation_by_name(source, false);
 		kind = get_rel_relkind(found);
 		if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW &&

@@ -31,7 +31,10 @@ typedef struct MdlLabels
 	MdlLabelSide sides[2];		/* label, prediction */
 } MdlLabels;
 
-/* Returns what is cached in fn_extra; made at the first call from the types of arguments 1 and 2 (one if both < 3). */
+/* From the types of a label and a prediction; `metric` is for messages.  An error when they cannot be compared. */
+extern MdlLabels *mdl_labels_make(Oid label, Oid predicted, const char *metric, MemoryContext context);
+
+/* The same for a call, cached in fn_extra: types of arguments 1 and 2, or of 1 alone with n_sides 1 (a boolean or 0/1). */
 extern MdlLabels *mdl_labels(FunctionCallInfo fcinfo, int n_sides, const char *metric);
 
 /* The label's text, valid until the next call for that side (or in the current context); *length in bytes. */

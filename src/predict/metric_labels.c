@@ -71,34 +71,45 @@ choose_mode(Oid a, Oid b)
 }
 
 MdlLabels *
-mdl_labels(FunctionCallInfo fcinfo, int n_sides, const char *metric)
+mdl_labels_make(Oid label, Oid predicted, const char *metric, MemoryContext context)
 {
-	MdlLabels  *labels = fcinfo->flinfo->fn_extra;
+	MdlLabels  *labels = MemoryContextAllocZero(context, sizeof(MdlLabels));
+	Oid			types[2] = {getBaseType(label), getBaseType(predicted)};
 
-	if (likely(labels != NULL))
-		return labels;
-	labels = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(MdlLabels));
-	for (int side = 0; side < n_sides; side++)
+	for (int side = 0; side < 2; side++)
 	{
-		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, side + 1);
 		Oid			output;
 		bool		varlena;
 
-		if (!OidIsValid(type))
-			elog(ERROR, "could not determine the type of argument %d of %s", side + 1, metric);
-		labels->sides[side].type = getBaseType(type);
-		getTypeOutputInfo(labels->sides[side].type, &output, &varlena);
-		fmgr_info_cxt(output, &labels->sides[side].output, fcinfo->flinfo->fn_mcxt);
+		labels->sides[side].type = types[side];
+		getTypeOutputInfo(types[side], &output, &varlena);
+		fmgr_info_cxt(output, &labels->sides[side].output, context);
 	}
-	if (n_sides == 1)
-		labels->sides[1].type = labels->sides[0].type;
-	labels->mode = choose_mode(labels->sides[0].type, labels->sides[1].type);
+	labels->mode = choose_mode(types[0], types[1]);
 	if (labels->mode == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("%s cannot compare a label of type %s with a prediction of type %s", metric,
-						format_type_be(labels->sides[0].type), format_type_be(labels->sides[1].type)),
+						format_type_be(types[0]), format_type_be(types[1])),
 				 errhint("Cast one of them.")));
+	return labels;
+}
+
+MdlLabels *
+mdl_labels(FunctionCallInfo fcinfo, int n_sides, const char *metric)
+{
+	MdlLabels  *labels = fcinfo->flinfo->fn_extra;
+	Oid			types[2];
+
+	if (likely(labels != NULL))
+		return labels;
+	for (int side = 0; side < 2; side++)
+	{
+		types[side] = get_fn_expr_argtype(fcinfo->flinfo, side < n_sides ? side + 1 : 1);
+		if (!OidIsValid(types[side]))
+			elog(ERROR, "could not determine the type of argument %d of %s", side + 1, metric);
+	}
+	labels = mdl_labels_make(types[0], types[1], metric, fcinfo->flinfo->fn_mcxt);
 	if (n_sides == 1 && labels->mode == MDL_LABEL_TEXT)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -168,8 +179,18 @@ number_of(MdlLabelSide *side, Datum value)
 			{
 				const char *text = raw_text(side, value, &length);
 				char	   *copy = pnstrdup(text, length);
-				double		number = float8in_internal(copy, NULL, "double precision", copy);
+				bool		truth;
+				bool		failed = false;
+				double		number;
 
+				/* A class of a boolean label, compared with labels 0 and 1. */
+				if (length > 0 && strchr("tTfFyYnN", text[0]) != NULL && parse_bool_with_len(text, length, &truth))
+					return truth ? 1 : 0;
+				number = float8in_internal_opt_error(copy, NULL, "double precision", copy, &failed);
+				if (failed)
+					ereport(ERROR,
+							(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+							 errmsg("class \"%s\" cannot be compared with a number", copy)));
 				pfree(copy);
 				return number;
 			}

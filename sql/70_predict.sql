@@ -1,0 +1,54 @@
+/*
+ * Prediction.  A model is named by reference: 'delay' (alias champion, else the newest version), 'delay@challenger',
+ * 'delay/3'.  The input is a row of any shape; columns are found by name.
+ */
+CREATE OR REPLACE FUNCTION medallion.predict(model text, input record) RETURNS double precision
+LANGUAGE C STABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_predict';
+COMMENT ON FUNCTION medallion.predict(text, record) IS
+'Predicts a row: the value of a regression, the probability of the positive class of a binary classification.';
+
+CREATE OR REPLACE FUNCTION medallion.predict_class(model text, input record) RETURNS text
+LANGUAGE C STABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_predict_class';
+COMMENT ON FUNCTION medallion.predict_class(text, record) IS 'Predicts the class of a row, as text.';
+
+CREATE OR REPLACE FUNCTION medallion.predict_proba(model text, input record) RETURNS double precision[]
+LANGUAGE C STABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_predict_proba';
+COMMENT ON FUNCTION medallion.predict_proba(text, record) IS
+'Predicts the probability of each class of a row, in the order of medallion.classes(model).';
+
+CREATE OR REPLACE FUNCTION medallion.classes(model text) RETURNS text[]
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_classes';
+COMMENT ON FUNCTION medallion.classes(text) IS 'The classes that a model tells apart, as text; the positive one is last.';
+
+CREATE TYPE medallion.batch_result AS (target_table text, model text, version integer, rows bigint, unpredicted bigint,
+	seconds double precision);
+COMMENT ON TYPE medallion.batch_result IS
+'What predict_batch did: rows written, and how many of them have the prediction NULL because a feature is NULL.';
+
+CREATE OR REPLACE FUNCTION medallion.predict_batch(model text, source text, target_table text, keys text[] DEFAULT NULL)
+RETURNS medallion.batch_result
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_predict_batch';
+COMMENT ON FUNCTION medallion.predict_batch(text, text, text, text[]) IS
+'Predicts all rows of a table, view or query into a table that it creates or updates; keys (default: the primary key) identify them.';
+
+CREATE OR REPLACE FUNCTION medallion.evaluate(model text, source text)
+RETURNS TABLE(metric text, value double precision, lower double precision, upper double precision)
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 12 AS 'MODULE_PATHNAME', 'mdl_evaluate';
+COMMENT ON FUNCTION medallion.evaluate(text, text) IS
+'Metrics of a model on rows whose labels are known; the target column is found by its name. lower and upper are reserved: NULL.';
+
+CREATE OR REPLACE FUNCTION medallion.confusion_matrix(model text, source text)
+RETURNS TABLE(label text, predicted text, rows bigint)
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 4 AS 'MODULE_PATHNAME', 'mdl_confusion_matrix';
+COMMENT ON FUNCTION medallion.confusion_matrix(text, text) IS
+'How often each class was predicted for each label, pairs that do not occur included.';
+
+CREATE OR REPLACE FUNCTION medallion._is_class(label "any", class_name text) RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_is_class';
+COMMENT ON FUNCTION medallion._is_class("any", text) IS 'Whether a label of any type is the class of that name.';
+
+CREATE OR REPLACE FUNCTION medallion._class_log_loss(label "any", classes text[], probabilities double precision[])
+RETURNS double precision
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_class_log_loss';
+COMMENT ON FUNCTION medallion._class_log_loss("any", text[], double precision[]) IS
+'-log of the probability that was given to the label.';

@@ -1,0 +1,291 @@
+/*
+ * evaluate.c: how good a model is on rows whose labels are known.
+ *
+ * The model and its target column decide what is measured.  One statement reads the source once, predicts each row and
+ * feeds the metric aggregates, in parallel where the server finds it worth it.  Rows without a label, and rows whose
+ * prediction is NULL, are left out of the metrics and counted.
+ */
+#include "predict/predict_int.h"
+#include "predict/metric_int.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "ml/eval_classify.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+typedef struct NamedMetric
+{
+	const char *name;
+	const char *expression;		/* over q: l label, p prediction, c class, t whether positive; %1$s positive class */
+} NamedMetric;
+
+static const NamedMetric regression_metrics[] = {
+	{"rmse", "medallion.rmse(q.l, q.p)"},
+	{"mae", "medallion.mae(q.l, q.p)"},
+	{"mse", "medallion.mse(q.l, q.p)"},
+	{"mape", "medallion.mape(q.l, q.p)"},
+	{"max_error", "medallion.max_error(q.l, q.p)"},
+	{"r2", "medallion.r2(q.l, q.p)"},
+	{"explained_variance", "medallion.explained_variance(q.l, q.p)"},
+	{NULL, NULL}
+};
+
+static const NamedMetric binary_metrics[] = {
+	{"accuracy", "medallion.accuracy(q.l, q.c)"},
+	{"balanced_accuracy", "medallion.balanced_accuracy(q.l, q.c)"},
+	{"precision", "medallion.\"precision\"(q.l, q.c, 'binary', %1$s)"},
+	{"recall", "medallion.recall(q.l, q.c, 'binary', %1$s)"},
+	{"f1", "medallion.f1(q.l, q.c, 'binary', %1$s)"},
+	{"mcc", "medallion.mcc(q.l, q.c)"},
+	{"roc_auc", "medallion.roc_auc(q.t, q.p)"},
+	{"average_precision", "medallion.average_precision(q.t, q.p)"},
+	{"log_loss", "medallion.log_loss(q.t, q.p)"},
+	{"brier", "medallion.brier(q.t, q.p)"},
+	{NULL, NULL}
+};
+
+static const NamedMetric multiclass_metrics[] = {
+	{"accuracy", "medallion.accuracy(q.l, q.c)"},
+	{"balanced_accuracy", "medallion.balanced_accuracy(q.l, q.c)"},
+	{"precision_macro", "medallion.\"precision\"(q.l, q.c, 'macro')"},
+	{"recall_macro", "medallion.recall(q.l, q.c, 'macro')"},
+	{"f1_macro", "medallion.f1(q.l, q.c, 'macro')"},
+	{"f1_weighted", "medallion.f1(q.l, q.c, 'weighted')"},
+	{"mcc", "medallion.mcc(q.l, q.c)"},
+	{"log_loss", "pg_catalog.avg(medallion._class_log_loss(q.l, q.classes, q.p))"},
+	{NULL, NULL}
+};
+
+/*
+ * A subquery of the source with columns l (label), p (prediction or probabilities), c (class), t (label is positive),
+ * classes; rows as they come.  Needs an open SPI connection.
+ */
+static char *
+predicted_rows(const MdlUsedModel *used, const char *source)
+{
+	const ml_model *model = used->model;
+	const char *target = ml_model_target(model);
+	char	   *exact = quote_literal_cstr(used->exact);
+	MdlPredictSource rows;
+	int			n = ml_model_n_classes(model);
+
+	mdl_predict_source(source, &rows);
+	if (mdl_source_column(&rows, target) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the source has no column \"%s\", which model \"%s\" predicts", target, used->version.model),
+				 errhint("Evaluation needs the true labels; to predict without them use medallion.predict_batch.")));
+	target = quote_identifier(target);
+	if (n == 0)
+		return psprintf("(SELECT s.%s::double precision AS l, medallion.predict(%s, s) AS p FROM %s s)", target, exact,
+						rows.from);
+	if (n == 2)
+		return psprintf("(SELECT r.*, CASE WHEN r.p OPERATOR(pg_catalog.>) 0.5 THEN %s WHEN r.p IS NOT NULL THEN %s END AS c "
+						"FROM (SELECT s.%s AS l, medallion.predict(%s, s) AS p, medallion._is_class(s.%s, %s) AS t "
+						"FROM %s s OFFSET 0) r)",
+						quote_literal_cstr(ml_model_class(model, 1)), quote_literal_cstr(ml_model_class(model, 0)),
+						target, exact, target, quote_literal_cstr(ml_model_class(model, 1)), rows.from);
+	return psprintf("(SELECT s.%s AS l, medallion.predict_proba(%s, s) AS p, medallion.predict_class(%s, s) AS c, "
+					"medallion.classes(%s) AS classes FROM %s s)", target, exact, exact, exact, rows.from);
+}
+
+/* evaluate(model, source) -> (metric, value, lower, upper) */
+MDL_SHIM_TARGET(mdl_evaluate);
+Datum
+mdl_evaluate_impl(PG_FUNCTION_ARGS)
+{
+	char	   *reference = mdl_required_text(fcinfo, 0, "model");
+	char	   *source = mdl_required_text(fcinfo, 1, "source");
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MdlUsedModel used;
+	const NamedMetric *metrics;
+	StringInfoData sql;
+	int			n;
+
+	InitMaterializedSRF(fcinfo, 0);
+	mdl_use_model(reference, &used);
+	n = ml_model_n_classes(used.model);
+	metrics = n == 0 ? regression_metrics : n == 2 ? binary_metrics : multiclass_metrics;
+
+	SPI_connect();
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	for (int i = 0; metrics[i].name != NULL; i++)
+	{
+		if (strstr(metrics[i].expression, "%1$s") != NULL)
+			appendStringInfo(&sql, metrics[i].expression, quote_literal_cstr(ml_model_class(used.model, n - 1)));
+		else
+			appendStringInfoString(&sql, metrics[i].expression);
+		appendStringInfoString(&sql, ", ");
+	}
+	appendStringInfo(&sql, "pg_catalog.count(*) FILTER (WHERE q.l IS NOT NULL AND q.p IS NOT NULL)::double precision, "
+					 "pg_catalog.count(*) FILTER (WHERE q.l IS NULL OR q.p IS NULL)::double precision FROM %s q",
+					 predicted_rows(&used, source));
+	mdl_run(sql.data, NULL, true);
+	for (int i = 0;; i++)
+	{
+		int			past = 0;
+		Datum		values[4];
+		bool		nulls[4] = {false, false, true, true};
+
+		while (metrics[past].name != NULL)
+			past++;
+		if (i >= past + 2)
+			break;
+		values[0] = CStringGetTextDatum(i < past ? metrics[i].name : i == past ? "rows" : "rows_left_out");
+		values[1] = mdl_field(0, i, &nulls[1]);
+		values[2] = values[3] = (Datum) 0;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* ---- confusion matrix ---------------------------------------------------------------------------------------- */
+
+typedef struct Confusion
+{
+	int			n;				/* classes of the model, then labels that it does not know */
+	int			capacity;
+	char	  **classes;
+	int64	   *counts;			/* (capacity, capacity): label, predicted */
+} Confusion;
+
+static void
+add_class(Confusion *matrix, const char *text, int length)
+{
+	if (matrix->n == matrix->capacity)
+	{
+		int			capacity = matrix->capacity * 2;
+		int64	   *counts = palloc0(sizeof(int64) * capacity * capacity);
+
+		for (int i = 0; i < matrix->n; i++)
+			memcpy(counts + (Size) i * capacity, matrix->counts + (Size) i * matrix->capacity, sizeof(int64) * matrix->n);
+		matrix->counts = counts;
+		matrix->classes = repalloc(matrix->classes, sizeof(char *) * capacity);
+		matrix->capacity = capacity;
+	}
+	matrix->classes[matrix->n++] = pnstrdup(text, length);
+}
+
+static int
+find_or_add(Confusion *matrix, const char *text, int length)
+{
+	for (int k = 0; k < matrix->n; k++)
+		if (strlen(matrix->classes[k]) == (size_t) length && memcmp(matrix->classes[k], text, length) == 0)
+			return k;
+	add_class(matrix, text, length);
+	return matrix->n - 1;
+}
+
+/* Adds the groups (label, predicted, count) that the last statement returned. */
+static void
+add_groups(Confusion *matrix, MdlLabels *labels, uint64 rows)
+{
+	for (uint64 row = 0; row < rows; row++)
+	{
+		int			length,
+					label,
+					predicted;
+		bool		is_null;
+		const char *text = mdl_label_text(labels, 0, mdl_field(row, 0, &is_null), &length);
+
+		label = find_or_add(matrix, text, length);
+		text = mdl_label_text(labels, 1, mdl_field(row, 1, &is_null), &length);
+		predicted = find_or_add(matrix, text, length);
+		matrix->counts[(Size) label * matrix->capacity + predicted] += mdl_field_int8(row, 2);
+	}
+}
+
+/* confusion_matrix(model, source) -> (label, predicted, rows), with the pairs that do not occur */
+MDL_SHIM_TARGET(mdl_confusion_matrix);
+Datum
+mdl_confusion_matrix_impl(PG_FUNCTION_ARGS)
+{
+	char	   *reference = mdl_required_text(fcinfo, 0, "model");
+	char	   *source = mdl_required_text(fcinfo, 1, "source");
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MdlUsedModel used;
+	MdlLabels  *labels;
+	Confusion	matrix = {0};
+	uint64		rows;
+	int			n;
+
+	InitMaterializedSRF(fcinfo, 0);
+	mdl_use_model(reference, &used);
+	n = ml_model_n_classes(used.model);
+	if (n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" predicts a number, so it has no confusion matrix", used.version.model),
+				 errhint("Use medallion.evaluate.")));
+	SPI_connect();
+	rows = mdl_run(psprintf("SELECT q.l, q.c, pg_catalog.count(*) FROM %s q WHERE q.l IS NOT NULL AND q.p IS NOT NULL "
+							"GROUP BY 1, 2 ORDER BY 1, 2", predicted_rows(&used, source)), NULL, true);
+	labels = mdl_labels_make(SPI_gettypeid(SPI_tuptable->tupdesc, 1), TEXTOID, "confusion_matrix", CurrentMemoryContext);
+	matrix.capacity = n;
+	matrix.classes = palloc(sizeof(char *) * n);
+	matrix.counts = palloc0(sizeof(int64) * n * n);
+	for (int k = 0; k < n; k++)
+	{
+		int			length;
+		const char *text = mdl_class_text(labels->mode, cstring_to_text(ml_model_class(used.model, k)), &length);
+
+		add_class(&matrix, text, length);
+	}
+	add_groups(&matrix, labels, rows);
+	for (int i = 0; i < matrix.n; i++)
+		for (int j = 0; j < n; j++)
+		{
+			Datum		values[3] = {CStringGetTextDatum(matrix.classes[i]), CStringGetTextDatum(matrix.classes[j]),
+			Int64GetDatum(matrix.counts[(Size) i * matrix.capacity + j])};
+			bool		nulls[3] = {false};
+
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		}
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* ---- helpers for the statements above ------------------------------------------------------------------------ */
+
+/* _is_class(label, class): whether a label of any type is that class. */
+MDL_SHIM_TARGET(mdl_is_class);
+Datum
+mdl_is_class_impl(PG_FUNCTION_ARGS)
+{
+	MdlLabels  *labels = fcinfo->flinfo->fn_extra;
+
+	if (labels == NULL)
+		fcinfo->flinfo->fn_extra = labels = mdl_labels_make(get_fn_expr_argtype(fcinfo->flinfo, 0), TEXTOID, "a class",
+															fcinfo->flinfo->fn_mcxt);
+	PG_RETURN_BOOL(mdl_labels_equal(labels, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
+}
+
+/* _class_log_loss(label, classes, probabilities): -log of the probability given to the label, 0 for an unknown one. */
+MDL_SHIM_TARGET(mdl_class_log_loss);
+Datum
+mdl_class_log_loss_impl(PG_FUNCTION_ARGS)
+{
+	MdlLabels  *labels = fcinfo->flinfo->fn_extra;
+	Datum	   *classes,
+			   *probabilities;
+	int			n_classes,
+				n_probabilities;
+	double		given = 0;
+
+	if (labels == NULL)
+		fcinfo->flinfo->fn_extra = labels = mdl_labels_make(get_fn_expr_argtype(fcinfo->flinfo, 0), TEXTOID, "a class",
+															fcinfo->flinfo->fn_mcxt);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &classes, NULL, &n_classes);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &probabilities, NULL, &n_probabilities);
+	for (int k = 0; k < Min(n_classes, n_probabilities); k++)
+		if (mdl_labels_equal(labels, PG_GETARG_DATUM(0), classes[k]))
+			given = DatumGetFloat8(probabilities[k]);
+	PG_RETURN_FLOAT8(ml_classify_log_loss(true, given));
+}

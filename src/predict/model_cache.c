@@ -1,0 +1,157 @@
+/*
+ * model_cache.c: models decoded once per backend.
+ *
+ * Versions never change and their ids never come again, so nothing has to be invalidated: a promotion only makes calls
+ * ask for another id.  Models are kept until medallion.model_cache_size is exceeded; the least recently used that no
+ * call is using goes first.  A model larger than the limit is kept while it is in use.
+ */
+#include "predict/predict_int.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+static HTAB *models = NULL;
+static uint64 clock_hand = 0;
+
+/* ---- memory for the numeric library ---- */
+
+static void *
+context_alloc(void *state, size_t size)
+{
+	size_t	   *block;
+
+	/* The size stands before the block: realloc needs it, and repalloc cannot return NULL. */
+	if (size > SIZE_MAX / 4)
+		return NULL;
+	block = MemoryContextAllocExtended((MemoryContext) state, size + MAXIMUM_ALIGNOF,
+									   MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+	if (block == NULL)
+		return NULL;
+	*block = size;
+	return (char *) block + MAXIMUM_ALIGNOF;
+}
+
+static void
+context_free(void *state, void *block)
+{
+	if (block != NULL)
+		pfree((char *) block - MAXIMUM_ALIGNOF);
+}
+
+static void *
+context_realloc(void *state, void *block, size_t size)
+{
+	void	   *larger = context_alloc(state, size);
+
+	if (larger != NULL)
+	{
+		memcpy(larger, block, Min(size, *(size_t *) ((char *) block - MAXIMUM_ALIGNOF)));
+		context_free(state, block);
+	}
+	return larger;
+}
+
+void
+mdl_raise_ml(ml_status status, const ml_error *err, const char *model)
+{
+	int			code = status == ML_NO_MEMORY ? ERRCODE_OUT_OF_MEMORY :
+		status == ML_CANCELLED ? ERRCODE_QUERY_CANCELED :
+		status == ML_BAD_MODEL ? ERRCODE_DATA_CORRUPTED :
+		status == ML_BAD_PARAM ? ERRCODE_INVALID_PARAMETER_VALUE : ERRCODE_DATA_EXCEPTION;
+
+	CHECK_FOR_INTERRUPTS();
+	ereport(ERROR,
+			(errcode(code),
+			 err->message[0] ? errmsg("model \"%s\": %s", model, err->message)
+			 : errmsg("model \"%s\": %s", model, ml_status_name(status)),
+			 err->hint[0] ? errhint("%s", err->hint) : 0));
+}
+
+/* Decodes the version's artifact into a context of its own. */
+static void
+load(MdlCachedModel *entry, MemoryContext context, const char *name)
+{
+	ml_ctx		ctx = {context_alloc, context_realloc, context_free, NULL, context, 0, 1};
+	ml_error	err = {{0}};
+	ml_model   *model;
+	ml_status	status;
+	Size		size;
+	void	   *bytes = mdl_model_artifact(entry->version_id, &size);
+
+	status = ml_model_load(&ctx, bytes, size, &model, &err);
+	pfree(bytes);
+	if (status != ML_OK)
+		mdl_raise_ml(status, &err, name);
+	entry->model = model;
+	entry->context = context;
+	entry->size = MemoryContextMemAllocated(context, true);
+}
+
+static void
+evict(MdlCachedModel *keep)
+{
+	Size		limit = (Size) mdl_model_cache_size * 1024;
+
+	for (;;)
+	{
+		HASH_SEQ_STATUS scan;
+		MdlCachedModel *entry,
+				   *oldest = NULL;
+		Size		total = 0;
+
+		hash_seq_init(&scan, models);
+		while ((entry = hash_seq_search(&scan)) != NULL)
+		{
+			total += entry->size;
+			if (entry->pins == 0 && entry != keep && (oldest == NULL || entry->last_used < oldest->last_used))
+				oldest = entry;
+		}
+		if (total <= limit || oldest == NULL)
+			return;
+		MemoryContextDelete(oldest->context);
+		hash_search(models, &oldest->version_id, HASH_REMOVE, NULL);
+	}
+}
+
+MdlCachedModel *
+mdl_model_cache_get(int64 version_id, const char *name)
+{
+	MdlCachedModel *entry;
+	bool		found;
+
+	if (models == NULL)
+	{
+		HASHCTL		control = {0};
+
+		control.keysize = sizeof(int64);
+		control.entrysize = sizeof(MdlCachedModel);
+		control.hcxt = CacheMemoryContext;
+		models = hash_create("medallion models", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(models, &version_id, HASH_FIND, &found);
+	if (!found)
+	{
+		MdlCachedModel loaded = {0};
+		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "medallion model", ALLOCSET_DEFAULT_SIZES);
+
+		loaded.version_id = version_id;
+		load(&loaded, context, name);	/* an error leaves only a context that goes with its parent */
+		entry = hash_search(models, &version_id, HASH_ENTER, &found);
+		*entry = loaded;
+		MemoryContextSetParent(context, CacheMemoryContext);
+	}
+	entry->last_used = ++clock_hand;
+	entry->pins++;
+	if (!found)
+		evict(entry);
+	return entry;
+}
+
+void
+mdl_model_cache_unpin(MdlCachedModel *cached)
+{
+	Assert(cached->pins > 0);
+	cached->pins--;
+}
