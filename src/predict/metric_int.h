@@ -23,6 +23,7 @@ typedef struct MdlLabelSide
 	Oid			type;			/* base type */
 	FmgrInfo	output;
 	char		buffer[64];		/* text of booleans and numbers */
+	bool		is_dated;		/* text to be read as the other side's date or time, whose output depends on settings */
 } MdlLabelSide;
 
 typedef struct MdlLabels

@@ -6,6 +6,7 @@
 #include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
 #include "fmgr.h"
+#include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -85,6 +86,8 @@ mdl_labels_make(Oid label, Oid predicted, const char *metric, MemoryContext cont
 		getTypeOutputInfo(types[side], &output, &varlena);
 		fmgr_info_cxt(output, &labels->sides[side].output, context);
 	}
+	for (int side = 0; side < 2; side++)
+		labels->sides[side].is_dated = is_text(types[side]) && TypeCategory(types[1 - side]) == TYPCATEGORY_DATETIME;
 	labels->mode = choose_mode(types[0], types[1]);
 	if (labels->mode == 0)
 		ereport(ERROR,
@@ -214,10 +217,25 @@ boolean_of(MdlLabelSide *side, Datum value)
 	return result;
 }
 
+/* A date or time given as text, written as the other side writes its own. */
+static const char *
+dated_text(MdlLabelSide *other, const char *text, int *length)
+{
+	Oid			input,
+				parameter;
+	char	   *written;
+
+	getTypeInputInfo(other->type, &input, &parameter);
+	written = OutputFunctionCall(&other->output, OidInputFunctionCall(input, pnstrdup(text, *length), parameter, -1));
+	*length = strlen(written);
+	return written;
+}
+
 const char *
 mdl_label_text(MdlLabels *labels, int which, Datum value, int *length)
 {
 	MdlLabelSide *side = &labels->sides[which];
+	const char *text;
 
 	switch (labels->mode)
 	{
@@ -239,7 +257,8 @@ mdl_label_text(MdlLabels *labels, int which, Datum value, int *length)
 				return side->buffer;
 			}
 		default:
-			return raw_text(side, value, length);
+			text = raw_text(side, value, length);
+			return side->is_dated ? dated_text(&labels->sides[1 - which], text, length) : text;
 	}
 }
 
