@@ -12,19 +12,19 @@ COMMENT ON FOREIGN DATA WRAPPER medallion_lake IS
 /* The ledger: one row per batch, which is the load of one file into one table. */
 CREATE SEQUENCE medallion._batch_seq;
 CREATE TABLE medallion._ingested_files (
-	batch		bigint PRIMARY KEY,
-	target		regclass NOT NULL,
-	server		text NOT NULL,
+	target		regclass,
+	batch		bigint,
+	server		text,		-- NULL, as are format, bytes and etag: adopted from the rows of the table
 	uri			text NOT NULL,
 	etag		text,
-	format		text NOT NULL,
-	bytes		bigint NOT NULL,
+	format		text,
+	bytes		bigint,
 	rows		bigint NOT NULL,
 	rescued		bigint NOT NULL,
 	role_name	text NOT NULL,
-	ingested_at	timestamp with time zone NOT NULL DEFAULT pg_catalog.now()
+	ingested_at	timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+	PRIMARY KEY (target, batch)
 );
-CREATE INDEX ON medallion._ingested_files (target);
 SELECT pg_catalog.pg_extension_config_dump('medallion._batch_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._ingested_files', '');
 

@@ -14,7 +14,7 @@
 #include "base/base.h"
 #include "lake/store.h"
 
-#define MDL_STREAM_LOST '\xFF'	/* valid in no position of UTF-8 */
+#define MDL_STREAM_LOST '\0'	/* part of no text in any encoding */
 
 #define MDL_STREAM_HEAD 4096
 

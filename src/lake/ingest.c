@@ -13,6 +13,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -129,15 +130,15 @@ load_row(FileLoad *load, const MdlFileRow *row)
 	const MdlTarget *target = &load->ingest->target;
 	TupleTableSlot *slot = mdl_loader_row(load->loader);
 	MemoryContext caller = MemoryContextSwitchTo(mdl_loader_context(load->loader));
-	int			encoding = GetDatabaseEncoding();
-	bool		valid_text = pg_encoding_verifymbstr(encoding, row->raw, row->raw_size) == row->raw_size;
+	const MdlStream *stream = load->reader->stream;
+	bool		valid_text = pg_encoding_verifymbstr(GetDatabaseEncoding(), row->raw, row->raw_size) == row->raw_size;
 	Jsonb	   *rescued = NULL;
 
 	if (!valid_text)
 		rescued = mdl_rescue_row(row, psprintf("invalid byte sequence for encoding \"%s\"",
-											   pg_encoding_to_char(load->reader->stream->encoding)), false);
+											   pg_encoding_to_char(stream->encoding)), false, OidIsValid(stream->conversion));
 	else if (row->reason != NULL)
-		rescued = mdl_rescue_row(row, row->reason, true);
+		rescued = mdl_rescue_row(row, row->reason, true, false);
 	else
 	{
 		fill_columns(load, row, slot);
@@ -228,9 +229,10 @@ load_one_file(Ingest *ingest, const MdlStoreFile *file)
 	ErrorContextCallback callback = {.callback = file_error_context, .arg = &load, .previous = error_context_stack};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "medallion file", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	int64		batch = mdl_ledger_next_batch();
+	int64		batch = mdl_ledger_next_batch(&ingest->target);
 
 	error_context_stack = &callback;
+	load.converter.context = context;
 	load.source = CStringGetTextDatum(file->uri);
 	load.batch = Int64GetDatum(batch);
 	load.ingested_at = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
@@ -370,6 +372,7 @@ mdl_ingest_impl(PG_FUNCTION_ARGS)
 	char	   *target = text_argument(fcinfo, 0, "target");
 	char	   *path = text_argument(fcinfo, 2, "path");
 
+	PreventCommandIfReadOnly("medallion.ingest()");
 	if (PG_ARGISNULL(1))
 		(void) text_argument(fcinfo, 1, "server");
 	mdl_ingest_options(text_argument(fcinfo, 3, "format"), PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4),
@@ -384,6 +387,8 @@ mdl_ingest_impl(PG_FUNCTION_ARGS)
 				 errmsg("no file of server \"%s\" matches \"%s\"", ingest.store->server_name, path),
 				 errhint("Check the path, or set \"allow_empty\" in the options.")));
 	mdl_target_open(&ingest.target, target);
+	if (OidIsValid(ingest.target.relid))
+		mdl_ledger_check(&ingest.target, ingest.options.adopt);
 	choose_files(&ingest);
 	load_files(&ingest);
 	mdl_progress_end();

@@ -44,12 +44,14 @@ typedef struct MdlIngestOptions
 	bool		header;
 	List	   *columns;		/* of char *: names of the file columns; NIL: from the header, else column_1 … */
 	char	  **null_markers;
+	size_t	   *null_marker_sizes;
 	int			null_marker_count;
 	int			encoding;
 	Jsonb	   *types;			/* file column -> type; NULL: all inferred */
 	MdlEvolution evolution;
 	MdlOnChange on_change;
 	bool		force;
+	bool		adopt;			/* take files named by rows that the ledger does not know for loaded */
 	bool		allow_empty;
 	int64		sample_rows;
 	int64		max_row_bytes;
@@ -197,8 +199,10 @@ typedef struct MdlTarget
 	char	   *name;
 	char	   *display;		/* for messages */
 	bool		created;		/* by this call */
+	MemoryContext context;		/* of what this struct points to */
 	int			column_count;
 	MdlColumn  *columns;		/* what files may fill: all but dropped, generated and bookkeeping columns */
+	int64		newest_batch;	/* in the table when it was opened; 0: none */
 	AttrNumber	source_att,		/* bookkeeping columns */
 				row_att,
 				batch_att,
@@ -230,6 +234,7 @@ extern bool mdl_target_reserved(const char *name);
  */
 typedef struct MdlConverter
 {
+	MemoryContext context;		/* of the scratch space */
 	bool		in_subtransaction;
 	ResourceOwner outer_owner;
 	char	   *scratch;
@@ -246,8 +251,11 @@ extern void mdl_converter_rest(MdlConverter *converter);
 /* Returns {"column": "text", …} of the values rescued, in the current memory context. */
 extern Jsonb *mdl_rescue_values(const MdlRescued *rescued, int count);
 
-/* Returns {"_raw": "the row", "_reason": "…"}.  Bytes that are not text are written \xNN, backslashes \\. */
-extern Jsonb *mdl_rescue_row(const MdlFileRow *row, const char *reason, bool valid_text);
+/*
+ * Returns {"_raw": "the row", "_reason": "…"}.  Unless the row is valid text, bytes that are not are written \xNN and
+ * backslashes \\; `converted` says that the stream has converted it from another encoding.
+ */
+extern Jsonb *mdl_rescue_row(const MdlFileRow *row, const char *reason, bool valid_text, bool converted);
 
 /* ---- bulk_load.c: rows into a table ------------------------------------------------------------------------- */
 
@@ -282,8 +290,18 @@ typedef enum MdlFileState
 /* Returns the state of each of the files, in their order. */
 extern MdlFileState *mdl_ledger_states(Oid relid, List *files);
 
-/* Returns the number of a new batch, larger than any in the target. */
-extern int64 mdl_ledger_next_batch(void);
+/*
+ * Checks that the ledger knows the newest batch of the target, which must be open.  If it does not (the extension was
+ * dropped and created again, or the table came without the ledger), files would be loaded twice: an error, or with
+ * `adopt` the files that the table's rows name are recorded as loaded.
+ */
+extern void mdl_ledger_check(MdlTarget *target, bool adopt);
+
+/* Forgets what was recorded for a table that had the same OID as this new one. */
+extern void mdl_ledger_forget(Oid relid);
+
+/* Returns the number of a new batch, larger than the newest of the target. */
+extern int64 mdl_ledger_next_batch(const MdlTarget *target);
 
 /* Records a loaded file. */
 extern void mdl_ledger_add(Oid relid, int64 batch, const char *server, const MdlStoreFile *file, const char *format,

@@ -13,11 +13,11 @@
 #define MAX_ROW_BYTES		(INT64CONST(200) * 1024 * 1024)	/* a rescued row may take 4 times as much, below 1 GB */
 
 static const char *const common_keys[] = {
-	"allow_empty", "encoding", "force", "max_row_bytes", "on_change", "sample_rows", "schema_evolution", "types", NULL
+	"adopt", "allow_empty", "encoding", "force", "max_row_bytes", "on_change", "sample_rows", "schema_evolution", "types", NULL
 };
 static const char *const csv_keys[] = {
-	"allow_empty", "columns", "delimiter", "encoding", "escape", "force", "header", "max_row_bytes", "null", "on_change",
-	"quote", "sample_rows", "schema_evolution", "types", NULL
+	"adopt", "allow_empty", "columns", "delimiter", "encoding", "escape", "force", "header", "max_row_bytes", "null",
+	"on_change", "quote", "sample_rows", "schema_evolution", "types", NULL
 };
 
 static const struct
@@ -95,7 +95,7 @@ character_option(Jsonb *json, const char *key, char absent, bool or_none)
 	return *value;
 }
 
-/* Reads an option that is a string or, if `array` is given, an array of strings.  Returns NIL if it is absent. */
+/* Reads an option that is a string or an array of strings; the former only with `or_string`.  Returns NIL if it is absent. */
 static List *
 strings_option(Jsonb *json, const char *key, bool or_string, const char *expected)
 {
@@ -154,8 +154,12 @@ csv_options(Jsonb *json, MdlIngestOptions *options)
 	if (nulls == NIL)
 		nulls = list_make1("");
 	options->null_markers = palloc(list_length(nulls) * sizeof(char *));
+	options->null_marker_sizes = palloc(list_length(nulls) * sizeof(size_t));
 	foreach(cell, nulls)
-		options->null_markers[options->null_marker_count++] = lfirst(cell);
+	{
+		options->null_markers[options->null_marker_count] = lfirst(cell);
+		options->null_marker_sizes[options->null_marker_count++] = strlen(lfirst(cell));
+	}
 }
 
 void
@@ -193,8 +197,9 @@ mdl_ingest_options(const char *format, Jsonb *json, MdlIngestOptions *options)
 	options->evolution = word_option(json, "schema_evolution", evolutions, MDL_EVOLVE_ADD);
 	options->on_change = word_option(json, "on_change", changes, MDL_CHANGED_LOAD);
 	(void) mdl_jsonb_bool(json, OPTIONS, "force", &options->force);
+	(void) mdl_jsonb_bool(json, OPTIONS, "adopt", &options->adopt);
 	(void) mdl_jsonb_bool(json, OPTIONS, "allow_empty", &options->allow_empty);
-	options->sample_rows = count_option(json, "sample_rows", DEFAULT_SAMPLE_ROWS, 0, 10000000);
+	options->sample_rows = count_option(json, "sample_rows", DEFAULT_SAMPLE_ROWS, 1, 10000000);
 	options->max_row_bytes = count_option(json, "max_row_bytes", DEFAULT_ROW_BYTES, 1024, MAX_ROW_BYTES);
 }
 

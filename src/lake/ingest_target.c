@@ -146,6 +146,7 @@ describe(MdlTarget *target)
 {
 	Relation	relation = table_open(target->relid, RowExclusiveLock);
 	TupleDesc	tupdesc = RelationGetDescr(relation);
+	MemoryContext caller = MemoryContextSwitchTo(target->context);
 
 	target->column_count = 0;
 	target->columns = palloc0(tupdesc->natts * sizeof(MdlColumn));
@@ -170,6 +171,7 @@ describe(MdlTarget *target)
 	for (int i = 0; i < lengthof(bookkeeping); i++)
 		if (*(AttrNumber *) ((char *) target + bookkeeping[i].member) == InvalidAttrNumber)
 			missing_bookkeeping(target, i, InvalidOid);
+	MemoryContextSwitchTo(caller);
 	table_close(relation, NoLock);
 }
 
@@ -214,6 +216,7 @@ mdl_target_open(MdlTarget *target, const char *name)
 	RangeVar   *range;
 
 	memset(target, 0, sizeof(*target));
+	target->context = CurrentMemoryContext;
 	mdl_split_name(name, &target->schema, &target->name);
 	if (strlen(target->name) >= NAMEDATALEN)
 		ereport(ERROR,
@@ -291,6 +294,7 @@ mdl_target_create(MdlTarget *target, const MdlFileColumns *files, const MdlInges
 
 	target->relid = get_relname_relid(target->name, get_namespace_oid(target->schema, false));
 	target->created = true;
+	mdl_ledger_forget(target->relid);
 	LockDatabaseObject(RelationRelationId, target->relid, 0, ExclusiveLock);
 	if (mdl_enable_versioning != NULL)
 		mdl_enable_versioning(target->relid);

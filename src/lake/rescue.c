@@ -40,7 +40,7 @@ mdl_rescue_values(const MdlRescued *rescued, int count)
 
 /* Appends the text, with what is not text in the server's encoding written \xNN. */
 static void
-append_escaped(StringInfo out, const char *text, size_t size)
+append_escaped(StringInfo out, const char *text, size_t size, bool converted)
 {
 	const char *end = text + size;
 	int			encoding = GetDatabaseEncoding();
@@ -49,7 +49,7 @@ append_escaped(StringInfo out, const char *text, size_t size)
 	{
 		int			width;
 
-		if (end - text >= 3 && *text == MDL_STREAM_LOST && encoding == PG_UTF8)
+		if (converted && end - text >= 3 && *text == MDL_STREAM_LOST)
 		{
 			appendStringInfo(out, "\\x%.2s", text + 1);
 			text += 3;
@@ -70,7 +70,7 @@ append_escaped(StringInfo out, const char *text, size_t size)
 }
 
 Jsonb *
-mdl_rescue_row(const MdlFileRow *row, const char *reason, bool valid_text)
+mdl_rescue_row(const MdlFileRow *row, const char *reason, bool valid_text, bool converted)
 {
 	JsonbParseState *state = NULL;
 	StringInfoData escaped = {0};
@@ -78,7 +78,7 @@ mdl_rescue_row(const MdlFileRow *row, const char *reason, bool valid_text)
 	if (!valid_text)
 	{
 		initStringInfo(&escaped);
-		append_escaped(&escaped, row->raw, row->raw_size);
+		append_escaped(&escaped, row->raw, row->raw_size, converted);
 	}
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_string(&state, WJB_KEY, RAW_KEY, strlen(RAW_KEY));

@@ -33,13 +33,10 @@ terminated(MdlConverter *converter, const char *data, size_t size)
 {
 	if (converter->scratch_size <= size)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(converter));
-
 		if (converter->scratch != NULL)
 			pfree(converter->scratch);
 		converter->scratch_size = Max(256, size + size / 2 + 1);
-		converter->scratch = palloc_extended(converter->scratch_size, MCXT_ALLOC_HUGE);
-		MemoryContextSwitchTo(caller);
+		converter->scratch = MemoryContextAllocHuge(converter->context, converter->scratch_size);
 	}
 	memcpy(converter->scratch, data, size);
 	converter->scratch[size] = '\0';
