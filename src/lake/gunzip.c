@@ -39,7 +39,7 @@ static void
 corrupt(const MdlGunzip *gunzip, const char *detail)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
+			(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 			 errmsg("file \"%s\" is not a valid gzip file: %s", gunzip->reader->file->uri, detail)));
 }
 

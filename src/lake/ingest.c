@@ -207,9 +207,11 @@ load_rows(FileLoad *load)
 {
 	MdlFileRow	row;
 
-	while (load->reader->format->next(load->reader, &row))
+	for (;;)
 	{
-		load->row = load->reader->row;
+		load->row = load->reader->row + 1;
+		if (!load->reader->format->next(load->reader, &row))
+			break;
 		load_row(load, &row);
 		if (mdl_loader_add(load->loader, load->row))
 			flush(load);

@@ -85,21 +85,18 @@ conversion_of(Oid type, int32 typmod)
 			return MDL_CONVERT_DATE;
 		case JSONBOID:
 			return MDL_CONVERT_JSONB;
+		case NUMERICOID:
+			return MDL_CONVERT_NUMERIC;
+		case TIMESTAMPOID:
+			return MDL_CONVERT_TIMESTAMP;
+		case TIMESTAMPTZOID:
+			return MDL_CONVERT_TIMESTAMPTZ;
+		case TEXTOID:
+		case VARCHAROID:
+			return typmod < 0 ? MDL_CONVERT_TEXT : MDL_CONVERT_INPUT;
+		default:
+			return MDL_CONVERT_INPUT;
 	}
-	if (typmod < 0)
-		switch (type)
-		{
-			case TEXTOID:
-			case VARCHAROID:
-				return MDL_CONVERT_TEXT;
-			case NUMERICOID:
-				return MDL_CONVERT_NUMERIC;
-			case TIMESTAMPOID:
-				return MDL_CONVERT_TIMESTAMP;
-			case TIMESTAMPTZOID:
-				return MDL_CONVERT_TIMESTAMPTZ;
-		}
-	return MDL_CONVERT_INPUT;
 }
 
 static void
@@ -281,7 +278,11 @@ void
 mdl_target_create(MdlTarget *target, const MdlFileColumns *files, const MdlIngestOptions *options)
 {
 	StringInfoData statement;
+	Oid			schema = get_namespace_oid(target->schema, false);
+	AclResult	acl = pg_namespace_aclcheck(schema, GetUserId(), ACL_CREATE);
 
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_SCHEMA, target->schema);
 	check_types_used(files, options);
 	initStringInfo(&statement);
 	appendStringInfo(&statement, "CREATE TABLE %s (", quote_qualified_identifier(target->schema, target->name));
@@ -292,7 +293,7 @@ mdl_target_create(MdlTarget *target, const MdlFileColumns *files, const MdlInges
 	appendStringInfoString(&statement, "PRIMARY KEY (_batch, _row))");
 	run_ddl(statement.data);
 
-	target->relid = get_relname_relid(target->name, get_namespace_oid(target->schema, false));
+	target->relid = get_relname_relid(target->name, schema);
 	target->created = true;
 	mdl_ledger_forget(target->relid);
 	LockDatabaseObject(RelationRelationId, target->relid, 0, ExclusiveLock);

@@ -47,6 +47,7 @@ mdl_number_text(const char *text, size_t size, MdlNumberText *number)
 			number->scale++;
 		if (digits > 0 || *p != '0')
 			digits++;
+		number->zeros = *p == '0' ? number->zeros + 1 : 0;
 		if (digits <= VALUE_DIGITS)
 			number->value = number->value * 10 + (*p - '0');
 	}

@@ -48,6 +48,7 @@ typedef struct MdlNumberText
 	bool		has_exponent;
 	int			digits;			/* significant digits */
 	int			scale;			/* digits after the point */
+	int			zeros;			/* of them and those before the point, 0s at the end */
 	bool		fits;			/* `value` holds all digits (no more than 18 of them) */
 	int64_t		value;			/* the digits as a whole number, without sign and point */
 	long		exponent;		/* clamped to +-100000 */

@@ -174,10 +174,22 @@ is_not_finite(const char *data, size_t size)
 	return mdl_kind_of(data, size) == MDL_KIND_NOT_FINITE;
 }
 
+/* Whether a number has no more digits after the point than a column numeric(precision, scale) keeps. */
+static bool
+keeps_scale(int32 typmod, const MdlNumberText *number)
+{
+	int			scale = (int16) ((typmod - VARHDRSZ) << 5) >> 5;	/* 11 bits with a sign, as numeric.c packs them */
+
+	return number->digits == 0 || number->scale - number->zeros - number->exponent <= scale;
+}
+
 static bool
 convert_numeric(MdlConverter *converter, MdlColumn *column, const char *data, size_t size, const MdlNumberText *number,
 				Datum *result)
 {
+	if (column->typmod >= 0)
+		return keeps_scale(column->typmod, number) &&
+			convert_by_input(converter, column, terminated(converter, data, size), result);
 	if (number->fits && !number->has_exponent && number->scale <= 18)
 	{
 		int64		value = number->negative ? -number->value : number->value;
@@ -293,6 +305,19 @@ names_present(const char *text)
 	return false;
 }
 
+/* Whether a time has no finer fraction of a second than a column timestamp(n) keeps. */
+static bool
+keeps_fraction(const MdlColumn *column, int micros)
+{
+	int			unit = 1;
+
+	if (column->how == MDL_CONVERT_DATE || column->typmod < 0)
+		return true;
+	for (int digit = column->typmod; digit < 6; digit++)
+		unit *= 10;
+	return micros % unit == 0;
+}
+
 /* Reads other forms of dates and times as the server does, by the setting DateStyle. */
 static bool
 convert_time_text(const MdlColumn *column, const char *text, Datum *result)
@@ -336,7 +361,7 @@ convert_time_text(const MdlColumn *column, const char *text, Datum *result)
 	if (tm2timestamp(&parts, fraction, takes_zone ? &zone : NULL, &stamp) != 0)
 		return false;
 	*result = TimestampGetDatum(stamp);
-	return true;
+	return keeps_fraction(column, fraction);
 }
 
 static bool
@@ -345,7 +370,7 @@ convert_time(MdlConverter *converter, const MdlColumn *column, const char *data,
 	MdlTimeText time;
 
 	if (mdl_time_text(data, size, &time))
-		return convert_iso(column, &time, result);
+		return keeps_fraction(column, time.micros) && convert_iso(column, &time, result);
 	if (size > MAXDATELEN)
 		return false;
 	/* What looks like ISO 8601 but is finer than a microsecond would be rounded by the server. */
