@@ -5,6 +5,7 @@
 #define ML_DRIFT_INT_H
 
 #include "ml/drift.h"
+#include "ml/ml_model_int.h"
 
 #define DRIFT_TARGET_BINS	10
 #define DRIFT_MAX_BINS		64		/* bins of one column, of any sort */
@@ -19,7 +20,7 @@ typedef struct drift_column
 
 	/*
 	 * Bins: numeric columns have n_edges + 1 bins of present values, bin i being (edge[i - 1], edge[i]]; categorical
-	 * ones a bin per kept category, then others, then unseen.  The last bin is the missing values.
+	 * ones a bin per frequent category, then the other known ones, then the unseen.  The last bin is the missing values.
 	 */
 	int			n_bins;
 	uint64_t   *counts;			/* (n_bins) of the sample */
@@ -33,9 +34,8 @@ typedef struct drift_column
 	double		std;			/* population */
 
 	/* categorical */
-	int			n_categories;
-	char	  **categories;		/* ascending by bytes */
-	int32_t    *bins;			/* (n_categories) */
+	ml_dictionary categories;
+	int32_t    *bins;			/* (categories.count) */
 	double		expected_new;	/* share of values outside the dictionary that is to be expected */
 } drift_column;
 
@@ -52,6 +52,13 @@ static inline bool
 drift_is_numeric(const drift_column *column)
 {
 	return column->kind != ML_CATEGORICAL;
+}
+
+/* Of a categorical column. */
+static inline int
+drift_unseen_bin(const drift_column *column)
+{
+	return column->n_bins - 2;
 }
 
 /* The bin of a present number: the first whose edge is not below it. */
@@ -72,9 +79,6 @@ drift_bin_of(const drift_column *column, double value)
 	}
 	return low;
 }
-
-/* The place of a category among the known ones, -1 if it is not known. */
-extern int	drift_find_category(const drift_column *column, const char *data, size_t length);
 
 /* An empty baseline whose columns are zeroed. */
 extern ml_baseline *drift_baseline_new(const ml_ctx *ctx, int n_columns);
