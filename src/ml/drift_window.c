@@ -244,8 +244,8 @@ ks_distance(const window_column *c, double n_reference, double n_current)
 
 /*
  * The integral of |F_current - F_reference| over one bounded cell: before it and in it are counts of current values, gap
- * sums the distances of the latter from the upper end.  Where the difference changes its sign inside, the values
- * are taken as spread evenly.
+ * sums the distances of the latter from the upper end.  Where the difference changes its sign inside, one or two values are
+ * taken to be at their mean, more to be spread evenly.
  */
 static double
 cell_area(double width, double before, double in, double gap, double n_current, double reference)
@@ -255,6 +255,8 @@ cell_area(double width, double before, double in, double gap, double n_current, 
 
 	if (left >= 0 || right <= 0)
 		return fabs((before * width + gap) / n_current - reference * width);
+	if (in <= 2)
+		return -left * (width - gap / in) + right * gap / in;
 	return width * (left * left + right * right) / (2 * (right - left));
 }
 
