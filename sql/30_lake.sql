@@ -1,6 +1,6 @@
 /* Lake servers. */
 CREATE OR REPLACE FUNCTION medallion._lake_validator(text[], oid) RETURNS void
-LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'mdl_lake_validator';
+LANGUAGE C STRICT STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_lake_validator';
 REVOKE ALL ON FUNCTION medallion._lake_validator(text[], oid) FROM PUBLIC;
 COMMENT ON FUNCTION medallion._lake_validator(text[], oid) IS 'Checks the options of lake servers and their user mappings.';
 
