@@ -141,8 +141,7 @@ COMMENT ON FUNCTION medallion._relation_name(regclass) IS 'schema.name, quoted w
 CREATE OR REPLACE VIEW medallion.expectation_results AS
 SELECT r.refresh_id, coalesce(medallion._relation_name(r.target), r.target_name) AS target, e.name, e.on_violation AS action,
 	e.passed, e.failed, e.raised, e.rule,
-	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE')
-			OR e.on_violation = 'warn' AND NOT pg_catalog.row_security_active(c.oid) THEN e.failing_keys END AS failing_keys,
+	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN e.failing_keys END AS failing_keys,
 	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN e.first_error END AS first_error,
 	r.finished_at
 FROM medallion._expectation_results e
@@ -150,7 +149,7 @@ JOIN medallion._refreshes r ON r.refresh_id = e.refresh_id
 LEFT JOIN pg_catalog.pg_class c ON c.oid = r.target
 WHERE CASE WHEN c.oid IS NULL THEN r.role_name = current_user ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END;
 COMMENT ON VIEW medallion.expectation_results IS
-'Per refresh and rule: how many rows passed and failed. Keys of failing rows are shown to the owner of the table (those of warn rules to its readers too).';
+'Per refresh and rule: how many rows passed and failed. Keys of failing rows, which need not be in the table, are shown to its owner alone.';
 
 CREATE OR REPLACE VIEW medallion.expectations AS
 SELECT medallion._relation_name(e.target) AS target, e.name, e.rule, e.on_violation, e.null_ok, e.declared_at

@@ -27,6 +27,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -35,6 +36,7 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 /* What a query means depends on these, so a refresh runs with the values they had when the query was given. */
 static const char *const meaning_settings[] = {"DateStyle", "IntervalStyle", "TimeZone"};
@@ -129,6 +131,21 @@ definition_name(const char *schema, const char *relation, Oid definitions)
 	}
 }
 
+/* After a rename of the table, or when another view had the name, the view takes the table's name if it is free. */
+void
+definition_follow_name(const DerivedTable *table)
+{
+	char	   *present = get_rel_name(table->definition);
+	char	   *full = psprintf("%s.%s", get_namespace_name(get_rel_namespace(table->target)), get_rel_name(table->target));
+	char	   *wanted = pnstrdup(full, pg_mbcliplen(full, strlen(full), NAMEDATALEN - 1));
+
+	if (strcmp(present, wanted) == 0 || OidIsValid(get_relname_relid(wanted, get_rel_namespace(table->definition))))
+		return;
+	LockRelationOid(table->definition, AccessExclusiveLock);
+	RenameRelationInternal(table->definition, wanted, false, false);
+	CommandCounterIncrement();
+}
+
 /* Creates the view that holds the query, owned by the current user. */
 static Oid
 create_definition(const char *query, const char *schema, const char *relation, const char *target)
@@ -195,6 +212,17 @@ check_target(const char *name, char **schema, char **relation)
 				 errhint("Choose another name, or drop or rename it first.")));
 }
 
+static void
+check_key_type(Oid type, const char *key, const char *target)
+{
+	if (!OidIsValid(lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("key column \"%s\" of \"%s\" has type %s, which has no order and cannot be a key", key, target,
+						format_type_be(type)),
+				 errhint("Cast it to another type in the query, or use other columns as the key.")));
+}
+
 /* The key columns must be distinct columns of the query. */
 static void
 check_keys(char **keys, int count, Query *query, const char *target)
@@ -218,8 +246,10 @@ check_keys(char **keys, int count, Query *query, const char *target)
 		{
 			TargetEntry *entry = lfirst_node(TargetEntry, cell);
 
-			if (!entry->resjunk && strcmp(entry->resname, keys[i]) == 0)
-				found = true;
+			if (entry->resjunk || strcmp(entry->resname, keys[i]) != 0)
+				continue;
+			found = true;
+			check_key_type(exprType((Node *) entry->expr), keys[i], target);
 		}
 		if (!found)
 			ereport(ERROR,
@@ -436,6 +466,7 @@ replace_query(DerivedTable *table, const char *query)
 	if (OidIsValid(table->quarantine))
 		alter_columns(table->quarantine, table, before, after);
 	drop_definition(previous);
+	definition_follow_name(table);
 	rules_check_again(table);
 }
 

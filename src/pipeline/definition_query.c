@@ -29,11 +29,14 @@ show_text(void *argument)
 	TextContext *context = argument;
 	int			position = geterrposition();
 
-	if (position <= 0)
+	if (position <= 0 && !context->always)
 		return;
-	errposition(0);
-	internalerrposition(position);
-	internalerrquery(context->text);
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(context->text);
+	}
 	errcontext("%s \"%s\"", context->what, context->name);
 }
 
@@ -43,6 +46,7 @@ text_context_begin(TextContext *context, const char *what, const char *name, con
 	context->what = what;
 	context->name = name;
 	context->text = text;
+	context->always = false;
 	context->callback.callback = show_text;
 	context->callback.arg = context;
 	context->callback.previous = error_context_stack;
@@ -81,55 +85,64 @@ definition_query_parse(const char *query, const char *target)
 
 /* ---- volatile functions ------------------------------------------------------------------------------------- */
 
+typedef struct VolatileSearch
+{
+	char	   *found;
+	List	   *views;			/* looked into; the range table of a view's query names the view itself */
+} VolatileSearch;
+
 static bool
 remember_volatile(Oid function, void *context)
 {
 	if (func_volatile(function) != PROVOLATILE_VOLATILE)
 		return false;
-	*(char **) context = format_procedure(function);
+	((VolatileSearch *) context)->found = format_procedure(function);
 	return true;
 }
 
 static bool
-find_volatile(Node *node, char **found)
+find_volatile(Node *node, VolatileSearch *search)
 {
 	check_stack_depth();
 	if (node == NULL)
 		return false;
 	if (IsA(node, NextValueExpr))
 	{
-		*found = pstrdup("nextval(regclass)");
+		search->found = pstrdup("nextval(regclass)");
 		return true;
 	}
-	if (check_functions_in_node(node, remember_volatile, found))
+	if (check_functions_in_node(node, remember_volatile, search))
 		return true;
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, find_volatile, found, QTW_EXAMINE_RTES_BEFORE);
+		return query_tree_walker((Query *) node, find_volatile, search, QTW_EXAMINE_RTES_BEFORE);
 	if (IsA(node, RangeTblEntry))
 	{
 		RangeTblEntry *entry = (RangeTblEntry *) node;
 
 		/* A view's own query is not in the range table yet, so look it up. */
-		if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW)
+		if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW &&
+			!list_member_oid(search->views, entry->relid))
 		{
 			Relation	view = relation_open(entry->relid, AccessShareLock);
-			bool		result = find_volatile((Node *) copyObject(get_view_query(view)), found);
+			bool		result;
 
+			search->views = lappend_oid(search->views, entry->relid);
+			result = find_volatile((Node *) copyObject(get_view_query(view)), search);
 			relation_close(view, NoLock);
 			return result;
 		}
 		return false;			/* query_tree_walker goes on into its expressions */
 	}
-	return expression_tree_walker(node, find_volatile, found);
+	return expression_tree_walker(node, find_volatile, search);
 }
 
 char *
 volatile_function_in(Node *node)
 {
-	char	   *found = NULL;
+	VolatileSearch search = {0};
 
-	find_volatile(node, &found);
-	return found;
+	find_volatile(node, &search);
+	return search.found;
 }
 
 /* ---- the query as a whole ----------------------------------------------------------------------------------- */

@@ -35,6 +35,13 @@ static const char *const quarantine_columns[] = {"_reasons", "_quarantined_at", 
 
 /* ---- analysing a rule --------------------------------------------------------------------------------------- */
 
+/* "*" or "t.*": columns, not an expression. */
+static bool
+is_star(Node *node)
+{
+	return IsA(node, ColumnRef) && IsA(llast(((ColumnRef *) node)->fields), A_Star);
+}
+
 /* Parses text that must be one expression, as raw parse tree. */
 static Node *
 parse_expression(const char *rule, const char *name)
@@ -48,7 +55,7 @@ parse_expression(const char *rule, const char *name)
 		select->distinctClause || select->intoClause || select->fromClause || select->whereClause ||
 		select->groupClause || select->havingClause || select->windowClause || select->valuesLists ||
 		select->sortClause || select->limitOffset || select->limitCount || select->lockingClause ||
-		select->withClause || select->op != SETOP_NONE)
+		select->withClause || select->op != SETOP_NONE || is_star(target->val))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("rule \"%s\" is not an expression: %s", name, rule)));
@@ -121,6 +128,7 @@ rule_analyse(const char *rule, const char *name, Oid relation, const char *alias
 	relation_close(opened, NoLock);
 
 	/* Raises here what would otherwise raise for every row, such as a division of constants by zero. */
+	context.always = true;
 	expression_planner((Expr *) copyObject(expression));
 	text_context_end(&context);
 	return expression;

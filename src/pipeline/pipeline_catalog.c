@@ -80,7 +80,10 @@ pipeline_relation_name(Oid relid)
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
 }
 
-/* Returns all records whose table and definition exist; others are left behind only where event triggers were off. */
+/*
+ * Returns all records whose table and definition exist; others are left behind only where event triggers were off.  Reads
+ * what is committed now, since a refresh may have waited for a change of a definition.
+ */
 List *
 pipeline_tables(void)
 {
@@ -91,7 +94,7 @@ pipeline_tables(void)
 
 	mdl_owner_begin(&saved);
 	rows = mdl_run("SELECT target::pg_catalog.oid, definition::pg_catalog.oid, quarantine::pg_catalog.oid, keys,"
-				   " on_schema_change, settings, target_lag FROM medallion._tables", NULL, true);
+				   " on_schema_change, settings, target_lag FROM medallion._tables", NULL, false);
 	mdl_owner_end(&saved);
 	for (uint64 i = 0; i < rows; i++)
 	{
@@ -176,7 +179,7 @@ pipeline_rules(Oid target, int *count)
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
 	mdl_owner_begin(&saved);
 	*count = (int) mdl_run("SELECT name, rule, expression, on_violation, null_ok, raises FROM medallion._expectations"
-						   " WHERE target OPERATOR(pg_catalog.=) $1 ORDER BY name COLLATE \"C\"", &args, true);
+						   " WHERE target OPERATOR(pg_catalog.=) $1 ORDER BY name COLLATE \"C\"", &args, false);
 	mdl_owner_end(&saved);
 	old = MemoryContextSwitchTo(context);
 	rules = palloc0_array(Rule, *count + 1);
@@ -260,7 +263,7 @@ mdl_is_derived(Oid relid)
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(relid), false);
 	SPI_connect();
 	mdl_owner_begin(&saved);
-	found = mdl_run("SELECT FROM medallion._tables WHERE target OPERATOR(pg_catalog.=) $1", &args, true) > 0;
+	found = mdl_run("SELECT FROM medallion._tables WHERE target OPERATOR(pg_catalog.=) $1", &args, false) > 0;
 	mdl_owner_end(&saved);
 	SPI_finish();
 	return found;

@@ -86,6 +86,7 @@ typedef struct TextContext
 	const char *what;			/* "query of" */
 	const char *name;
 	const char *text;
+	bool		always;			/* tell whose text it is for errors without a place too */
 } TextContext;
 
 extern void text_context_begin(TextContext *context, const char *what, const char *name, const char *text);
@@ -101,6 +102,7 @@ extern void definition_apply_columns(const DerivedTable *table);
 
 /* The definition reads its sources with its own owner's rights, so it follows the table to a new owner. */
 extern void definition_follow_owner(const DerivedTable *table);
+extern void definition_follow_name(const DerivedTable *table);
 extern Oid	relation_owner(Oid relid);
 
 /* "a, b, c", each quoted and preceded by `prefix`. */

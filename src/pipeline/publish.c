@@ -319,21 +319,33 @@ placed_columns(TupleDesc columns)
 	return placed;
 }
 
+/*
+ * "c1, c2, …", each preceded by `prefix`: the columns of offered rows are numbered where others stand beside them, so that
+ * no name of the user's can be taken for one of ours.
+ */
+static char *
+numbered_columns(int first, int last, const char *prefix)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = first; i <= last; i++)
+		appendStringInfo(&text, "%s%sc%d", i > first ? ", " : "", prefix, i);
+	return text.data;
+}
+
 static char *
 update_statement(const DerivedResult *result, TupleDesc placed)
 {
 	StringInfoData text;
 
-	/* Columns of the rows offered are numbered, so that none can be taken for another. */
 	initStringInfo(&text);
 	appendStringInfo(&text, "UPDATE ONLY %s t SET ", mdl_qualified_name(result->table->target));
 	for (int i = 0; i < result->columns->natts; i++)
 		appendStringInfo(&text, "%s%s = u.c%d", i ? ", " : "",
 						 quote_identifier(NameStr(TupleDescAttr(result->columns, i)->attname)), i + 2);
-	appendStringInfoString(&text, " FROM medallion_updates u(c1");
-	for (int i = 1; i < placed->natts; i++)
-		appendStringInfo(&text, ", c%d", i + 1);
-	appendStringInfoString(&text, ") WHERE t.ctid OPERATOR(pg_catalog.=) u.c1");
+	appendStringInfo(&text, " FROM medallion_updates u(%s) WHERE t.ctid OPERATOR(pg_catalog.=) u.c1",
+					 numbered_columns(1, placed->natts, ""));
 	return text.data;
 }
 
@@ -358,8 +370,8 @@ publish_result(DerivedResult *result, Snapshot snapshot)
 	mdl_progress_phase("publish", differences.count.inserted + differences.count.updated + differences.count.deleted);
 
 	/* Deletes first: they make room for other unique keys of the table. */
-	published.deleted = apply(psprintf("DELETE FROM ONLY %s t USING medallion_deletes d WHERE t.ctid OPERATOR(pg_catalog.=) d._place",
-									   target), "medallion_deletes", differences.deletes, differences.placed_columns, snapshot);
+	published.deleted = apply(psprintf("DELETE FROM ONLY %s t USING medallion_deletes d(%s) WHERE t.ctid OPERATOR(pg_catalog.=) d.c1",
+									   target, numbered_columns(1, differences.placed_columns->natts, "")), "medallion_deletes", differences.deletes, differences.placed_columns, snapshot);
 	published.updated = apply(update_statement(result, differences.placed_columns), "medallion_updates",
 							  differences.updates, differences.placed_columns, snapshot);
 	published.inserted = apply_inserts(result, differences.inserts, snapshot);
@@ -392,6 +404,7 @@ publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id)
 {
 	Oid			quarantine = result->table->quarantine;
 	char	   *columns = column_list(result->rejected_columns, "");
+	char	   *numbered = numbered_columns(1, result->rejected_columns->natts, "");
 	char	   *name,
 			   *kept,
 			   *found;
@@ -410,8 +423,8 @@ publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id)
 					" (PARTITION BY ROW(%s)::pg_catalog.text ORDER BY q._quarantine_id) AS n FROM ONLY %s q)",
 					column_list(result->rejected_columns, "q."), column_list(result->rejected_columns, "q."), name);
 	found = psprintf("(SELECT r.*, ROW(%s)::pg_catalog.text AS image, pg_catalog.row_number() OVER"
-					 " (PARTITION BY ROW(%s)::pg_catalog.text) AS n FROM medallion_rejected r)",
-					 column_list(result->rejected_columns, "r."), column_list(result->rejected_columns, "r."));
+					 " (PARTITION BY ROW(%s)::pg_catalog.text) AS n FROM medallion_rejected r(%s))",
+					 numbered, numbered, numbered);
 	offer_rows("medallion_rejected", result->rejected, result->rejected_columns);
 	run_under_snapshot(psprintf("DELETE FROM ONLY %s WHERE _quarantine_id IN (SELECT k._quarantine_id FROM %s k WHERE NOT EXISTS"
 								" (SELECT FROM %s f WHERE f.image OPERATOR(pg_catalog.=) k.image AND f.n OPERATOR(pg_catalog.=) k.n))",
@@ -419,6 +432,6 @@ publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id)
 	mdl_arg_int8(&args, refresh_id);
 	run_under_snapshot(psprintf("INSERT INTO %s (%s, _quarantined_at, _refresh_id) SELECT %s, pg_catalog.now(), $1 FROM %s f WHERE NOT EXISTS"
 								" (SELECT FROM %s k WHERE f.image OPERATOR(pg_catalog.=) k.image AND f.n OPERATOR(pg_catalog.=) k.n)",
-								name, columns, column_list(result->rejected_columns, "f."), found, kept), &args, snapshot);
+								name, columns, numbered_columns(1, result->rejected_columns->natts, "f."), found, kept), &args, snapshot);
 	SPI_unregister_relation("medallion_rejected");
 }

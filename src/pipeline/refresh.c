@@ -20,6 +20,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -316,6 +317,13 @@ compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce)
 	return result;
 }
 
+/* Says which table an error is about, since its query may read many. */
+static void
+tell_table(void *name)
+{
+	errcontext("refresh of derived table \"%s\"", (char *) name);
+}
+
 static Outcome
 refresh_one(DerivedTable *table, Snapshot snapshot, int64 version, bool exact, const char *why)
 {
@@ -324,9 +332,16 @@ refresh_one(DerivedTable *table, Snapshot snapshot, int64 version, bool exact, c
 	OwnerWorld	world;
 	DerivedResult *result;
 	int64		id = next_refresh_id();
+	ErrorContextCallback callback = {
+		.callback = tell_table,
+		.arg = mdl_display_name(table->target),
+		.previous = error_context_stack
+	};
 
+	error_context_stack = &callback;
 	mdl_progress_begin("refresh", mdl_display_name(table->target));
 	definition_follow_owner(table);
+	definition_follow_name(table);
 	check_target_is_whole(table);
 	definition_apply_columns(table);
 	outcome.reason = why ? why : was_refreshed(table->target) ? "every refresh recomputes the query" : "first refresh";
@@ -345,6 +360,7 @@ refresh_one(DerivedTable *table, Snapshot snapshot, int64 version, bool exact, c
 	remember_raising(result);
 	result_free(result);
 	mdl_progress_end();
+	error_context_stack = callback.previous;
 	outcome.seconds = (double) (GetCurrentTimestamp() - started) / USECS_PER_SEC;
 	return outcome;
 }
@@ -372,13 +388,15 @@ return_outcome(ReturnSetInfo *set, const DerivedTable *table, const Outcome *out
 static Published
 refresh_tables(Oid target, const char *why, ReturnSetInfo *set)
 {
-	List	   *order = lock_tables(target);
+	List	   *order;
 	Published	last = {0};
 	Snapshot	snapshot;
 	bool		exact;
 	int64		version;
 	ListCell   *cell;
 
+	PreventCommandIfReadOnly("medallion.refresh()");
+	order = lock_tables(target);
 	if (order == NIL)
 		return last;
 
