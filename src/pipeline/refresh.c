@@ -97,7 +97,14 @@ plan_tables(Oid target)
 	ListCell   *cell;
 
 	if (OidIsValid(target))
+	{
+		if (pipeline_table(tables, target) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the table to refresh is no derived table any more"),
+					 errdetail("It was dropped or undefined while this refresh waited for it.")));
 		targets = list_make1_oid(target);
+	}
 	else
 		foreach(cell, tables)
 		{
@@ -151,6 +158,36 @@ lock_tables(Oid target)
 			return again;
 		order = again;
 	}
+}
+
+/*
+ * In a transaction whose snapshot is older than another's refresh of the table, writing would undo that refresh or run
+ * into it.
+ */
+static void
+check_snapshot_is_fresh(const DerivedTable *table, Snapshot snapshot)
+{
+	const char *sql = "SELECT pg_catalog.max(refresh_id) FROM medallion._refreshes WHERE target OPERATOR(pg_catalog.=) $1";
+	MdlArgs		args = {0};
+	MdlUser		saved;
+	int64		seen,
+				latest;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
+	mdl_owner_begin(&saved);
+	run_under_snapshot(sql, &args, snapshot);
+	seen = mdl_field_int8(0, 0);
+	run_under_snapshot(sql, &args, GetLatestSnapshot());
+	latest = mdl_field_int8(0, 0);
+	mdl_owner_end(&saved);
+	if (seen != latest)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not refresh \"%s\": it was refreshed after this transaction took its snapshot",
+						mdl_display_name(table->target)),
+				 errhint("Run the transaction again, or refresh in READ COMMITTED.")));
 }
 
 static void
@@ -340,6 +377,7 @@ refresh_one(DerivedTable *table, Snapshot snapshot, int64 version, bool exact, c
 
 	error_context_stack = &callback;
 	mdl_progress_begin("refresh", mdl_display_name(table->target));
+	check_snapshot_is_fresh(table, snapshot);
 	definition_follow_owner(table);
 	definition_follow_name(table);
 	check_target_is_whole(table);
