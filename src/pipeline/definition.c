@@ -44,7 +44,7 @@ static const char *const meaning_settings[] = {"DateStyle", "IntervalStyle", "Ti
 /* ---- small helpers ------------------------------------------------------------------------------------------ */
 
 char *
-column_list(TupleDesc columns, const char *prefix)
+mdl_column_list(TupleDesc columns, const char *prefix)
 {
 	StringInfoData text;
 
@@ -97,7 +97,7 @@ static void
 return_definition(FunctionCallInfo fcinfo, const DerivedTable *table)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
-	List	   *sources = view_leaf_sources(table->definition);
+	List	   *sources = mdl_view_leaf_sources(table->definition);
 	Datum	   *names = palloc_array(Datum, list_length(sources) + 1);
 	Datum		values[3];
 	bool		nulls[3] = {false, false, false};
@@ -105,9 +105,9 @@ return_definition(FunctionCallInfo fcinfo, const DerivedTable *table)
 	int			count = 0;
 
 	foreach(cell, sources)
-		names[count++] = CStringGetTextDatum(pipeline_relation_name(lfirst_oid(cell)));
-	values[0] = CStringGetTextDatum(pipeline_relation_name(table->target));
-	values[1] = CStringGetTextDatum(pipeline_relation_name(table->definition));
+		names[count++] = CStringGetTextDatum(mdl_pipeline_relation_name(lfirst_oid(cell)));
+	values[0] = CStringGetTextDatum(mdl_pipeline_relation_name(table->target));
+	values[1] = CStringGetTextDatum(mdl_pipeline_relation_name(table->definition));
 	values[2] = PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
 	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }
@@ -133,7 +133,7 @@ definition_name(const char *schema, const char *relation, Oid definitions)
 
 /* After a rename of the table, or when another view had the name, the view takes the table's name if it is free. */
 void
-definition_follow_name(const DerivedTable *table)
+mdl_definition_follow_name(const DerivedTable *table)
 {
 	char	   *present = get_rel_name(table->definition);
 	char	   *full = psprintf("%s.%s", get_namespace_name(get_rel_namespace(table->target)), get_rel_name(table->target));
@@ -152,7 +152,7 @@ create_definition(const char *query, const char *schema, const char *relation, c
 {
 	Oid			definitions = get_namespace_oid(MDL_DEFINITION_SCHEMA, false);
 	Oid			home = get_namespace_oid(schema, false);
-	RawStmt    *statement = definition_query_parse(query, target);
+	RawStmt    *statement = mdl_definition_query_parse(query, target);
 	ViewStmt   *stmt = makeNode(ViewStmt);
 	ObjectAddress view;
 	ObjectAddresses *moved;
@@ -309,17 +309,17 @@ mdl_define(PG_FUNCTION_ARGS)
 			   *relation,
 			   *display;
 
-	pipeline_require_arguments(fcinfo, names, lengthof(names));
+	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	InitMaterializedSRF(fcinfo, 0);
 	query = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	table.keys = pipeline_text_array(PG_GETARG_DATUM(2), "keys", &table.key_count);
+	table.keys = mdl_pipeline_text_array(PG_GETARG_DATUM(2), "keys", &table.key_count);
 	table.target_lag = PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4);
 	table.on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(5));
 	check_options(table.on_schema_change, table.target_lag);
 	SPI_connect();
 	check_target(text_to_cstring(PG_GETARG_TEXT_PP(0)), &schema, &relation);
 	display = psprintf("%s.%s", schema, relation);
-	check_keys(table.keys, table.key_count, definition_query_check(query, display), display);
+	check_keys(table.keys, table.key_count, mdl_definition_query_check(query, display), display);
 
 	table.definition = create_definition(query, schema, relation, display);
 	mdl_run(psprintf("CREATE TABLE %s AS TABLE %s WITH NO DATA", quote_qualified_identifier(schema, relation),
@@ -332,9 +332,9 @@ mdl_define(PG_FUNCTION_ARGS)
 	/* Starting this checks that the owner may read the sources. */
 	mdl_run(psprintf("SELECT FROM %s LIMIT 0", mdl_qualified_name(table.definition)), NULL, false);
 	remember_settings(&table);
-	pipeline_table_add(&table);
+	mdl_pipeline_table_add(&table);
 	CommandCounterIncrement();
-	versioned_enable(table.target);
+	mdl_versioned_enable(table.target);
 	return_definition(fcinfo, &table);
 	SPI_finish();
 	return (Datum) 0;
@@ -404,7 +404,7 @@ alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc 
 }
 
 void
-definition_apply_columns(const DerivedTable *table)
+mdl_definition_apply_columns(const DerivedTable *table)
 {
 	TupleDesc	after = relation_columns(table->definition);
 
@@ -414,7 +414,7 @@ definition_apply_columns(const DerivedTable *table)
 }
 
 Oid
-relation_owner(Oid relid)
+mdl_relation_owner(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner;
@@ -427,11 +427,11 @@ relation_owner(Oid relid)
 }
 
 void
-definition_follow_owner(const DerivedTable *table)
+mdl_definition_follow_owner(const DerivedTable *table)
 {
-	Oid			owner = relation_owner(table->target);
+	Oid			owner = mdl_relation_owner(table->target);
 
-	if (relation_owner(table->definition) == owner)
+	if (mdl_relation_owner(table->definition) == owner)
 		return;
 	ATExecChangeOwner(table->definition, owner, true, AccessExclusiveLock);
 	CommandCounterIncrement();
@@ -441,7 +441,7 @@ definition_follow_owner(const DerivedTable *table)
 static void
 check_cycle(const DerivedTable *table)
 {
-	refresh_order(pipeline_tables(), list_make1_oid(table->target));
+	mdl_refresh_order(mdl_pipeline_tables(), list_make1_oid(table->target));
 }
 
 /* Puts another query in the place of the definition; table and quarantine table follow. */
@@ -453,21 +453,21 @@ replace_query(DerivedTable *table, const char *query)
 	TupleDesc	before = relation_columns(previous);
 	TupleDesc	after;
 
-	check_keys(table->keys, table->key_count, definition_query_check(query, display), display);
+	check_keys(table->keys, table->key_count, mdl_definition_query_check(query, display), display);
 	table->definition = create_definition(query, get_namespace_name(get_rel_namespace(table->target)),
 										  get_rel_name(table->target), display);
 	after = relation_columns(table->definition);
 	remember_settings(table);
-	pipeline_table_change(table);
+	mdl_pipeline_table_change(table);
 	CommandCounterIncrement();
-	definition_follow_owner(table);
+	mdl_definition_follow_owner(table);
 	check_cycle(table);
 	alter_columns(table->target, table, before, after);
 	if (OidIsValid(table->quarantine))
 		alter_columns(table->quarantine, table, before, after);
 	drop_definition(previous);
-	definition_follow_name(table);
-	rules_check_again(table);
+	mdl_definition_follow_name(table);
+	mdl_rules_check_again(table);
 }
 
 MDL_FUNCTION(mdl_redefine);
@@ -477,10 +477,10 @@ mdl_redefine(PG_FUNCTION_ARGS)
 	static const char *const names[] = {"target"};
 	DerivedTable *table;
 
-	pipeline_require_arguments(fcinfo, names, lengthof(names));
+	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, AccessExclusiveLock);
 	if (!PG_ARGISNULL(3))
 		table->target_lag = PG_GETARG_INTERVAL_P(3);
@@ -490,7 +490,7 @@ mdl_redefine(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		CreateComments(table->target, RelationRelationId, 0, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	if (PG_ARGISNULL(1))
-		pipeline_table_change(table);
+		mdl_pipeline_table_change(table);
 	else
 		replace_query(table, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	return_definition(fcinfo, table);
@@ -508,11 +508,11 @@ mdl_undefine(PG_FUNCTION_ARGS)
 	bool		drop_table = PG_GETARG_BOOL(1);
 	DerivedTable *table;
 
-	pipeline_require_arguments(fcinfo, names, lengthof(names));
+	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	SPI_connect();
-	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, AccessExclusiveLock);
-	pipeline_table_remove(table->target);
+	mdl_pipeline_table_remove(table->target);
 	CommandCounterIncrement();
 	drop_definition(table->definition);
 	if (drop_table)

@@ -41,7 +41,7 @@ show_text(void *argument)
 }
 
 void
-text_context_begin(TextContext *context, const char *what, const char *name, const char *text)
+mdl_text_context_begin(TextContext *context, const char *what, const char *name, const char *text)
 {
 	context->what = what;
 	context->name = name;
@@ -54,14 +54,14 @@ text_context_begin(TextContext *context, const char *what, const char *name, con
 }
 
 void
-text_context_end(TextContext *context)
+mdl_text_context_end(TextContext *context)
 {
 	error_context_stack = context->callback.previous;
 }
 
 /* Returns the one SELECT statement that the text holds. */
 RawStmt *
-definition_query_parse(const char *query, const char *target)
+mdl_definition_query_parse(const char *query, const char *target)
 {
 	List	   *statements = raw_parser(query, RAW_PARSE_DEFAULT);
 	RawStmt    *statement;
@@ -137,7 +137,7 @@ find_volatile(Node *node, VolatileSearch *search)
 }
 
 char *
-volatile_function_in(Node *node)
+mdl_volatile_function_in(Node *node)
 {
 	VolatileSearch search = {0};
 
@@ -213,7 +213,7 @@ check_output_column(const TargetEntry *entry, List *before, const char *target)
 }
 
 Query *
-definition_query_check(const char *text, const char *target)
+mdl_definition_query_check(const char *text, const char *target)
 {
 	TextContext context;
 	Query	   *query;
@@ -222,9 +222,9 @@ definition_query_check(const char *text, const char *target)
 	ListCell   *cell;
 	int			columns = 0;
 
-	text_context_begin(&context, "query of", target, text);
-	query = parse_analyze_fixedparams(definition_query_parse(text, target), text, NULL, 0, NULL);
-	text_context_end(&context);
+	mdl_text_context_begin(&context, "query of", target, text);
+	query = parse_analyze_fixedparams(mdl_definition_query_parse(text, target), text, NULL, 0, NULL);
+	mdl_text_context_end(&context);
 	if (query->hasModifyingCTE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -238,7 +238,7 @@ definition_query_check(const char *text, const char *target)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("query of \"%s\" must not use %s", target, unrepeatable)));
-	function = volatile_function_in((Node *) query);
+	function = mdl_volatile_function_in((Node *) query);
 	if (function != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),

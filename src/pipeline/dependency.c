@@ -122,7 +122,7 @@ collect_sources(Relation catalog, Oid class, Oid object, Oid view, List **functi
 }
 
 List *
-view_sources(Oid view)
+mdl_view_sources(Oid view)
 {
 	Relation	catalog = table_open(DependRelationId, AccessShareLock);
 	List	   *sources = NIL;
@@ -162,7 +162,7 @@ collect_readers(Relation catalog, Oid class, Oid object, List **functions, List 
 }
 
 List *
-relation_readers(Oid relid)
+mdl_relation_readers(Oid relid)
 {
 	Relation	catalog = table_open(DependRelationId, AccessShareLock);
 	List	   *readers = NIL;
@@ -180,7 +180,7 @@ collect_leaves(Oid view, List **visited, List **leaves)
 	ListCell   *cell;
 
 	check_stack_depth();
-	foreach(cell, view_sources(view))
+	foreach(cell, mdl_view_sources(view))
 	{
 		Oid			source = lfirst_oid(cell);
 
@@ -195,7 +195,7 @@ collect_leaves(Oid view, List **visited, List **leaves)
 }
 
 List *
-view_leaf_sources(Oid view)
+mdl_view_leaf_sources(Oid view)
 {
 	List	   *visited = NIL;
 	List	   *leaves = NIL;
@@ -240,7 +240,7 @@ raise_cycle(List *path, Oid again)
 static void
 visit(Walk *walk, Oid relid)
 {
-	DerivedTable *table = pipeline_table(walk->tables, relid);
+	DerivedTable *table = mdl_pipeline_table(walk->tables, relid);
 	ListCell   *cell;
 
 	check_stack_depth();
@@ -251,7 +251,7 @@ visit(Walk *walk, Oid relid)
 	if (list_member_oid(walk->path, relid))
 		raise_cycle(walk->path, relid);
 	walk->path = lappend_oid(walk->path, relid);
-	foreach(cell, view_sources(table ? table->definition : relid))
+	foreach(cell, mdl_view_sources(table ? table->definition : relid))
 		visit(walk, lfirst_oid(cell));
 	walk->path = list_delete_last(walk->path);
 	walk->done = lappend_oid(walk->done, relid);
@@ -260,7 +260,7 @@ visit(Walk *walk, Oid relid)
 }
 
 List *
-refresh_order(List *tables, List *targets)
+mdl_refresh_order(List *tables, List *targets)
 {
 	Walk		walk = {.tables = tables};
 	ListCell   *cell;

@@ -45,7 +45,7 @@ forget(Oid target)
 	MdlArgs		args = {0};
 	MdlUser		saved;
 
-	pipeline_table_remove(target);
+	mdl_pipeline_table_remove(target);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
 	mdl_owner_begin(&saved);
 	mdl_run("UPDATE medallion._refreshes SET target = NULL WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
@@ -111,7 +111,7 @@ mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
 		}
 		else if (fields[3] == fields[1] && !with_table)
 		{
-			pipeline_table_remove(fields[0]);
+			mdl_pipeline_table_remove(fields[0]);
 			ereport(WARNING,
 					(errmsg("derived table \"%s\" has lost its definition and is an ordinary table now",
 							mdl_display_name(fields[0]))));

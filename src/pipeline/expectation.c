@@ -84,7 +84,7 @@ check_expression(Node *expression, const char *name)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("rule \"%s\" must not contain %s", name, what),
 				 errdetail("A rule is judged for each row from the columns of that row.")));
-	function = volatile_function_in(expression);
+	function = mdl_volatile_function_in(expression);
 	if (function)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
@@ -99,7 +99,7 @@ check_expression(Node *expression, const char *name)
 }
 
 Node *
-rule_analyse(const char *rule, const char *name, Oid relation, const char *alias)
+mdl_rule_analyse(const char *rule, const char *name, Oid relation, const char *alias)
 {
 	TextContext context;
 	Node	   *raw;
@@ -109,7 +109,7 @@ rule_analyse(const char *rule, const char *name, Oid relation, const char *alias
 	Node	   *expression;
 	Oid			type;
 
-	text_context_begin(&context, "rule", name, rule);
+	mdl_text_context_begin(&context, "rule", name, rule);
 	raw = parse_expression(rule, name);
 	state->p_sourcetext = rule;
 	item = addRangeTableEntryForRelation(state, opened, AccessShareLock, makeAlias(alias, NIL), false, true);
@@ -130,7 +130,7 @@ rule_analyse(const char *rule, const char *name, Oid relation, const char *alias
 	/* Raises here what would otherwise raise for every row, such as a division of constants by zero. */
 	context.always = true;
 	expression_planner((Expr *) copyObject(expression));
-	text_context_end(&context);
+	mdl_text_context_end(&context);
 	return expression;
 }
 
@@ -218,13 +218,13 @@ quarantine_create(DerivedTable *table)
 		existing = get_relname_relid(name, namespace);
 	}
 	table->quarantine = existing;
-	pipeline_table_change(table);
-	versioned_enable(existing);
+	mdl_pipeline_table_change(table);
+	mdl_versioned_enable(existing);
 	return existing;
 }
 
 Oid
-quarantine_ensure(DerivedTable *table)
+mdl_quarantine_ensure(DerivedTable *table)
 {
 	MdlUser		saved;
 	Oid			quarantine;
@@ -234,7 +234,7 @@ quarantine_ensure(DerivedTable *table)
 
 	/* It belongs to the owner of the table, whoever of that role asks. */
 	GetUserIdAndSecContext(&saved.user, &saved.security_context);
-	SetUserIdAndSecContext(relation_owner(table->target), saved.security_context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(mdl_relation_owner(table->target), saved.security_context | SECURITY_LOCAL_USERID_CHANGE);
 	quarantine = quarantine_create(table);
 	SetUserIdAndSecContext(saved.user, saved.security_context);
 	return quarantine;
@@ -252,7 +252,7 @@ store_rule(Oid target, const char *name, const char *rule, const char *expressio
 	mdl_arg_text(&args, name);
 	mdl_arg_text(&args, rule);
 	mdl_arg_text(&args, expression);
-	mdl_arg_text(&args, pipeline_action_name(action));
+	mdl_arg_text(&args, mdl_pipeline_action_name(action));
 	mdl_arg_bool(&args, null_ok);
 	mdl_owner_begin(&saved);
 	mdl_run("INSERT INTO medallion._expectations (target, name, rule, expression, on_violation, null_ok)"
@@ -275,21 +275,21 @@ mdl_expect(PG_FUNCTION_ARGS)
 	DerivedTable *table;
 	Node	   *expression;
 
-	pipeline_require_arguments(fcinfo, names, lengthof(names));
+	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	rule = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	action = pipeline_action_by_name(text_to_cstring(PG_GETARG_TEXT_PP(3)));
+	action = mdl_pipeline_action_by_name(text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	if (name[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"name\" must not be empty")));
 	SPI_connect();
-	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, ShareRowExclusiveLock);
 	alias = get_rel_name(table->target);
-	expression = rule_analyse(rule, name, table->definition, alias);
+	expression = mdl_rule_analyse(rule, name, table->definition, alias);
 	if (action == RULE_QUARANTINE)
-		quarantine_ensure(table);
+		mdl_quarantine_ensure(table);
 	store_rule(table->target, name, rule, rule_text(expression, table->definition, alias), action, PG_GETARG_BOOL(4));
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -306,10 +306,10 @@ mdl_unexpect(PG_FUNCTION_ARGS)
 	MdlUser		saved;
 	uint64		rows;
 
-	pipeline_require_arguments(fcinfo, names, lengthof(names));
+	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	SPI_connect();
-	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, ShareRowExclusiveLock);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
 	mdl_arg_text(&args, name);
@@ -327,15 +327,15 @@ mdl_unexpect(PG_FUNCTION_ARGS)
 }
 
 void
-rules_check_again(const DerivedTable *table)
+mdl_rules_check_again(const DerivedTable *table)
 {
 	char	   *alias = get_rel_name(table->target);
 	int			count;
-	Rule	   *rules = pipeline_rules(table->target, &count);
+	Rule	   *rules = mdl_pipeline_rules(table->target, &count);
 
 	for (int i = 0; i < count; i++)
 	{
-		Node	   *expression = rule_analyse(rules[i].expression, rules[i].name, table->definition, alias);
+		Node	   *expression = mdl_rule_analyse(rules[i].expression, rules[i].name, table->definition, alias);
 
 		store_rule(table->target, rules[i].name, rules[i].rule, rule_text(expression, table->definition, alias),
 				   rules[i].action, rules[i].null_ok);

@@ -39,7 +39,7 @@ typedef struct Traversal
 static const char *
 relation_kind(const Traversal *traversal, Oid relid)
 {
-	if (pipeline_table(traversal->tables, relid))
+	if (mdl_pipeline_table(traversal->tables, relid))
 		return "derived table";
 	switch (get_rel_relkind(relid))
 	{
@@ -65,7 +65,7 @@ emit(Traversal *traversal, const char *kind, const char *name, const char *layer
 	values[2] = CStringGetTextDatum(name);
 	values[3] = CStringGetTextDatum(kind);
 	values[4] = layer ? CStringGetTextDatum(layer) : (Datum) 0;
-	values[5] = CStringGetTextDatum(pipeline_relation_name(traversal->from));
+	values[5] = CStringGetTextDatum(mdl_pipeline_relation_name(traversal->from));
 	tuplestore_putvalues(traversal->set->setResult, traversal->set->setDesc, values, nulls);
 }
 
@@ -79,16 +79,16 @@ emit_provided(void *state, const char *kind, const char *name, const char *layer
 static List *
 neighbours(const Traversal *traversal, Oid relid)
 {
-	DerivedTable *table = pipeline_table(traversal->tables, relid);
+	DerivedTable *table = mdl_pipeline_table(traversal->tables, relid);
 	List	   *found = NIL;
 	ListCell   *cell;
 
 	if (!traversal->downstream)
 		return table || get_rel_relkind(relid) == RELKIND_VIEW || get_rel_relkind(relid) == RELKIND_MATVIEW ?
-			view_sources(table ? table->definition : relid) : NIL;
-	foreach(cell, relation_readers(relid))
+			mdl_view_sources(table ? table->definition : relid) : NIL;
+	foreach(cell, mdl_relation_readers(relid))
 	{
-		DerivedTable *reader = pipeline_table_by_definition(traversal->tables, lfirst_oid(cell));
+		DerivedTable *reader = mdl_pipeline_table_by_definition(traversal->tables, lfirst_oid(cell));
 
 		found = list_append_unique_oid(found, reader ? reader->target : lfirst_oid(cell));
 	}
@@ -98,7 +98,7 @@ neighbours(const Traversal *traversal, Oid relid)
 static int
 compare_names(const ListCell *a, const ListCell *b)
 {
-	return strcmp(pipeline_relation_name(lfirst_oid(a)), pipeline_relation_name(lfirst_oid(b)));
+	return strcmp(mdl_pipeline_relation_name(lfirst_oid(a)), mdl_pipeline_relation_name(lfirst_oid(b)));
 }
 
 /* Breadth first, so that each relation is met at its least depth; an edge is shown once. */
@@ -126,7 +126,7 @@ traverse(Traversal *traversal, Oid start, int max_depth)
 			{
 				Oid			relid = lfirst_oid(other);
 
-				emit(traversal, relation_kind(traversal, relid), pipeline_relation_name(relid),
+				emit(traversal, relation_kind(traversal, relid), mdl_pipeline_relation_name(relid),
 					 get_namespace_name(get_rel_namespace(relid)));
 				if (list_member_oid(visited, relid))
 					continue;
@@ -170,7 +170,7 @@ mdl_lineage(PG_FUNCTION_ARGS)
 		max_depth--;
 	SPI_connect();
 	relid = mdl_relation_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
-	traversal.tables = pipeline_tables();
+	traversal.tables = mdl_pipeline_tables();
 	traversal.set = (ReturnSetInfo *) fcinfo->resultinfo;
 	if (both || strcmp(direction, "upstream") == 0)
 		traverse(&traversal, relid, max_depth);

@@ -17,13 +17,13 @@
 static const char *const action_names[] = {"warn", "drop", "quarantine", "fail"};
 
 const char *
-pipeline_action_name(RuleAction action)
+mdl_pipeline_action_name(RuleAction action)
 {
 	return action_names[action];
 }
 
 RuleAction
-pipeline_action_by_name(const char *name)
+mdl_pipeline_action_by_name(const char *name)
 {
 	for (int i = 0; i < lengthof(action_names); i++)
 		if (strcmp(name, action_names[i]) == 0)
@@ -35,7 +35,7 @@ pipeline_action_by_name(const char *name)
 }
 
 void
-pipeline_require_arguments(FunctionCallInfo fcinfo, const char *const *names, int count)
+mdl_pipeline_require_arguments(FunctionCallInfo fcinfo, const char *const *names, int count)
 {
 	for (int i = 0; i < count; i++)
 		if (names[i] != NULL && PG_ARGISNULL(i))
@@ -46,7 +46,7 @@ pipeline_require_arguments(FunctionCallInfo fcinfo, const char *const *names, in
 
 /* Returns the elements of a one-dimensional text array; NULL elements are an error that names the argument `what`. */
 char **
-pipeline_text_array(Datum array, const char *what, int *count)
+mdl_pipeline_text_array(Datum array, const char *what, int *count)
 {
 	ArrayType  *values = DatumGetArrayTypeP(array);
 	Datum	   *elements;
@@ -71,7 +71,7 @@ pipeline_text_array(Datum array, const char *what, int *count)
 }
 
 char *
-pipeline_relation_name(Oid relid)
+mdl_pipeline_relation_name(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
 
@@ -85,7 +85,7 @@ pipeline_relation_name(Oid relid)
  * what is committed now, since a refresh may have waited for a change of a definition.
  */
 List *
-pipeline_tables(void)
+mdl_pipeline_tables(void)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MdlUser		saved;
@@ -108,9 +108,9 @@ pipeline_tables(void)
 		table->definition = DatumGetObjectId(mdl_field(i, 1, NULL));
 		quarantine = mdl_field(i, 2, &is_null);
 		table->quarantine = is_null ? InvalidOid : DatumGetObjectId(quarantine);
-		table->keys = pipeline_text_array(mdl_field(i, 3, NULL), "keys", &table->key_count);
+		table->keys = mdl_pipeline_text_array(mdl_field(i, 3, NULL), "keys", &table->key_count);
 		table->on_schema_change = mdl_field_text(i, 4);
-		table->settings = pipeline_text_array(mdl_field(i, 5, NULL), "settings", &table->setting_count);
+		table->settings = mdl_pipeline_text_array(mdl_field(i, 5, NULL), "settings", &table->setting_count);
 		lag = mdl_field(i, 6, &is_null);
 		table->target_lag = is_null ? NULL : DatumGetIntervalP(datumCopy(lag, false, sizeof(Interval)));
 		if (get_rel_relkind(table->target) == RELKIND_RELATION && get_rel_relkind(table->definition) == RELKIND_VIEW)
@@ -122,7 +122,7 @@ pipeline_tables(void)
 }
 
 DerivedTable *
-pipeline_table(List *tables, Oid target)
+mdl_pipeline_table(List *tables, Oid target)
 {
 	ListCell   *cell;
 
@@ -137,7 +137,7 @@ pipeline_table(List *tables, Oid target)
 }
 
 DerivedTable *
-pipeline_table_by_definition(List *tables, Oid definition)
+mdl_pipeline_table_by_definition(List *tables, Oid definition)
 {
 	ListCell   *cell;
 
@@ -152,10 +152,10 @@ pipeline_table_by_definition(List *tables, Oid definition)
 }
 
 DerivedTable *
-pipeline_owned_table(const char *name)
+mdl_pipeline_owned_table(const char *name)
 {
 	Oid			relid = mdl_relation_by_name(name, false);
-	DerivedTable *table = pipeline_table(pipeline_tables(), relid);
+	DerivedTable *table = mdl_pipeline_table(mdl_pipeline_tables(), relid);
 
 	if (table == NULL)
 		ereport(ERROR,
@@ -168,7 +168,7 @@ pipeline_owned_table(const char *name)
 
 /* Returns the rules of a derived table in the order of their names. */
 Rule *
-pipeline_rules(Oid target, int *count)
+mdl_pipeline_rules(Oid target, int *count)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext old;
@@ -188,7 +188,7 @@ pipeline_rules(Oid target, int *count)
 		rules[i].name = mdl_field_text(i, 0);
 		rules[i].rule = mdl_field_text(i, 1);
 		rules[i].expression = mdl_field_text(i, 2);
-		rules[i].action = pipeline_action_by_name(mdl_field_text(i, 3));
+		rules[i].action = mdl_pipeline_action_by_name(mdl_field_text(i, 3));
 		rules[i].null_ok = DatumGetBool(mdl_field(i, 4, NULL));
 		rules[i].raises = DatumGetBool(mdl_field(i, 5, NULL));
 	}
@@ -227,14 +227,14 @@ store_table(const DerivedTable *table, const char *sql)
 }
 
 void
-pipeline_table_add(const DerivedTable *table)
+mdl_pipeline_table_add(const DerivedTable *table)
 {
 	store_table(table, "INSERT INTO medallion._tables (target, definition, quarantine, keys, target_lag, on_schema_change, settings)"
 				" VALUES ($1, $2, $3, $4, $5, $6, $7)");
 }
 
 void
-pipeline_table_change(const DerivedTable *table)
+mdl_pipeline_table_change(const DerivedTable *table)
 {
 	store_table(table, "UPDATE medallion._tables SET definition = $2, quarantine = $3, keys = $4, target_lag = $5,"
 				" on_schema_change = $6, settings = $7 WHERE target OPERATOR(pg_catalog.=) $1");
@@ -242,7 +242,7 @@ pipeline_table_change(const DerivedTable *table)
 
 /* Forgets a derived table and its rules.  The log of its refreshes stays, under the name it had. */
 void
-pipeline_table_remove(Oid target)
+mdl_pipeline_table_remove(Oid target)
 {
 	MdlArgs		args = {0};
 	MdlUser		saved;

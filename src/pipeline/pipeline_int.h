@@ -53,31 +53,31 @@ typedef struct Rule
 } Rule;
 
 /* Lists and structs live in the current context.  All need an open SPI connection. */
-extern List *pipeline_tables(void); /* of DerivedTable, whose relations exist */
-extern DerivedTable *pipeline_table(List *tables, Oid target);	/* NULL if not derived */
-extern DerivedTable *pipeline_table_by_definition(List *tables, Oid definition);
-extern Rule *pipeline_rules(Oid target, int *count);	/* in the order of their names */
-extern void pipeline_table_add(const DerivedTable *table);
-extern void pipeline_table_change(const DerivedTable *table);
+extern List *mdl_pipeline_tables(void); /* of DerivedTable, whose relations exist */
+extern DerivedTable *mdl_pipeline_table(List *tables, Oid target);	/* NULL if not derived */
+extern DerivedTable *mdl_pipeline_table_by_definition(List *tables, Oid definition);
+extern Rule *mdl_pipeline_rules(Oid target, int *count);	/* in the order of their names */
+extern void mdl_pipeline_table_add(const DerivedTable *table);
+extern void mdl_pipeline_table_change(const DerivedTable *table);
 
-extern void pipeline_table_remove(Oid target);	/* its rules go too, its log stays */
+extern void mdl_pipeline_table_remove(Oid target);	/* its rules go too, its log stays */
 
 /* The derived table of that name, which the current user must own; errors otherwise. */
-extern DerivedTable *pipeline_owned_table(const char *name);
+extern DerivedTable *mdl_pipeline_owned_table(const char *name);
 
-extern const char *pipeline_action_name(RuleAction action);
-extern RuleAction pipeline_action_by_name(const char *name);
+extern const char *mdl_pipeline_action_name(RuleAction action);
+extern RuleAction mdl_pipeline_action_by_name(const char *name);
 /* Raises for an argument that is NULL but may not be; names[i] is that of argument i, NULL if it may. */
-extern void pipeline_require_arguments(FunctionCallInfo fcinfo, const char *const *names, int count);
+extern void mdl_pipeline_require_arguments(FunctionCallInfo fcinfo, const char *const *names, int count);
 
-extern char **pipeline_text_array(Datum array, const char *what, int *count);
-extern char *pipeline_relation_name(Oid relid); /* schema.name, quoted where needed, as the views show it */
+extern char **mdl_pipeline_text_array(Datum array, const char *what, int *count);
+extern char *mdl_pipeline_relation_name(Oid relid); /* schema.name, quoted where needed, as the views show it */
 
 /* ---- definition_query.c: what a query must be ------------------------------------------------------------------ */
 
 /* Analyses a query that is to define `target` and raises what is wrong with it; returns the analysed query. */
-extern Query *definition_query_check(const char *query, const char *target);
-extern RawStmt *definition_query_parse(const char *query, const char *target);
+extern Query *mdl_definition_query_check(const char *query, const char *target);
+extern RawStmt *mdl_definition_query_parse(const char *query, const char *target);
 
 /* While one is open, an error at a place of `text` shows that text, and whose it is, instead of the caller's statement. */
 typedef struct TextContext
@@ -89,49 +89,49 @@ typedef struct TextContext
 	bool		always;			/* tell whose text it is for errors without a place too */
 } TextContext;
 
-extern void text_context_begin(TextContext *context, const char *what, const char *name, const char *text);
-extern void text_context_end(TextContext *context);
+extern void mdl_text_context_begin(TextContext *context, const char *what, const char *name, const char *text);
+extern void mdl_text_context_end(TextContext *context);
 
 /* The name of the first volatile function in an expression or query, through views; NULL if there is none. */
-extern char *volatile_function_in(Node *node);
+extern char *mdl_volatile_function_in(Node *node);
 
 /* ---- definition.c ---------------------------------------------------------------------------------------------- */
 
 /* Makes the columns of the table those of its definition, as on_schema_change allows; an error if it does not. */
-extern void definition_apply_columns(const DerivedTable *table);
+extern void mdl_definition_apply_columns(const DerivedTable *table);
 
 /* The definition reads its sources with its own owner's rights, so it follows the table to a new owner. */
-extern void definition_follow_owner(const DerivedTable *table);
-extern void definition_follow_name(const DerivedTable *table);
-extern Oid	relation_owner(Oid relid);
+extern void mdl_definition_follow_owner(const DerivedTable *table);
+extern void mdl_definition_follow_name(const DerivedTable *table);
+extern Oid	mdl_relation_owner(Oid relid);
 
 /* "a, b, c", each quoted and preceded by `prefix`. */
-extern char *column_list(TupleDesc columns, const char *prefix);
+extern char *mdl_column_list(TupleDesc columns, const char *prefix);
 
 /* ---- dependency.c: which relation reads which ------------------------------------------------------------------ */
 
 /* Relations a view reads directly, in the order of their OIDs; through functions whose body the server has analysed. */
-extern List *view_sources(Oid view);
+extern List *mdl_view_sources(Oid view);
 
 /* Views (plain, materialised, definitions) that read the relation directly. */
-extern List *relation_readers(Oid relid);
+extern List *mdl_relation_readers(Oid relid);
 
 /* Relations other than plain views that a view reads, through plain views; derived tables are not looked through. */
-extern List *view_leaf_sources(Oid view);
+extern List *mdl_view_leaf_sources(Oid view);
 
 /* The derived tables among `targets` and before each those it depends on; a cycle is an error that shows it. */
-extern List *refresh_order(List *tables, List *targets);
+extern List *mdl_refresh_order(List *tables, List *targets);
 
 /* ---- expectation.c --------------------------------------------------------------------------------------------- */
 
 /* The boolean expression a rule stands for, over the columns of the relation (Vars of varno 1); raises what is wrong. */
-extern Node *rule_analyse(const char *rule, const char *name, Oid relation, const char *alias);
+extern Node *mdl_rule_analyse(const char *rule, const char *name, Oid relation, const char *alias);
 
 /* Analyses all rules of a table against its definition again; an error names the rule that does not fit. */
-extern void rules_check_again(const DerivedTable *table);
+extern void mdl_rules_check_again(const DerivedTable *table);
 
 /* Makes the quarantine table of a derived table if it has none; its columns are those of the definition and ours. */
-extern Oid	quarantine_ensure(DerivedTable *table);
+extern Oid	mdl_quarantine_ensure(DerivedTable *table);
 
 /* ---- result.c: computing the result and judging its rows ------------------------------------------------------- */
 
@@ -178,11 +178,11 @@ typedef struct DerivedResult
  * Runs the query of a derived table under the active snapshot and judges its rows.  Raises for NULL and duplicate keys
  * and, if `enforce`, for violated rules whose action is fail.  Lives in the current context.
  */
-extern DerivedResult *result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce);
-extern void result_free(DerivedResult *result);
+extern DerivedResult *mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce);
+extern void mdl_result_free(DerivedResult *result);
 
 /* Takes one row of the result: values and nulls of its columns, a verdict per rule, and messages of those that raised. */
-extern void result_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages);
+extern void mdl_result_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages);
 
 /* ---- rule_eval.c ----------------------------------------------------------------------------------------------- */
 
@@ -190,17 +190,38 @@ extern void result_take(DerivedResult *result, Datum *values, bool *nulls, const
  * To be called in PG_CATCH for an error inside an internal subtransaction that judges rules: rolls it back, restores the
  * given state and returns the error if it may be that of one row, else raises it again.
  */
-extern ErrorData *guard_failed(MemoryContext context, ResourceOwner owner);
+extern ErrorData *mdl_guard_failed(MemoryContext context, ResourceOwner owner);
 
 /* Judges rows one by one, so that an expression that raises costs its row only. */
-extern void rules_judge_rows(DerivedResult *result, Tuplestorestate *rows);
+extern void mdl_rules_judge_rows(DerivedResult *result, Tuplestorestate *rows);
 
 /* ---- versioned.c: versioning, where it is there ---------------------------------------------------------------- */
 
-extern void versioned_enable(Oid relid);
-extern bool versioned_is(Oid relid);
-extern int64 versioned_settle(void);
-extern int64 versioned_snapshot(Snapshot snapshot, bool *exact);
+extern void mdl_versioned_enable(Oid relid);
+extern bool mdl_versioned_is(Oid relid);
+extern int64 mdl_versioned_settle(void);
+extern int64 mdl_versioned_snapshot(Snapshot snapshot, bool *exact);
+
+/* ---- row_image.c: when two rows are the same ------------------------------------------------------------------- */
+
+typedef struct KeyColumn
+{
+	AttrNumber	column;			/* of the table */
+	Oid			type;
+	Oid			operator;		/* equality, as the primary key has it */
+	bool		equal_is_same;	/* equal values have equal images */
+} KeyColumn;
+
+extern KeyColumn *mdl_key_columns(const DerivedTable *table);	/* (key_count) */
+
+/* "t.key = n.key AND …" */
+extern char *mdl_key_condition(const DerivedTable *table, const KeyColumn *keys);
+
+/* Whether rows with equal keys have the same image in a column of the result. */
+extern bool mdl_is_settled_by_key(const DerivedResult *result, const KeyColumn *keys, AttrNumber column);
+
+/* A condition over t and n that holds when rows with equal keys differ in some image. */
+extern char *mdl_difference_condition(const DerivedResult *result, const KeyColumn *keys);
 
 /* ---- publish.c ------------------------------------------------------------------------------------------------- */
 
@@ -212,18 +233,18 @@ typedef struct Published
 } Published;
 
 /* Makes the table equal to the accepted rows by touching only what differs. */
-extern Published publish_result(DerivedResult *result, Snapshot snapshot);
+extern Published mdl_publish_result(DerivedResult *result, Snapshot snapshot);
 
 /* Counts the rows that publishing would touch. */
-extern Published publish_compare(DerivedResult *result, Snapshot snapshot);
+extern Published mdl_publish_compare(DerivedResult *result, Snapshot snapshot);
 
 /* Makes the quarantine table hold the rejected rows; rows that stay rejected keep the time they were first. */
-extern void publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id);
+extern void mdl_publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id);
 
 /* Runs a statement under a snapshot plus what this transaction did; returns the rows processed. */
-extern uint64 run_under_snapshot(const char *sql, const MdlArgs *args, Snapshot snapshot);
+extern uint64 mdl_run_under_snapshot(const char *sql, const MdlArgs *args, Snapshot snapshot);
 
 /* Offers a tuplestore as a relation to SPI statements until SPI_unregister_relation. */
-extern void offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns);
+extern void mdl_offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns);
 
 #endif							/* MDL_PIPELINE_INT_H */

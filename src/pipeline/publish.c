@@ -9,90 +9,19 @@
 #include "pipeline/pipeline_int.h"
 #include "base/progress.h"
 
-#include "access/genam.h"
-#include "access/relation.h"
-#include "access/table.h"
-#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
-
-/* A function call takes at most FUNC_MAX_ARGS (100) arguments. */
-#define PAIRS_PER_CALL 50
-
-/* ---- comparing stored values --------------------------------------------------------------------------------- */
-
-typedef struct PairTypes
-{
-	int			count;
-	struct
-	{
-		int16		length;
-		bool		by_value;
-	}			pairs[FLEXIBLE_ARRAY_MEMBER];
-} PairTypes;
-
-static PairTypes *
-pair_types(FunctionCallInfo fcinfo)
-{
-	int			count = PG_NARGS() / 2;
-	PairTypes  *types = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt,
-											   offsetof(PairTypes, pairs) + sizeof(types->pairs[0]) * count);
-
-	types->count = count;
-	for (int i = 0; i < count; i++)
-	{
-		Oid			left = get_fn_expr_argtype(fcinfo->flinfo, 2 * i);
-		Oid			right = get_fn_expr_argtype(fcinfo->flinfo, 2 * i + 1);
-
-		if (!OidIsValid(left) || left != right)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("arguments %d and %d must be of one type", 2 * i + 1, 2 * i + 2)));
-		get_typlenbyval(left, &types->pairs[i].length, &types->pairs[i].by_value);
-	}
-	return types;
-}
-
-MDL_FUNCTION(mdl_image_differs);
-Datum
-mdl_image_differs(PG_FUNCTION_ARGS)
-{
-	PairTypes  *types = fcinfo->flinfo->fn_extra;
-
-	if (types == NULL)
-	{
-		if (get_fn_expr_variadic(fcinfo->flinfo) || PG_NARGS() % 2 != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("arguments must come in pairs")));
-		types = fcinfo->flinfo->fn_extra = pair_types(fcinfo);
-	}
-	for (int i = 0; i < types->count; i++)
-	{
-		bool		left_null = PG_ARGISNULL(2 * i);
-
-		if (left_null != PG_ARGISNULL(2 * i + 1))
-			PG_RETURN_BOOL(true);
-		if (!left_null && !datum_image_eq(PG_GETARG_DATUM(2 * i), PG_GETARG_DATUM(2 * i + 1),
-										  types->pairs[i].by_value, types->pairs[i].length))
-			PG_RETURN_BOOL(true);
-	}
-	PG_RETURN_BOOL(false);
-}
 
 /* ---- statements over rows in memory -------------------------------------------------------------------------- */
 
 uint64
-run_under_snapshot(const char *sql, const MdlArgs *args, Snapshot snapshot)
+mdl_run_under_snapshot(const char *sql, const MdlArgs *args, Snapshot snapshot)
 {
 	SPIPlanPtr	plan = SPI_prepare(sql, args ? args->count : 0, args ? (Oid *) args->types : NULL);
 	int			code;
@@ -108,7 +37,7 @@ run_under_snapshot(const char *sql, const MdlArgs *args, Snapshot snapshot)
 }
 
 void
-offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns)
+mdl_offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns)
 {
 	EphemeralNamedRelation offered = palloc0_object(EphemeralNamedRelationData);
 	int			code;
@@ -131,6 +60,7 @@ typedef struct Differences
 	DestReceiver dest;			/* must be first */
 	TupleDesc	columns;		/* of the result */
 	TupleDesc	placed_columns; /* _place tid, columns */
+	const KeyColumn *keys;
 	Tuplestorestate *updates;	/* placed rows; NULL if only counts are wanted */
 	Tuplestorestate *deletes;	/* placed rows, all else NULL */
 	Tuplestorestate *inserts;	/* rows */
@@ -178,74 +108,6 @@ difference_shutdown(DestReceiver *self)
 {
 }
 
-/* The equality operator of the primary key for one of its columns, as the index has it. */
-static Oid
-key_operator(Relation table, AttrNumber column)
-{
-	Relation	index;
-	Oid			operator = InvalidOid;
-	Oid			primary = RelationGetPrimaryKeyIndex(table);
-
-	if (!OidIsValid(primary))
-		return InvalidOid;
-	index = index_open(primary, AccessShareLock);
-	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
-		if (index->rd_index->indkey.values[i] == column)
-			operator = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i], index->rd_opcintype[i],
-										   BTEqualStrategyNumber);
-	index_close(index, AccessShareLock);
-	return operator;
-}
-
-/* "n.key = t.key AND …" with the operators of the primary key. */
-static char *
-key_condition(const DerivedTable *table)
-{
-	Relation	target = table_open(table->target, AccessShareLock);
-	StringInfoData text;
-
-	initStringInfo(&text);
-	for (int i = 0; i < table->key_count; i++)
-	{
-		AttrNumber	column = get_attnum(table->target, table->keys[i]);
-		Oid			operator = column > 0 ? key_operator(target, column) : InvalidOid;
-		char	   *name = (char *) quote_identifier(table->keys[i]);
-		Oid			type;
-
-		if (!OidIsValid(operator))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("derived table \"%s\" has no primary key on \"%s\" any more", mdl_display_name(table->target),
-							table->keys[i]),
-					 errhint("Add the primary key again, or undefine the table and define it anew.")));
-		type = get_atttype(table->target, column);
-		if (i > 0)
-			appendStringInfoString(&text, " AND ");
-		generate_operator_clause(&text, psprintf("t.%s", name), type, operator, psprintf("n.%s", name), type);
-	}
-	table_close(target, NoLock);
-	return text.data;
-}
-
-/* "medallion._image_differs(t.a, n.a, …) OR …" over all columns that are not part of the key's join, key included. */
-static char *
-difference_condition(TupleDesc columns)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	for (int i = 0; i < columns->natts; i++)
-	{
-		const char *name = quote_identifier(NameStr(TupleDescAttr(columns, i)->attname));
-
-		if (i % PAIRS_PER_CALL == 0)
-			appendStringInfo(&text, "%smedallion._image_differs(", i ? ") OR " : "");
-		appendStringInfo(&text, "%st.%s, n.%s", i % PAIRS_PER_CALL ? ", " : "", name, name);
-	}
-	appendStringInfoChar(&text, ')');
-	return text.data;
-}
-
 /* Fills the counts, and the stores if given, with what would make the table equal to the accepted rows. */
 static void
 find_differences(DerivedResult *result, Snapshot snapshot, Differences *differences)
@@ -262,13 +124,14 @@ find_differences(DerivedResult *result, Snapshot snapshot, Differences *differen
 	differences->dest.mydest = DestNone;
 	differences->columns = result->columns;
 	differences->key_column = result->key_columns[0];
+	differences->keys = mdl_key_columns(table);
 
 	mdl_progress_phase("compare", result->accepted_rows);
 	sql = psprintf("SELECT t.ctid, %s FROM medallion_result n FULL JOIN ONLY %s t ON %s"
 				   " WHERE t.ctid IS NULL OR n.%s IS NULL OR %s",
-				   column_list(result->columns, "n."), mdl_qualified_name(table->target), key_condition(table),
-				   quote_identifier(table->keys[0]), difference_condition(result->columns));
-	offer_rows("medallion_result", result->accepted, result->columns);
+				   mdl_column_list(result->columns, "n."), mdl_qualified_name(table->target), mdl_key_condition(table, differences->keys),
+				   quote_identifier(table->keys[0]), mdl_difference_condition(result, differences->keys));
+	mdl_offer_rows("medallion_result", result->accepted, result->columns);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
 	code = SPI_execute_extended(sql, &options);
@@ -287,8 +150,8 @@ apply(const char *sql, const char *name, Tuplestorestate *rows, TupleDesc column
 
 	if (tuplestore_tuple_count(rows) == 0)
 		return 0;
-	offer_rows(name, rows, columns);
-	done = (int64) run_under_snapshot(sql, NULL, snapshot);
+	mdl_offer_rows(name, rows, columns);
+	done = (int64) mdl_run_under_snapshot(sql, NULL, snapshot);
 	SPI_unregister_relation(name);
 	return done;
 }
@@ -297,15 +160,15 @@ static int64
 apply_inserts(DerivedResult *result, Tuplestorestate *rows, Snapshot snapshot)
 {
 	return apply(psprintf("INSERT INTO %s (%s) SELECT %s FROM medallion_inserts n",
-						  mdl_qualified_name(result->table->target), column_list(result->columns, ""),
-						  column_list(result->columns, "n.")),
+						  mdl_qualified_name(result->table->target), mdl_column_list(result->columns, ""),
+						  mdl_column_list(result->columns, "n.")),
 				 "medallion_inserts", rows, result->columns, snapshot);
 }
 
 static bool
 table_is_empty(Oid relid, Snapshot snapshot)
 {
-	return run_under_snapshot(psprintf("SELECT FROM ONLY %s LIMIT 1", mdl_qualified_name(relid)), NULL, snapshot) == 0;
+	return mdl_run_under_snapshot(psprintf("SELECT FROM ONLY %s LIMIT 1", mdl_qualified_name(relid)), NULL, snapshot) == 0;
 }
 
 static TupleDesc
@@ -334,23 +197,26 @@ numbered_columns(int first, int last, const char *prefix)
 	return text.data;
 }
 
+/* Key columns whose equal values are the same are not set, so that the update does not get in the way of foreign keys. */
 static char *
-update_statement(const DerivedResult *result, TupleDesc placed)
+update_statement(const DerivedResult *result, const KeyColumn *keys, TupleDesc placed)
 {
 	StringInfoData text;
+	int			count = 0;
 
 	initStringInfo(&text);
 	appendStringInfo(&text, "UPDATE ONLY %s t SET ", mdl_qualified_name(result->table->target));
 	for (int i = 0; i < result->columns->natts; i++)
-		appendStringInfo(&text, "%s%s = u.c%d", i ? ", " : "",
-						 quote_identifier(NameStr(TupleDescAttr(result->columns, i)->attname)), i + 2);
+		if (!mdl_is_settled_by_key(result, keys, i + 1))
+			appendStringInfo(&text, "%s%s = u.c%d", count++ ? ", " : "",
+							 quote_identifier(NameStr(TupleDescAttr(result->columns, i)->attname)), i + 2);
 	appendStringInfo(&text, " FROM medallion_updates u(%s) WHERE t.ctid OPERATOR(pg_catalog.=) u.c1",
 					 numbered_columns(1, placed->natts, ""));
 	return text.data;
 }
 
 Published
-publish_result(DerivedResult *result, Snapshot snapshot)
+mdl_publish_result(DerivedResult *result, Snapshot snapshot)
 {
 	char	   *target = mdl_qualified_name(result->table->target);
 	Differences differences = {0};
@@ -371,9 +237,11 @@ publish_result(DerivedResult *result, Snapshot snapshot)
 
 	/* Deletes first: they make room for other unique keys of the table. */
 	published.deleted = apply(psprintf("DELETE FROM ONLY %s t USING medallion_deletes d(%s) WHERE t.ctid OPERATOR(pg_catalog.=) d.c1",
-									   target, numbered_columns(1, differences.placed_columns->natts, "")), "medallion_deletes", differences.deletes, differences.placed_columns, snapshot);
-	published.updated = apply(update_statement(result, differences.placed_columns), "medallion_updates",
-							  differences.updates, differences.placed_columns, snapshot);
+									   target, numbered_columns(1, differences.placed_columns->natts, "")),
+							  "medallion_deletes", differences.deletes, differences.placed_columns, snapshot);
+	published.updated = differences.count.updated == 0 ? 0 :
+		apply(update_statement(result, differences.keys, differences.placed_columns), "medallion_updates",
+			  differences.updates, differences.placed_columns, snapshot);
 	published.inserted = apply_inserts(result, differences.inserts, snapshot);
 	tuplestore_end(differences.updates);
 	tuplestore_end(differences.deletes);
@@ -389,7 +257,7 @@ publish_result(DerivedResult *result, Snapshot snapshot)
 }
 
 Published
-publish_compare(DerivedResult *result, Snapshot snapshot)
+mdl_publish_compare(DerivedResult *result, Snapshot snapshot)
 {
 	Differences differences = {0};
 
@@ -400,10 +268,10 @@ publish_compare(DerivedResult *result, Snapshot snapshot)
 /* ---- quarantine ---------------------------------------------------------------------------------------------- */
 
 void
-publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id)
+mdl_publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id)
 {
 	Oid			quarantine = result->table->quarantine;
-	char	   *columns = column_list(result->rejected_columns, "");
+	char	   *columns = mdl_column_list(result->rejected_columns, "");
 	char	   *numbered = numbered_columns(1, result->rejected_columns->natts, "");
 	char	   *name,
 			   *kept,
@@ -421,16 +289,16 @@ publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id)
 	 */
 	kept = psprintf("(SELECT q._quarantine_id, ROW(%s)::pg_catalog.text AS image, pg_catalog.row_number() OVER"
 					" (PARTITION BY ROW(%s)::pg_catalog.text ORDER BY q._quarantine_id) AS n FROM ONLY %s q)",
-					column_list(result->rejected_columns, "q."), column_list(result->rejected_columns, "q."), name);
+					mdl_column_list(result->rejected_columns, "q."), mdl_column_list(result->rejected_columns, "q."), name);
 	found = psprintf("(SELECT r.*, ROW(%s)::pg_catalog.text AS image, pg_catalog.row_number() OVER"
 					 " (PARTITION BY ROW(%s)::pg_catalog.text) AS n FROM medallion_rejected r(%s))",
 					 numbered, numbered, numbered);
-	offer_rows("medallion_rejected", result->rejected, result->rejected_columns);
-	run_under_snapshot(psprintf("DELETE FROM ONLY %s WHERE _quarantine_id IN (SELECT k._quarantine_id FROM %s k WHERE NOT EXISTS"
+	mdl_offer_rows("medallion_rejected", result->rejected, result->rejected_columns);
+	mdl_run_under_snapshot(psprintf("DELETE FROM ONLY %s WHERE _quarantine_id IN (SELECT k._quarantine_id FROM %s k WHERE NOT EXISTS"
 								" (SELECT FROM %s f WHERE f.image OPERATOR(pg_catalog.=) k.image AND f.n OPERATOR(pg_catalog.=) k.n))",
 								name, kept, found), NULL, snapshot);
 	mdl_arg_int8(&args, refresh_id);
-	run_under_snapshot(psprintf("INSERT INTO %s (%s, _quarantined_at, _refresh_id) SELECT %s, pg_catalog.now(), $1 FROM %s f WHERE NOT EXISTS"
+	mdl_run_under_snapshot(psprintf("INSERT INTO %s (%s, _quarantined_at, _refresh_id) SELECT %s, pg_catalog.now(), $1 FROM %s f WHERE NOT EXISTS"
 								" (SELECT FROM %s k WHERE f.image OPERATOR(pg_catalog.=) k.image AND f.n OPERATOR(pg_catalog.=) k.n)",
 								name, columns, numbered_columns(1, result->rejected_columns->natts, "f."), found, kept), &args, snapshot);
 	SPI_unregister_relation("medallion_rejected");

@@ -58,7 +58,7 @@ static void
 enter_owner_world(const DerivedTable *table, OwnerWorld *world)
 {
 	GetUserIdAndSecContext(&world->saved.user, &world->saved.security_context);
-	SetUserIdAndSecContext(relation_owner(table->target), world->saved.security_context | SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(mdl_relation_owner(table->target), world->saved.security_context | SECURITY_RESTRICTED_OPERATION);
 	world->level = NewGUCNestLevel();
 	set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	for (int i = 0; i < table->setting_count; i++)
@@ -92,13 +92,13 @@ may_refresh(Oid relid)
 static List *
 plan_tables(Oid target)
 {
-	List	   *tables = pipeline_tables();
+	List	   *tables = mdl_pipeline_tables();
 	List	   *targets = NIL;
 	ListCell   *cell;
 
 	if (OidIsValid(target))
 	{
-		if (pipeline_table(tables, target) == NULL)
+		if (mdl_pipeline_table(tables, target) == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the table to refresh is no derived table any more"),
@@ -114,7 +114,7 @@ plan_tables(Oid target)
 				targets = lappend_oid(targets, table->target);
 		}
 	list_sort(targets, list_oid_cmp);
-	return refresh_order(tables, targets);
+	return mdl_refresh_order(tables, targets);
 }
 
 static bool
@@ -177,9 +177,9 @@ check_snapshot_is_fresh(const DerivedTable *table, Snapshot snapshot)
 		return;
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
 	mdl_owner_begin(&saved);
-	run_under_snapshot(sql, &args, snapshot);
+	mdl_run_under_snapshot(sql, &args, snapshot);
 	seen = mdl_field_int8(0, 0);
-	run_under_snapshot(sql, &args, GetLatestSnapshot());
+	mdl_run_under_snapshot(sql, &args, GetLatestSnapshot());
 	latest = mdl_field_int8(0, 0);
 	mdl_owner_end(&saved);
 	if (seen != latest)
@@ -193,7 +193,7 @@ check_snapshot_is_fresh(const DerivedTable *table, Snapshot snapshot)
 static void
 check_target_is_whole(const DerivedTable *table)
 {
-	if (check_enable_rls(table->target, relation_owner(table->target), true) == RLS_ENABLED)
+	if (check_enable_rls(table->target, mdl_relation_owner(table->target), true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot refresh \"%s\": row-level security is forced on its owner", mdl_display_name(table->target)),
@@ -212,13 +212,13 @@ source_versions(const DerivedTable *table, int64 version)
 
 	initStringInfo(&text);
 	appendStringInfoChar(&text, '{');
-	foreach(cell, view_leaf_sources(table->definition))
+	foreach(cell, mdl_view_leaf_sources(table->definition))
 	{
-		if (!versioned_is(lfirst_oid(cell)))
+		if (!mdl_versioned_is(lfirst_oid(cell)))
 			continue;
 		if (!first)
 			appendStringInfoString(&text, ", ");
-		escape_json(&text, pipeline_relation_name(lfirst_oid(cell)));
+		escape_json(&text, mdl_pipeline_relation_name(lfirst_oid(cell)));
 		appendStringInfo(&text, ": " INT64_FORMAT, version);
 		first = false;
 	}
@@ -249,7 +249,7 @@ log_refresh(int64 id, const DerivedResult *result, const Outcome *outcome, Times
 
 	mdl_arg_int8(&args, id);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
-	mdl_arg_text(&args, pipeline_relation_name(table->target));
+	mdl_arg_text(&args, mdl_pipeline_relation_name(table->target));
 	mdl_arg_text(&args, GetUserNameFromId(GetUserId(), false));
 	mdl_arg_text(&args, outcome->mode);
 	mdl_arg_text(&args, outcome->reason);
@@ -288,7 +288,7 @@ log_expectations(int64 id, const DerivedResult *result)
 		mdl_arg_int8(&args, id);
 		mdl_arg_text(&args, rule->name);
 		mdl_arg_text(&args, rule->rule);
-		mdl_arg_text(&args, pipeline_action_name(rule->action));
+		mdl_arg_text(&args, mdl_pipeline_action_name(rule->action));
 		mdl_arg_int8(&args, count->passed);
 		mdl_arg_int8(&args, count->failed);
 		mdl_arg_int8(&args, count->raised);
@@ -348,7 +348,7 @@ compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce)
 	enter_owner_world(table, &world);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
-	result = result_compute(table, snapshot, enforce);
+	result = mdl_result_compute(table, snapshot, enforce);
 	PopActiveSnapshot();
 	leave_owner_world(&world);
 	return result;
@@ -378,25 +378,25 @@ refresh_one(DerivedTable *table, Snapshot snapshot, int64 version, bool exact, c
 	error_context_stack = &callback;
 	mdl_progress_begin("refresh", mdl_display_name(table->target));
 	check_snapshot_is_fresh(table, snapshot);
-	definition_follow_owner(table);
-	definition_follow_name(table);
+	mdl_definition_follow_owner(table);
+	mdl_definition_follow_name(table);
 	check_target_is_whole(table);
-	definition_apply_columns(table);
+	mdl_definition_apply_columns(table);
 	outcome.reason = why ? why : was_refreshed(table->target) ? "every refresh recomputes the query" : "first refresh";
 	result = compute_as_owner(table, snapshot, true);
 
 	if (result->quarantined_rows > 0)
-		quarantine_ensure(table);
+		mdl_quarantine_ensure(table);
 	enter_owner_world(table, &world);
-	outcome.published = publish_result(result, snapshot);
-	publish_quarantine(result, snapshot, id);
+	outcome.published = mdl_publish_result(result, snapshot);
+	mdl_publish_quarantine(result, snapshot, id);
 	leave_owner_world(&world);
 	outcome.dropped = result->dropped_rows;
 	outcome.quarantined = result->quarantined_rows;
 	log_refresh(id, result, &outcome, started, version, exact);
 	log_expectations(id, result);
 	remember_raising(result);
-	result_free(result);
+	mdl_result_free(result);
 	mdl_progress_end();
 	error_context_stack = callback.previous;
 	outcome.seconds = (double) (GetCurrentTimestamp() - started) / USECS_PER_SEC;
@@ -411,7 +411,7 @@ return_outcome(ReturnSetInfo *set, const DerivedTable *table, const Outcome *out
 	Datum		values[8];
 	bool		nulls[8] = {0};
 
-	values[0] = CStringGetTextDatum(pipeline_relation_name(table->target));
+	values[0] = CStringGetTextDatum(mdl_pipeline_relation_name(table->target));
 	values[1] = CStringGetTextDatum(outcome->mode);
 	values[2] = Int64GetDatum(outcome->published.inserted);
 	values[3] = Int64GetDatum(outcome->published.updated);
@@ -439,9 +439,9 @@ refresh_tables(Oid target, const char *why, ReturnSetInfo *set)
 		return last;
 
 	/* Commits in flight are waited for, so that the version recorded is as new as can be. */
-	versioned_settle();
+	mdl_versioned_settle();
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	version = versioned_snapshot(snapshot, &exact);
+	version = mdl_versioned_snapshot(snapshot, &exact);
 	foreach(cell, order)
 	{
 		DerivedTable *table = lfirst(cell);
@@ -477,7 +477,7 @@ mdl_refresh(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	if (!PG_ARGISNULL(0))
-		target = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)))->target;
+		target = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)))->target;
 	refresh_tables(target, NULL, (ReturnSetInfo *) fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
@@ -497,9 +497,9 @@ verify_table(const DerivedTable *table)
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	result = compute_as_owner(table, snapshot, false);
 	enter_owner_world(table, &world);
-	difference = publish_compare(result, snapshot);
+	difference = mdl_publish_compare(result, snapshot);
 	leave_owner_world(&world);
-	result_free(result);
+	mdl_result_free(result);
 	UnregisterSnapshot(snapshot);
 	mdl_progress_end();
 	return difference.inserted + difference.updated + difference.deleted;
@@ -514,9 +514,9 @@ mdl_rebuild(PG_FUNCTION_ARGS)
 	DerivedTable *table;
 	int64		differing;
 
-	pipeline_require_arguments(fcinfo, names, lengthof(names));
+	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	SPI_connect();
-	table = pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	if (verify)
 		differing = verify_table(table);
 	else

@@ -231,7 +231,7 @@ note_null_key(DerivedResult *result, int key, Datum *values, bool *nulls)
 }
 
 void
-result_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages)
+mdl_result_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages)
 {
 	bool		violates = false;
 
@@ -280,7 +280,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	}
 	for (int i = 0; i < result->rule_count; i++)
 		receiver->verdicts[i] = DatumGetBool(slot->tts_values[columns + i]) ? VERDICT_FAIL : VERDICT_PASS;
-	result_take(result, slot->tts_values, slot->tts_isnull, receiver->verdicts, NULL);
+	mdl_result_take(result, slot->tts_values, slot->tts_isnull, receiver->verdicts, NULL);
 	return true;
 }
 
@@ -370,7 +370,7 @@ result_begin(const DerivedTable *table)
 					 errmsg("key column \"%s\" is not a column of the query of \"%s\"", table->keys[i],
 							mdl_display_name(table->target))));
 	}
-	result->rules = pipeline_rules(table->target, &result->rule_count);
+	result->rules = mdl_pipeline_rules(table->target, &result->rule_count);
 	open_stores(result);
 	MemoryContextSwitchTo(old);
 	return result;
@@ -383,7 +383,7 @@ judged_query(const DerivedResult *result)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT %s", column_list(result->columns, ""));
+	appendStringInfo(&sql, "SELECT %s", mdl_column_list(result->columns, ""));
 	for (int i = 0; i < result->rule_count; i++)
 		appendStringInfo(&sql, ", (%s) IS %s", result->rules[i].expression,
 						 result->rules[i].null_ok ? "FALSE" : "NOT TRUE");
@@ -409,7 +409,7 @@ run_judged(DerivedResult *result)
 	}
 	PG_CATCH();
 	{
-		FreeErrorData(guard_failed(context, owner));
+		FreeErrorData(mdl_guard_failed(context, owner));
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -423,9 +423,9 @@ run_then_judge(DerivedResult *result)
 {
 	Tuplestorestate *raw = tuplestore_begin_heap(false, false, work_mem);
 
-	run_into(psprintf("SELECT %s FROM %s AS d", column_list(result->columns, ""),
+	run_into(psprintf("SELECT %s FROM %s AS d", mdl_column_list(result->columns, ""),
 					  mdl_qualified_name(result->table->definition)), result, raw);
-	rules_judge_rows(result, raw);
+	mdl_rules_judge_rows(result, raw);
 	tuplestore_end(raw);
 }
 
@@ -455,8 +455,8 @@ check_duplicate_keys(DerivedResult *result, Snapshot snapshot)
 	initStringInfo(&keys);
 	for (int i = 0; i < result->table->key_count; i++)
 		appendStringInfo(&keys, "%s%s", i ? ", " : "", quote_identifier(result->table->keys[i]));
-	offer_rows("medallion_result", result->accepted, result->columns);
-	groups = run_under_snapshot(psprintf("SELECT pg_catalog.row_to_json(g.*) FROM (SELECT %s FROM medallion_result"
+	mdl_offer_rows("medallion_result", result->accepted, result->columns);
+	groups = mdl_run_under_snapshot(psprintf("SELECT pg_catalog.row_to_json(g.*) FROM (SELECT %s FROM medallion_result"
 										 " GROUP BY %s HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 ORDER BY %s LIMIT %d) g",
 										 keys.data, keys.data, keys.data, MDL_KEY_SAMPLE + 1), NULL, snapshot);
 	SPI_unregister_relation("medallion_result");
@@ -508,7 +508,7 @@ enforce_fail_rules(const DerivedResult *result)
 }
 
 DerivedResult *
-result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce)
+mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce)
 {
 	DerivedResult *result = result_begin(table);
 	bool		rows_raise = false;
@@ -537,7 +537,7 @@ result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce)
 }
 
 void
-result_free(DerivedResult *result)
+mdl_result_free(DerivedResult *result)
 {
 	close_stores(result);
 	MemoryContextDelete(result->context);

@@ -48,7 +48,7 @@ is_row_error(int code)
 
 /* The subtransaction is ended in any case, since whoever catches the error above relies on the nesting. */
 ErrorData *
-guard_failed(MemoryContext context, ResourceOwner owner)
+mdl_guard_failed(MemoryContext context, ResourceOwner owner)
 {
 	ErrorData  *error;
 
@@ -87,7 +87,7 @@ judge_begin(DerivedResult *result)
 	judge->result = result;
 	judge->expressions = palloc_array(Expr *, result->rule_count);
 	for (int i = 0; i < result->rule_count; i++)
-		judge->expressions[i] = expression_planner((Expr *) rule_analyse(result->rules[i].expression,
+		judge->expressions[i] = expression_planner((Expr *) mdl_rule_analyse(result->rules[i].expression,
 																		 result->rules[i].name,
 																		 result->table->definition, "d"));
 	judge->slot = MakeSingleTupleTableSlot(result->columns, &TTSOpsMinimalTuple);
@@ -136,7 +136,7 @@ judge_batch(Judge *judge, Tuplestorestate *rows)
 	}
 	PG_CATCH();
 	{
-		FreeErrorData(guard_failed(context, owner));
+		FreeErrorData(mdl_guard_failed(context, owner));
 		count = -1;
 	}
 	PG_END_TRY();
@@ -162,7 +162,7 @@ judge_guarded(Judge *judge, int rule, char **message)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error = guard_failed(context, owner);
+		ErrorData  *error = mdl_guard_failed(context, owner);
 
 		*message = MemoryContextStrdup(judge->messages_context, error->message);
 		FreeErrorData(error);
@@ -182,7 +182,7 @@ static void
 take_row(Judge *judge, const Verdict *verdicts)
 {
 	slot_getallattrs(judge->slot);
-	result_take(judge->result, judge->slot->tts_values, judge->slot->tts_isnull, verdicts, judge->messages);
+	mdl_result_take(judge->result, judge->slot->tts_values, judge->slot->tts_isnull, verdicts, judge->messages);
 }
 
 /* Judges a batch of which some row raises. */
@@ -200,7 +200,7 @@ judge_rows_guarded(Judge *judge, Tuplestorestate *rows)
 }
 
 void
-rules_judge_rows(DerivedResult *result, Tuplestorestate *rows)
+mdl_rules_judge_rows(DerivedResult *result, Tuplestorestate *rows)
 {
 	Judge	   *judge = judge_begin(result);
 	int			start = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);

@@ -10,26 +10,26 @@
 #pragma weak mdl_snapshot_version
 
 void
-versioned_enable(Oid relid)
+mdl_versioned_enable(Oid relid)
 {
 	if (mdl_enable_versioning)
 		mdl_enable_versioning(relid);
 }
 
 bool
-versioned_is(Oid relid)
+mdl_versioned_is(Oid relid)
 {
 	return mdl_is_versioned && mdl_is_versioned(relid);
 }
 
 int64
-versioned_settle(void)
+mdl_versioned_settle(void)
 {
 	return mdl_settled_version ? mdl_settled_version() : 0;
 }
 
 int64
-versioned_snapshot(Snapshot snapshot, bool *exact)
+mdl_versioned_snapshot(Snapshot snapshot, bool *exact)
 {
 	*exact = true;
 	return mdl_snapshot_version ? mdl_snapshot_version(snapshot, exact) : 0;
