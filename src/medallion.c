@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "utils/builtins.h"
+#include "monitor/monitor.h"
 #include "worker/worker.h"
 
 #define MDL_VERSION "0.1"
@@ -23,6 +24,7 @@ _PG_init(void)
 	setenv("OPENBLAS_NUM_THREADS", "1", 0);
 
 	mdl_guc_init();
+	mdl_monitor_init();
 	mdl_worker_init();
 }
 

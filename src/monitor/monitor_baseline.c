@@ -1,0 +1,249 @@
+/*
+ * monitor_baseline.c: the baseline a monitor compares with: out of a model version, or made from a reference.
+ *
+ * A reference is sampled by reservoir (Vitter's algorithm R) with a fixed seed, so that the same rows in the same order
+ * give the same baseline.
+ */
+#include "monitor/monitor_int.h"
+
+#include "base/progress.h"
+#include "common/pg_prng.h"
+#include "registry/registry.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define SAMPLE_SEED		20010101
+
+/* ---- memory and errors of the numeric library ---- */
+
+/* The size stands before the block: realloc needs it, and repalloc cannot return NULL. */
+static void *
+context_alloc(void *state, size_t size)
+{
+	size_t	   *block;
+
+	if (size > SIZE_MAX / 4)
+		return NULL;
+	block = MemoryContextAllocExtended((MemoryContext) state, size + MAXIMUM_ALIGNOF, MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+	if (block == NULL)
+		return NULL;
+	*block = size;
+	return (char *) block + MAXIMUM_ALIGNOF;
+}
+
+static void
+context_free(void *state, void *block)
+{
+	if (block != NULL)
+		pfree((char *) block - MAXIMUM_ALIGNOF);
+}
+
+static void *
+context_realloc(void *state, void *block, size_t size)
+{
+	void	   *larger = context_alloc(state, size);
+
+	if (larger != NULL)
+	{
+		memcpy(larger, block, Min(size, *(size_t *) ((char *) block - MAXIMUM_ALIGNOF)));
+		context_free(state, block);
+	}
+	return larger;
+}
+
+ml_ctx
+mdl_monitor_ctx(MemoryContext memory)
+{
+	return (ml_ctx) {context_alloc, context_realloc, context_free, NULL, memory, 0, 1};
+}
+
+void
+mdl_monitor_fail(ml_status status, const ml_error *err, const char *what)
+{
+	ereport(ERROR,
+			(errcode(status == ML_NO_MEMORY ? ERRCODE_OUT_OF_MEMORY :
+					 status == ML_BAD_MODEL ? ERRCODE_DATA_CORRUPTED : ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s: %s", what, err->message),
+			 err->hint[0] ? errhint("%s", err->hint) : 0));
+}
+
+/* ---- of a model ---- */
+
+ml_baseline *
+mdl_monitor_baseline(const char *model, bytea *stored, MemoryContext memory, int *version, char **version_name)
+{
+	MdlModelVersion found = {0};
+	const void *bytes;
+	Size		size;
+	ml_baseline *baseline;
+	ml_error	err = {0};
+	ml_ctx		ctx = mdl_monitor_ctx(memory);
+	ml_status	status;
+
+	*version = 0;
+	*version_name = NULL;
+	if (model != NULL)
+	{
+		mdl_model_resolve(model, MDL_MODEL_READ, &found);
+		*version = found.version;
+		*version_name = psprintf("%s/%d", found.model, found.version);
+		bytes = mdl_model_baseline(found.version_id, &size);
+		if (bytes == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("model \"%s\" has no drift baseline", *version_name),
+					 errhint("Train it again, or give a reference to compare with.")));
+	}
+	else
+	{
+		bytes = VARDATA_ANY(stored);
+		size = VARSIZE_ANY_EXHDR(stored);
+	}
+	status = ml_baseline_load(&ctx, bytes, size, &baseline, &err);
+	if (status != ML_OK)
+		mdl_monitor_fail(status, &err, model ? psprintf("model \"%s\"", *version_name) : "reference");
+	return baseline;
+}
+
+/* ---- of a reference ---- */
+
+typedef struct Sample
+{
+	int			n_columns;
+	MdlSourceColumn *columns;
+	ml_baseline_column *baseline;
+	MemoryContext memory;		/* of the sampled texts */
+	pg_prng_state random;
+	uint64		rows;			/* seen */
+	uint64		kept;
+} Sample;
+
+static void
+keep_row(Sample *sample, uint64 place, const Datum *values, const bool *nulls)
+{
+	for (int i = 0; i < sample->n_columns; i++)
+	{
+		ml_values  *to = &sample->baseline[i].values;
+
+		((unsigned char *) to->nulls)[place] = nulls[i];
+		if (sample->columns[i].kind != ML_CATEGORICAL)
+			((double *) to->numbers)[place] = nulls[i] ? 0 : DatumGetFloat8(values[i]);
+		else
+		{
+			ml_text    *text = (ml_text *) &to->texts[place];
+
+			if (text->data != NULL)
+				pfree((char *) text->data);
+			*text = (ml_text) {NULL, 0};
+			if (!nulls[i])
+			{
+				struct varlena *datum = PG_DETOAST_DATUM_PACKED(values[i]);
+
+				text->length = VARSIZE_ANY_EXHDR(datum);
+				text->data = memcpy(MemoryContextAlloc(sample->memory, Max(text->length, 1)), VARDATA_ANY(datum), text->length);
+			}
+		}
+	}
+}
+
+static void
+sample_row(void *state, const Datum *values, const bool *nulls)
+{
+	Sample	   *sample = state;
+	uint64		place = sample->rows;
+
+	for (int i = 0; i < sample->n_columns; i++)
+		sample->baseline[i].n_nulls += nulls[i];
+	if (sample->rows >= ML_DRIFT_SAMPLE)
+		place = pg_prng_uint64_range(&sample->random, 0, sample->rows);
+	sample->rows++;
+	if (place >= ML_DRIFT_SAMPLE)
+		return;
+	sample->kept = Max(sample->kept, place + 1);
+	keep_row(sample, place, values, nulls);
+}
+
+/* The columns named, or all whose type can be compared but `at`. */
+static void
+choose_columns(Sample *sample, const char *reference, List *names, const char *at)
+{
+	TupleDesc	desc = mdl_source_describe(reference);
+	ml_kind		kind;
+
+	sample->columns = palloc0(sizeof(MdlSourceColumn) * Max(desc->natts + list_length(names), 1));
+	if (names != NIL)
+	{
+		ListCell   *cell;
+
+		foreach(cell, names)
+			mdl_source_find(desc, reference, lfirst(cell), 0, &sample->columns[sample->n_columns++]);
+		return;
+	}
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (!attribute->attisdropped && mdl_source_kind(attribute->atttypid, &kind) &&
+			(at == NULL || strcmp(NameStr(attribute->attname), at) != 0))
+			mdl_source_find(desc, reference, NameStr(attribute->attname), 0, &sample->columns[sample->n_columns++]);
+	}
+	if (sample->n_columns == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the reference has no column that can be compared"),
+				 errhint("Columns of numbers, booleans, texts and enums can.")));
+}
+
+static char *
+sample_query(const Sample *sample, const char *reference)
+{
+	StringInfoData query;
+
+	initStringInfo(&query);
+	for (int i = 0; i < sample->n_columns; i++)
+		appendStringInfo(&query, "%s%s", i ? ", " : "SELECT ", sample->columns[i].expression);
+	appendStringInfo(&query, " FROM %s AS source", mdl_source_from(reference, NULL));
+	return query.data;
+}
+
+bytea *
+mdl_monitor_make_baseline(const char *reference, List *columns, const char *at)
+{
+	Sample		sample = {.memory = CurrentMemoryContext};
+	ml_ctx		ctx = mdl_monitor_ctx(CurrentMemoryContext);
+	ml_baseline *baseline;
+	unsigned char *bytes;
+	size_t		length;
+	ml_error	err = {0};
+	ml_status	status;
+	bytea	   *result;
+
+	choose_columns(&sample, reference, columns, at);
+	pg_prng_seed(&sample.random, SAMPLE_SEED);
+	sample.baseline = palloc0(sizeof(ml_baseline_column) * sample.n_columns);
+	for (int i = 0; i < sample.n_columns; i++)
+	{
+		ml_baseline_column *to = &sample.baseline[i];
+
+		to->name = sample.columns[i].name;
+		to->kind = sample.columns[i].kind;
+		to->values.nulls = palloc0(ML_DRIFT_SAMPLE);
+		if (to->kind == ML_CATEGORICAL)
+			to->values.texts = palloc0(sizeof(ml_text) * ML_DRIFT_SAMPLE);
+		else
+			to->values.numbers = palloc0(sizeof(double) * ML_DRIFT_SAMPLE);
+	}
+	mdl_progress_begin("monitor", reference);
+	mdl_progress_phase("baseline", -1);
+	mdl_source_scan(sample_query(&sample, reference), NULL, sample_row, &sample);
+	mdl_progress_end();
+	status = ml_baseline_make(&ctx, sample.n_columns, sample.baseline, sample.kept, sample.rows, &baseline, &err);
+	if (status == ML_OK)
+		status = ml_baseline_save(&ctx, baseline, &bytes, &length, &err);
+	if (status != ML_OK)
+		mdl_monitor_fail(status, &err, "reference");
+	result = palloc(length + VARHDRSZ);
+	SET_VARSIZE(result, length + VARHDRSZ);
+	memcpy(VARDATA(result), bytes, length);
+	return result;
+}
