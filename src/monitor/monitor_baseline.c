@@ -237,6 +237,10 @@ mdl_monitor_make_baseline(const char *reference, List *columns, const char *at)
 	mdl_progress_phase("baseline", -1);
 	mdl_source_scan(sample_query(&sample, reference), NULL, sample_row, &sample);
 	mdl_progress_end();
+	if (sample.rows == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("the reference has no row to compare with")));
 	status = ml_baseline_make(&ctx, sample.n_columns, sample.baseline, sample.kept, sample.rows, &baseline, &err);
 	if (status == ML_OK)
 		status = ml_baseline_save(&ctx, baseline, &bytes, &length, &err);
