@@ -2,7 +2,6 @@
  * medallion.c: entry of the library that carries no third party and may be preloaded.
  */
 #include "base/base.h"
-#include "versioning/versioning.h"
 
 #include <stdlib.h>
 
@@ -25,7 +24,6 @@ _PG_init(void)
 	setenv("OPENBLAS_NUM_THREADS", "1", 0);
 
 	mdl_guc_init();
-	mdl_versioning_init();
 	mdl_monitor_init();
 	mdl_worker_init();
 }

@@ -3,11 +3,14 @@
  */
 #include "base/base.h"
 
+MDL_SHIM(MDL_LIBRARY_ML, mdl_algorithms);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_class_log_loss);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_classes);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_confusion_matrix);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_evaluate);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_is_class);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_linear_accum);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_linear_combine);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_accuracy_step);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_average_precision);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_balanced_accuracy);
@@ -39,3 +42,9 @@ MDL_SHIM(MDL_LIBRARY_ML, mdl_predict);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_predict_batch);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_predict_class);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_predict_proba);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_profile_accum);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_profile_combine);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_score_accum);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_score_combine);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_train_pack);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_train_sql);

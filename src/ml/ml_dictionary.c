@@ -1,7 +1,7 @@
 /*
  * ml_dictionary.c: the categories of a column: code to text and, by hash, text to code.
  */
-#include "ml/ml_model_int.h"
+#include "ml/ml_dictionary.h"
 
 #include <string.h>
 
@@ -37,7 +37,7 @@ ml_dictionary_make(const ml_ctx *ctx, ml_dictionary *dictionary, int count, cons
 	ml_status	status;
 
 	memset(dictionary, 0, sizeof(*dictionary));
-	if (count < 0 || count > ML_MAX_TERMS)
+	if (count < 0 || count > ML_MAX_CATEGORIES)
 		return ml_fail(err, ML_BAD_PARAM, NULL, "%d categories are too many", count);
 	while (n_slots < (uint32_t) count * 2)
 		n_slots *= 2;

@@ -5,23 +5,8 @@
 #define ML_MODEL_INT_H
 
 #include "ml/ml_bytes.h"
+#include "ml/ml_dictionary.h"
 #include "ml/ml_model.h"
-
-/* Texts ordered by their bytes, without repetition, found by an open-addressing hash table. */
-typedef struct ml_dictionary
-{
-	int			count;
-	char	  **texts;			/* (count) */
-	uint32_t   *lengths;		/* (count) */
-	uint32_t	mask;			/* slots - 1; slots is a power of two above count */
-	int32_t    *slots;			/* code or -1 */
-} ml_dictionary;
-
-/* Copies the texts.  ML_BAD_PARAM if they are not strictly ascending. */
-extern ml_status ml_dictionary_make(const ml_ctx *ctx, ml_dictionary *dictionary, int count,
-									const char *const *texts, ml_error *err);
-extern int	ml_dictionary_find(const ml_dictionary *dictionary, const char *text, size_t length);
-extern void ml_dictionary_clear(const ml_ctx *ctx, ml_dictionary *dictionary);
 
 typedef struct ml_column
 {
@@ -59,7 +44,7 @@ struct ml_model
 };
 
 #define ML_MAX_COLUMNS		100000
-#define ML_MAX_TERMS		10000000
+#define ML_MAX_TERMS		ML_MAX_CATEGORIES
 
 /* The term of a category, -1 for the reference. */
 static inline int

@@ -9,6 +9,7 @@
 #include "predict/predict_int.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "base/progress.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -258,7 +259,7 @@ on_conflict(const Batch *batch, Oid target)
 }
 
 static char *
-insert_statement(const Batch *batch, const char *conflict)
+insert_statement(const Batch *batch, Oid target)
 {
 	StringInfoData columns,
 				values,
@@ -288,7 +289,7 @@ insert_statement(const Batch *batch, const char *conflict)
 	return psprintf("INSERT INTO %s (%s_model, _model_version, _predicted_at) "
 					"SELECT %s%s, %d, pg_catalog.now() FROM (SELECT %s FROM %s s OFFSET 0) q%s",
 					batch->target, columns.data, values.data, quote_literal_cstr(batch->used.version.model),
-					batch->used.version.version, inner.data, batch->source.from, conflict);
+					batch->used.version.version, inner.data, batch->source.from, on_conflict(batch, target));
 }
 
 /* What the planner knows about the number of rows; -1 when nothing. */
@@ -310,17 +311,17 @@ static void
 write_predictions(Batch *batch, MdlPredictCount *count)
 {
 	Oid			target = mdl_relation_by_name(batch->target, true);
-	char	   *conflict = "";
 	char	   *sql;
 
 	if (OidIsValid(target))
-	{
 		check_target(batch, target);
-		conflict = on_conflict(batch, target);
-	}
 	else
+	{
 		create_target(batch);
-	sql = insert_statement(batch, conflict);
+		CommandCounterIncrement();
+		target = mdl_relation_by_name(batch->target, false);
+	}
+	sql = insert_statement(batch, target);
 	mdl_progress_phase("predicting", expected_rows(batch->source.relid));
 	PG_TRY();
 	{

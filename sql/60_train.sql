@@ -1,0 +1,124 @@
+/*
+ * Training.  The aggregates are the passes over the data: transition functions with plain states (bytea) and combine
+ * functions, so that parallel workers, foreign partitions and distributed servers share the work.  Anybody may call
+ * them on rows they can read; the functions behind them are closed.
+ */
+CREATE OR REPLACE FUNCTION medallion._pack(VARIADIC "any") RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_train_pack';
+COMMENT ON FUNCTION medallion._pack(VARIADIC "any") IS
+'Packs many columns into one argument of a training aggregate; the result is good for one row only.';
+
+CREATE OR REPLACE FUNCTION medallion._linear_accum(bytea, bytea, VARIADIC "any") RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_linear_accum';
+REVOKE ALL ON FUNCTION medallion._linear_accum(bytea, bytea, VARIADIC "any") FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._linear_combine(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_linear_combine';
+REVOKE ALL ON FUNCTION medallion._linear_combine(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion._linear_state(plan bytea, VARIADIC "any") (
+	SFUNC = medallion._linear_accum, STYPE = bytea, SSPACE = 100000,
+	COMBINEFUNC = medallion._linear_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion._linear_state(bytea, VARIADIC "any") IS
+'Sufficient statistics of a linear model and a sample of the rows, as train() needs them.';
+
+CREATE OR REPLACE AGGREGATE medallion._linear_merge(state bytea) (
+	SFUNC = medallion._linear_combine, STYPE = bytea, COMBINEFUNC = medallion._linear_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion._linear_merge(bytea) IS
+'Merges states of medallion._linear_state, of partitions or of other servers.';
+
+CREATE OR REPLACE FUNCTION medallion._profile_accum(bytea, bytea, VARIADIC "any") RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_profile_accum';
+REVOKE ALL ON FUNCTION medallion._profile_accum(bytea, bytea, VARIADIC "any") FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._profile_combine(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_profile_combine';
+REVOKE ALL ON FUNCTION medallion._profile_combine(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion._profile_state(plan bytea, VARIADIC "any") (
+	SFUNC = medallion._profile_accum, STYPE = bytea, SSPACE = 100000,
+	COMBINEFUNC = medallion._profile_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion._profile_state(bytea, VARIADIC "any") IS
+'NULL counts, ranges, means and categories of columns, as train() needs them.';
+
+CREATE OR REPLACE AGGREGATE medallion._profile_merge(state bytea) (
+	SFUNC = medallion._profile_combine, STYPE = bytea, COMBINEFUNC = medallion._profile_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion._profile_merge(bytea) IS
+'Merges states of medallion._profile_state, of partitions or of other servers.';
+
+CREATE OR REPLACE FUNCTION medallion._score_accum(bytea, bytea, bytea, VARIADIC "any") RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_score_accum';
+REVOKE ALL ON FUNCTION medallion._score_accum(bytea, bytea, bytea, VARIADIC "any") FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._score_combine(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_score_combine';
+REVOKE ALL ON FUNCTION medallion._score_combine(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion._score_state(plan bytea, model bytea, VARIADIC "any") (
+	SFUNC = medallion._score_accum, STYPE = bytea, COMBINEFUNC = medallion._score_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion._score_state(bytea, bytea, VARIADIC "any") IS
+'Errors of a regression on the rows that training held out.';
+
+/* ---- what training tells ------------------------------------------------------------------------------------ */
+
+CREATE TABLE medallion._coefficients (
+	version_id bigint NOT NULL REFERENCES medallion._model_versions ON DELETE CASCADE,
+	position integer NOT NULL,
+	class text,
+	feature text NOT NULL,
+	estimate double precision,
+	std_error double precision,
+	statistic double precision,
+	p_value double precision,
+	CONSTRAINT _coefficients_pkey PRIMARY KEY (version_id, position)
+);
+COMMENT ON TABLE medallion._coefficients IS 'Coefficients of linear models, in the order of the model''s terms.';
+SELECT pg_catalog.pg_extension_config_dump('medallion._coefficients', '');
+
+CREATE OR REPLACE VIEW medallion.coefficients WITH (security_barrier) AS
+SELECT m.name AS model, v.version, c.class, c.feature, c.estimate, c.std_error, c.statistic, c.p_value, c.position
+FROM medallion._coefficients c
+JOIN medallion._model_versions v ON v.version_id OPERATOR(pg_catalog.=) c.version_id
+JOIN medallion._models m ON m.model_id OPERATOR(pg_catalog.=) v.model_id
+WHERE medallion._model_privilege(m.model_id, m.owner, '{read,manage}');
+COMMENT ON VIEW medallion.coefficients IS
+'Coefficients of linear models: estimate (NULL if the other features determine the feature), standard error, t or z statistic, p-value.';
+GRANT SELECT ON medallion.coefficients TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._algorithms()
+RETURNS TABLE (algorithm text, tasks text[], parameter text, type text, default_value text, minimum double precision,
+	maximum double precision, description text)
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_algorithms';
+COMMENT ON FUNCTION medallion._algorithms() IS 'The rows of medallion.algorithms.';
+
+CREATE OR REPLACE VIEW medallion.algorithms AS
+SELECT a.algorithm, a.tasks, a.parameter, a.type, a.default_value, a.minimum, a.maximum, a.description
+FROM medallion._algorithms() a;
+COMMENT ON VIEW medallion.algorithms IS
+'Every algorithm of medallion.train with its tasks and parameters: type, default, range, meaning.';
+GRANT SELECT ON medallion.algorithms TO PUBLIC;
+
+CREATE TYPE medallion.trained_model AS (
+	model text, version integer, algorithm text, rows bigint, seconds double precision, metrics jsonb);
+COMMENT ON TYPE medallion.trained_model IS 'What medallion.train returns: the registered version and how good it is.';
+
+CREATE OR REPLACE FUNCTION medallion.train(
+	model text,
+	source text,
+	target text,
+	algorithm text,
+	params jsonb DEFAULT NULL,
+	features text[] DEFAULT NULL,
+	exclude text[] DEFAULT NULL,
+	preprocess jsonb DEFAULT NULL,
+	validation jsonb DEFAULT NULL,
+	partition_by text[] DEFAULT NULL,
+	seed bigint DEFAULT 0,
+	deploy text DEFAULT NULL,
+	reproducible boolean DEFAULT false,
+	weight text DEFAULT NULL,
+	background boolean DEFAULT false
+) RETURNS medallion.trained_model
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_train_sql';
+COMMENT ON FUNCTION medallion.train(text, text, text, text, jsonb, text[], text[], jsonb, jsonb, text[], bigint, text, boolean, text, boolean) IS
+'Trains a model on a table, view or query, registers it as a new version and, if asked, deploys it.';

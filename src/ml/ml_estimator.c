@@ -1,0 +1,86 @@
+/*
+ * ml_estimator.c: the table, and what holds for all its rows.
+ */
+#include "ml/ml_estimator.h"
+
+#include <math.h>
+#include <string.h>
+
+const ml_estimator *const ml_estimators[] = {
+	&ml_estimator_linear,
+	&ml_estimator_ridge,
+	NULL
+};
+
+const ml_estimator *
+ml_estimator_find(const char *name)
+{
+	for (int i = 0; ml_estimators[i] != NULL; i++)
+		if (strcmp(ml_estimators[i]->name, name) == 0)
+			return ml_estimators[i];
+	return NULL;
+}
+
+int
+ml_estimator_param(const ml_estimator *estimator, const char *name)
+{
+	for (int i = 0; i < estimator->n_params; i++)
+		if (strcmp(estimator->params[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+void
+ml_estimator_defaults(const ml_estimator *estimator, double *params)
+{
+	for (int i = 0; i < estimator->n_params; i++)
+		params[i] = estimator->params[i].default_value;
+}
+
+ml_status
+ml_param_check(const ml_param_spec *spec, double value, ml_error *err)
+{
+	bool		low = spec->above_minimum ? !(value > spec->minimum) : !(value >= spec->minimum);
+
+	if (spec->type == ML_PARAM_BOOLEAN || spec->type == ML_PARAM_CHOICE)
+		return ML_OK;
+	if (!isfinite(value) || low || value > spec->maximum)
+	{
+		const char *least = spec->above_minimum ? "above" : "at least";
+
+		if (isinf(spec->maximum))
+			return ml_fail(err, ML_BAD_PARAM, NULL, "parameter \"%s\" must be %s %g, but is %.15g", spec->name, least,
+						   spec->minimum, value);
+		return ml_fail(err, ML_BAD_PARAM, NULL, "parameter \"%s\" must be %s %g and at most %g, but is %.15g", spec->name,
+					   least, spec->minimum, spec->maximum, value);
+	}
+	return ML_OK;
+}
+
+ml_status
+ml_report_init(const ml_ctx *ctx, ml_report *report, size_t n_coefficients, ml_error *err)
+{
+	memset(report, 0, sizeof(*report));
+	report->converged = true;
+	report->coefficients = ml_alloc_zero(ctx, n_coefficients, sizeof(ml_coefficient));
+	if (report->coefficients == NULL)
+		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	report->n_coefficients = n_coefficients;
+	return ML_OK;
+}
+
+void
+ml_report_free(const ml_ctx *ctx, ml_report *report)
+{
+	ml_free(ctx, report->coefficients);
+	memset(report, 0, sizeof(*report));
+}
+
+void
+ml_report_fact(ml_report *report, const char *name, double value)
+{
+	if (!isfinite(value) || report->n_facts >= ML_MAX_FACTS)
+		return;
+	report->facts[report->n_facts].name = name;
+	report->facts[report->n_facts++].value = value;
+}

@@ -1,0 +1,296 @@
+/*
+ * ml_moments.c: means and centred co-moments in floating point, block by block.
+ *
+ * A block of rows is centred at its own mean and added with the update of Chan, Golub and LeVeque (1979), "Updating
+ * formulae and a pairwise algorithm for computing sample variances": no provisional mean is needed, and columns far
+ * from 0 lose no digits.  One-hot columns never become dense: per level we keep the weight, the sums of the number
+ * columns relative to a reference point, and the weight in common with the levels of other columns.  The reference
+ * follows the mean, at a cost that vanishes: it moves when the number of blocks doubles.
+ */
+#include "ml/ml_moments.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ml/ml_kernels.h"
+
+#define MAGIC 0x4d4f4d31u
+#define BLOCK ML_MOMENTS_BLOCK
+
+/* Where the arrays lie behind the head. */
+typedef struct layout
+{
+	size_t		padded;
+	double	   *mean;			/* (padded) */
+	double	   *reference;		/* (padded) */
+	double	   *moments;		/* (padded, padded), tiles of the lower triangle */
+	double	   *level_weight;	/* (levels) */
+	double	   *level_sums;		/* (levels, padded), relative to reference */
+	double	   *common;			/* (levels, levels), lower triangle: weight of both */
+	double	   *pending;		/* (BLOCK, padded) */
+	double	   *pending_weight; /* (BLOCK) */
+	double	   *block_mean;		/* (padded), scratch */
+	double	   *difference;		/* (padded), scratch */
+} layout;
+
+static layout
+lay_out(ml_moments *m)
+{
+	layout		l;
+	double	   *at = (double *) (m + 1);
+	size_t		levels = m->n_levels;
+
+	l.padded = ml_padded(m->n_numbers);
+	l.mean = at;
+	l.reference = l.mean + l.padded;
+	l.moments = l.reference + l.padded;
+	l.level_weight = l.moments + l.padded * l.padded;
+	l.level_sums = l.level_weight + levels;
+	l.common = l.level_sums + levels * l.padded;
+	l.pending = l.common + levels * levels;
+	l.pending_weight = l.pending + BLOCK * l.padded;
+	l.block_mean = l.pending_weight + BLOCK;
+	l.difference = l.block_mean + l.padded;
+	return l;
+}
+
+size_t
+ml_moments_size(const ml_moments_shape *shape)
+{
+	size_t		padded = ml_padded(shape->n_numbers);
+	size_t		levels = shape->n_levels;
+
+	return sizeof(ml_moments) +
+		(4 * padded + padded * padded + levels + levels * padded + levels * levels + BLOCK * padded + BLOCK) *
+		sizeof(double);
+}
+
+void
+ml_moments_init(ml_moments *m, const ml_moments_shape *shape)
+{
+	memset(m, 0, ml_moments_size(shape));
+	m->magic = MAGIC;
+	m->n_numbers = shape->n_numbers;
+	m->n_cats = shape->n_cats;
+	m->n_levels = shape->n_levels;
+}
+
+bool
+ml_moments_valid(const ml_moments *m, size_t size, const ml_moments_shape *shape)
+{
+	return size >= sizeof(ml_moments) && m->magic == MAGIC && m->n_numbers == shape->n_numbers &&
+		m->n_cats == shape->n_cats && m->n_levels == shape->n_levels && m->pending >= 0 && m->pending < BLOCK &&
+		m->rows >= 0 && size == ml_moments_size(shape);
+}
+
+/* Adds a row's part of the sums per level. */
+static void
+add_levels(const ml_moments *m, const layout *l, const double *numbers, const int32_t *levels, double weight)
+{
+	size_t		count = m->n_numbers;
+
+	for (int a = 0; a < m->n_cats; a++)
+	{
+		size_t		level = levels[a];
+		double	   *sums = l->level_sums + level * l->padded;
+
+		l->level_weight[level] += weight;
+		for (size_t j = 0; j < count; j++)
+			sums[j] += weight * (numbers[j] - l->reference[j]);
+		for (int b = 0; b < a; b++)
+		{
+			size_t		other = levels[b];
+
+			if (other < level)
+				l->common[level * m->n_levels + other] += weight;
+			else
+				l->common[other * m->n_levels + level] += weight;
+		}
+	}
+}
+
+void
+ml_moments_add(ml_moments *m, const double *numbers, const int32_t *levels, double weight)
+{
+	layout		l = lay_out(m);
+
+	if (m->n_cats > 0)
+	{
+		if (m->rows == 0 && m->pending == 0)
+			memcpy(l.reference, numbers, m->n_numbers * sizeof(double));
+		add_levels(m, &l, numbers, levels, weight);
+	}
+	memcpy(l.pending + m->pending * l.padded, numbers, m->n_numbers * sizeof(double));
+	l.pending_weight[m->pending] = weight;
+	m->weighted |= weight != 1;
+	if (++m->pending == BLOCK)
+		ml_moments_flush(m);
+}
+
+/* Moves the point that the sums per level are relative to. */
+static void
+move_reference(const ml_moments *m, const layout *l, const double *target)
+{
+	for (int level = 0; level < m->n_levels; level++)
+	{
+		double	   *sums = l->level_sums + level * l->padded;
+
+		if (l->level_weight[level] != 0)
+			for (int j = 0; j < m->n_numbers; j++)
+				sums[j] += l->level_weight[level] * (l->reference[j] - target[j]);
+	}
+	memcpy(l->reference, target, l->padded * sizeof(double));
+}
+
+/* Our means and co-moments become those of our rows and of others with this mean and weight. */
+static void
+join(ml_moments *m, const layout *l, const double *mean, double weight)
+{
+	double		total = m->weight + weight;
+
+	for (size_t j = 0; j < l->padded; j++)
+		l->difference[j] = mean[j] - l->mean[j];
+	if (m->weight > 0)
+		ml_rank_one(l->moments, l->difference, m->weight * (weight / total), l->padded);
+	if (m->weight > 0)
+		ml_axpy(l->mean, weight / total, l->difference, l->padded);
+	else
+		memcpy(l->mean, mean, l->padded * sizeof(double));
+	m->weight = total;
+}
+
+void
+ml_moments_flush(ml_moments *m)
+{
+	layout		l = lay_out(m);
+	size_t		n = m->pending;
+	double		weight = n;
+
+	if (n == 0)
+		return;
+	memset(l.block_mean, 0, l.padded * sizeof(double));
+	if (m->weighted)
+	{
+		weight = 0;
+		for (size_t i = 0; i < n; i++)
+		{
+			weight += l.pending_weight[i];
+			ml_axpy(l.block_mean, l.pending_weight[i], l.pending + i * l.padded, l.padded);
+			l.pending_weight[i] = sqrt(l.pending_weight[i]);
+		}
+	}
+	else
+		ml_column_sums(l.block_mean, l.pending, n, l.padded);
+	for (size_t j = 0; j < l.padded; j++)
+		l.block_mean[j] /= weight;
+	ml_centre_rows(l.pending, l.block_mean, m->weighted ? l.pending_weight : NULL, n, l.padded);
+	ml_syrk(l.moments, l.pending, n, l.padded);
+	join(m, &l, l.block_mean, weight);
+	m->rows += n;
+	m->pending = 0;
+	m->weighted = 0;
+	m->blocks++;
+	if (m->n_cats > 0 && (m->blocks & (m->blocks - 1)) == 0)
+		move_reference(m, &l, l.mean);
+}
+
+void
+ml_moments_merge(ml_moments *m, ml_moments *other)
+{
+	layout		l = lay_out(m);
+	layout		from = lay_out(other);
+	size_t		levels = m->n_levels;
+
+	ml_moments_flush(m);
+	ml_moments_flush(other);
+	if (other->rows == 0)
+		return;
+	join(m, &l, from.mean, other->weight);
+	ml_axpy(l.moments, 1, from.moments, l.padded * l.padded);
+	m->rows += other->rows;
+	m->blocks += other->blocks;
+	if (m->n_cats == 0)
+		return;
+	move_reference(m, &l, l.mean);
+	move_reference(other, &from, l.mean);
+	ml_axpy(l.level_weight, 1, from.level_weight, levels);
+	ml_axpy(l.level_sums, 1, from.level_sums, levels * l.padded);
+	ml_axpy(l.common, 1, from.common, levels * levels);
+}
+
+/* ---- Gram ---------------------------------------------------------------------------------------------------- */
+
+void
+ml_gram_attach(ml_gram *gram, int n, double *memory)
+{
+	gram->n = n;
+	gram->rows = 0;
+	gram->weight = 0;
+	gram->mean = memory;
+	gram->moments = memory + n;
+	memset(memory, 0, ml_gram_doubles(n) * sizeof(double));
+}
+
+/* The weight that two levels have in common. */
+static double
+level_pair(const ml_moments *m, const layout *l, size_t a, size_t b)
+{
+	if (a == b)
+		return l->level_weight[a];
+	return a > b ? l->common[a * m->n_levels + b] : l->common[b * m->n_levels + a];
+}
+
+void
+ml_gram_from_moments(ml_gram *gram, ml_moments *m, const ml_gram_source *sources)
+{
+	layout		l = lay_out(m);
+
+	ml_moments_flush(m);
+	gram->rows = m->rows;
+	gram->weight = m->weight;
+	if (m->rows == 0)
+		return;
+	if (m->n_cats > 0)
+		move_reference(m, &l, l.mean);
+	for (int i = 0; i < gram->n; i++)
+		gram->mean[i] = sources[i].number >= 0 ? l.mean[sources[i].number] :
+			l.level_weight[sources[i].level] / m->weight;
+	for (int i = 0; i < gram->n; i++)
+		for (int j = 0; j <= i; j++)
+		{
+			int			number_i = sources[i].number;
+			int			number_j = sources[j].number;
+			double		value;
+
+			/* The sums of a level are relative to the means, so they are centred co-moments already. */
+			if (number_i >= 0 && number_j >= 0)
+				value = number_i >= number_j ? l.moments[number_i * l.padded + number_j] :
+					l.moments[number_j * l.padded + number_i];
+			else if (number_i >= 0)
+				value = l.level_sums[sources[j].level * l.padded + number_i];
+			else if (number_j >= 0)
+				value = l.level_sums[sources[i].level * l.padded + number_j];
+			else
+				value = level_pair(m, &l, sources[i].level, sources[j].level) -
+					l.level_weight[sources[i].level] * gram->mean[j];
+			gram->moments[(size_t) i * gram->n + j] = value;
+			gram->moments[(size_t) j * gram->n + i] = value;
+		}
+}
+
+void
+ml_gram_add(ml_gram *gram, const ml_gram *other)
+{
+	size_t		n = gram->n;
+	double		total = gram->weight + other->weight;
+	double		share = total > 0 ? other->weight / total : 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < n; j++)
+			gram->moments[i * n + j] += other->moments[i * n + j] + gram->weight * share *
+				((other->mean[i] - gram->mean[i]) * (other->mean[j] - gram->mean[j]));
+	for (size_t i = 0; i < n; i++)
+		gram->mean[i] += share * (other->mean[i] - gram->mean[i]);
+	gram->rows += other->rows;
+	gram->weight = total;
+}

@@ -1,0 +1,212 @@
+/*
+ * ml_sample.c: bottom-k sampling in a flat block.
+ *
+ * The block takes up to twice the wanted number of records before it is cut back, so a record costs a constant
+ * time on average; of n rows only about k (1 + ln(n / k)) are ever stored.
+ */
+#include "ml/ml_sample.h"
+
+#include <string.h>
+
+#define MAGIC 0x53414d31u
+
+static uint64_t *
+priorities(const ml_sample *s)
+{
+	return (uint64_t *) (s + 1);
+}
+
+static unsigned char *
+records(const ml_sample *s)
+{
+	return (unsigned char *) (priorities(s) + s->capacity);
+}
+
+size_t
+ml_sample_size(uint32_t capacity, uint32_t record_size)
+{
+	return sizeof(ml_sample) + (size_t) capacity * (sizeof(uint64_t) + record_size);
+}
+
+void
+ml_sample_init(ml_sample *s, uint32_t wanted, uint32_t capacity, uint32_t record_size)
+{
+	memset(s, 0, sizeof(*s));
+	s->magic = MAGIC;
+	s->record_size = record_size;
+	s->wanted = wanted;
+	s->capacity = capacity;
+	s->threshold = wanted > 0 ? UINT64_MAX : 0;
+}
+
+bool
+ml_sample_valid(const ml_sample *s, size_t size)
+{
+	return size >= sizeof(*s) && s->magic == MAGIC && s->count <= s->capacity && s->wanted <= UINT32_MAX / 4 &&
+		s->record_size % 8 == 0 && s->capacity <= size / sizeof(uint64_t) &&
+		size == ml_sample_size(s->capacity, s->record_size);
+}
+
+uint32_t
+ml_sample_next_capacity(const ml_sample *s)
+{
+	uint32_t	doubled = s->capacity < 32 ? 64 : s->capacity * 2;
+
+	return doubled > s->wanted * 2 ? s->wanted * 2 : doubled;
+}
+
+void
+ml_sample_move(ml_sample *to, uint32_t capacity, const ml_sample *from)
+{
+	*to = *from;
+	to->capacity = capacity;
+	memcpy(priorities(to), priorities(from), from->count * sizeof(uint64_t));
+	memcpy(records(to), records(from), (size_t) from->count * from->record_size);
+}
+
+/* Drops the records whose priority is not below the threshold. */
+static void
+drop_beyond_threshold(ml_sample *s)
+{
+	uint64_t   *priority = priorities(s);
+	unsigned char *record = records(s);
+	uint32_t	kept = 0;
+
+	for (uint32_t i = 0; i < s->count; i++)
+	{
+		if (priority[i] >= s->threshold)
+			continue;
+		if (kept < i)
+		{
+			priority[kept] = priority[i];
+			memcpy(record + (size_t) kept * s->record_size, record + (size_t) i * s->record_size, s->record_size);
+		}
+		kept++;
+	}
+	s->trimmed |= kept < s->count;
+	s->count = kept;
+}
+
+/*
+ * The threshold becomes the largest below which there are at most `wanted` records.  Records of equal priority stay or
+ * go together, so that what is kept is the same whatever the order in which they came.
+ */
+void
+ml_sample_trim(ml_sample *s)
+{
+	const uint64_t *priority = priorities(s);
+	uint64_t	low = 0;
+	uint64_t	high;
+
+	drop_beyond_threshold(s);
+	if (s->count <= s->wanted)
+		return;
+	high = s->threshold;
+	while (low < high)
+	{
+		uint64_t	middle = high - (high - low) / 2;
+		uint32_t	below = 0;
+
+		for (uint32_t i = 0; i < s->count; i++)
+			below += priority[i] < middle;
+		if (below <= s->wanted)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	s->threshold = low;
+	drop_beyond_threshold(s);
+}
+
+void *
+ml_sample_put(ml_sample *s, uint64_t priority)
+{
+	if (s->count == s->capacity && s->capacity >= s->wanted * 2)
+		ml_sample_trim(s);
+	if (s->count == s->capacity)
+		return NULL;
+	priorities(s)[s->count] = priority;
+	return records(s) + (size_t) s->count++ * s->record_size;
+}
+
+uint64_t
+ml_sample_priority(const ml_sample *s, uint32_t index)
+{
+	return priorities(s)[index];
+}
+
+const void *
+ml_sample_record(const ml_sample *s, uint32_t index)
+{
+	return records(s) + (size_t) index * s->record_size;
+}
+
+bool
+ml_sample_merge(ml_sample *s, ml_sample *other)
+{
+	uint64_t	seen = s->seen + other->seen;
+
+	if (other->threshold < s->threshold)
+		s->threshold = other->threshold;
+	other->threshold = s->threshold;
+	drop_beyond_threshold(s);
+	drop_beyond_threshold(other);
+	if (s->count + other->count > s->capacity)
+		return false;
+	memcpy(priorities(s) + s->count, priorities(other), other->count * sizeof(uint64_t));
+	memcpy(records(s) + (size_t) s->count * s->record_size, records(other), (size_t) other->count * s->record_size);
+	s->count += other->count;
+	s->trimmed |= other->trimmed;
+	s->seen = seen;
+	ml_sample_trim(s);
+	return true;
+}
+
+/* ---- the canonical order ------------------------------------------------------------------------------------- */
+
+static bool
+comes_before(const ml_sample *s, uint32_t a, uint32_t b)
+{
+	if (priorities(s)[a] != priorities(s)[b])
+		return priorities(s)[a] < priorities(s)[b];
+	return memcmp(ml_sample_record(s, a), ml_sample_record(s, b), s->record_size) < 0;
+}
+
+static void
+sift_down(const ml_sample *s, uint32_t *heap, uint32_t root, uint32_t count)
+{
+	uint32_t	moving = heap[root];
+
+	for (;;)
+	{
+		uint32_t	child = root * 2 + 1;
+
+		if (child >= count)
+			break;
+		if (child + 1 < count && comes_before(s, heap[child], heap[child + 1]))
+			child++;
+		if (!comes_before(s, moving, heap[child]))
+			break;
+		heap[root] = heap[child];
+		root = child;
+	}
+	heap[root] = moving;
+}
+
+/* Heapsort: no memory, and no comparison function of libc without an argument to carry the sample. */
+void
+ml_sample_order(const ml_sample *s, uint32_t *order)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		order[i] = i;
+	for (uint32_t root = s->count / 2; root > 0; root--)
+		sift_down(s, order, root - 1, s->count);
+	for (uint32_t last = s->count; last > 1; last--)
+	{
+		uint32_t	largest = order[0];
+
+		order[0] = order[last - 1];
+		order[last - 1] = largest;
+		sift_down(s, order, 0, last - 1);
+	}
+}

@@ -1,0 +1,100 @@
+/*
+ * train_baseline.c: how each column, and the prediction, was distributed in training, for monitoring.
+ *
+ * The sample of the reading pass gives the distributions, the exact counts of that pass the null rates.  Values are what
+ * they were before imputation.
+ */
+#include "train/train_int.h"
+
+#include <math.h>
+
+#include "ml/drift.h"
+#include "ml/ml_sample.h"
+
+/* The sample's values of one feature: numbers or codes, and where they are NULL. */
+static void
+column_values(const MdlTraining *t, const ml_sample *sample, const uint32 *order, int index, ml_baseline_column *column)
+{
+	const MdlRowColumn *row_column = &t->plan.columns[index];
+	unsigned char *nulls = palloc0(sample->count + 1);
+	double	   *numbers = palloc(sizeof(double) * (sample->count + 1));
+	int32	   *codes = palloc(sizeof(int32) * (sample->count + 1));
+
+	for (uint32 i = 0; i < sample->count; i++)
+	{
+		const MdlSampleRecord *record = ml_sample_record(sample, order[i]);
+		const int32 *record_codes = (const int32 *) (record->numbers + t->plan.n_numbers);
+
+		if (row_column->cat >= 0)
+		{
+			codes[i] = record_codes[row_column->cat];
+			nulls[i] = codes[i] < 0;
+		}
+		else
+		{
+			numbers[i] = record->numbers[row_column->number];
+			nulls[i] = isnan(numbers[i]);
+		}
+	}
+	column->name = t->source.columns[index].name;
+	column->kind = t->source.columns[index].kind;
+	column->values.nulls = nulls;
+	if (row_column->cat >= 0)
+	{
+		column->values.codes = codes;
+		column->n_categories = row_column->dictionary.count;
+		column->categories = (const char *const *) row_column->dictionary.texts;
+	}
+	else
+		column->values.numbers = numbers;
+}
+
+/* What the model predicts for the sample: the value, or the probability of the last class. */
+static double *
+sample_predictions(const MdlTraining *t, const ml_baseline_column *columns, uint32 count)
+{
+	int			n_columns = ml_model_n_columns(t->model);
+	int			width = Max(ml_model_n_classes(t->model), 1);
+	ml_values  *values = palloc(sizeof(ml_values) * n_columns);
+	ml_row_state *rows = palloc(sizeof(ml_row_state) * (count + 1));
+	double	   *out = palloc(sizeof(double) * ((Size) count * width + 1));
+	double	   *predictions = palloc(sizeof(double) * (count + 1));
+	ml_error	err;
+	ml_status	status;
+
+	for (int i = 0; i < n_columns; i++)
+		values[i] = columns[i].values;
+	status = ml_model_predict(t->model, values, count, out, rows, &err);
+	if (status != ML_OK)
+		mdl_ml_raise(status, &err);
+	for (uint32 i = 0; i < count; i++)
+		predictions[i] = out[(Size) i * width + width - 1];
+	return predictions;
+}
+
+void
+mdl_training_make_baseline(MdlTraining *t, const MdlLinearState *state)
+{
+	const ml_sample *sample = state->sample;
+	int			n = t->source.n_features;
+	ml_baseline_column *columns = palloc0(sizeof(ml_baseline_column) * (n + 1));
+	uint32	   *order = palloc(sizeof(uint32) * (sample->count + 1));
+	ml_baseline *baseline;
+	ml_error	err;
+	ml_status	status;
+
+	ml_sample_order(sample, order);
+	for (int i = 0; i < n; i++)
+	{
+		column_values(t, sample, order, i, &columns[i]);
+		columns[i].n_nulls = state->counts[i].nulls;
+	}
+	columns[n].name = ML_DRIFT_PREDICTION;
+	columns[n].kind = ML_NUMERIC;
+	columns[n].values.numbers = sample_predictions(t, columns, sample->count);
+	status = ml_baseline_make(&t->ctx, n + 1, columns, sample->count, (uint64) t->rows, &baseline, &err);
+	if (status == ML_OK)
+		status = ml_baseline_save(&t->ctx, baseline, &t->baseline, &t->baseline_size, &err);
+	if (status != ML_OK)
+		mdl_ml_raise(status, &err);
+}

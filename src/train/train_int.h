@@ -1,0 +1,306 @@
+/*
+ * train_int.h: the inside of training.
+ *
+ * The way of the data: a *source* (source.c of base, train_source.c here) is a FROM item with its columns, each given a
+ * role and a wire type.  A *row plan* says how to read a row that arrives as the arguments of an aggregate; it travels
+ * as bytea, since transition functions run in parallel workers and on other servers.  The aggregates are
+ *   _profile_state   what must be known before: null counts, means, ranges, categories       (train_profile.c)
+ *   _linear_state    moments per fold and a sample of rows                                   (train_state.c)
+ *   _score_state     the errors of a model on the holdout                                    (train_score.c)
+ *   _matrix_state    all rows, into shared memory                                            (train_matrix.c)
+ */
+#ifndef MDL_TRAIN_INT_H
+#define MDL_TRAIN_INT_H
+
+#include "ml/ml_bytes.h"
+#include "ml/ml_dictionary.h"
+#include "ml/ml_estimator.h"
+#include "train/train.h"
+
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+
+/* ---- train_ctx.c: the numeric library inside a backend -------------------------------------------------------- */
+
+/* A context over a memory context: NULL instead of errors, beyond 1 GB, everything freed with it. */
+extern ml_ctx mdl_ml_ctx(MemoryContext memory, uint64 seed);
+
+/* Raises the error of a failed call; what tells what was going on, e.g. "train model \"delay\"". */
+extern void mdl_ml_raise(ml_status status, const ml_error *err) pg_attribute_noreturn();
+
+/* ---- train_rows.c: reading rows from the arguments of aggregates ---------------------------------------------- */
+
+typedef enum MdlRole
+{
+	MDL_ROLE_FEATURE = 1,
+	MDL_ROLE_TARGET,
+	MDL_ROLE_WEIGHT
+} MdlRole;
+
+/* How a value arrives; the query casts whatever else there is to one of these. */
+typedef enum MdlWire
+{
+	MDL_WIRE_FLOAT8 = 1,
+	MDL_WIRE_FLOAT4,
+	MDL_WIRE_INT2,
+	MDL_WIRE_INT4,
+	MDL_WIRE_INT8,
+	MDL_WIRE_BOOL,
+	MDL_WIRE_TEXT
+} MdlWire;
+
+typedef struct MdlRowColumn
+{
+	MdlRole		role;
+	MdlWire		wire;
+	ml_kind		kind;
+	bool		has_fill;		/* NULL becomes the fill; otherwise the row is left out and counted */
+	double		fill_number;
+	int32		fill_code;
+	bool		has_dictionary; /* categorical: the categories are known */
+	ml_dictionary dictionary;
+	/* derived */
+	int			number;			/* index among the numbers, -1 */
+	int			cat;			/* index among the categorical columns, -1 */
+	int			first_level;	/* categorical: level of the first category */
+} MdlRowColumn;
+
+typedef struct MdlRowPlan
+{
+	int			n_columns;
+	MdlRowColumn *columns;
+	int			pack;			/* columns per packed argument; 0: every column is an argument */
+	uint64		seed;
+	int			n_folds;		/* 1: none */
+	double		holdout;		/* fraction of rows kept out of training */
+	uint32		sample;			/* rows of the sample wanted; 0: none */
+	bool		exact;			/* moments on a grid */
+	double	   *grid_shift;		/* (n_numbers) if exact … */
+	int32	   *grid_exponent;
+	int32		grid_root_exponent;
+	/* derived; the numbers are the numeric features and last, for regression, the target */
+	int			n_numbers;
+	int			n_cats;			/* categorical columns, with a target of classes, which is then the last */
+	int			n_levels;
+	int			target;			/* column, -1: none */
+	int			weight;			/* column, -1: none */
+	ml_grid		grid;
+} MdlRowPlan;
+
+/* Counts per column that every state carries: (n_columns) each. */
+typedef struct MdlRowCounts
+{
+	int64		nulls;
+	int64		not_finite;
+	int64		unknown;		/* categories that the dictionary lacks; weights below 0 */
+} MdlRowCounts;
+
+typedef struct MdlRow
+{
+	double	   *numbers;		/* (n_numbers), nulls filled */
+	bool	   *number_nulls;	/* (n_numbers), meaningful if any_null */
+	int32	   *codes;			/* (n_cats); -1 without a dictionary */
+	int32	   *levels;			/* (n_cats) */
+	ml_text    *texts;			/* (n_cats) into the arguments; data NULL if null */
+	bool		any_null;
+	double		weight;
+	uint64		hash;			/* of the content and nothing else */
+} MdlRow;
+
+/* What a transition function keeps between calls, in fn_extra. */
+typedef struct MdlRowReader
+{
+	MdlRowPlan *plan;
+	bytea	   *plan_bytes;
+	Datum		plan_datum;
+	MdlRow		row;
+	NullableDatum *values;		/* (n_columns) when packed */
+	uint64	   *recent;			/* hashes seen lately and how often, see mdl_row_priority */
+	uint32	   *recent_count;
+	bool		checked;		/* the arguments have the types of the plan */
+	bool		state_checked;	/* the state has the layout of the plan */
+} MdlRowReader;
+
+extern bytea *mdl_row_plan_encode(const MdlRowPlan *plan);
+extern MdlRowPlan *mdl_row_plan_decode(bytea *bytes);	/* in the current context; errors on damaged bytes */
+extern void mdl_row_plan_derive(MdlRowPlan *plan);	/* fills what is derived; raises if something does not fit */
+
+/* The reader of this call site; plan_arg is the index of the argument with the plan, the same for every row. */
+extern MdlRowReader *mdl_row_reader(FunctionCallInfo fcinfo, int plan_arg);
+
+/*
+ * Reads the arguments from first_arg on; counts is (n_columns).  False: the row is to be left out (and was counted), or
+ * its weight is 0.
+ */
+extern bool mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRowCounts *counts);
+
+/* The fold of a row, and whether it belongs to the holdout: independent hashes of seed and content. */
+extern int	mdl_row_fold(const MdlRowPlan *plan, uint64 hash);
+extern bool mdl_row_holdout(const MdlRowPlan *plan, uint64 hash);
+
+/* The priority of a row for a bottom-k sample. */
+extern uint64 mdl_row_priority(MdlRowReader *reader, uint64 hash);
+
+/* ---- train_state.c: the state of _linear_state ---------------------------------------------------------------- */
+
+/* The plan's moments, sample and counts, found in the bytes of a state; pointers into it.  Raises on damaged bytes. */
+typedef struct MdlLinearState
+{
+	int			n_sets;			/* folds, and one for the holdout if there is one */
+	bool		exact;
+	void	  **sets;			/* ml_moments or ml_exact, (n_sets) */
+	struct ml_sample *sample;
+	MdlRowCounts *counts;
+} MdlLinearState;
+
+extern void mdl_linear_state_open(bytea *bytes, const MdlRowPlan *plan, MdlLinearState *state);
+
+/* A record of the sample: the hash, the weight, numbers (NaN: null), codes (-1: null). */
+typedef struct MdlSampleRecord
+{
+	uint64		hash;
+	double		weight;
+	double		numbers[FLEXIBLE_ARRAY_MEMBER];	/* (n_numbers), then int32 codes (n_cats) */
+} MdlSampleRecord;
+
+extern Size mdl_sample_record_size(const MdlRowPlan *plan);
+
+/* ---- train_profile.c: the state of _profile_state ------------------------------------------------------------- */
+
+typedef struct MdlColumnProfile
+{
+	double		least;			/* of numbers present */
+	double		largest;
+	double		mean;			/* weighted, of the training rows; only of columns with a fill, else 0 */
+	int			n_categories;	/* categorical: ordered by bytes */
+	char	  **categories;
+	int64	   *category_rows;	/* of the training rows */
+	bool		too_many;		/* more than the limit: the categories are incomplete */
+} MdlColumnProfile;
+
+typedef struct MdlProfile
+{
+	int64		rows;
+	double		largest_weight;
+	const MdlRowCounts *counts; /* (n_columns) */
+	MdlColumnProfile *columns;	/* (n_columns) */
+} MdlProfile;
+
+extern void mdl_profile_open(bytea *bytes, const MdlRowPlan *plan, MdlProfile *profile);
+
+/* ---- train_source.c: the columns of the source ---------------------------------------------------------------- */
+
+typedef struct MdlSourceColumn
+{
+	char	   *name;
+	Oid			type;
+	char	   *type_name;		/* as format_type says */
+	char	   *expression;		/* SQL for the wire value, over alias "source" */
+	MdlRole		role;
+	MdlWire		wire;
+	ml_kind		kind;
+} MdlSourceColumn;
+
+typedef struct MdlSource
+{
+	char	   *from;			/* FROM item, without alias */
+	Oid			relid;			/* InvalidOid: a query */
+	List	   *relations;		/* OIDs of what it reads, views expanded */
+	int			n_columns;		/* features in order, then target, then weight */
+	MdlSourceColumn *columns;
+	int			n_features;
+} MdlSource;
+
+/* classes: the target is one of labels, of any type; else it must be numeric.  Needs an SPI connection. */
+extern void mdl_train_source_open(const MdlTrainRequest *request, bool classes, MdlSource *source);
+extern int	mdl_source_pack(const MdlSource *source);	/* columns per packed argument, 0: not packed */
+
+/*
+ * Runs "SELECT medallion.<aggregate>(plan, [second,] columns) FROM source" as the caller on the active snapshot and
+ * returns its one value, copied into the current context; NULL pointer for SQL NULL (no rows).
+ */
+extern bytea *mdl_source_aggregate(const MdlSource *source, const char *aggregate, bytea *plan, Oid second_type,
+								   Datum second);
+
+/* ---- train_params.c ------------------------------------------------------------------------------------------- */
+
+/* The estimator and its parameters, defaults filled in; raises for what does not exist or is out of range. */
+extern const ml_estimator *mdl_estimator_by_name(const char *name);
+extern void mdl_params_read(const ml_estimator *estimator, Jsonb *params, double *values);
+extern Jsonb *mdl_params_jsonb(const ml_estimator *estimator, const double *values);
+
+typedef struct MdlPreprocess
+{
+	bool		impute_mean;
+	bool		unknown_is_zero;
+	int			max_categories;
+} MdlPreprocess;
+
+extern void mdl_preprocess_read(Jsonb *preprocess, MdlPreprocess *options);
+extern double mdl_validation_read(Jsonb *validation);	/* fraction, 0: none */
+
+extern void mdl_jsonb_push_key(JsonbParseState **state, const char *key);
+extern void mdl_jsonb_push_text(JsonbParseState **state, const char *key, const char *text);
+extern void mdl_jsonb_push_number(JsonbParseState **state, const char *key, double number);
+extern void mdl_jsonb_push_bool(JsonbParseState **state, const char *key, bool flag);
+
+/* ---- a training, step by step --------------------------------------------------------------------------------- */
+
+typedef struct MdlTraining
+{
+	const MdlTrainRequest *request;
+	MemoryContext memory;		/* everything below; freed at the end */
+	ml_ctx		ctx;			/* over it */
+	const ml_estimator *estimator;
+	double		params[ML_MAX_PARAMS];
+	MdlPreprocess preprocess;
+	double		holdout;
+	ml_task		task;
+	MdlSource	source;
+	MdlRowPlan	plan;
+	bytea	   *plan_bytes;
+	bool		has_profile;
+	MdlProfile	profile;
+	int			n_classes;
+	const char **classes;		/* ordered by bytes */
+	ml_column_spec *columns;	/* (n_features) */
+	ml_model   *model;
+	ml_report	report;
+	int64		rows;			/* trained on */
+	JsonbParseState *metrics;	/* an object that is being filled */
+	int64		data_version;	/* the version of versioned tables that the snapshot shows */
+	unsigned char *baseline;	/* NULL: none */
+	size_t		baseline_size;
+} MdlTraining;
+
+/* train_prepare.c: reads the request, opens the source, profiles it if need be and makes the plan. */
+extern void mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds);
+
+/* Raises for NULLs, values that are not finite and so on, naming the column; counts is (n_columns). */
+extern void mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts);
+extern void mdl_training_make_model(MdlTraining *t);	/* its terms, without a predictor */
+extern void mdl_training_too_few(const MdlTraining *t, int64 rows);	/* raises for 0 or 1 row */
+
+/* The variables of a Gram of this plan: the terms of the model, then the target; *n is their number. */
+extern ml_gram_source *mdl_training_gram_sources(const MdlTraining *t, int *n);
+extern void mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_gram_source *sources);
+
+extern void mdl_training_fit_gram(MdlTraining *t);	/* train_gram.c: reads, fits, measures */
+
+/* Runs an estimator to its end, with interrupts and progress between steps; report may be NULL. */
+extern void mdl_training_run_estimator(const ml_ctx *ctx, const ml_estimator *estimator, const double *params,
+									   const ml_train_input *input, ml_model *model, ml_report *report);
+
+/* train_score.c: the errors of the model on the holdout, added to the metrics. */
+extern void mdl_training_score_holdout(MdlTraining *t);
+
+/* train_baseline.c: what monitoring compares with, from the sample. */
+extern void mdl_training_make_baseline(MdlTraining *t, const MdlLinearState *state);
+
+/* train_run.c: {"schema.table": version} of the versioned tables that the source reads. */
+extern Jsonb *mdl_training_data_commits(const MdlTraining *t);
+
+/* train_record.c: registers the version, its coefficients, and deploys. */
+extern void mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result);
+
+#endif							/* MDL_TRAIN_INT_H */

@@ -1,0 +1,324 @@
+/*
+ * train_params.c: algorithm, params, preprocess and validation as the user gives them; view medallion.algorithms.
+ */
+#include "train/train_int.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/numeric.h"
+
+const ml_estimator *
+mdl_estimator_by_name(const char *name)
+{
+	const ml_estimator *found = ml_estimator_find(name);
+	StringInfoData known;
+
+	if (found != NULL)
+		return found;
+	initStringInfo(&known);
+	for (int i = 0; ml_estimators[i] != NULL; i++)
+		appendStringInfo(&known, "%s%s", i ? ", " : "", ml_estimators[i]->name);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("algorithm \"%s\" does not exist", name),
+			 errhint("Algorithms are: %s. View medallion.algorithms tells their parameters.", known.data)));
+	return NULL;
+}
+
+static char *
+join_words(const char *const *words)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; words[i] != NULL; i++)
+		appendStringInfo(&text, "%s%s", i ? ", " : "", words[i]);
+	return text.data;
+}
+
+/* Reads one parameter into *value, which keeps its default if the key is absent. */
+static void
+read_param(const ml_param_spec *spec, Jsonb *params, double *value)
+{
+	ml_error	err;
+	int64		integer;
+	bool		flag;
+	char	   *word;
+
+	switch (spec->type)
+	{
+		case ML_PARAM_NUMBER:
+			mdl_jsonb_float8(params, "params", spec->name, value);
+			break;
+		case ML_PARAM_INTEGER:
+			if (mdl_jsonb_int8(params, "params", spec->name, &integer))
+				*value = (double) integer;
+			break;
+		case ML_PARAM_BOOLEAN:
+			if (mdl_jsonb_bool(params, "params", spec->name, &flag))
+				*value = flag;
+			break;
+		case ML_PARAM_CHOICE:
+			if (mdl_jsonb_text(params, "params", spec->name, &word))
+			{
+				int			index = 0;
+
+				while (spec->choices[index] != NULL && strcmp(spec->choices[index], word) != 0)
+					index++;
+				if (spec->choices[index] == NULL)
+					ereport(ERROR,
+							(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							 errmsg("parameter \"%s\" cannot be \"%s\"", spec->name, word),
+							 errhint("Values are: %s.", join_words(spec->choices))));
+				*value = index;
+			}
+			break;
+	}
+	if (ml_param_check(spec, *value, &err) != ML_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s", err.message)));
+}
+
+void
+mdl_params_read(const ml_estimator *estimator, Jsonb *params, double *values)
+{
+	const char *names[ML_MAX_PARAMS + 1];
+	const char *wrong;
+
+	for (int i = 0; i < estimator->n_params; i++)
+		names[i] = estimator->params[i].name;
+	names[estimator->n_params] = NULL;
+	mdl_jsonb_check_keys(params, "params", names);
+	ml_estimator_defaults(estimator, values);
+	for (int i = 0; i < estimator->n_params; i++)
+		read_param(&estimator->params[i], params, &values[i]);
+	wrong = estimator->check ? estimator->check(values) : NULL;
+	if (wrong != NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", wrong)));
+}
+
+void
+mdl_train_check_params(const char *algorithm, Jsonb *params)
+{
+	double		values[ML_MAX_PARAMS];
+
+	mdl_params_read(mdl_estimator_by_name(algorithm), params, values);
+}
+
+/* ---- building jsonb ------------------------------------------------------------------------------------------- */
+
+void
+mdl_jsonb_push_key(JsonbParseState **state, const char *key)
+{
+	JsonbValue	value;
+
+	value.type = jbvString;
+	value.val.string.val = pstrdup(key);
+	value.val.string.len = strlen(key);
+	pushJsonbValue(state, WJB_KEY, &value);
+}
+
+void
+mdl_jsonb_push_text(JsonbParseState **state, const char *key, const char *text)
+{
+	JsonbValue	value;
+
+	mdl_jsonb_push_key(state, key);
+	value.type = jbvString;
+	value.val.string.val = pstrdup(text);
+	value.val.string.len = strlen(text);
+	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+/* Every digit of the double, so that it comes back as the same bits; null if it is not finite. */
+void
+mdl_jsonb_push_number(JsonbParseState **state, const char *key, double number)
+{
+	JsonbValue	value;
+
+	mdl_jsonb_push_key(state, key);
+	if (!isfinite(number))
+		value.type = jbvNull;
+	else
+	{
+		value.type = jbvNumeric;
+		value.val.numeric = DatumGetNumeric(DirectFunctionCall3(numeric_in,
+																CStringGetDatum(float8out_internal(number)),
+																ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	}
+	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+void
+mdl_jsonb_push_bool(JsonbParseState **state, const char *key, bool flag)
+{
+	JsonbValue	value;
+
+	mdl_jsonb_push_key(state, key);
+	value.type = jbvBool;
+	value.val.boolean = flag;
+	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+static void
+push_param(JsonbParseState **state, const ml_param_spec *spec, double value)
+{
+	if (spec->type == ML_PARAM_BOOLEAN)
+		mdl_jsonb_push_bool(state, spec->name, value != 0);
+	else if (spec->type == ML_PARAM_CHOICE)
+		mdl_jsonb_push_text(state, spec->name, spec->choices[(int) value]);
+	else
+		mdl_jsonb_push_number(state, spec->name, value);
+}
+
+Jsonb *
+mdl_params_jsonb(const ml_estimator *estimator, const double *values)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < estimator->n_params; i++)
+		push_param(&state, &estimator->params[i], values[i]);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* ---- preprocess, validation ----------------------------------------------------------------------------------- */
+
+void
+mdl_preprocess_read(Jsonb *preprocess, MdlPreprocess *options)
+{
+	static const char *const keys[] = {"impute", "max_categories", "unknown", NULL};
+	char	   *word;
+	int64		limit;
+
+	*options = (MdlPreprocess) {false, false, 1000};
+	mdl_jsonb_check_keys(preprocess, "preprocess", keys);
+	if (mdl_jsonb_text(preprocess, "preprocess", "impute", &word))
+	{
+		if (strcmp(word, "mean") != 0 && strcmp(word, "error") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"impute\" in argument \"preprocess\" cannot be \"%s\"", word),
+					 errhint("Values are: error, mean.")));
+		options->impute_mean = strcmp(word, "mean") == 0;
+	}
+	if (mdl_jsonb_text(preprocess, "preprocess", "unknown", &word))
+	{
+		if (strcmp(word, "zero") != 0 && strcmp(word, "error") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"unknown\" in argument \"preprocess\" cannot be \"%s\"", word),
+					 errhint("Values are: error, zero.")));
+		options->unknown_is_zero = strcmp(word, "zero") == 0;
+	}
+	if (mdl_jsonb_int8(preprocess, "preprocess", "max_categories", &limit))
+	{
+		if (limit < 2 || limit > 100000)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"max_categories\" in argument \"preprocess\" must be at least 2 and at most 100000")));
+		options->max_categories = (int) limit;
+	}
+}
+
+double
+mdl_validation_read(Jsonb *validation)
+{
+	static const char *const keys[] = {"fraction", NULL};
+	double		fraction = 0;
+
+	if (validation == NULL)
+		return 0;
+	mdl_jsonb_check_keys(validation, "validation", keys);
+	if (!mdl_jsonb_float8(validation, "validation", "fraction", &fraction))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"validation\" lacks the key \"fraction\""),
+				 errhint("Give the share of rows to hold out, as in {\"fraction\": 0.2}.")));
+	if (!(fraction > 0 && fraction < 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"fraction\" in argument \"validation\" must be above 0 and below 1, but is %g", fraction)));
+	return fraction;
+}
+
+/* ---- medallion.algorithms ------------------------------------------------------------------------------------- */
+
+static Datum
+tasks_array(unsigned tasks)
+{
+	Datum		names[3];
+	int			count = 0;
+
+	for (ml_task task = ML_REGRESSION; task <= ML_MULTICLASS; task++)
+		if (tasks & ML_TASK_BIT(task))
+			names[count++] = CStringGetTextDatum(ml_task_name(task));
+	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static char *
+default_text(const ml_param_spec *spec)
+{
+	if (spec->type == ML_PARAM_BOOLEAN)
+		return spec->default_value != 0 ? "true" : "false";
+	if (spec->type == ML_PARAM_CHOICE)
+		return (char *) spec->choices[(int) spec->default_value];
+	return float8out_internal(spec->default_value);
+}
+
+static void
+put_algorithm(ReturnSetInfo *result, const ml_estimator *estimator, const ml_param_spec *spec)
+{
+	static const char *const types[] = {"", "number", "integer", "boolean", "text"};
+	Datum		values[8] = {0};
+	bool		nulls[8] = {false, false, true, true, true, true, true, true};
+	StringInfoData description;
+
+	values[0] = CStringGetTextDatum(estimator->name);
+	values[1] = tasks_array(estimator->tasks);
+	if (spec != NULL)
+	{
+		initStringInfo(&description);
+		appendStringInfo(&description, "%s.", spec->description);
+		if (spec->type == ML_PARAM_CHOICE)
+			appendStringInfo(&description, " Values: %s.", join_words(spec->choices));
+		if (spec->above_minimum)
+			appendStringInfo(&description, " The minimum itself is not allowed.");
+		values[2] = CStringGetTextDatum(spec->name);
+		values[3] = CStringGetTextDatum(types[spec->type]);
+		values[4] = CStringGetTextDatum(default_text(spec));
+		values[7] = CStringGetTextDatum(description.data);
+		nulls[2] = nulls[3] = nulls[4] = nulls[7] = false;
+		if (spec->type == ML_PARAM_NUMBER || spec->type == ML_PARAM_INTEGER)
+		{
+			values[5] = Float8GetDatum(spec->minimum);
+			values[6] = Float8GetDatum(spec->maximum);
+			nulls[5] = false;
+			nulls[6] = isinf(spec->maximum);
+		}
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* One row per algorithm and parameter; an algorithm without parameters has one row with NULLs. */
+MDL_SHIM_TARGET(mdl_algorithms);
+Datum
+mdl_algorithms_impl(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; ml_estimators[i] != NULL; i++)
+	{
+		if (ml_estimators[i]->n_params == 0)
+			put_algorithm(result, ml_estimators[i], NULL);
+		for (int j = 0; j < ml_estimators[i]->n_params; j++)
+			put_algorithm(result, ml_estimators[i], &ml_estimators[i]->params[j]);
+	}
+	return (Datum) 0;
+}

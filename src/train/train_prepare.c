@@ -1,0 +1,320 @@
+/*
+ * train_prepare.c: from a request to a plan: what is read, how, and what the model will look like.
+ */
+#include "train/train_int.h"
+
+#include <math.h>
+
+#include "base/progress.h"
+
+#define SAMPLE_ROWS		10000	/* rows kept for the baseline, and for exact fits of small data */
+#define SAMPLE_BYTES	(16 * 1024 * 1024)
+
+/* ---- problems of the data -------------------------------------------------------------------------------------- */
+
+static const char *
+role_name(MdlRole role)
+{
+	return role == MDL_ROLE_TARGET ? "target" : role == MDL_ROLE_WEIGHT ? "weight" : "feature";
+}
+
+static const char *
+null_hint(MdlRole role)
+{
+	if (role == MDL_ROLE_FEATURE)
+		return "Leave these rows out in the source query, or replace NULL with preprocess => '{\"impute\": \"mean\"}'.";
+	return "Leave these rows out in the source query.";
+}
+
+void
+mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts)
+{
+	for (int i = 0; i < t->source.n_columns; i++)
+	{
+		const MdlSourceColumn *column = &t->source.columns[i];
+
+		if (counts[i].nulls > 0 && !t->plan.columns[i].has_fill)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s \"%s\" is NULL in " INT64_FORMAT " rows", role_name(column->role), column->name,
+							counts[i].nulls),
+					 errhint("%s", null_hint(column->role))));
+		if (counts[i].not_finite > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("%s \"%s\" is NaN or infinite in " INT64_FORMAT " rows", role_name(column->role),
+							column->name, counts[i].not_finite),
+					 errhint("Leave these rows out in the source query, or turn the values into NULL or numbers there.")));
+		if (counts[i].unknown > 0 && column->role == MDL_ROLE_WEIGHT)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("weight \"%s\" is negative in " INT64_FORMAT " rows", column->name, counts[i].unknown)));
+		if (counts[i].unknown > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("column \"%s\" had other categories when it was read again", column->name),
+					 errhint("The source gives other rows each time: store its result in a table and train on that.")));
+	}
+}
+
+void
+mdl_training_too_few(const MdlTraining *t, int64 rows)
+{
+	if (rows == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("there are no rows to train on"),
+				 errdetail("The source is: %s", t->request->source)));
+	if (rows == 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("there is only one row to train on"),
+				 errdetail("The source is: %s", t->request->source)));
+}
+
+static void
+constant_column(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("feature \"%s\" has the same value in every row", name),
+			 errhint("Exclude the column: nothing can be learnt from it.")));
+}
+
+/* A spread this small beside the mean is rounding of a constant. */
+void
+mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_gram_source *sources)
+{
+	for (int i = 0; i < gram->n - 1; i++)
+	{
+		double		variance = gram->moments[(size_t) i * gram->n + i] / gram->weight;
+
+		if (sources[i].number >= 0 && !(sqrt(variance) > 1e-13 * fabs(gram->mean[i])))
+			constant_column(ml_model_column_name(t->model, ml_model_term_column(t->model, i)));
+	}
+}
+
+/* ---- the plan -------------------------------------------------------------------------------------------------- */
+
+static void
+plan_columns(MdlTraining *t)
+{
+	MdlRowPlan *plan = &t->plan;
+
+	plan->n_columns = t->source.n_columns;
+	plan->columns = palloc0(sizeof(MdlRowColumn) * plan->n_columns);
+	for (int i = 0; i < plan->n_columns; i++)
+	{
+		plan->columns[i].role = t->source.columns[i].role;
+		plan->columns[i].wire = t->source.columns[i].wire;
+		plan->columns[i].kind = t->source.columns[i].kind;
+		plan->columns[i].has_fill = t->preprocess.impute_mean && plan->columns[i].role == MDL_ROLE_FEATURE;
+	}
+	plan->pack = mdl_source_pack(&t->source);
+	plan->seed = (uint64) t->request->seed;
+	plan->n_folds = 1;
+	plan->holdout = t->holdout;
+	plan->grid_root_exponent = 0;
+}
+
+static bool
+has_category_features(const MdlTraining *t)
+{
+	for (int i = 0; i < t->source.n_features; i++)
+		if (t->source.columns[i].kind == ML_CATEGORICAL)
+			return true;
+	return false;
+}
+
+/* The pass before the one that learns; the plan has its columns by now, without what the profile tells. */
+static void
+read_profile(MdlTraining *t)
+{
+	bytea	   *bytes;
+
+	t->plan.sample = (uint32) t->preprocess.max_categories;
+	mdl_row_plan_derive(&t->plan);
+	bytes = mdl_source_aggregate(&t->source, "_profile_state", mdl_row_plan_encode(&t->plan), InvalidOid, 0);
+	if (bytes == NULL)
+		mdl_training_too_few(t, 0);
+	mdl_profile_open(bytes, &t->plan, &t->profile);
+	mdl_training_check_counts(t, t->profile.counts);
+	mdl_training_too_few(t, t->profile.rows);
+	t->has_profile = true;
+}
+
+static void
+use_categories(MdlTraining *t, int index)
+{
+	const MdlColumnProfile *profile = &t->profile.columns[index];
+	MdlRowColumn *column = &t->plan.columns[index];
+	const char *name = t->source.columns[index].name;
+	ml_error	err;
+	ml_status	status;
+
+	if (profile->too_many)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("feature \"%s\" has more than %d categories, or one longer than 1000 bytes", name,
+						t->preprocess.max_categories),
+				 errhint("Exclude the column, group its rare values in the source query, or raise \"max_categories\" in argument \"preprocess\".")));
+	if (profile->n_categories < 2)
+		constant_column(name);
+	status = ml_dictionary_make(&t->ctx, &column->dictionary, profile->n_categories,
+								(const char *const *) profile->categories, &err);
+	if (status != ML_OK)
+		mdl_ml_raise(status, &err);
+	column->has_dictionary = true;
+	/* NULL becomes the most frequent category, the first of them in the order of bytes. */
+	for (int code = 0; code < profile->n_categories; code++)
+		if (profile->category_rows[code] > profile->category_rows[column->fill_code])
+			column->fill_code = code;
+}
+
+static void
+use_grid(MdlTraining *t)
+{
+	MdlRowPlan *plan = &t->plan;
+
+	plan->exact = true;
+	plan->grid_shift = palloc0(sizeof(double) * (plan->n_columns + 1));
+	plan->grid_exponent = palloc0(sizeof(int32) * (plan->n_columns + 1));
+	for (int i = 0; i < plan->n_columns; i++)
+	{
+		const MdlColumnProfile *profile = &t->profile.columns[i];
+		int			number = plan->columns[i].number;
+
+		if (number >= 0)
+			ml_grid_fit(profile->least, profile->largest, t->profile.largest_weight, &plan->grid_shift[number],
+						&plan->grid_exponent[number]);
+	}
+	plan->grid_root_exponent = ml_grid_root_exponent(t->profile.largest_weight);
+}
+
+static void
+use_profile(MdlTraining *t)
+{
+	for (int i = 0; i < t->plan.n_columns; i++)
+	{
+		const MdlColumnProfile *profile = &t->profile.columns[i];
+		MdlRowColumn *column = &t->plan.columns[i];
+
+		if (column->cat >= 0)
+			use_categories(t, i);
+		else if (column->has_fill && !(profile->least <= profile->largest))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("feature \"%s\" is NULL in every row", t->source.columns[i].name),
+					 errhint("Exclude the column.")));
+		else if (column->has_fill)
+			column->fill_number = profile->mean;
+	}
+	if (t->request->reproducible && t->estimator->form == ML_FORM_GRAM)
+		use_grid(t);
+}
+
+/* ---- the model's columns --------------------------------------------------------------------------------------- */
+
+static void
+describe_columns(MdlTraining *t)
+{
+	bool		needs_reference = t->estimator->needs_reference != NULL && t->estimator->needs_reference(t->params);
+
+	t->columns = palloc0(sizeof(ml_column_spec) * t->source.n_features);
+	for (int i = 0; i < t->source.n_features; i++)
+	{
+		const MdlSourceColumn *source = &t->source.columns[i];
+		const MdlRowColumn *row = &t->plan.columns[i];
+		ml_column_spec *spec = &t->columns[i];
+
+		spec->name = source->name;
+		spec->type = source->type_name;
+		spec->kind = source->kind;
+		spec->has_fill = row->has_fill;
+		spec->fill_number = row->fill_number;
+		spec->fill_code = row->fill_code;
+		spec->scale = 1;
+		spec->reference = -1;
+		spec->unknown_is_zero = t->preprocess.unknown_is_zero;
+		if (source->kind == ML_CATEGORICAL)
+		{
+			spec->n_categories = row->dictionary.count;
+			spec->categories = (const char *const *) row->dictionary.texts;
+			spec->reference = needs_reference ? 0 : -1;
+		}
+	}
+}
+
+void
+mdl_training_make_model(MdlTraining *t)
+{
+	ml_model_spec spec = {0};
+	ml_error	err;
+	ml_status	status;
+
+	describe_columns(t);
+	spec.algorithm = t->estimator->name;
+	spec.task = t->task;
+	spec.target = t->request->target;
+	spec.target_type = t->source.columns[t->source.n_features].type_name;
+	spec.n_columns = t->source.n_features;
+	spec.columns = t->columns;
+	spec.n_classes = t->n_classes;
+	spec.classes = t->classes;
+	status = ml_model_new(&t->ctx, &spec, &t->model, &err);
+	if (status != ML_OK)
+		mdl_ml_raise(status, &err);
+}
+
+ml_gram_source *
+mdl_training_gram_sources(const MdlTraining *t, int *n)
+{
+	int			n_terms = ml_model_n_terms(t->model);
+	ml_gram_source *sources = palloc(sizeof(ml_gram_source) * (n_terms + 1));
+
+	for (int term = 0; term < n_terms; term++)
+	{
+		const MdlRowColumn *column = &t->plan.columns[ml_model_term_column(t->model, term)];
+		int			code = ml_model_term_category(t->model, term);
+
+		sources[term].number = column->number;
+		sources[term].level = code >= 0 ? column->first_level + code : -1;
+	}
+	sources[n_terms].number = t->plan.n_numbers - 1;
+	sources[n_terms].level = -1;
+	*n = n_terms + 1;
+	return sources;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------- */
+
+void
+mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
+{
+	bool		classes;
+	bool		gram;
+
+	t->request = request;
+	t->memory = CurrentMemoryContext;
+	t->ctx = mdl_ml_ctx(t->memory, (uint64) request->seed);
+	t->estimator = mdl_estimator_by_name(request->algorithm);
+	mdl_params_read(t->estimator, request->params, t->params);
+	mdl_preprocess_read(request->preprocess, &t->preprocess);
+	t->holdout = mdl_validation_read(request->validation);
+	classes = (t->estimator->tasks & ML_TASK_BIT(ML_REGRESSION)) == 0;
+	gram = t->estimator->form == ML_FORM_GRAM;
+	t->task = classes ? ML_BINARY : ML_REGRESSION;
+	mdl_train_source_open(request, classes, &t->source);
+	plan_columns(t);
+	if (gram && (has_category_features(t) || t->preprocess.impute_mean || request->reproducible))
+	{
+		mdl_progress_phase("profiling", -1);
+		read_profile(t);
+		use_profile(t);
+	}
+	t->plan.n_folds = folds;
+	t->plan.sample = SAMPLE_ROWS;
+	mdl_row_plan_derive(&t->plan);
+	t->plan.sample = Min(SAMPLE_ROWS, SAMPLE_BYTES / mdl_sample_record_size(&t->plan));
+	t->plan_bytes = mdl_row_plan_encode(&t->plan);
+}

@@ -1,0 +1,281 @@
+/*
+ * train_record.c: a trained model becomes a version: artifact, signature, metrics, data commits, coefficients, alias.
+ */
+#include "train/train_int.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "registry/registry.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+static Jsonb *
+finish_object(JsonbParseState **state)
+{
+	return JsonbValueToJsonb(pushJsonbValue(state, WJB_END_OBJECT, NULL));
+}
+
+/* {"features": [{"name", "type"}, …], "target": {"name", "type"}, "classes": […]} */
+static Jsonb *
+signature_of(const MdlTraining *t)
+{
+	JsonbParseState *state = NULL;
+	const MdlSourceColumn *target = &t->source.columns[t->source.n_features];
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	mdl_jsonb_push_key(&state, "features");
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < t->source.n_features; i++)
+	{
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		mdl_jsonb_push_text(&state, "name", t->source.columns[i].name);
+		mdl_jsonb_push_text(&state, "type", t->source.columns[i].type_name);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	mdl_jsonb_push_key(&state, "target");
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	mdl_jsonb_push_text(&state, "name", target->name);
+	mdl_jsonb_push_text(&state, "type", target->type_name);
+	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	if (t->n_classes > 0)
+	{
+		mdl_jsonb_push_key(&state, "classes");
+		pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+		for (int i = 0; i < t->n_classes; i++)
+		{
+			JsonbValue	label;
+
+			label.type = jbvString;
+			label.val.string.val = pstrdup(t->classes[i]);
+			label.val.string.len = strlen(t->classes[i]);
+			pushJsonbValue(&state, WJB_ELEM, &label);
+		}
+		pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	}
+	return finish_object(&state);
+}
+
+/* ---- coefficients ---------------------------------------------------------------------------------------------- */
+
+typedef struct CoefficientArrays
+{
+	int			count;
+	Datum	   *classes;
+	bool	   *class_nulls;
+	Datum	   *features;
+	Datum	   *numbers[4];		/* estimate, std_error, statistic, p_value */
+	bool	   *number_nulls[4];
+} CoefficientArrays;
+
+static Datum
+array_of(Datum *values, bool *nulls, int count, Oid type)
+{
+	int			dims[1] = {count};
+	int			lower[1] = {1};
+	bool		is_text = type == TEXTOID;
+
+	return PointerGetDatum(construct_md_array(values, nulls, 1, dims, lower, type, is_text ? -1 : 8, !is_text,
+											  is_text ? TYPALIGN_INT : TYPALIGN_DOUBLE));
+}
+
+static char *
+term_name(const MdlTraining *t, int term)
+{
+	char	   *name;
+	int			length;
+
+	if (term < 0)
+		return "(intercept)";
+	length = ml_model_term_name(t->model, term, NULL, 0);
+	name = palloc(length + 1);
+	ml_model_term_name(t->model, term, name, length + 1);
+	return name;
+}
+
+static void
+collect_coefficients(const MdlTraining *t, CoefficientArrays *a)
+{
+	int			n = (int) t->report.n_coefficients;
+
+	a->count = n;
+	a->classes = palloc(sizeof(Datum) * n);
+	a->class_nulls = palloc(sizeof(bool) * n);
+	a->features = palloc(sizeof(Datum) * n);
+	for (int k = 0; k < 4; k++)
+	{
+		a->numbers[k] = palloc(sizeof(Datum) * n);
+		a->number_nulls[k] = palloc(sizeof(bool) * n);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		const ml_coefficient *c = &t->report.coefficients[i];
+		double		values[4] = {c->estimate, c->std_error, c->statistic, c->p_value};
+		const char *label = t->n_classes == 0 ? NULL : t->classes[t->n_classes == 2 ? 1 : c->output];
+
+		a->class_nulls[i] = label == NULL;
+		a->classes[i] = label ? CStringGetTextDatum(label) : (Datum) 0;
+		a->features[i] = CStringGetTextDatum(term_name(t, c->term));
+		for (int k = 0; k < 4; k++)
+		{
+			a->number_nulls[k][i] = isnan(values[k]);
+			a->numbers[k][i] = Float8GetDatum(values[k]);
+		}
+	}
+}
+
+/* Fills medallion._coefficients; the version exists. */
+static void
+record_coefficients(const MdlTraining *t, int64 version_id)
+{
+	CoefficientArrays a;
+	MdlArgs		args = {0};
+	MdlUser		user;
+
+	if (t->report.n_coefficients == 0)
+		return;
+	collect_coefficients(t, &a);
+	mdl_arg_int8(&args, version_id);
+	mdl_arg(&args, TEXTARRAYOID, array_of(a.classes, a.class_nulls, a.count, TEXTOID), false);
+	mdl_arg(&args, TEXTARRAYOID, array_of(a.features, NULL, a.count, TEXTOID), false);
+	for (int k = 0; k < 4; k++)
+		mdl_arg(&args, FLOAT8ARRAYOID, array_of(a.numbers[k], a.number_nulls[k], a.count, FLOAT8OID), false);
+	mdl_owner_begin(&user);
+	mdl_run("INSERT INTO medallion._coefficients (version_id, position, class, feature, estimate, std_error, statistic, p_value)"
+			" SELECT $1, u.position, u.class, u.feature, u.estimate, u.std_error, u.statistic, u.p_value"
+			" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
+			" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7))"
+			" WITH ORDINALITY AS u(class, feature, estimate, std_error, statistic, p_value, position)", &args, false);
+	mdl_owner_end(&user);
+}
+
+/* ---- metrics and deployment ------------------------------------------------------------------------------------ */
+
+/* The metric that decides, and whether more of it is better: of the holdout if there was one. */
+static const char *
+deciding_metric(const MdlTraining *t)
+{
+	if (t->task == ML_REGRESSION)
+		return t->holdout > 0 ? "r2" : "train_r2";
+	return t->holdout > 0 ? "roc_auc" : "train_roc_auc";
+}
+
+/* Whether the new version is better than the champion, as the metrics of both say; true if there is no champion. */
+static bool
+is_better(const MdlTraining *t, Jsonb *metrics)
+{
+	const char *name = deciding_metric(t);
+	double		ours;
+	double		theirs;
+	int			champion = mdl_model_alias_version(t->request->model, MDL_ALIAS_CHAMPION);
+	MdlArgs		args = {0};
+	MdlUser		user;
+	bool		found;
+
+	if (champion == 0)
+		return true;
+	if (!mdl_jsonb_float8(metrics, "metrics", name, &ours))
+		return false;
+	mdl_arg_text(&args, t->request->model);
+	mdl_arg_int8(&args, champion);
+	mdl_arg_text(&args, name);
+	mdl_owner_begin(&user);
+	mdl_run("SELECT (v.metrics ->> $3)::pg_catalog.float8 FROM medallion._model_versions v"
+			" JOIN medallion._models m ON m.model_id = v.model_id WHERE m.name = $1 AND v.version = $2", &args, true);
+	mdl_owner_end(&user);
+	found = SPI_processed == 1;
+	if (found)
+	{
+		bool		is_null;
+		Datum		value = mdl_field(0, 0, &is_null);
+
+		theirs = is_null ? 0 : DatumGetFloat8(value);
+		found = !is_null;
+	}
+	if (!found)
+		ereport(NOTICE,
+				(errmsg("model \"%s\" was not deployed: version %d, now deployed, has no metric \"%s\" to compare with",
+						t->request->model, champion, name)));
+	return found && ours > theirs;
+}
+
+static Jsonb *
+finish_metrics(MdlTraining *t)
+{
+	for (int i = 0; i < t->report.n_facts; i++)
+		mdl_jsonb_push_number(&t->metrics, t->report.facts[i].name, t->report.facts[i].value);
+	if (t->report.iterations > 0)
+	{
+		mdl_jsonb_push_number(&t->metrics, "iterations", t->report.iterations);
+		mdl_jsonb_push_bool(&t->metrics, "converged", t->report.converged);
+	}
+	return finish_object(&t->metrics);
+}
+
+/* The coefficients that could not be told apart from others deserve a word. */
+static void
+tell_aliased(const MdlTraining *t)
+{
+	StringInfoData names;
+	int			told = 0;
+
+	if (t->report.n_aliased == 0)
+		return;
+	initStringInfo(&names);
+	for (size_t i = 0; i < t->report.n_coefficients && told < 10; i++)
+		if (isnan(t->report.coefficients[i].estimate))
+			appendStringInfo(&names, "%s%s", told++ ? ", " : "", term_name(t, t->report.coefficients[i].term));
+	ereport(NOTICE,
+			(errmsg("%d terms are determined by the others and have no coefficient: %s%s", t->report.n_aliased, names.data,
+					t->report.n_aliased > told ? ", …" : "")));
+}
+
+void
+mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
+{
+	const MdlTrainRequest *request = t->request;
+	MdlNewModelVersion version = {0};
+	MdlModelVersion resolved;
+	unsigned char *bytes;
+	size_t		length;
+	ml_error	err;
+	ml_status	status = ml_model_save(&t->ctx, t->model, &bytes, &length, &err);
+
+	if (status != ML_OK)
+		mdl_ml_raise(status, &err);
+	tell_aliased(t);
+	version.model = request->model;
+	version.algorithm = t->estimator->name;
+	version.task = ml_task_name(t->task);
+	version.params = mdl_params_jsonb(t->estimator, t->params);
+	version.metrics = finish_metrics(t);
+	version.signature = signature_of(t);
+	version.data_commits = mdl_training_data_commits(t);
+	version.seed = request->seed;
+	version.rows = t->rows;
+	version.seconds = seconds;
+	version.source = request->source;
+	version.sweep_id = request->sweep_id;
+	version.artifact = bytes;
+	version.artifact_size = length;
+	version.baseline = t->baseline;
+	version.baseline_size = t->baseline_size;
+	result->version = mdl_model_register(&version);
+	CommandCounterIncrement();
+	PushCopiedSnapshot(GetTransactionSnapshot());
+	UpdateActiveSnapshotCommandId();
+	mdl_model_resolve(psprintf("%s/%d", request->model, result->version), MDL_MODEL_PREDICT, &resolved);
+	record_coefficients(t, resolved.version_id);
+	if (request->deploy != NULL && (strcmp(request->deploy, "always") == 0 || is_better(t, version.metrics)))
+		mdl_model_set_alias(request->model, MDL_ALIAS_CHAMPION, result->version);
+	PopActiveSnapshot();
+	result->model = request->model;
+	result->algorithm = t->estimator->name;
+	result->rows = t->rows;
+	result->seconds = seconds;
+	result->metrics = version.metrics;
+}

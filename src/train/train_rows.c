@@ -1,0 +1,524 @@
+/*
+ * train_rows.c: from the arguments of a transition function to a row of numbers and categories.
+ *
+ * This is the inner loop of reading a table, called once per row, so the usual row (no NULL, everything finite) goes
+ * through one loop without a branch that the processor cannot foresee; only when something was odd do we look again to
+ * tell what and count it.
+ */
+#include "train/train_int.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "ml/ml_hash.h"
+#include "train/train_pack.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define HASH_FOLD		0x466f6c64ULL
+#define HASH_HOLDOUT	0x486f6c64ULL
+#define HASH_SAMPLE		0x53616d70ULL
+#define HASH_NULL		0x4e756c6cULL
+#define RECENT			4096	/* slots of the table of recent hashes */
+
+/* ---- the plan ------------------------------------------------------------------------------------------------ */
+
+static void
+damaged_plan(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the row plan is damaged"),
+			 errhint("Internal aggregates of medallion take the plan that train() makes.")));
+}
+
+static void
+check_column(const MdlRowColumn *column)
+{
+	bool		text = column->wire == MDL_WIRE_TEXT;
+
+	if (column->role < MDL_ROLE_FEATURE || column->role > MDL_ROLE_WEIGHT ||
+		column->wire < MDL_WIRE_FLOAT8 || column->wire > MDL_WIRE_TEXT ||
+		text != (column->kind == ML_CATEGORICAL) || (text && column->role == MDL_ROLE_WEIGHT) ||
+		(column->has_fill && column->has_dictionary && (column->fill_code < 0 || column->fill_code >= column->dictionary.count)))
+		damaged_plan();
+}
+
+void
+mdl_row_plan_derive(MdlRowPlan *plan)
+{
+	plan->n_numbers = plan->n_cats = plan->n_levels = 0;
+	plan->target = plan->weight = -1;
+	for (int i = 0; i < plan->n_columns; i++)
+	{
+		MdlRowColumn *column = &plan->columns[i];
+
+		check_column(column);
+		column->number = column->cat = -1;
+		column->first_level = 0;
+		if (column->role == MDL_ROLE_WEIGHT)
+			plan->weight = i;
+		else if (column->kind != ML_CATEGORICAL)
+			column->number = plan->n_numbers++;
+		else
+		{
+			column->cat = plan->n_cats++;
+			column->first_level = plan->n_levels;
+			plan->n_levels += column->dictionary.count;
+		}
+		if (column->role == MDL_ROLE_TARGET)
+			plan->target = i;
+	}
+	/* The target is the last number or category because it comes behind the features. */
+	for (int i = plan->target + 1; plan->target >= 0 && i < plan->n_columns; i++)
+		if (plan->columns[i].role != MDL_ROLE_WEIGHT)
+			damaged_plan();
+	if (plan->exact)
+	{
+		double	   *scale = palloc(sizeof(double) * (plan->n_numbers + 1));
+
+		for (int j = 0; j < plan->n_numbers; j++)
+			scale[j] = ldexp(1, plan->grid_exponent[j]);
+		plan->grid = (ml_grid) {plan->n_numbers, plan->grid_shift, plan->grid_exponent, scale,
+			plan->grid_root_exponent, ldexp(1, plan->grid_root_exponent)};
+	}
+}
+
+#define PLAN_MAGIC 0x50524d31u
+
+static void
+put_column(ml_writer *w, const MdlRowColumn *column)
+{
+	ml_put_u8(w, column->role);
+	ml_put_u8(w, column->wire);
+	ml_put_u8(w, column->kind);
+	ml_put_u8(w, (column->has_fill ? 1 : 0) | (column->has_dictionary ? 2 : 0));
+	ml_put_double(w, column->fill_number);
+	ml_put_u32(w, (uint32) column->fill_code);
+	ml_put_u32(w, (uint32) column->dictionary.count);
+	for (int i = 0; i < column->dictionary.count; i++)
+		ml_put_text(w, column->dictionary.texts[i]);
+}
+
+bytea *
+mdl_row_plan_encode(const MdlRowPlan *plan)
+{
+	ml_ctx		ctx = mdl_ml_ctx(CurrentMemoryContext, 0);
+	ml_writer	w = {&ctx, NULL, 0, 0, false};
+	bytea	   *bytes;
+
+	ml_put_u32(&w, PLAN_MAGIC);
+	ml_put_u32(&w, (uint32) plan->n_columns);
+	ml_put_u32(&w, (uint32) plan->pack);
+	ml_put_u64(&w, plan->seed);
+	ml_put_u32(&w, (uint32) plan->n_folds);
+	ml_put_double(&w, plan->holdout);
+	ml_put_u32(&w, plan->sample);
+	ml_put_u8(&w, plan->exact);
+	for (int i = 0; i < plan->n_columns; i++)
+		put_column(&w, &plan->columns[i]);
+	if (plan->exact)
+	{
+		ml_put_u32(&w, (uint32) plan->n_numbers);
+		ml_put_doubles(&w, plan->grid_shift, plan->n_numbers);
+		for (int j = 0; j < plan->n_numbers; j++)
+			ml_put_u32(&w, (uint32) plan->grid_exponent[j]);
+		ml_put_u32(&w, (uint32) plan->grid_root_exponent);
+	}
+	if (w.failed || w.length > MaxAllocSize - VARHDRSZ)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	bytes = palloc(w.length + VARHDRSZ);
+	SET_VARSIZE(bytes, w.length + VARHDRSZ);
+	memcpy(VARDATA(bytes), w.data, w.length);
+	ml_free(&ctx, w.data);
+	return bytes;
+}
+
+static void
+get_column(ml_reader *r, const ml_ctx *ctx, MdlRowColumn *column)
+{
+	uint8		flags;
+	uint32		count;
+	char	  **texts;
+	bool		no_memory = false;
+	ml_error	err;
+
+	column->role = ml_get_u8(r);
+	column->wire = ml_get_u8(r);
+	column->kind = ml_get_u8(r);
+	flags = ml_get_u8(r);
+	column->has_fill = (flags & 1) != 0;
+	column->has_dictionary = (flags & 2) != 0;
+	column->fill_number = ml_get_double(r);
+	column->fill_code = (int32) ml_get_u32(r);
+	count = ml_get_count(r, 4);
+	if (r->failed || (count > 0 && !column->has_dictionary))
+		damaged_plan();
+	texts = palloc(sizeof(char *) * (count + 1));
+	for (uint32 i = 0; i < count; i++)
+	{
+		texts[i] = ml_get_text(r, ctx, &no_memory);
+		if (texts[i] == NULL)
+			damaged_plan();
+	}
+	if (ml_dictionary_make(ctx, &column->dictionary, (int) count, (const char *const *) texts, &err) != ML_OK)
+		damaged_plan();
+}
+
+static void
+get_grid(ml_reader *r, MdlRowPlan *plan)
+{
+	uint32		count = ml_get_count(r, 12);
+
+	if (r->failed || count > (uint32) plan->n_columns)
+		damaged_plan();
+	plan->grid_shift = palloc(sizeof(double) * (count + 1));
+	plan->grid_exponent = palloc(sizeof(int32) * (count + 1));
+	ml_get_doubles(r, plan->grid_shift, count);
+	for (uint32 i = 0; i < count; i++)
+		plan->grid_exponent[i] = (int32) ml_get_u32(r);
+	plan->grid_root_exponent = (int32) ml_get_u32(r);
+	plan->n_numbers = (int) count;
+}
+
+MdlRowPlan *
+mdl_row_plan_decode(bytea *bytes)
+{
+	MdlRowPlan *plan = palloc0(sizeof(MdlRowPlan));
+	ml_ctx		ctx = mdl_ml_ctx(CurrentMemoryContext, 0);
+	ml_reader	r = {(unsigned char *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), 0, false};
+	uint32		n_columns;
+	int			grid_numbers;
+
+	if (ml_get_u32(&r) != PLAN_MAGIC)
+		damaged_plan();
+	n_columns = ml_get_u32(&r);
+	if (n_columns > r.length / 20)
+		damaged_plan();
+	plan->n_columns = (int) n_columns;
+	plan->pack = (int) ml_get_u32(&r);
+	plan->seed = ml_get_u64(&r);
+	plan->n_folds = (int) ml_get_u32(&r);
+	plan->holdout = ml_get_double(&r);
+	plan->sample = ml_get_u32(&r);
+	plan->exact = ml_get_u8(&r) != 0;
+	if (r.failed || plan->n_folds < 1 || plan->n_folds > 1000 || plan->pack < 0 || plan->pack > FUNC_MAX_ARGS ||
+		plan->sample > 1000000 || !(plan->holdout >= 0 && plan->holdout < 1))
+		damaged_plan();
+	plan->columns = palloc0(sizeof(MdlRowColumn) * (n_columns + 1));
+	for (int i = 0; i < plan->n_columns; i++)
+		get_column(&r, &ctx, &plan->columns[i]);
+	if (plan->exact)
+		get_grid(&r, plan);
+	grid_numbers = plan->n_numbers;
+	if (r.failed || r.at != r.length)
+		damaged_plan();
+	if (plan->exact)
+	{
+		/* derive needs the arrays to be long enough for what it counts */
+		int			numbers = 0;
+
+		for (int i = 0; i < plan->n_columns; i++)
+			numbers += plan->columns[i].kind != ML_CATEGORICAL && plan->columns[i].role != MDL_ROLE_WEIGHT;
+		if (numbers != grid_numbers)
+			damaged_plan();
+	}
+	mdl_row_plan_derive(plan);
+	return plan;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+static MdlRowReader *
+make_reader(FunctionCallInfo fcinfo, int plan_arg)
+{
+	MemoryContext saved = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	MdlRowReader *reader = palloc0(sizeof(MdlRowReader));
+	MdlRowPlan *plan;
+
+	if (PG_ARGISNULL(plan_arg))
+		damaged_plan();
+	reader->plan_bytes = PG_GETARG_BYTEA_P_COPY(plan_arg);
+	reader->plan_datum = PG_GETARG_DATUM(plan_arg);
+	plan = reader->plan = mdl_row_plan_decode(reader->plan_bytes);
+	reader->row.numbers = palloc0(sizeof(double) * (plan->n_numbers + 1));
+	reader->row.number_nulls = palloc0(sizeof(bool) * (plan->n_numbers + 1));
+	reader->row.codes = palloc0(sizeof(int32) * (plan->n_cats + 1));
+	reader->row.levels = palloc0(sizeof(int32) * (plan->n_cats + 1));
+	reader->row.texts = palloc0(sizeof(ml_text) * (plan->n_cats + 1));
+	if (plan->pack > 0)
+		reader->values = palloc0(sizeof(NullableDatum) * (plan->n_columns + 1));
+	MemoryContextSwitchTo(saved);
+	return reader;
+}
+
+/* Raises unless the arguments are what the plan says: their types are what the query's writer chose. */
+static void
+check_arguments(FunctionCallInfo fcinfo, const MdlRowPlan *plan, int first_arg)
+{
+	static const Oid types[] = {0, FLOAT8OID, FLOAT4OID, INT2OID, INT4OID, INT8OID, BOOLOID, TEXTOID};
+	int			expected = plan->pack > 0 ? (plan->n_columns + plan->pack - 1) / plan->pack : plan->n_columns;
+
+	if (PG_NARGS() != first_arg + expected)
+		damaged_plan();
+	for (int i = 0; i < expected; i++)
+	{
+		Oid			type = plan->pack > 0 ? BYTEAOID : types[plan->columns[i].wire];
+
+		if (get_fn_expr_argtype(fcinfo->flinfo, first_arg + i) != type)
+			damaged_plan();
+	}
+}
+
+/* Raises if the plan is not the one the state was made with: it is a constant of the query, usually the same datum. */
+static void
+check_plan(MdlRowReader *reader, FunctionCallInfo fcinfo, int plan_arg)
+{
+	bytea	   *bytes;
+
+	if (!PG_ARGISNULL(plan_arg) && PG_GETARG_DATUM(plan_arg) == reader->plan_datum)
+		return;
+	if (PG_ARGISNULL(plan_arg))
+		damaged_plan();
+	bytes = PG_GETARG_BYTEA_PP(plan_arg);
+	if (VARSIZE_ANY_EXHDR(bytes) != VARSIZE_ANY_EXHDR(reader->plan_bytes) ||
+		memcmp(VARDATA_ANY(bytes), VARDATA_ANY(reader->plan_bytes), VARSIZE_ANY_EXHDR(bytes)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the row plan must be the same for all rows of an aggregate")));
+}
+
+MdlRowReader *
+mdl_row_reader(FunctionCallInfo fcinfo, int plan_arg)
+{
+	MdlRowReader *reader = fcinfo->flinfo->fn_extra;
+
+	if (unlikely(reader == NULL))
+	{
+		reader = make_reader(fcinfo, plan_arg);
+		fcinfo->flinfo->fn_extra = reader;
+	}
+	else if (unlikely(PG_GETARG_DATUM(plan_arg) != reader->plan_datum))
+		check_plan(reader, fcinfo, plan_arg);
+	return reader;
+}
+
+static inline double
+number_of(MdlWire wire, Datum value)
+{
+	switch (wire)
+	{
+		case MDL_WIRE_FLOAT8:
+			return DatumGetFloat8(value);
+		case MDL_WIRE_FLOAT4:
+			return DatumGetFloat4(value);
+		case MDL_WIRE_INT2:
+			return DatumGetInt16(value);
+		case MDL_WIRE_INT4:
+			return DatumGetInt32(value);
+		case MDL_WIRE_INT8:
+			return (double) DatumGetInt64(value);
+		default:
+			return DatumGetBool(value) ? 1 : 0;
+	}
+}
+
+/* Reads the text of a category; false: it is NULL without a fill, or not in the dictionary. */
+static bool
+read_category(MdlRow *row, const MdlRowColumn *column, const NullableDatum *value, MdlRowCounts *count)
+{
+	int			code = -1;
+
+	if (value->isnull)
+	{
+		row->texts[column->cat].data = NULL;
+		row->texts[column->cat].length = 0;
+		row->any_null = true;
+		count->nulls++;
+		if (!column->has_fill)
+		{
+			row->codes[column->cat] = -1;
+			return false;
+		}
+		row->codes[column->cat] = -1;
+		code = column->fill_code;
+	}
+	else
+	{
+		text	   *bytes = DatumGetTextPP(value->value);
+
+		row->texts[column->cat].data = VARDATA_ANY(bytes);
+		row->texts[column->cat].length = VARSIZE_ANY_EXHDR(bytes);
+		if (!column->has_dictionary)
+			return true;
+		code = ml_dictionary_find(&column->dictionary, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+		row->codes[column->cat] = code;
+		if (code < 0)
+		{
+			count->unknown++;
+			return false;
+		}
+	}
+	row->levels[column->cat] = column->first_level + code;
+	return true;
+}
+
+/* Looks at every number again after something was NULL or not finite; false: the row is to be left out. */
+static bool
+examine_numbers(MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, MdlRowCounts *counts)
+{
+	bool		usable = true;
+
+	for (int i = 0; i < plan->n_columns; i++)
+	{
+		const MdlRowColumn *column = &plan->columns[i];
+
+		if (column->number < 0)
+			continue;
+		row->number_nulls[column->number] = values[i].isnull;
+		if (values[i].isnull)
+		{
+			counts[i].nulls++;
+			row->any_null = true;
+			usable = usable && column->has_fill;
+			row->numbers[column->number] = column->fill_number;
+		}
+		else if (!isfinite(row->numbers[column->number]))
+		{
+			counts[i].not_finite++;
+			usable = false;
+		}
+	}
+	return usable;
+}
+
+/* Reads the weight, which is 1 if there is none; false: NULL, not finite, negative or 0. */
+static bool
+read_weight(MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, MdlRowCounts *counts)
+{
+	const NullableDatum *value;
+
+	row->weight = 1;
+	if (plan->weight < 0)
+		return true;
+	value = &values[plan->weight];
+	row->weight = value->isnull ? 0 : number_of(plan->columns[plan->weight].wire, value->value);
+	if (value->isnull)
+		counts[plan->weight].nulls++;
+	else if (!isfinite(row->weight))
+		counts[plan->weight].not_finite++;
+	else if (row->weight < 0)
+		counts[plan->weight].unknown++;
+	return row->weight > 0 && isfinite(row->weight);
+}
+
+/* The hash of a row with NULL numbers, whose datums may be anything. */
+static void
+hash_with_nulls(const MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, uint64 *lanes)
+{
+	for (int i = 0; i < 4; i++)
+		lanes[i] = i + 1;
+	for (int i = 0; i < plan->n_columns; i++)
+	{
+		const MdlRowColumn *column = &plan->columns[i];
+
+		if (values[i].isnull)
+			lanes[i & 3] = ml_hash_word(lanes[i & 3], HASH_NULL);
+		else if (column->number >= 0)
+			lanes[i & 3] = ml_hash_double(lanes[i & 3], row->numbers[column->number]);
+		else if (column->cat >= 0)
+			lanes[i & 3] = ml_hash_bytes(lanes[i & 3], row->texts[column->cat].data, row->texts[column->cat].length);
+	}
+}
+
+bool
+mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRowCounts *counts)
+{
+	const MdlRowPlan *plan = reader->plan;
+	MdlRow	   *row = &reader->row;
+	const NullableDatum *values = fcinfo->args + first_arg;
+	bool		odd = false;
+	bool		usable = true;
+	double		zero = 0;
+	uint64		lanes[4] = {1, 2, 3, 4};	/* independent, so that the processor works on four at a time */
+
+	if (unlikely(!reader->checked))
+	{
+		check_arguments(fcinfo, plan, first_arg);
+		reader->checked = true;
+	}
+	if (plan->pack > 0)
+	{
+		mdl_unpack(values, plan, reader->values);
+		values = reader->values;
+	}
+	row->any_null = false;
+	for (int i = 0; i < plan->n_columns; i++)
+	{
+		const MdlRowColumn *column = &plan->columns[i];
+
+		if (likely(column->number >= 0))
+		{
+			double		number = number_of(column->wire, values[i].value);
+
+			odd |= values[i].isnull;
+			zero += number * 0;	/* NaN as soon as one is not finite */
+			row->numbers[column->number] = number;
+			lanes[i & 3] = ml_hash_double(lanes[i & 3], number);
+		}
+		else if (column->cat >= 0)
+		{
+			usable &= read_category(row, column, &values[i], &counts[i]);
+			lanes[i & 3] = ml_hash_bytes(lanes[i & 3], row->texts[column->cat].data, row->texts[column->cat].length);
+		}
+	}
+	if (unlikely(odd || zero != 0))
+	{
+		usable &= examine_numbers(row, plan, values, counts);
+		hash_with_nulls(row, plan, values, lanes);
+	}
+	usable &= read_weight(row, plan, values, counts);
+	row->hash = ml_hash_word(ml_hash_word(lanes[0], lanes[1]), ml_hash_word(lanes[2], lanes[3]));
+	return usable;
+}
+
+int
+mdl_row_fold(const MdlRowPlan *plan, uint64 hash)
+{
+	if (plan->n_folds <= 1)
+		return 0;
+	return (int) (ml_hash_fraction(ml_hash_word(hash, plan->seed ^ HASH_FOLD)) * plan->n_folds);
+}
+
+bool
+mdl_row_holdout(const MdlRowPlan *plan, uint64 hash)
+{
+	return plan->holdout > 0 && ml_hash_fraction(ml_hash_word(hash, plan->seed ^ HASH_HOLDOUT)) < plan->holdout;
+}
+
+/*
+ * A hash of the content and of how often that content was seen lately.  Without the second part a content that makes
+ * up a large share of the rows would be in the sample with all of them or none.  The table forgets what was not seen for
+ * long; such content is rare, and then it does not matter.
+ */
+uint64
+mdl_row_priority(MdlRowReader *reader, uint64 hash)
+{
+	uint32		slot = hash % RECENT;
+
+	if (unlikely(reader->recent == NULL))
+	{
+		MemoryContext context = GetMemoryChunkContext(reader);
+
+		reader->recent = MemoryContextAllocZero(context, sizeof(uint64) * RECENT);
+		reader->recent_count = MemoryContextAllocZero(context, sizeof(uint32) * RECENT);
+	}
+	if (reader->recent[slot] == hash)
+		reader->recent_count[slot]++;
+	else
+	{
+		reader->recent[slot] = hash;
+		reader->recent_count[slot] = 0;
+	}
+	return ml_hash_word(hash, (reader->plan->seed ^ HASH_SAMPLE) + reader->recent_count[slot]);
+}

@@ -1,0 +1,211 @@
+/*
+ * train_run.c: medallion.train(): a request is checked, its source read, the model fitted, measured and registered.
+ *
+ * Everything happens in the caller's transaction on one snapshot.  An error anywhere leaves nothing behind.
+ */
+#include "train/train_int.h"
+
+#include "access/xact.h"
+#include "base/progress.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "registry/registry.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "versioning/versioning.h"
+
+/* Versioning may be absent from a build; then nothing is versioned. */
+#pragma weak mdl_is_versioned
+#pragma weak mdl_settled_version
+#pragma weak mdl_snapshot_version
+
+/* ---- the snapshot and what it sees ----------------------------------------------------------------------------- */
+
+/*
+ * Pushes the snapshot that training reads with, and returns the version it shows.  A snapshot may see a part of a
+ * commit's successors; then we wait for those in flight and take another, so that as_of(version) can show the same rows.
+ */
+static int64
+push_training_snapshot(void)
+{
+	for (int attempt = 0;; attempt++)
+	{
+		bool		exact = true;
+		int64		version;
+
+		PushCopiedSnapshot(GetTransactionSnapshot());
+		UpdateActiveSnapshotCommandId();
+		if (mdl_snapshot_version == NULL)
+			return 0;
+		version = mdl_snapshot_version(GetActiveSnapshot(), &exact);
+		if (exact || attempt >= 5 || IsolationUsesXactSnapshot())
+			return version;
+		PopActiveSnapshot();
+		mdl_settled_version();
+	}
+}
+
+Jsonb *
+mdl_training_data_commits(const MdlTraining *t)
+{
+	JsonbParseState *state = NULL;
+	ListCell   *cell;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	foreach(cell, t->source.relations)
+	{
+		Oid			relid = lfirst_oid(cell);
+
+		if (mdl_is_versioned != NULL && mdl_is_versioned(relid))
+			mdl_jsonb_push_number(&state, mdl_display_name(relid), (double) t->data_version);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* ---- training -------------------------------------------------------------------------------------------------- */
+
+static void
+check_request(const MdlTrainRequest *request)
+{
+	if (request->deploy != NULL && strcmp(request->deploy, "always") != 0 && strcmp(request->deploy, "if_better") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"deploy\" cannot be \"%s\"", request->deploy),
+				 errhint("Values are: always, if_better, or NULL for no deployment.")));
+	mdl_model_check_new(request->model,
+						ml_task_name((mdl_estimator_by_name(request->algorithm)->tasks & ML_TASK_BIT(ML_REGRESSION)) ?
+									 ML_REGRESSION : ML_BINARY));
+}
+
+static void
+train_and_record(MdlTraining *t, const MdlTrainRequest *request, instr_time start, MdlTrainResult *result)
+{
+	instr_time	now;
+
+	pushJsonbValue(&t->metrics, WJB_BEGIN_OBJECT, NULL);
+	mdl_training_prepare(t, request, 1);
+	mdl_training_fit_gram(t);
+	if (t->holdout > 0)
+		mdl_training_score_holdout(t);
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	mdl_progress_phase("registering", -1);
+	mdl_training_record(t, INSTR_TIME_GET_DOUBLE(now), result);
+}
+
+void
+mdl_train(const MdlTrainRequest *request, MdlTrainResult *result)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext memory = AllocSetContextCreate(caller, "medallion training", ALLOCSET_DEFAULT_SIZES);
+	MdlTraining *t = MemoryContextAllocZero(memory, sizeof(MdlTraining));
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	check_request(request);
+	mdl_progress_begin("train", request->model);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	t->data_version = push_training_snapshot();
+	MemoryContextSwitchTo(memory);
+	train_and_record(t, request, start, result);
+	MemoryContextSwitchTo(caller);
+	result->metrics = (Jsonb *) pg_detoast_datum_copy((struct varlena *) result->metrics);
+	PopActiveSnapshot();
+	SPI_finish();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(memory);
+	mdl_progress_end();
+}
+
+/* ---- the SQL function ------------------------------------------------------------------------------------------ */
+
+/* A text[] argument as an array of strings; *count is -1 for NULL. */
+static const char *const *
+text_array(FunctionCallInfo fcinfo, int index, const char *name, int *count)
+{
+	ArrayType  *array;
+	Datum	   *elements;
+	bool	   *nulls;
+	const char **names;
+
+	*count = -1;
+	if (PG_ARGISNULL(index))
+		return NULL;
+	array = PG_GETARG_ARRAYTYPE_P(index);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, count);
+	names = palloc(sizeof(char *) * (*count + 1));
+	for (int i = 0; i < *count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not contain NULL", name)));
+		names[i] = TextDatumGetCString(elements[i]);
+	}
+	return names;
+}
+
+static void
+not_yet(const char *argument, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("argument \"%s\" is not supported", argument),
+			 errhint("%s", hint)));
+}
+
+static void
+read_request(FunctionCallInfo fcinfo, MdlTrainRequest *request)
+{
+	int			ignored;
+
+	memset(request, 0, sizeof(*request));
+	request->model = mdl_required_text(fcinfo, 0, "model");
+	request->source = mdl_required_text(fcinfo, 1, "source");
+	request->target = mdl_required_text(fcinfo, 2, "target");
+	request->algorithm = mdl_required_text(fcinfo, 3, "algorithm");
+	request->params = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
+	request->features = text_array(fcinfo, 5, "features", &request->n_features);
+	request->exclude = text_array(fcinfo, 6, "exclude", &request->n_exclude);
+	request->n_exclude = Max(request->n_exclude, 0);
+	request->preprocess = PG_ARGISNULL(7) ? NULL : PG_GETARG_JSONB_P(7);
+	request->validation = PG_ARGISNULL(8) ? NULL : PG_GETARG_JSONB_P(8);
+	text_array(fcinfo, 9, "partition_by", &ignored);
+	if (ignored > 0)
+		not_yet("partition_by", "Train a model for each group, with a query that selects it as the source.");
+	request->seed = PG_ARGISNULL(10) ? 0 : PG_GETARG_INT64(10);
+	request->deploy = mdl_optional_text(fcinfo, 11);
+	request->reproducible = !PG_ARGISNULL(12) && PG_GETARG_BOOL(12);
+	request->weight = mdl_optional_text(fcinfo, 13);
+	if (!PG_ARGISNULL(14) && PG_GETARG_BOOL(14))
+		not_yet("background", "Call train() without it, in a session of its own.");
+}
+
+MDL_SHIM_TARGET(mdl_train_sql);
+Datum
+mdl_train_sql_impl(PG_FUNCTION_ARGS)
+{
+	MdlTrainRequest request;
+	MdlTrainResult result = {0};
+	TupleDesc	columns;
+	Datum		values[6];
+	bool		nulls[6] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	columns = BlessTupleDesc(columns);
+	read_request(fcinfo, &request);
+	mdl_train(&request, &result);
+	values[0] = CStringGetTextDatum(result.model);
+	values[1] = Int32GetDatum(result.version);
+	values[2] = CStringGetTextDatum(result.algorithm);
+	values[3] = Int64GetDatum(result.rows);
+	values[4] = Float8GetDatum(result.seconds);
+	values[5] = JsonbPGetDatum(result.metrics);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(columns, values, nulls)));
+}

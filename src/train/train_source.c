@@ -1,0 +1,349 @@
+/*
+ * train_source.c: the columns of a training source: which are features, of which kind, and the query that feeds an
+ * aggregate with them.
+ *
+ * The source is never run to find its columns: the analysed statement tells them.  The statements run as the caller, on
+ * one snapshot, so that two passes see the same rows and the caller's rights and row-level security apply.
+ */
+#include "train/train_int.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "train/train_pack.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+
+/* ---- types --------------------------------------------------------------------------------------------------- */
+
+/* Decides how a column of this type arrives; false if it cannot be a feature. cast is what to write behind it. */
+static bool
+wire_of(Oid type, MdlWire *wire, ml_kind *kind, const char **cast)
+{
+	Oid			base = getBaseType(type);
+
+	*cast = type == base ? "" : psprintf("::%s", format_type_extended(base, -1, FORMAT_TYPE_FORCE_QUALIFY));
+	*kind = ML_NUMERIC;
+	switch (base)
+	{
+		case FLOAT8OID:
+			*wire = MDL_WIRE_FLOAT8;
+			return true;
+		case FLOAT4OID:
+			*wire = MDL_WIRE_FLOAT4;
+			return true;
+		case INT2OID:
+			*wire = MDL_WIRE_INT2;
+			return true;
+		case INT4OID:
+			*wire = MDL_WIRE_INT4;
+			return true;
+		case INT8OID:
+			*wire = MDL_WIRE_INT8;
+			return true;
+		case NUMERICOID:
+			*wire = MDL_WIRE_FLOAT8;
+			*cast = "::pg_catalog.float8";
+			return true;
+		case BOOLOID:
+			*wire = MDL_WIRE_BOOL;
+			*kind = ML_BOOLEAN;
+			return true;
+		case TEXTOID:
+			*wire = MDL_WIRE_TEXT;
+			*kind = ML_CATEGORICAL;
+			return true;
+		case VARCHAROID:
+		case BPCHAROID:
+		case NAMEOID:
+		case CHAROID:
+			break;
+		default:
+			if (get_typtype(base) != TYPTYPE_ENUM)
+				return false;
+	}
+	*wire = MDL_WIRE_TEXT;
+	*kind = ML_CATEGORICAL;
+	*cast = "::pg_catalog.text";
+	return true;
+}
+
+static void
+refuse_feature(const char *name, Oid type)
+{
+	Oid			base = getBaseType(type);
+	const char *hint = "Exclude the column, or derive numbers, booleans or text from it in the source query.";
+
+	if (base == DATEOID || base == TIMESTAMPOID || base == TIMESTAMPTZOID || base == TIMEOID || base == INTERVALOID)
+		hint = "Exclude the column, or take numbers out of it in the source query, as extract(month from …) does.";
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of type %s cannot be a feature", name, format_type_be(type)),
+			 errhint("%s", hint)));
+}
+
+/* ---- columns ------------------------------------------------------------------------------------------------- */
+
+/* The columns of the FROM item and the relations that it reads, views expanded; copied out of the plan. */
+static TupleDesc
+source_columns(const char *from, List **relations)
+{
+	SPIPlanPtr	plan;
+	char	   *sql = psprintf("SELECT * FROM %s AS source", from);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext spi;
+	CachedPlanSource *source;
+	TupleDesc	columns;
+
+	plan = SPI_prepare(sql, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	source = linitial(SPI_plan_get_plan_sources(plan));
+	spi = MemoryContextSwitchTo(caller);
+	columns = CreateTupleDescCopy(source->resultDesc);
+	*relations = list_copy(source->relationOids);
+	MemoryContextSwitchTo(spi);
+	SPI_freeplan(plan);
+	return columns;
+}
+
+static char *
+column_names(TupleDesc columns)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < columns->natts; i++)
+		if (!TupleDescAttr(columns, i)->attisdropped)
+			appendStringInfo(&text, "%s%s", text.len ? ", " : "", NameStr(TupleDescAttr(columns, i)->attname));
+	return text.data;
+}
+
+/* The attribute of that name; argument tells which argument asked for it. */
+static Form_pg_attribute
+find_column(TupleDesc columns, const char *name, const char *argument)
+{
+	Form_pg_attribute found = NULL;
+
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(columns, i);
+
+		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), name) != 0)
+			continue;
+		if (found != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_AMBIGUOUS_COLUMN),
+					 errmsg("the source has more than one column \"%s\"", name),
+					 errhint("Give the columns of the source query different names.")));
+		found = attribute;
+	}
+	if (found == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the source has no column \"%s\", named in argument \"%s\"", name, argument),
+				 errhint("Its columns are: %s.", column_names(columns))));
+	return found;
+}
+
+static bool
+is_named(const char *const *names, int count, const char *name)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void
+add_column(MdlSource *source, Form_pg_attribute attribute, MdlRole role, MdlWire wire, ml_kind kind, const char *cast)
+{
+	MdlSourceColumn *column = &source->columns[source->n_columns++];
+
+	column->name = pstrdup(NameStr(attribute->attname));
+	column->type = attribute->atttypid;
+	column->type_name = format_type_be(attribute->atttypid);
+	column->expression = psprintf("source.%s%s", quote_identifier(column->name), cast);
+	column->role = role;
+	column->wire = wire;
+	column->kind = kind;
+}
+
+static void
+add_feature(MdlSource *source, Form_pg_attribute attribute)
+{
+	MdlWire		wire;
+	ml_kind		kind;
+	const char *cast;
+
+	if (!wire_of(attribute->atttypid, &wire, &kind, &cast))
+		refuse_feature(NameStr(attribute->attname), attribute->atttypid);
+	add_column(source, attribute, MDL_ROLE_FEATURE, wire, kind, cast);
+	source->n_features++;
+}
+
+static void
+add_features(const MdlTrainRequest *request, TupleDesc columns, MdlSource *source)
+{
+	if (request->n_features >= 0)
+	{
+		for (int i = 0; i < request->n_features; i++)
+		{
+			const char *name = request->features[i];
+
+			if (is_named(request->features, i, name))
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("argument \"features\" names column \"%s\" twice", name)));
+			if (strcmp(name, request->target) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("the target \"%s\" cannot be a feature", name)));
+			if (!is_named(request->exclude, request->n_exclude, name))
+				add_feature(source, find_column(columns, name, "features"));
+		}
+	}
+	else
+		for (int i = 0; i < columns->natts; i++)
+		{
+			Form_pg_attribute attribute = TupleDescAttr(columns, i);
+			const char *name = NameStr(attribute->attname);
+
+			if (attribute->attisdropped || strcmp(name, request->target) == 0 ||
+				is_named(request->exclude, request->n_exclude, name) ||
+				(request->weight != NULL && strcmp(name, request->weight) == 0))
+				continue;
+			find_column(columns, name, "source");	/* raises for a name that comes twice */
+			add_feature(source, attribute);
+		}
+	if (source->n_features == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the source has no feature columns"),
+				 errhint("Its columns are: %s.", column_names(columns))));
+}
+
+static void
+add_target(const MdlTrainRequest *request, TupleDesc columns, bool classes, MdlSource *source)
+{
+	Form_pg_attribute attribute = find_column(columns, request->target, "target");
+	MdlWire		wire;
+	ml_kind		kind;
+	const char *cast;
+
+	if (classes)
+	{
+		/* Any type: labels are compared as text. */
+		add_column(source, attribute, MDL_ROLE_TARGET, MDL_WIRE_TEXT, ML_CATEGORICAL, "::pg_catalog.text");
+		return;
+	}
+	if (!wire_of(attribute->atttypid, &wire, &kind, &cast) || kind != ML_NUMERIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the target \"%s\" of type %s is not numeric, as a regression needs", request->target,
+						format_type_be(attribute->atttypid)),
+				 errhint("Choose an algorithm for classification, such as logistic, or cast the target to a number.")));
+	add_column(source, attribute, MDL_ROLE_TARGET, wire, kind, cast);
+}
+
+static void
+add_weight(const MdlTrainRequest *request, TupleDesc columns, MdlSource *source)
+{
+	Form_pg_attribute attribute = find_column(columns, request->weight, "weight");
+	MdlWire		wire;
+	ml_kind		kind;
+	const char *cast;
+
+	if (strcmp(request->weight, request->target) == 0 || !wire_of(attribute->atttypid, &wire, &kind, &cast) ||
+		kind != ML_NUMERIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of type %s cannot be the weight", request->weight,
+						format_type_be(attribute->atttypid)),
+				 errhint("Weights are numbers of at least 0 in a column of their own.")));
+	add_column(source, attribute, MDL_ROLE_WEIGHT, wire, kind, cast);
+}
+
+void
+mdl_train_source_open(const MdlTrainRequest *request, bool classes, MdlSource *source)
+{
+	TupleDesc	columns;
+
+	memset(source, 0, sizeof(*source));
+	source->from = mdl_source_from(request->source, &source->relid);
+	columns = source_columns(source->from, &source->relations);
+	source->columns = palloc0(sizeof(MdlSourceColumn) * (columns->natts + 3));
+	for (int i = 0; i < request->n_exclude; i++)
+		find_column(columns, request->exclude[i], "exclude");
+	find_column(columns, request->target, "target");
+	add_features(request, columns, source);
+	add_target(request, columns, classes, source);
+	if (request->weight != NULL)
+		add_weight(request, columns, source);
+}
+
+/* ---- the query ----------------------------------------------------------------------------------------------- */
+
+int
+mdl_source_pack(const MdlSource *source)
+{
+	/* $1, another parameter, and the state of the transition function count too. */
+	return source->n_columns > FUNC_MAX_ARGS - 5 ? MDL_PACK_COLUMNS : 0;
+}
+
+static char *
+aggregate_sql(const MdlSource *source, const char *aggregate, bool second)
+{
+	StringInfoData sql;
+	int			pack = mdl_source_pack(source);
+
+	if (pack > 0 && source->n_columns > pack * (FUNC_MAX_ARGS - 5))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the source has %d columns, more than the %d that can be trained on", source->n_columns,
+						pack * (FUNC_MAX_ARGS - 5)),
+				 errhint("Name fewer columns in argument \"features\".")));
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT medallion.%s($1%s", aggregate, second ? ", $2" : "");
+	for (int i = 0; i < source->n_columns; i++)
+	{
+		bool		starts_pack = pack > 0 && i % pack == 0;
+
+		appendStringInfo(&sql, "%s, %s%s", starts_pack && i > 0 ? ")" : "", starts_pack ? "medallion._pack(" : "",
+						 source->columns[i].expression);
+	}
+	appendStringInfo(&sql, "%s) FROM %s AS source", pack > 0 ? ")" : "", source->from);
+	return sql.data;
+}
+
+bytea *
+mdl_source_aggregate(const MdlSource *source, const char *aggregate, bytea *plan, Oid second_type, Datum second)
+{
+	Oid			types[2] = {BYTEAOID, second_type};
+	Datum		values[2] = {PointerGetDatum(plan), second};
+	bool		has_second = OidIsValid(second_type);
+	char	   *sql = aggregate_sql(source, aggregate, has_second);
+	MemoryContext caller = CurrentMemoryContext;
+	bytea	   *result = NULL;
+	int			code;
+
+	/* Read-only, so that every pass sees the snapshot of the calling statement; without a limit, so parallel. */
+	code = SPI_execute_with_args(sql, has_second ? 2 : 1, types, values, NULL, true, 0);
+	if (code != SPI_OK_SELECT)
+		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
+	if (SPI_processed == 1)
+	{
+		bool		is_null;
+		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+
+		if (!is_null)
+		{
+			MemoryContext spi = MemoryContextSwitchTo(caller);
+
+			result = DatumGetByteaPCopy(value);
+			MemoryContextSwitchTo(spi);
+		}
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return result;
+}
