@@ -49,20 +49,22 @@ lock_alias(const MdlModelRow *model, const char *alias)
 	return DatumGetInt32(mdl_field(0, 0, &is_null));
 }
 
-/* The rule of require_approval: who trained a version does not promote it. */
+/*
+ * Looks at the version again under the lock: it may have been dropped meanwhile; and where approval is required, who
+ * trained a version does not promote it.
+ */
 static void
-check_approval(const MdlModelRow *model, int version, Oid user)
+check_version(const MdlModelRow *model, int version, Oid user)
 {
 	MdlArgs		args = {0};
 	bool		is_null;
 
-	if (!model->require_approval)
-		return;
 	mdl_arg_int8(&args, model->model_id);
 	mdl_arg(&args, INT4OID, Int32GetDatum(version), false);
 	if (mdl_run("SELECT owner::pg_catalog.oid FROM medallion._model_versions WHERE model_id OPERATOR(pg_catalog.=) $1 "
-				"AND version OPERATOR(pg_catalog.=) $2", &args, true) == 1 &&
-		DatumGetObjectId(mdl_field(0, 0, &is_null)) == user)
+				"AND version OPERATOR(pg_catalog.=) $2", &args, false) == 0)
+		mdl_version_missing(model, version);
+	if (model->require_approval && DatumGetObjectId(mdl_field(0, 0, &is_null)) == user)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("version %d of model \"%s\" needs approval by somebody else than %s, who trained it",
@@ -82,7 +84,7 @@ move_alias(const MdlModelRow *model, const char *alias, int version, const char 
 	SPI_connect();
 	mdl_owner_begin(&saved);
 	previous = lock_alias(model, alias);
-	check_approval(model, version, user);
+	check_version(model, version, user);
 	if (previous != version)
 	{
 		mdl_arg_int8(&args, model->model_id);

@@ -189,7 +189,7 @@ list_of(const char *sql, int64 model_id)
 	mdl_arg_int8(&args, model_id);
 	SPI_connect();
 	mdl_owner_begin(&saved);
-	mdl_run(sql, &args, true);
+	mdl_run(sql, &args, false);
 	mdl_owner_end(&saved);
 	list = mdl_field_text(0, 0);
 	list = list ? MemoryContextStrdup(caller, list) : NULL;
