@@ -54,7 +54,7 @@ MODULES       := medallion medallion_ml medallion_lake
 OBJS          := $(CORE_OBJS) $(ML_OBJS) $(LAKE_OBJS)
 DATA_built    := medallion--$(EXTVERSION).sql
 DATA          := $(wildcard sql/updates/medallion--*--*.sql)
-EXTRA_CLEAN   := $(OBJS) $(KERNEL_OBJS) $(KERNEL_LIB) $(OBJS:.o=.d) $(KERNEL_OBJS:.o=.d) $(DATA_built) tmp_check tmp_unit tmp_demo tmp_bench
+EXTRA_CLEAN   := $(OBJS) $(KERNEL_OBJS) $(KERNEL_LIB) $(OBJS:.o=.d) $(KERNEL_OBJS:.o=.d) $(DATA_built) tmp_check tmp_unit tmp_fuzz tmp_demo tmp_bench
 PG_CPPFLAGS   := -Isrc '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 PG_CFLAGS     := -std=gnu11 -fvisibility=hidden -Wextra -Wno-unused-parameter -Wno-sign-compare \
                  -Wno-missing-field-initializers -Wno-declaration-after-statement -MMD -MP
