@@ -19,6 +19,7 @@ CREATE TABLE medallion._training_sets (
 	target				regclass NOT NULL,
 	spine				text NOT NULL,
 	spine_at			text NOT NULL,
+	sources				regclass[] NOT NULL,	-- what the spine and the feature views read
 	feature_views		jsonb NOT NULL,
 	row_count			bigint NOT NULL,
 	data_version		bigint,
@@ -57,7 +58,7 @@ CROSS JOIN LATERAL pg_catalog.jsonb_each(v.features) f;
 COMMENT ON VIEW medallion.features IS 'The features of the views in medallion.feature_views, one row each.';
 
 CREATE OR REPLACE VIEW medallion.training_sets AS
-SELECT t.id, c.oid::pg_catalog.regclass AS target, t.spine, t.spine_at, t.feature_views, t.row_count, t.data_version,
+SELECT t.id, c.oid::pg_catalog.regclass AS target, t.spine, t.spine_at, t.sources, t.feature_views, t.row_count, t.data_version,
 	   t.data_version_exact, t.owner, t.created_at
 FROM medallion._training_sets t
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.target::pg_catalog.oid

@@ -5,8 +5,9 @@
 
 #include <stdlib.h>
 
-#include "utils/builtins.h"
+#include "feature/feature.h"
 #include "monitor/monitor.h"
+#include "utils/builtins.h"
 #include "worker/worker.h"
 
 #define MDL_VERSION "0.1"
@@ -24,6 +25,7 @@ _PG_init(void)
 	setenv("OPENBLAS_NUM_THREADS", "1", 0);
 
 	mdl_guc_init();
+	mdl_feature_init();
 	mdl_monitor_init();
 	mdl_worker_init();
 }

@@ -65,6 +65,7 @@ typedef struct TrainingSet
 	int			use_count;
 	ViewUse   **uses;
 	TupleDesc	spine_desc;
+	List	   *sources;		/* OIDs of what the spine and the views read */
 	int			at_attribute;
 	MemoryContext context;		/* of everything here */
 } TrainingSet;
@@ -306,6 +307,7 @@ describe_spine(TrainingSet *set)
 	sources = SPI_plan_get_plan_sources(plan);
 	saved = MemoryContextSwitchTo(set->context);
 	set->spine_desc = CreateTupleDescCopy(((CachedPlanSource *) linitial(sources))->resultDesc);
+	set->sources = list_concat_unique_oid(NIL, ((CachedPlanSource *) linitial(sources))->relationOids);
 	MemoryContextSwitchTo(saved);
 	SPI_freeplan(plan);
 }
@@ -634,6 +636,22 @@ describe_uses(const TrainingSet *set)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
+static Datum
+source_array(const TrainingSet *set)
+{
+	List	   *sources = set->sources;
+	Datum	   *elements;
+	ListCell   *cell;
+	int			count = 0;
+
+	for (int i = 0; i < set->use_count; i++)
+		sources = list_append_unique_oid(sources, set->uses[i]->view->source);
+	elements = palloc(sizeof(Datum) * Max(list_length(sources), 1));
+	foreach(cell, sources)
+		elements[count++] = ObjectIdGetDatum(lfirst_oid(cell));
+	return PointerGetDatum(construct_array(elements, count, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
 static void
 record_training_set(const TrainingSet *set, Oid relid, int64 rows, int64 version, bool exact)
 {
@@ -643,14 +661,15 @@ record_training_set(const TrainingSet *set, Oid relid, int64 rows, int64 version
 	mdl_arg(&args, REGCLASSOID, ObjectIdGetDatum(relid), false);
 	mdl_arg_text(&args, set->spine);
 	mdl_arg_text(&args, set->spine_at);
+	mdl_arg(&args, REGCLASSARRAYOID, source_array(set), false);
 	mdl_arg_jsonb(&args, describe_uses(set));
 	mdl_arg_int8(&args, rows);
 	mdl_arg(&args, INT8OID, Int64GetDatum(version), version == 0);
 	mdl_arg_bool(&args, exact);
 	mdl_arg_text(&args, GetUserNameFromId(GetUserId(), false));
 	mdl_owner_begin(&user);
-	mdl_run("INSERT INTO medallion._training_sets (target, spine, spine_at, feature_views, row_count, data_version, data_version_exact, owner) "
-			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", &args, false);
+	mdl_run("INSERT INTO medallion._training_sets (target, spine, spine_at, sources, feature_views, row_count, data_version, data_version_exact, owner) "
+			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", &args, false);
 	mdl_owner_end(&user);
 }
 

@@ -27,6 +27,17 @@ mdl_lineage_provider_register(MdlLineageProvider provider)
 	providers[provider_count++] = provider;
 }
 
+static MdlLineageEdges edge_sources[MAX_PROVIDERS];
+static int	edge_source_count = 0;
+
+void
+mdl_lineage_edges_register(MdlLineageEdges edges)
+{
+	if (edge_source_count == MAX_PROVIDERS)
+		elog(ERROR, "too many sources of lineage");
+	edge_sources[edge_source_count++] = edges;
+}
+
 typedef struct Traversal
 {
 	List	   *tables;
@@ -83,9 +94,11 @@ neighbours(const Traversal *traversal, Oid relid)
 	List	   *found = NIL;
 	ListCell   *cell;
 
+	for (int i = 0; i < edge_source_count; i++)
+		found = list_concat_unique_oid(found, edge_sources[i] (relid, traversal->downstream));
 	if (!traversal->downstream)
 		return table || get_rel_relkind(relid) == RELKIND_VIEW || get_rel_relkind(relid) == RELKIND_MATVIEW ?
-			mdl_view_sources(table ? table->definition : relid) : NIL;
+			list_concat_unique_oid(found, mdl_view_sources(table ? table->definition : relid)) : found;
 	foreach(cell, mdl_relation_readers(relid))
 	{
 		DerivedTable *reader = mdl_pipeline_table_by_definition(traversal->tables, lfirst_oid(cell));

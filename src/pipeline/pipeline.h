@@ -29,4 +29,12 @@ typedef void (*MdlLineageProvider) (Oid relation, MdlLineageEmit emit, void *sta
 
 extern MDL_EXPORT void mdl_lineage_provider_register(MdlLineageProvider provider);
 
+/*
+ * Lineage between relations that no view records: a table that was written from others.  Returns the OIDs of the
+ * relations one step up (what it was made from) or down; called with an SPI connection open.
+ */
+typedef List *(*MdlLineageEdges) (Oid relation, bool downstream);
+
+extern MDL_EXPORT void mdl_lineage_edges_register(MdlLineageEdges edges);
+
 #endif							/* MDL_PIPELINE_H */

@@ -104,7 +104,7 @@ RESET medallion.feature_mem;
 
 -- What serves one entity gives the same bits as the training set.
 SELECT fn.over('fn.sorted');
-SELECT count(*) AS compared, count(*) FILTER (WHERE f IS DISTINCT FROM to_jsonb(b) - '{rn,customer,at}'::text[]) AS differing
+SELECT count(*) > 100 AS compared, count(*) FILTER (WHERE f IS DISTINCT FROM to_jsonb(b) - '{rn,customer,at}'::text[]) AS differing
 FROM fn.b b, medallion.get_features('fn', jsonb_build_object('customer', customer), at) f WHERE rn <= 200 AND at IS NOT NULL;
 
 SELECT medallion.drop_feature_view(v) FROM unnest('{fn,one}'::text[]) v;

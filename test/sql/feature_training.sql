@@ -153,6 +153,10 @@ SELECT * FROM medallion.training_set('tset.empty', 'SELECT * FROM tset.label WHE
 -- How it was made.
 SELECT target, spine, spine_at, feature_views, row_count FROM medallion.training_sets WHERE target = 'tset.few'::regclass;
 
+SELECT target, sources FROM medallion.training_sets WHERE target IN ('tset.few'::regclass, 'tset.berlin'::regclass) ORDER BY id;
+SELECT direction, depth, relation, kind, via FROM medallion.lineage('tset.few', 'upstream');
+SELECT direction, depth, relation, kind, via FROM medallion.lineage('tset.dst', 'downstream');
+
 SELECT count(medallion.drop_feature_view(name)) FROM medallion.feature_views WHERE source::text LIKE 'tset.%';
 DROP SCHEMA tset CASCADE;
 SELECT count(*) FROM medallion.training_sets WHERE spine LIKE '%tset.%';
