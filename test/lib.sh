@@ -58,8 +58,9 @@ mdl_stop_servers() {
 # mdl_start_server DIR USER PGBIN CONFIGURATION: makes a cluster in DIR/data and starts it with the socket in DIR/socket
 # on port 5432 (the directory is its own, so any port is free); superuser postgres, no network.
 mdl_start_server() {
-  local run=$1 user=$2 bin=$3
-  mdl_as_server() { mdl_run_clean "$user" "$run" PATH="$bin:/usr/sbin:/usr/bin:/sbin:/bin" "$@"; }
+  local run=$1 user=$2
+  MDL_SERVER=("$user" "$run" "PATH=$3:/usr/sbin:/usr/bin:/sbin:/bin")	# mdl_as_server outlives this call
+  mdl_as_server() { mdl_run_clean "${MDL_SERVER[@]}" "$@"; }
   mkdir -p "$run/socket"
   [ "$(id -u)" != 0 ] || chown -R "$user" "$run"
   chmod 755 "$run"

@@ -1,4 +1,6 @@
 -- Silver: derived tables with rules.  The query is the definition; the rules say what happens to rows that break them.
+SET timezone = 'America/New_York';
+SET client_min_messages = warning;
 \echo '2. SILVER -- cleaned tables, defined by a query and held to rules'
 \echo
 \o /dev/null

@@ -1,4 +1,6 @@
 -- Gold: joined and labelled, a data mart beside it; then a correction, and both states of the data.
+SET timezone = 'America/New_York';
+SET client_min_messages = warning;
 \echo '3. GOLD -- joined, labelled, ready for use; and what a correction changes'
 \echo
 \set ECHO queries

@@ -1,4 +1,6 @@
 -- Features: windows of time that end before the moment of prediction.
+SET timezone = 'America/New_York';
+SET client_min_messages = warning;
 \echo '4. FEATURES -- what is known one hour before the scheduled departure'
 \echo
 \echo 'A departure delay is known when the plane has left, an arrival delay when it has landed: that is each event''s time.'
