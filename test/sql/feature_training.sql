@@ -55,7 +55,8 @@ SELECT * FROM medallion.training_set('tset.no', 'SELECT customer, at, 1 AS n FRO
 
 -- Keys make a primary key; a table that exists is replaced only if asked.
 SELECT * FROM medallion.training_set('tset.keyed', 'SELECT DISTINCT ON (id) * FROM tset.label ORDER BY id', '{act:n}', keys => '{id}');
-\d tset.keyed
+SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull FROM pg_attribute WHERE attrelid = 'tset.keyed'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'tset.keyed'::regclass AND indisprimary;
 SELECT * FROM medallion.training_set('tset.keyed', 'tset.label', '{act:n}');
 SELECT 'tset.keyed'::regclass::oid AS before \gset
 SELECT * FROM medallion.training_set('tset.keyed', 'SELECT * FROM tset.label WHERE id > 5', '{act:n}', keys => '{id}', replace => true);
