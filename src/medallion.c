@@ -2,6 +2,7 @@
  * medallion.c: entry of the library that carries no third party and may be preloaded.
  */
 #include "base/base.h"
+#include "versioning/versioning.h"
 
 #include <stdlib.h>
 
@@ -26,6 +27,7 @@ _PG_init(void)
 
 	mdl_guc_init();
 	mdl_feature_init();
+	mdl_versioning_init();
 	mdl_monitor_init();
 	mdl_worker_init();
 }

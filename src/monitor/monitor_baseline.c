@@ -8,7 +8,6 @@
 
 #include "base/progress.h"
 #include "common/pg_prng.h"
-#include "registry/registry.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -70,9 +69,9 @@ mdl_monitor_fail(ml_status status, const ml_error *err, const char *what)
 /* ---- of a model ---- */
 
 ml_baseline *
-mdl_monitor_baseline(const char *model, bytea *stored, MemoryContext memory, int *version, char **version_name)
+mdl_monitor_baseline(const char *model, bytea *stored, MemoryContext memory, MdlModelVersion *found)
 {
-	MdlModelVersion found = {0};
+	const char *what = "reference";
 	const void *bytes;
 	Size		size;
 	ml_baseline *baseline;
@@ -80,18 +79,16 @@ mdl_monitor_baseline(const char *model, bytea *stored, MemoryContext memory, int
 	ml_ctx		ctx = mdl_monitor_ctx(memory);
 	ml_status	status;
 
-	*version = 0;
-	*version_name = NULL;
+	memset(found, 0, sizeof(*found));
 	if (model != NULL)
 	{
-		mdl_model_resolve(model, MDL_MODEL_READ, &found);
-		*version = found.version;
-		*version_name = psprintf("%s/%d", found.model, found.version);
-		bytes = mdl_model_baseline(found.version_id, &size);
+		mdl_model_resolve(model, MDL_MODEL_READ, found);
+		what = psprintf("model \"%s/%d\"", found->model, found->version);
+		bytes = mdl_model_baseline(found->version_id, &size);
 		if (bytes == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("model \"%s\" has no drift baseline", *version_name),
+					 errmsg("%s has no drift baseline", what),
 					 errhint("Train it again, or give a reference to compare with.")));
 	}
 	else
@@ -101,8 +98,23 @@ mdl_monitor_baseline(const char *model, bytea *stored, MemoryContext memory, int
 	}
 	status = ml_baseline_load(&ctx, bytes, size, &baseline, &err);
 	if (status != ML_OK)
-		mdl_monitor_fail(status, &err, model ? psprintf("model \"%s\"", *version_name) : "reference");
+		mdl_monitor_fail(status, &err, what);
 	return baseline;
+}
+
+ml_model *
+mdl_monitor_model(const MdlModelVersion *version, MemoryContext memory)
+{
+	Size		size;
+	const void *bytes = mdl_model_artifact(version->version_id, &size);
+	ml_ctx		ctx = mdl_monitor_ctx(memory);
+	ml_error	err = {0};
+	ml_model   *model;
+	ml_status	status = ml_model_load(&ctx, bytes, size, &model, &err);
+
+	if (status != ML_OK)
+		mdl_monitor_fail(status, &err, psprintf("model \"%s/%d\"", version->model, version->version));
+	return model;
 }
 
 /* ---- of a reference ---- */
@@ -237,6 +249,10 @@ mdl_monitor_make_baseline(const char *reference, List *columns, const char *at)
 	mdl_progress_phase("baseline", -1);
 	mdl_source_scan(sample_query(&sample, reference), NULL, sample_row, &sample);
 	mdl_progress_end();
+	if (sample.rows == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("the reference has no row to compare with")));
 	status = ml_baseline_make(&ctx, sample.n_columns, sample.baseline, sample.kept, sample.rows, &baseline, &err);
 	if (status == ML_OK)
 		status = ml_baseline_save(&ctx, baseline, &bytes, &length, &err);

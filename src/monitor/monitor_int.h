@@ -13,6 +13,7 @@
 #include "access/tupdesc.h"
 #include "nodes/params.h"
 #include "nodes/pg_list.h"
+#include "registry/registry.h"
 #include "utils/timestamp.h"
 
 typedef struct MdlMonitor
@@ -83,11 +84,13 @@ extern ml_ctx mdl_monitor_ctx(MemoryContext memory);
 extern void mdl_monitor_fail(ml_status status, const ml_error *err, const char *what) pg_attribute_noreturn();
 
 /*
- * The baseline that a monitor compares with, now: of the version that its model's reference means (*version, 0 without
- * a model), in `memory`.  Raises an error when the version has none.
+ * The baseline that a monitor compares with, now, in `memory`: that of the version which its model's reference means
+ * (*found, zeroed without a model), or the stored one.  Raises an error when the version has none.
  */
-extern ml_baseline *mdl_monitor_baseline(const char *model, bytea *stored, MemoryContext memory, int *version,
-										 char **version_name);
+extern ml_baseline *mdl_monitor_baseline(const char *model, bytea *stored, MemoryContext memory, MdlModelVersion *found);
+
+/* The version's model, decoded, in `memory`. */
+extern ml_model *mdl_monitor_model(const MdlModelVersion *version, MemoryContext memory);
 
 /* Makes a baseline of all columns of a source, or of those given; from a sample of at most ML_DRIFT_SAMPLE rows. */
 extern bytea *mdl_monitor_make_baseline(const char *reference, List *columns, const char *at);
@@ -124,6 +127,48 @@ extern void mdl_source_check_at(TupleDesc desc, const char *source, const char *
 typedef void (*MdlRowFunction) (void *state, const Datum *values, const bool *nulls);
 extern uint64 mdl_source_scan(const char *query, ParamListInfo params, MdlRowFunction row, void *state);
 
+/* ---- monitor_compare.c ----------------------------------------------------------------------------------------- */
+
+/*
+ * What is compared, and how rows of the source are read for it.  *Columns* are those compared, *inputs* those read.
+ * They are the same but for the prediction, which is computed from the inputs that the model takes.
+ */
+typedef struct MdlComparison
+{
+	ml_baseline *baseline;
+	MdlModelVersion version;	/* zeroed without a model */
+	const char *what;			/* for messages: model "delay/3", the reference */
+	int			n_columns;
+	char	  **columns;
+	int		   *places;			/* (n_columns) in the baseline */
+	int			n_inputs;
+	MdlSourceColumn *inputs;
+	int		   *input_places;	/* (n_inputs) in the baseline, -1: only for the prediction */
+
+	int			prediction;		/* its place in the baseline, -1: it is not compared */
+	ml_model   *model;
+	int		   *model_inputs;	/* (columns of the model) which input */
+	ml_values  *values;			/* (columns of the model), one row */
+	double	   *numbers;		/* (n_inputs) … */
+	ml_text    *texts;
+	unsigned char *nulls;
+	double	   *out;			/* (n_out) */
+	int			n_out;
+} MdlComparison;
+
+/*
+ * Finds everything; errors name what is missing or does not fit.  given NULL: all columns of the baseline, and the
+ * prediction if the baseline has it.
+ */
+extern void mdl_compare_prepare(MdlComparison *comparison, const char *model, bytea *stored, const char *source,
+								char *const *given, int n_given);
+
+/* "a, b": the expressions of the inputs over the FROM item "source". */
+extern char *mdl_compare_expressions(const MdlComparison *comparison);
+
+/* Counts one row, whose inputs are given in order. */
+extern void mdl_compare_row(const MdlComparison *comparison, ml_drift_window *window, const Datum *values, const bool *nulls);
+
 /* ---- monitor_windows.c ----------------------------------------------------------------------------------------- */
 
 /* Start of window number k, and the number of the window that holds a time.  Time zone must be the monitor's. */
@@ -149,13 +194,6 @@ extern void mdl_monitor_run(const char *name, MdlMonitorResult *result);
 
 /* Raises insufficient_privilege unless the current user may act as the monitor's owner, which it returns. */
 extern Oid	mdl_monitor_check_owner(const MdlMonitor *monitor);
-
-/* The columns to compare: of the baseline, or those given, which must be in it. */
-extern char **mdl_monitor_columns(const ml_baseline *baseline, const char *what, char *const *given, int n_given, int *count);
-
-/* How the source's columns are read for that. */
-extern MdlSourceColumn *mdl_monitor_find_columns(const ml_baseline *baseline, const char *version_name, const char *source,
-												 TupleDesc desc, char *const *columns, int n_columns);
 
 extern MDL_EXPORT void mdl_monitor_job(const char *job);
 

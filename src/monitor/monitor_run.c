@@ -10,8 +10,6 @@
  */
 #include "monitor/monitor_int.h"
 
-#include <math.h>
-
 #include "access/xact.h"
 #include "base/progress.h"
 #include "catalog/pg_type.h"
@@ -35,13 +33,8 @@ typedef struct Run
 	const MdlMonitor *monitor;
 	MdlMonitorResult *result;
 	MemoryContext memory;		/* of one pass */
-	ml_baseline *baseline;
-	int			version;
-	char	   *version_name;
+	MdlComparison comparison;
 	char	   *from;
-	int			n_columns;
-	MdlSourceColumn *columns;
-	int		   *places;			/* (n_columns) in the baseline */
 
 	/* one pass */
 	int			n_windows;
@@ -49,72 +42,6 @@ typedef struct Run
 	ml_drift_window **windows;	/* (n_windows) */
 	int64	   *rows;			/* (n_windows) */
 } Run;
-
-/* ---- columns --------------------------------------------------------------------------------------------------- */
-
-char **
-mdl_monitor_columns(const ml_baseline *baseline, const char *what, char *const *given, int n_given, int *count)
-{
-	int			all = ml_baseline_n_columns(baseline);
-	char	  **columns = palloc(sizeof(char *) * Max(Max(all, n_given), 1));
-
-	*count = 0;
-	if (given == NULL)
-	{
-		for (int i = 0; i < all; i++)
-			columns[(*count)++] = pstrdup(ml_baseline_column_name(baseline, i));
-		return columns;
-	}
-	for (int i = 0; i < n_given; i++)
-	{
-		if (ml_baseline_find_column(baseline, given[i]) < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("the baseline of %s has no column \"%s\"", what, given[i])));
-		columns[(*count)++] = pstrdup(given[i]);
-	}
-	return columns;
-}
-
-MdlSourceColumn *
-mdl_monitor_find_columns(const ml_baseline *baseline, const char *version_name, const char *source, TupleDesc desc,
-						 char *const *columns, int n_columns)
-{
-	MdlSourceColumn *found = palloc0(sizeof(MdlSourceColumn) * Max(n_columns, 1));
-
-	for (int i = 0; i < n_columns; i++)
-	{
-		if (strcmp(columns[i], ML_DRIFT_PREDICTION) == 0 && version_name != NULL)
-			found[i] = (MdlSourceColumn) {columns[i], ML_NUMERIC,
-				psprintf("medallion.predict(%s, source)", quote_literal_cstr(version_name))};
-		else
-			mdl_source_find(desc, source, columns[i],
-							ml_baseline_column_kind(baseline, ml_baseline_find_column(baseline, columns[i])), &found[i]);
-	}
-	return found;
-}
-
-static void
-prepare(Run *run)
-{
-	const MdlMonitor *monitor = run->monitor;
-	TupleDesc	desc;
-	char	  **columns;
-
-	run->baseline = mdl_monitor_baseline(monitor->model, monitor->baseline, CurrentMemoryContext, &run->version,
-										 &run->version_name);
-	run->from = mdl_source_from(monitor->source, NULL);
-	desc = mdl_source_describe(monitor->source);
-	columns = mdl_monitor_columns(run->baseline, monitor->model ? psprintf("model \"%s\"", run->version_name) : "the reference",
-								  monitor->every_column ? NULL : monitor->columns, monitor->n_columns, &run->n_columns);
-	run->columns = mdl_monitor_find_columns(run->baseline, run->version_name, monitor->source, desc, columns, run->n_columns);
-	run->places = palloc(sizeof(int) * Max(run->n_columns, 1));
-	for (int i = 0; i < run->n_columns; i++)
-		run->places[i] = ml_baseline_find_column(run->baseline, columns[i]);
-	if (monitor->at != NULL)
-		mdl_source_check_at(desc, monitor->source, monitor->at);
-	run->memory = AllocSetContextCreate(CurrentMemoryContext, "medallion windows", ALLOCSET_DEFAULT_SIZES);
-}
 
 /* ---- counting -------------------------------------------------------------------------------------------------- */
 
@@ -175,35 +102,24 @@ add_row(void *state, const Datum *values, const bool *nulls)
 		nulls++;
 	}
 	run->rows[w]++;
-	for (int i = 0; i < run->n_columns; i++)
-	{
-		if (nulls[i])
-			ml_drift_add_null(run->windows[w], run->places[i]);
-		else if (run->columns[i].kind == ML_CATEGORICAL)
-		{
-			struct varlena *text = PG_DETOAST_DATUM_PACKED(values[i]);
-
-			ml_drift_add_text(run->windows[w], run->places[i], VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
-		}
-		else
-			ml_drift_add_number(run->windows[w], run->places[i], DatumGetFloat8(values[i]));
-	}
+	mdl_compare_row(&run->comparison, run->windows[w], values, nulls);
 }
 
 static void
 scan_windows(Run *run)
 {
 	StringInfoData query;
+	char	   *expressions = mdl_compare_expressions(&run->comparison);
 
 	initStringInfo(&query);
 	if (run->monitor->at != NULL)
+	{
 		append_bucket(&query, run);
-	for (int i = 0; i < run->n_columns; i++)
-		appendStringInfo(&query, "%s%s", query.len ? ", " : "SELECT ", run->columns[i].expression);
-	if (run->monitor->at != NULL)
+		appendStringInfo(&query, ", %s", expressions);
 		append_condition(&query, run);
+	}
 	else
-		appendStringInfo(&query, " FROM %s AS source", run->from);
+		appendStringInfo(&query, "SELECT %s FROM %s AS source", expressions, run->from);
 	mdl_progress_phase("scan", -1);
 	mdl_source_scan(query.data, run->monitor->at ? window_params(run) : NULL, add_row, run);
 }
@@ -211,22 +127,23 @@ scan_windows(Run *run)
 static void
 record_window(Run *run, int w)
 {
-	MdlStatistic *statistics = palloc(sizeof(MdlStatistic) * MDL_MAX_STATISTICS * Max(run->n_columns, 1));
+	const MdlComparison *comparison = &run->comparison;
+	MdlStatistic *statistics = palloc(sizeof(MdlStatistic) * MDL_MAX_STATISTICS * Max(comparison->n_columns, 1));
 	int			count = 0;
 	bool		drifted = false;
 	bool		enough = run->rows[w] >= run->monitor->min_rows;
 
-	for (int i = 0; i < run->n_columns; i++)
-		count += mdl_monitor_judge(run->monitor, run->windows[w], run->places[i], run->columns[i].name, run->columns[i].kind,
-								   statistics + count);
+	for (int i = 0; i < comparison->n_columns; i++)
+		count += mdl_monitor_judge(run->monitor, run->windows[w], comparison->places[i], comparison->columns[i],
+								   ml_baseline_column_kind(comparison->baseline, comparison->places[i]), statistics + count);
 	for (int i = 0; i < count; i++)
 		drifted |= statistics[i].drifted;
 	run->result->windows++;
 	run->result->rows += run->rows[w];
 	run->result->drifted += drifted;
 	run->result->insufficient += !enough;
-	run->result->alerts += mdl_monitor_record(run->monitor, run->version, run->bounds[w], run->bounds[Min(w + 1, run->n_windows)],
-											  run->rows[w], drifted ? "drifted" : enough ? "ok" : "insufficient_data",
+	run->result->alerts += mdl_monitor_record(run->monitor, comparison->version.version, run->bounds[w],
+											  run->bounds[w + 1], run->rows[w], drifted ? "drifted" : enough ? "ok" : "insufficient_data",
 											  statistics, count);
 	pfree(statistics);
 }
@@ -242,7 +159,7 @@ compute(Run *run)
 	run->rows = palloc0(sizeof(int64) * run->n_windows);
 	for (int w = 0; w < run->n_windows; w++)
 	{
-		ml_status	status = ml_drift_window_new(&ctx, run->baseline, &run->windows[w], &err);
+		ml_status	status = ml_drift_window_new(&ctx, run->comparison.baseline, &run->windows[w], &err);
 
 		if (status != ML_OK)
 			mdl_monitor_fail(status, &err, psprintf("monitor \"%s\"", run->monitor->name));
@@ -268,7 +185,7 @@ set_bounds(Run *run, int64 first, int64 last)
 static void
 compute_range(Run *run, int64 first, int64 last)
 {
-	int			at_once = Max(WINDOW_MEMORY / (COLUMN_MEMORY * Max(ml_baseline_n_columns(run->baseline), 1)), 1);
+	int			at_once = Max(WINDOW_MEMORY / (COLUMN_MEMORY * Max(ml_baseline_n_columns(run->comparison.baseline), 1)), 1);
 
 	for (int64 k = first; k <= last; k += at_once)
 	{
@@ -456,7 +373,12 @@ mdl_monitor_run(const char *name, MdlMonitorResult *result)
 	(void) set_config_option("TimeZone", monitor->time_zone, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 
 	mdl_progress_begin("monitor", monitor->name);
-	prepare(&run);
+	run.memory = AllocSetContextCreate(CurrentMemoryContext, "medallion windows", ALLOCSET_DEFAULT_SIZES);
+	run.from = mdl_source_from(monitor->source, NULL);
+	mdl_compare_prepare(&run.comparison, monitor->model, monitor->baseline, monitor->source,
+						monitor->every_column ? NULL : monitor->columns, monitor->n_columns);
+	if (monitor->at != NULL)
+		mdl_source_check_at(mdl_source_describe(monitor->source), monitor->source, monitor->at);
 	if (monitor->at != NULL)
 		run_windows(&run);
 	else

@@ -85,11 +85,8 @@ read_options(FunctionCallInfo fcinfo, MdlMonitor *monitor)
 static void
 resolve_columns(MdlMonitor *monitor, const char *reference, char **given, int n_given)
 {
-	int			version;
-	char	   *version_name;
-	ml_baseline *baseline;
+	MdlComparison comparison;
 	List	   *names = NIL;
-	TupleDesc	desc;
 
 	if (reference != NULL)
 	{
@@ -97,13 +94,11 @@ resolve_columns(MdlMonitor *monitor, const char *reference, char **given, int n_
 			names = lappend(names, given[i]);
 		monitor->baseline = mdl_monitor_make_baseline(reference, names, monitor->at);
 	}
-	baseline = mdl_monitor_baseline(monitor->model, monitor->baseline, CurrentMemoryContext, &version, &version_name);
-	desc = mdl_source_describe(monitor->source);
-	monitor->columns = mdl_monitor_columns(baseline, monitor->model ? psprintf("model \"%s\"", version_name) : "the reference",
-										   given, n_given, &monitor->n_columns);
-	(void) mdl_monitor_find_columns(baseline, version_name, monitor->source, desc, monitor->columns, monitor->n_columns);
+	mdl_compare_prepare(&comparison, monitor->model, monitor->baseline, monitor->source, given, n_given);
+	monitor->columns = comparison.columns;
+	monitor->n_columns = comparison.n_columns;
 	if (monitor->at != NULL)
-		mdl_source_check_at(desc, monitor->source, monitor->at);
+		mdl_source_check_at(mdl_source_describe(monitor->source), monitor->source, monitor->at);
 }
 
 static Datum

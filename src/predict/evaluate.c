@@ -15,6 +15,7 @@
 #include "ml/eval_classify.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/tuplestore.h"
 
 typedef struct NamedMetric
@@ -60,6 +61,15 @@ static const NamedMetric multiclass_metrics[] = {
 	{NULL, NULL}
 };
 
+static bool
+can_be_number(Oid type)
+{
+	Oid			base = getBaseType(type);
+
+	return base == INT2OID || base == INT4OID || base == INT8OID || base == FLOAT4OID || base == FLOAT8OID ||
+		base == NUMERICOID;
+}
+
 /*
  * A subquery of the source with columns l (label), p (prediction or probabilities), c (class), t (label is positive),
  * classes; rows as they come.  Needs an open SPI connection.
@@ -72,13 +82,21 @@ predicted_rows(const MdlUsedModel *used, const char *source)
 	char	   *exact = quote_literal_cstr(used->exact);
 	MdlPredictSource rows;
 	int			n = ml_model_n_classes(model);
+	int			column;
 
 	mdl_predict_source(source, &rows);
-	if (mdl_source_column(&rows, target) < 0)
+	column = mdl_source_column(&rows, target);
+	if (column < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("the source has no column \"%s\", which model \"%s\" predicts", target, used->version.model),
 				 errhint("Evaluation needs the true labels; to predict without them use medallion.predict_batch.")));
+	if (n == 0 && !can_be_number(TupleDescAttr(rows.desc, column)->atttypid))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" has type %s, but model \"%s\" predicts a number", target,
+						format_type_be(TupleDescAttr(rows.desc, column)->atttypid), used->version.model),
+				 errhint("Cast the column.")));
 	target = quote_identifier(target);
 	if (n == 0)
 		return psprintf("(SELECT s.%s::double precision AS l, medallion.predict(%s, s) AS p FROM %s s)", target, exact,

@@ -2,8 +2,8 @@
  * model_cache.c: models decoded once per backend.
  *
  * Versions never change and their ids never come again, so nothing has to be invalidated: a promotion only makes calls
- * ask for another id.  Models are kept until medallion.model_cache_size is exceeded; the least recently used that no
- * call is using goes first.  A model larger than the limit is kept while it is in use.
+ * ask for another id.  Models that no call is using are kept while all together fit into medallion.model_cache_size;
+ * the least recently used goes first.  A model larger than the limit is kept while it is in use.
  */
 #include "predict/predict_int.h"
 
@@ -153,5 +153,6 @@ void
 mdl_model_cache_unpin(MdlCachedModel *cached)
 {
 	Assert(cached->pins > 0);
-	cached->pins--;
+	if (--cached->pins == 0)
+		evict(NULL);
 }

@@ -9,7 +9,6 @@
 #include "predict/predict_int.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "base/progress.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -259,7 +258,7 @@ on_conflict(const Batch *batch, Oid target)
 }
 
 static char *
-insert_statement(const Batch *batch, Oid target)
+insert_statement(const Batch *batch, const char *conflict)
 {
 	StringInfoData columns,
 				values,
@@ -289,7 +288,7 @@ insert_statement(const Batch *batch, Oid target)
 	return psprintf("INSERT INTO %s (%s_model, _model_version, _predicted_at) "
 					"SELECT %s%s, %d, pg_catalog.now() FROM (SELECT %s FROM %s s OFFSET 0) q%s",
 					batch->target, columns.data, values.data, quote_literal_cstr(batch->used.version.model),
-					batch->used.version.version, inner.data, batch->source.from, on_conflict(batch, target));
+					batch->used.version.version, inner.data, batch->source.from, conflict);
 }
 
 /* What the planner knows about the number of rows; -1 when nothing. */
@@ -311,17 +310,17 @@ static void
 write_predictions(Batch *batch, MdlPredictCount *count)
 {
 	Oid			target = mdl_relation_by_name(batch->target, true);
+	char	   *conflict = "";
 	char	   *sql;
 
 	if (OidIsValid(target))
-		check_target(batch, target);
-	else
 	{
-		create_target(batch);
-		CommandCounterIncrement();
-		target = mdl_relation_by_name(batch->target, false);
+		check_target(batch, target);
+		conflict = on_conflict(batch, target);
 	}
-	sql = insert_statement(batch, target);
+	else
+		create_target(batch);
+	sql = insert_statement(batch, conflict);
 	mdl_progress_phase("predicting", expected_rows(batch->source.relid));
 	PG_TRY();
 	{

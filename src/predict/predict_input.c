@@ -54,6 +54,7 @@ choose_conversion(ml_kind kind, const char *trained_type, Oid type)
 		case BPCHAROID:
 			return FROM_BPCHAR;
 		case NAMEOID:
+		case CHAROID:
 			return FROM_OUTPUT;
 		default:
 			if (type_is_enum(type) || strcmp(format_type_be(type), trained_type) == 0)

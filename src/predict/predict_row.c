@@ -45,12 +45,12 @@ mdl_predict_impl(PG_FUNCTION_ARGS)
 }
 
 static void
-require_classes(const MdlPredictCall *call, const char *function)
+require_classes(const MdlPredictCall *call)
 {
 	if (ml_model_n_classes(call->cached->model) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("model \"%s\" predicts a number, so it has no classes for %s", call->name, function),
+				 errmsg("model \"%s\" predicts a number and has no classes", call->name),
 				 errhint("Use medallion.predict.")));
 }
 
@@ -62,7 +62,7 @@ mdl_predict_class_impl(PG_FUNCTION_ARGS)
 	MdlPredictCall *call = mdl_predict_call(fcinfo);
 	int			best = 0;
 
-	require_classes(call, "predict_class");
+	require_classes(call);
 	if (!mdl_predict_input(fcinfo, call))
 		PG_RETURN_NULL();
 	for (int k = 1; k < ml_model_n_classes(call->cached->model); k++)
@@ -80,7 +80,7 @@ mdl_predict_proba_impl(PG_FUNCTION_ARGS)
 	int			n = ml_model_n_classes(call->cached->model);
 	Datum	   *elements;
 
-	require_classes(call, "predict_proba");
+	require_classes(call);
 	if (!predict_and_count(fcinfo, call))
 		PG_RETURN_NULL();
 	elements = palloc(sizeof(Datum) * n);
@@ -98,7 +98,7 @@ mdl_classes_impl(PG_FUNCTION_ARGS)
 	int			n = ml_model_n_classes(call->cached->model);
 	Datum	   *elements;
 
-	require_classes(call, "classes");
+	require_classes(call);
 	elements = palloc(sizeof(Datum) * n);
 	for (int k = 0; k < n; k++)
 		elements[k] = CStringGetTextDatum(ml_model_class(call->cached->model, k));

@@ -249,7 +249,7 @@ mdl_rollback(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 current == 0 ? errmsg("model \"%s\" has no alias \"%s\" to roll back", name, alias)
-				 : errmsg("alias \"%s\" of model \"%s\" has no version before %d to go back to", alias, name, current),
+				 : errmsg("alias \"%s\" of model \"%s\" was on no other version before version %d", alias, name, current),
 				 errhint("See the view medallion.alias_history; medallion.set_alias points an alias to any version.")));
 	move_alias(&model, alias, target, "rollback");
 	return alias_row(fcinfo, name, alias, target, current);

@@ -1,0 +1,210 @@
+/*
+ * commit_clock.c: the number and the time of commits.
+ *
+ * Both live in the single row of medallion_history.commit_clock, which is changed in place, like a sequence, and logged
+ * each time: so they survive a crash, reach standbys, serve every backend with or without preloading, and do not roll
+ * back (numbers may have gaps).  The page lock makes number and time one step; nobody holds it for longer than that.
+ *
+ * The *commit lock* is RowExclusiveLock on this table, held from before the number is taken until the transaction has
+ * ended, that is, has become visible.  It does not block other committers.  Who wants a version to be final waits for
+ * the holders, as CREATE INDEX CONCURRENTLY does, and does not queue in front of new ones.
+ */
+#include "versioning/versioning_int.h"
+
+#include "access/generic_xlog.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/timestamp.h"
+
+/* How often a backend looks for what is settled without being asked, in microseconds. */
+#define SETTLED_HINT_INTERVAL 10000
+
+/* Finds the one live row on the page; its columns are fixed-length and not null, so they are a struct. */
+static MdlClock *
+clock_on_page(Page page)
+{
+	OffsetNumber last = PageGetMaxOffsetNumber(page);
+
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTupleHeader tuple;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple = (HeapTupleHeader) PageGetItem(page, item);
+		if ((tuple->t_infomask & HEAP_XMAX_INVALID) == 0)
+			continue;
+		return (MdlClock *) ((char *) tuple + tuple->t_hoff);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("table medallion_history.%s must have one row", MDL_CLOCK_TABLE)));
+	return NULL;				/* keep the compiler quiet */
+}
+
+/* Opens the clock and pins its page. */
+static Buffer
+clock_buffer(Relation relation)
+{
+	if (RelationGetNumberOfBlocks(relation) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("table medallion_history.%s is empty", MDL_CLOCK_TABLE)));
+	return ReadBuffer(relation, 0);
+}
+
+bool
+mdl_clock_read(MdlClock *clock)
+{
+	Oid			relid = mdl_history_relation(MDL_CLOCK_TABLE, true);
+	Relation	relation;
+	Buffer		buffer;
+
+	if (!OidIsValid(relid))
+		return false;
+	relation = table_open(relid, AccessShareLock);
+	buffer = clock_buffer(relation);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	*clock = *clock_on_page(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	table_close(relation, NoLock);
+	return true;
+}
+
+/* Changes the row in place.  `tick` gives a number and a time; else the clock is only pushed to `time`. */
+static void
+clock_change(bool tick, TimestampTz time, int64 settled, TimestampTz settled_time, MdlClock *result)
+{
+	Relation	relation = table_open(mdl_history_relation(MDL_CLOCK_TABLE, false), AccessShareLock);
+	Buffer		buffer = clock_buffer(relation);
+	GenericXLogState *state = GenericXLogStart(relation);
+	MdlClock   *clock;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	clock = clock_on_page(GenericXLogRegisterBuffer(state, buffer, 0));
+	if (tick)
+	{
+		clock->version++;
+		clock->last_time = Max(time, clock->last_time + 1);
+	}
+	else
+		clock->last_time = Max(time, clock->last_time);
+	clock->settled = Max(settled, clock->settled);
+	clock->settled_time = Max(settled_time, clock->settled_time);
+	*result = *clock;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+	table_close(relation, NoLock);
+}
+
+void
+mdl_clock_next(int64 settled, TimestampTz settled_time, MdlClock *clock)
+{
+	clock_change(true, GetCurrentTimestamp(), settled, settled_time, clock);
+}
+
+void
+mdl_clock_push(TimestampTz time, int64 settled, TimestampTz settled_time, MdlClock *clock)
+{
+	if (RecoveryInProgress())
+		elog(ERROR, "the commit clock cannot be changed during recovery");
+	clock_change(false, time, settled, settled_time, clock);
+}
+
+static void
+commit_lock_tag(LOCKTAG *tag)
+{
+	SET_LOCKTAG_RELATION(*tag, MyDatabaseId, mdl_history_relation(MDL_CLOCK_TABLE, false));
+}
+
+void
+mdl_commit_lock(void)
+{
+	LockRelationOid(mdl_history_relation(MDL_CLOCK_TABLE, false), RowExclusiveLock);
+}
+
+int64
+mdl_commit_wait(void)
+{
+	MdlClock	clock;
+	LOCKTAG		tag;
+	int64		version;
+	TimestampTz time;
+
+	if (!mdl_clock_read(&clock))
+		return 0;
+	if (clock.settled == clock.version || RecoveryInProgress())
+		return clock.settled;
+	version = clock.version;
+	time = clock.last_time;
+
+	/*
+	 * A committer takes the lock before its number, so whoever has a number up to `version` and is not among the
+	 * holders now has ended, and locks go after the transaction became visible.
+	 */
+	commit_lock_tag(&tag);
+	WaitForLockers(tag, ShareLock, false);
+	mdl_clock_push(DT_NOBEGIN, version, time, &clock);
+	return version;
+}
+
+int64
+mdl_commit_settled_hint(TimestampTz *settled_time)
+{
+	/* What was numbered when these transactions held the commit lock is settled when none of them does any more. */
+	static int64 pending_version = 0;
+	static TimestampTz pending_time = DT_NOBEGIN;
+	static int	npending = 0;
+	static VirtualTransactionId pending[32];
+	static TimestampTz last_look = DT_NOBEGIN;
+	static Oid	pending_database = InvalidOid;
+
+	TimestampTz now = GetCurrentTimestamp();
+	MdlClock	clock;
+	LOCKTAG		tag;
+	VirtualTransactionId *holders;
+	int			nholders;
+	int64		settled = 0;
+	bool		pending_ended = pending_version > 0 && pending_database == MyDatabaseId;
+
+	*settled_time = DT_NOBEGIN;
+	if (now >= last_look && now < last_look + SETTLED_HINT_INTERVAL)
+		return 0;
+	last_look = now;
+	if (!mdl_clock_read(&clock))
+		return 0;
+	commit_lock_tag(&tag);
+	holders = GetLockConflicts(&tag, ShareLock, &nholders);
+	if (nholders == 0)
+	{
+		*settled_time = clock.last_time;
+		settled = clock.version;
+		pending_version = 0;
+		pfree(holders);
+		return settled;
+	}
+	for (int i = 0; i < npending && pending_ended; i++)
+		for (int j = 0; j < nholders && pending_ended; j++)
+			pending_ended = !VirtualTransactionIdEquals(pending[i], holders[j]);
+	if (pending_ended)
+	{
+		settled = pending_version;
+		*settled_time = pending_time;
+	}
+	if (pending_ended || pending_version == 0 || pending_database != MyDatabaseId)
+	{
+		pending_version = nholders <= lengthof(pending) ? clock.version : 0;
+		pending_time = clock.last_time;
+		pending_database = MyDatabaseId;
+		npending = Min(nholders, (int) lengthof(pending));
+		memcpy(pending, holders, npending * sizeof(VirtualTransactionId));
+	}
+	pfree(holders);
+	return settled;
+}

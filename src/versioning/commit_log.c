@@ -1,0 +1,166 @@
+/*
+ * commit_log.c: reading the commit log.
+ *
+ * The log is read with SnapshotSelf: every commit that has ended is seen, whatever the isolation level of the
+ * transaction, and no predicate locks are taken, which would make SERIALIZABLE writers fail each other.
+ */
+#include "versioning/versioning_int.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Copies a bigint[] column; an SQL NULL is an empty array. */
+static int64 *
+stamps_column(HeapTuple tuple, AttrNumber column, TupleDesc desc, int *count)
+{
+	bool		is_null;
+	Datum		value = heap_getattr(tuple, column, desc, &is_null);
+	ArrayType  *array;
+	int64	   *result;
+
+	*count = 0;
+	if (is_null)
+		return NULL;
+	array = DatumGetArrayTypePCopy(value);
+	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	result = palloc(Max(*count, 1) * sizeof(int64));
+	memcpy(result, ARR_DATA_PTR(array), *count * sizeof(int64));
+	pfree(array);
+	return result;
+}
+
+static int64
+number_column(HeapTuple tuple, AttrNumber column, TupleDesc desc)
+{
+	bool		is_null;
+
+	return DatumGetInt64(heap_getattr(tuple, column, desc, &is_null));
+}
+
+static void
+read_commit(HeapTuple tuple, TupleDesc desc, MdlCommit *commit)
+{
+	commit->version = number_column(tuple, Anum_commit_log_version, desc);
+	commit->committed_at = number_column(tuple, Anum_commit_log_committed_at, desc);
+	commit->stamp = number_column(tuple, Anum_commit_log_stamp, desc);
+	commit->substamps = stamps_column(tuple, Anum_commit_log_substamps, desc, &commit->nsubstamps);
+	commit->low = number_column(tuple, Anum_commit_log_low, desc);
+	commit->high = number_column(tuple, Anum_commit_log_high, desc);
+	commit->in_flight = stamps_column(tuple, Anum_commit_log_in_flight, desc, &commit->nin_flight);
+}
+
+/* An ordered scan over one index of the log. */
+typedef struct LogScan
+{
+	Relation	log;
+	Relation	index;
+	SysScanDesc scan;
+} LogScan;
+
+/* Keys are built by the caller for column 1 of the index, but numbered as columns of the table. */
+static void
+log_scan_begin(LogScan *state, const char *index, int nkeys, ScanKey keys)
+{
+	state->log = table_open(mdl_history_relation(MDL_LOG_TABLE, false), AccessShareLock);
+	state->index = index_open(mdl_history_relation(index, false), AccessShareLock);
+	state->scan = systable_beginscan_ordered(state->log, state->index, SnapshotSelf, nkeys, keys);
+}
+
+static void
+log_scan_end(LogScan *state)
+{
+	systable_endscan_ordered(state->scan);
+	index_close(state->index, NoLock);
+	table_close(state->log, NoLock);
+}
+
+/* Reads the first commit in the direction for one bound. */
+static bool
+first_commit(const char *index, AttrNumber column, StrategyNumber strategy, RegProcedure function, Datum bound,
+			 ScanDirection direction, MdlCommit *commit)
+{
+	LogScan		state;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	bool		found;
+
+	ScanKeyInit(&key, column, strategy, function, bound);
+	log_scan_begin(&state, index, 1, &key);
+	tuple = systable_getnext_ordered(state.scan, direction);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+		read_commit(tuple, RelationGetDescr(state.log), commit);
+	log_scan_end(&state);
+	return found;
+}
+
+bool
+mdl_commit_at_version(int64 version, MdlCommit *commit)
+{
+	return first_commit(MDL_LOG_BY_VERSION, Anum_commit_log_version, BTLessEqualStrategyNumber, F_INT8LE,
+						Int64GetDatum(version), BackwardScanDirection, commit);
+}
+
+bool
+mdl_commit_at_time(TimestampTz time, MdlCommit *commit)
+{
+	return first_commit(MDL_LOG_BY_TIME, Anum_commit_log_committed_at, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+						TimestampTzGetDatum(time), BackwardScanDirection, commit);
+}
+
+bool
+mdl_commit_of_stamp(int64 stamp, MdlCommit *commit)
+{
+	return first_commit(MDL_LOG_BY_STAMP, Anum_commit_log_stamp, BTEqualStrategyNumber, F_INT8EQ,
+						Int64GetDatum(stamp), ForwardScanDirection, commit);
+}
+
+int64
+mdl_version_from_stamp(int64 stamp)
+{
+	LogScan		state;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	int64		first = PG_INT64_MAX;
+
+	ScanKeyInit(&key, Anum_commit_log_stamp, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(stamp));
+	log_scan_begin(&state, MDL_LOG_BY_STAMP, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext_ordered(state.scan, ForwardScanDirection)))
+	{
+		first = Min(first, number_column(tuple, Anum_commit_log_version, RelationGetDescr(state.log)));
+		CHECK_FOR_INTERRUPTS();
+	}
+	log_scan_end(&state);
+	return first;
+}
+
+List *
+mdl_commits_between(int64 first, int64 last)
+{
+	LogScan		state;
+	ScanKeyData keys[2];
+	HeapTuple	tuple;
+	List	   *commits = NIL;
+
+	ScanKeyInit(&keys[0], Anum_commit_log_version, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(first));
+	ScanKeyInit(&keys[1], Anum_commit_log_version, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(last));
+	log_scan_begin(&state, MDL_LOG_BY_VERSION, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext_ordered(state.scan, ForwardScanDirection)))
+	{
+		MdlCommit  *commit = palloc(sizeof(MdlCommit));
+
+		read_commit(tuple, RelationGetDescr(state.log), commit);
+		commits = lappend(commits, commit);
+		CHECK_FOR_INTERRUPTS();
+	}
+	log_scan_end(&state);
+	return commits;
+}

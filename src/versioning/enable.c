@@ -1,0 +1,259 @@
+/*
+ * enable.c: starting and stopping to keep the past states of a table.
+ *
+ * Enabling makes a history table and two triggers, and is instant at any size: rows that are there already are older
+ * than every readable point.  Nothing in the table's columns changes.
+ */
+#include "versioning/versioning_int.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+#include "utils/timestamp.h"
+
+#define ROW_TRIGGER			"medallion_capture"
+#define TRUNCATE_TRIGGER	"medallion_capture_truncate"
+
+static void
+refuse(Relation relation, const char *reason, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("cannot keep versions of \"%s\": %s", mdl_display_name(RelationGetRelid(relation)), reason),
+			 hint ? errhint("%s", hint) : 0));
+}
+
+/* Raises an error unless the relation is a table that can be versioned. */
+static void
+check_table(Relation relation)
+{
+	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
+
+	if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || relation->rd_rel->relispartition)
+		refuse(relation, "partitioned tables and partitions are not supported", NULL);
+	if (relation->rd_rel->relkind != RELKIND_RELATION)
+		refuse(relation, "it is not an ordinary table", NULL);
+	if (relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
+		refuse(relation, "it is temporary or unlogged", "Use ALTER TABLE … SET LOGGED first.");
+	if (has_subclass(RelationGetRelid(relation)) || has_superclass(RelationGetRelid(relation)))
+		refuse(relation, "it is part of an inheritance tree", NULL);
+	if (IsSystemRelation(relation) || strcmp(schema, MDL_HISTORY_SCHEMA) == 0 || strcmp(schema, MDL_SCHEMA) == 0)
+		refuse(relation, "it belongs to the system or to medallion", NULL);
+	if (bms_is_empty(RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY)))
+		refuse(relation, "it has no primary key", "Add one with ALTER TABLE … ADD PRIMARY KEY (…).");
+	for (int i = 0; i < RelationGetDescr(relation)->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), i);
+
+		if (!column->attisdropped &&
+			(strcmp(NameStr(column->attname), MDL_BORN_COLUMN) == 0 || strcmp(NameStr(column->attname), MDL_DIED_COLUMN) == 0))
+			refuse(relation, psprintf("column name \"%s\" is reserved", NameStr(column->attname)), "Rename the column.");
+	}
+}
+
+/* "<schema>.<table>", cut with a hash when it does not fit an identifier, and made unique with the number. */
+static char *
+new_history_name(const char *schema, const char *table, int32 table_id)
+{
+	char	   *name = psprintf("%s.%s", schema, table);
+
+	if (strlen(name) >= NAMEDATALEN)
+	{
+		uint32		hash = hash_bytes((unsigned char *) name, strlen(name));
+		int			keep = pg_mbcliplen(name, strlen(name), NAMEDATALEN - 10);
+
+		name = psprintf("%.*s_%08x", keep, name, hash);
+	}
+	if (OidIsValid(mdl_history_relation(name, true)))
+	{
+		char	   *suffix = psprintf("_%d", table_id);
+
+		name = psprintf("%.*s%s", pg_mbcliplen(name, strlen(name), NAMEDATALEN - 1 - (int) strlen(suffix)), name, suffix);
+	}
+	return name;
+}
+
+/* Column definitions of the history table: the base table's names and types, without constraints or defaults. */
+static void
+append_columns(StringInfo sql, Relation relation)
+{
+	for (int i = 0; i < RelationGetDescr(relation)->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), i);
+
+		if (column->attisdropped)
+			continue;
+		appendStringInfo(sql, ", %s %s", quote_identifier(NameStr(column->attname)),
+						 format_type_extended(column->atttypid, -1, FORMAT_TYPE_FORCE_QUALIFY));
+		if (OidIsValid(column->attcollation) && column->attcollation != get_typcollation(column->atttypid))
+			appendStringInfo(sql, " COLLATE %s", generate_collation_name(column->attcollation));
+	}
+}
+
+/* The primary key's columns in index order, quoted and separated by commas. */
+static char *
+key_columns(Relation relation)
+{
+	Relation	index = index_open(RelationGetPrimaryKeyIndex(relation), AccessShareLock);
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), index->rd_index->indkey.values[i] - 1);
+
+		appendStringInfo(&names, "%s%s", i ? ", " : "", quote_identifier(NameStr(column->attname)));
+	}
+	index_close(index, AccessShareLock);
+	return names.data;
+}
+
+/* Makes the history table and its row in versioned_tables; returns the number of the table. */
+static int32
+create_history(Relation relation, Datum retain, bool retain_is_null)
+{
+	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
+	char	   *table = RelationGetRelationName(relation);
+	char	   *keys = key_columns(relation);
+	StringInfoData sql;
+	MdlArgs		args = {0};
+	MdlUser		user;
+	int32		table_id;
+	char	   *name;
+
+	mdl_owner_begin(&user);
+	LockRelationOid(mdl_history_relation(MDL_TABLES_TABLE, false), ShareRowExclusiveLock);
+	mdl_run("SELECT COALESCE(pg_catalog.max(table_id), 0) + 1 FROM medallion_history.versioned_tables", NULL, false);
+	table_id = DatumGetInt32(mdl_field(0, 0, NULL));
+	name = new_history_name(schema, table, table_id);
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TABLE medallion_history.%s (%s bigint NOT NULL, %s bigint NOT NULL",
+					 quote_identifier(name), MDL_BORN_COLUMN, MDL_DIED_COLUMN);
+	append_columns(&sql, relation);
+	appendStringInfoString(&sql, ")");
+	mdl_run(sql.data, NULL, false);
+
+	/* The key first, for lookups of a row; death alone, for the change feed: it only grows, so BRIN keeps it for nothing. */
+	resetStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE INDEX ON medallion_history.%s (%s, %s)", quote_identifier(name), keys, MDL_DIED_COLUMN);
+	mdl_run(sql.data, NULL, false);
+	resetStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE INDEX ON medallion_history.%s USING brin (%s) WITH (pages_per_range = 16, autosummarize = on)",
+					 quote_identifier(name), MDL_DIED_COLUMN);
+	mdl_run(sql.data, NULL, false);
+
+	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
+	mdl_arg_text(&args, schema);
+	mdl_arg_text(&args, table);
+	mdl_arg_text(&args, name);
+	mdl_arg(&args, INTERVALOID, retain, retain_is_null);
+	mdl_run("INSERT INTO medallion_history.versioned_tables"
+			" (table_id, schema_name, table_name, history_table, retain, enabled, enabled_at)"
+			" VALUES ($1, $2, $3, $4, $5, true, pg_catalog.now())", &args, false);
+	mdl_owner_end(&user);
+	return table_id;
+}
+
+static void
+create_triggers(Oid relid, int32 table_id)
+{
+	char	   *name = mdl_qualified_name(relid);
+
+	mdl_run(psprintf("CREATE TRIGGER " ROW_TRIGGER " AFTER INSERT OR UPDATE OR DELETE ON %s"
+					 " FOR EACH ROW EXECUTE FUNCTION medallion._capture('%d')", name, table_id), NULL, false);
+	mdl_run(psprintf("CREATE TRIGGER " TRUNCATE_TRIGGER " BEFORE TRUNCATE ON %s"
+					 " FOR EACH STATEMENT EXECUTE FUNCTION medallion._capture('%d')", name, table_id), NULL, false);
+	mdl_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " ROW_TRIGGER ", ENABLE ALWAYS TRIGGER " TRUNCATE_TRIGGER, name),
+			NULL, false);
+}
+
+static void
+enable(Oid relid, Datum retain, bool retain_is_null)
+{
+	/* Conflicts with writers, so that none of them is half captured. */
+	Relation	relation = table_open(relid, ShareRowExclusiveLock);
+	int32		table_id;
+
+	mdl_require_table_owner(relid);
+	if (mdl_table_id(relation) >= 0)
+	{
+		table_close(relation, NoLock);
+		return;
+	}
+	check_table(relation);
+	SPI_connect();
+	mdl_history_create();
+	table_id = create_history(relation, retain, retain_is_null);
+	table_close(relation, NoLock);	/* ALTER TABLE wants nobody to hold it; the lock stays */
+	create_triggers(relid, table_id);
+	SPI_finish();
+	CommandCounterIncrement();
+	mdl_capture_operation(relid, "enable");
+}
+
+void
+mdl_enable_versioning(Oid relid)
+{
+	enable(relid, (Datum) 0, true);
+}
+
+MDL_FUNCTION(mdl_enable_versioning_sql);
+Datum
+mdl_enable_versioning_sql(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"relation\" must not be NULL")));
+	enable(PG_GETARG_OID(0), PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1), PG_ARGISNULL(1));
+	PG_RETURN_VOID();
+}
+
+MDL_FUNCTION(mdl_disable_versioning);
+Datum
+mdl_disable_versioning(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	bool		keep_history = PG_GETARG_BOOL(1);
+	Relation	relation = table_open(relid, AccessExclusiveLock);
+	char	   *name = mdl_qualified_name(relid);
+	MdlTable   *table;
+	MdlUser		user;
+	MdlArgs		args = {0};
+	char	   *history;
+
+	mdl_require_table_owner(relid);
+	table = mdl_table_get(relid);
+	history = mdl_qualified_name(table->history);
+	mdl_arg(&args, INT4OID, Int32GetDatum(table->table_id), false);
+	mdl_capture_operation(relid, "disable");
+	mdl_capture_flush();
+	table_close(relation, NoLock);
+	SPI_connect();
+	mdl_run(psprintf("DROP TRIGGER " ROW_TRIGGER " ON %s", name), NULL, false);
+	mdl_run(psprintf("DROP TRIGGER " TRUNCATE_TRIGGER " ON %s", name), NULL, false);
+	mdl_owner_begin(&user);
+	mdl_run("UPDATE medallion_history.versioned_tables SET enabled = false WHERE table_id = $1", &args, false);
+	if (!keep_history)
+		mdl_run(psprintf("DROP TABLE %s", history), NULL, false);
+	mdl_owner_end(&user);
+	SPI_finish();
+	PG_RETURN_VOID();
+}

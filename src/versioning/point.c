@@ -1,0 +1,336 @@
+/*
+ * point.c: points in history, resolved and cached.
+ *
+ * The record of a commit holds what its transaction saw just before and after it took its number: `low`, below which
+ * every id had ended, hence had a smaller number; `high`, from which on every id began later, hence gets a greater one;
+ * and the ids in between that had not ended.  For each of those the log tells on which side of the number it ended up.
+ * So a point is (low, high, exceptions), and a stamp belongs if it is below low, or below high and no exception.
+ */
+#include "versioning/versioning_int.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/procarray.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* The points used last; few are in use at a time. */
+#define CACHED_POINTS 8
+
+static struct
+{
+	MdlPoint	point;
+	MemoryContext context;		/* of the exceptions; NULL: empty slot */
+	Oid			database_clock; /* the clock the point belongs to: it is another after the log was made again */
+	uint64		used;
+}			cache[CACHED_POINTS];
+static uint64 cache_uses = 0;
+
+static int
+compare_stamps(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return (left > right) - (left < right);
+}
+
+/* Whether a transaction that the record names as running may still end. */
+static bool
+still_running(int64 stamp, int64 stamp_offset)
+{
+	return TransactionIdIsInProgress((TransactionId) (stamp - stamp_offset));
+}
+
+/*
+ * Fills a point from its record.  An id in flight that has no record was rolled back, wrote no versioned table, or still
+ * runs; in the last case the point must be resolved again later, for its subtransactions are not known yet.
+ */
+static void
+build_point(const MdlCommit *commit, const MdlClock *clock, MdlPoint *point)
+{
+	int			allocated = commit->nin_flight + 16;
+
+	point->version = commit->version;
+	point->low = commit->low;
+	point->high = commit->high;
+	point->stamp_offset = clock->stamp_offset;
+	point->is_final = true;
+	point->nexceptions = 0;
+	point->exceptions = palloc(allocated * sizeof(int64));
+	for (int i = 0; i < commit->nin_flight; i++)
+	{
+		int64		stamp = commit->in_flight[i];
+		bool		running = still_running(stamp, clock->stamp_offset);
+		MdlCommit	other;
+		bool		recorded;
+
+		/* In this order: what ends in between leaves its record before. */
+		recorded = mdl_commit_of_stamp(stamp, &other);
+		if (recorded && other.version <= commit->version)
+			continue;
+		if (!recorded && running)
+			point->is_final = false;
+		if (point->nexceptions + 1 + (recorded ? other.nsubstamps : 0) > allocated)
+		{
+			allocated = 2 * (allocated + (recorded ? other.nsubstamps : 0));
+			point->exceptions = repalloc_huge(point->exceptions, allocated * sizeof(int64));
+		}
+		point->exceptions[point->nexceptions++] = stamp;
+		for (int j = 0; recorded && j < other.nsubstamps; j++)
+			if (other.substamps[j] < point->high)
+				point->exceptions[point->nexceptions++] = other.substamps[j];
+		CHECK_FOR_INTERRUPTS();
+	}
+	qsort(point->exceptions, point->nexceptions, sizeof(int64), compare_stamps);
+}
+
+/* The ids that run for a snapshot; on a standby they are in the other array. */
+static const TransactionId *
+running_ids(Snapshot snapshot, int *count)
+{
+	*count = snapshot->takenDuringRecovery ? snapshot->subxcnt : (int) snapshot->xcnt;
+	return snapshot->takenDuringRecovery ? snapshot->subxip : snapshot->xip;
+}
+
+/* Raises an error unless the snapshot sees every commit numbered up to the point. */
+static void
+check_snapshot(const MdlPoint *point, Snapshot snapshot)
+{
+	bool		sees_all = true;
+	int			nids;
+	const TransactionId *ids;
+
+	if (!IsMVCCSnapshot(snapshot))
+		return;
+	/* Ids below high are all there are. */
+	if (mdl_stamp_of_xid(snapshot->xmin, point->stamp_offset) >= point->high)
+		return;
+	ids = running_ids(snapshot, &nids);
+	for (int i = 0; i < nids && sees_all; i++)
+	{
+		MdlCommit	commit;
+
+		sees_all = !(mdl_commit_of_stamp(mdl_stamp_of_xid(ids[i], point->stamp_offset), &commit) &&
+					 commit.version <= point->version);
+	}
+	if (sees_all)
+		sees_all = mdl_version_from_stamp(mdl_stamp_of_xid(snapshot->xmax, point->stamp_offset)) > point->version;
+	if (!sees_all)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("version " INT64_FORMAT " is newer than the snapshot of this transaction", point->version),
+				 IsolationUsesXactSnapshot()
+				 ? errhint("Ask for an older version, or ask in a new transaction.")
+				 : errhint("Run the statement again.")));
+}
+
+/* Finds the slot of a version, or the slot to use for it. */
+static int
+cache_slot(int64 version, Oid clock, bool *found)
+{
+	int			oldest = 0;
+
+	*found = false;
+	for (int i = 0; i < CACHED_POINTS; i++)
+	{
+		if (cache[i].context != NULL && cache[i].point.version == version && cache[i].database_clock == clock)
+		{
+			*found = true;
+			return i;
+		}
+		if (cache[i].used < cache[oldest].used)
+			oldest = i;
+	}
+	return oldest;
+}
+
+const MdlPoint *
+mdl_point_resolve(int64 version, Snapshot snapshot)
+{
+	Oid			clock_oid = mdl_history_relation(MDL_CLOCK_TABLE, false);
+	bool		found;
+	int			slot = cache_slot(version, clock_oid, &found);
+
+	if (!found || !cache[slot].point.is_final)
+	{
+		MdlCommit	commit;
+		MdlClock	clock;
+		MdlPoint	point;
+		MemoryContext context,
+					saved;
+
+		if (!mdl_clock_read(&clock) || !mdl_commit_at_version(version, &commit))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("version " INT64_FORMAT " is older than the oldest commit kept", version)));
+		if (!found)
+			slot = cache_slot(commit.version, clock_oid, &found);
+		context = AllocSetContextCreate(TopMemoryContext, "medallion point", ALLOCSET_SMALL_SIZES);
+		saved = MemoryContextSwitchTo(context);
+		build_point(&commit, &clock, &point);
+		MemoryContextSwitchTo(saved);
+		if (cache[slot].context != NULL)
+			MemoryContextDelete(cache[slot].context);
+		cache[slot].context = context;
+		cache[slot].point = point;
+		cache[slot].database_clock = clock_oid;
+	}
+	cache[slot].used = ++cache_uses;
+	if (snapshot != NULL)
+		check_snapshot(&cache[slot].point, snapshot);
+	return &cache[slot].point;
+}
+
+bool
+mdl_point_includes(const MdlPoint *point, int64 stamp)
+{
+	if (stamp < point->low)
+		return true;
+	if (stamp >= point->high)
+		return false;
+	return bsearch(&stamp, point->exceptions, point->nexceptions, sizeof(int64), compare_stamps) == NULL;
+}
+
+/* ---- what a user asks for ---------------------------------------------------------------------------------------- */
+
+/* Raises an error unless versions up to this one are settled; waits for commits in flight where one can. */
+static void
+settle(int64 version, const MdlClock *clock)
+{
+	if (version <= clock->settled || mdl_commit_wait() >= version)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("version " INT64_FORMAT " is not settled on this standby yet", version),
+			 errdetail("Versions up to " INT64_FORMAT " are.", clock->settled),
+			 errhint("Ask for an older version, or ask again in a moment.")));
+}
+
+static int64
+version_at_time(TimestampTz at)
+{
+	MdlClock	clock;
+	MdlCommit	commit;
+
+	if (at > GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time %s is in the future", timestamptz_to_str(at)),
+				 errhint("Ask for a time that has passed; the state of now is the table itself.")));
+	mdl_clock_read(&clock);
+	if (RecoveryInProgress())
+	{
+		if (at > clock.settled_time)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("time %s is not settled on this standby yet", timestamptz_to_str(at)),
+					 errdetail("Times up to %s are.", timestamptz_to_str(clock.settled_time)),
+					 errhint("Ask for an older time, or ask again in a moment.")));
+	}
+	else if (at > clock.settled_time)
+	{
+		/* Later commits get later times; those that have a number already are waited for. */
+		if (at > clock.last_time)
+			mdl_clock_push(at, 0, DT_NOBEGIN, &clock);
+		settle(clock.version, &clock);
+	}
+	if (!mdl_commit_at_time(at, &commit))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time %s is before the first commit kept", timestamptz_to_str(at))));
+	return commit.version;
+}
+
+int64
+mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at)
+{
+	MdlTable   *table = mdl_table_get(relid);
+	MdlClock	clock;
+	int64		result;
+
+	if ((version == NULL) == (at == NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time travel on \"%s\" needs either a version or a time", mdl_display_name(relid)),
+				 errhint("Write version => 42 or at => '2026-11-20 10:00'.")));
+	mdl_clock_read(&clock);
+	if (at != NULL)
+		result = version_at_time(*at);
+	else
+	{
+		result = *version;
+		if (result > clock.version)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("version " INT64_FORMAT " does not exist yet", result),
+					 errdetail("The newest version is " INT64_FORMAT ".", clock.version)));
+		settle(result, &clock);
+	}
+	if (table->enabled == 0 || result < table->enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 at != NULL
+				 ? errmsg("table \"%s\" was not versioned at %s", mdl_display_name(relid), timestamptz_to_str(*at))
+				 : errmsg("table \"%s\" was not versioned at version " INT64_FORMAT, mdl_display_name(relid), result),
+				 table->enabled > 0
+				 ? errdetail("Its oldest readable version is " INT64_FORMAT ".", table->enabled)
+				 : errdetail("Versioning was enabled in the current transaction.")));
+	return result;
+}
+
+/* ---- for the other folders --------------------------------------------------------------------------------------- */
+
+int64
+mdl_settled_version(void)
+{
+	return mdl_commit_wait();
+}
+
+/* The smallest version that has ended but that the snapshot does not see; PG_INT64_MAX if there is none. */
+static int64
+first_unseen(Snapshot snapshot, int64 stamp_offset)
+{
+	int			nids;
+	const TransactionId *ids = running_ids(snapshot, &nids);
+	int64		first = mdl_version_from_stamp(mdl_stamp_of_xid(snapshot->xmax, stamp_offset));
+
+	for (int i = 0; i < nids; i++)
+	{
+		MdlCommit	commit;
+
+		if (mdl_commit_of_stamp(mdl_stamp_of_xid(ids[i], stamp_offset), &commit))
+			first = Min(first, commit.version);
+	}
+	return first;
+}
+
+int64
+mdl_snapshot_version(Snapshot snapshot, bool *exact)
+{
+	MdlClock	clock;
+	MdlCommit	last;
+	int64		unseen;
+	ListCell   *cell;
+
+	*exact = true;
+	if (!mdl_clock_read(&clock))
+		return 0;
+	unseen = first_unseen(snapshot, clock.stamp_offset);
+	if (!mdl_commit_at_version(unseen == PG_INT64_MAX ? unseen : unseen - 1, &last))
+		last.version = 0;
+	if (unseen < PG_INT64_MAX)
+	{
+		foreach(cell, mdl_commits_between(unseen, PG_INT64_MAX))
+		{
+			MdlCommit  *commit = lfirst(cell);
+
+			if (!XidInMVCCSnapshot((TransactionId) (commit->stamp - clock.stamp_offset), snapshot))
+				*exact = false;
+		}
+	}
+	return last.version;
+}

@@ -1,0 +1,371 @@
+/*
+ * version_catalog.c: the relations of medallion_history, and what a backend keeps of each versioned table.
+ *
+ * The relations are ordinary tables outside the extension, so that history survives DROP EXTENSION and goes through
+ * pg_dump.  Hence they are made at run time, and hold core types, names and numbers of our own, never OIDs: a table is
+ * known by the number that its capture triggers carry as an argument, which renames and restores leave alone.
+ */
+#include "versioning/versioning_int.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* relid -> MdlTable; every entry goes when a relation it rests on changes. */
+static HTAB *table_cache = NULL;
+
+typedef struct TableCacheEntry
+{
+	Oid			relid;			/* hash key */
+	bool		valid;
+	MdlTable   *table;			/* NULL: not versioned */
+	MemoryContext context;
+} TableCacheEntry;
+
+static const char *const create_statements[] =
+{
+	"CREATE TABLE medallion_history.commit_clock ("
+	" version bigint NOT NULL, last_time timestamptz NOT NULL, settled bigint NOT NULL, settled_time timestamptz NOT NULL,"
+	" era bigint NOT NULL, stamp_offset bigint NOT NULL, origin bigint NOT NULL)",
+	"COMMENT ON TABLE medallion_history.commit_clock IS"
+	" 'Number and time of the last commit of versioned tables, and up to where commits have ended; changed in place'",
+	"INSERT INTO medallion_history.commit_clock VALUES"
+	" (0, '-infinity', 0, '-infinity', 1, 0, pg_catalog.pg_current_xact_id()::text::bigint)",
+
+	"CREATE TABLE medallion_history.commit_log ("
+	" version bigint CONSTRAINT commit_log_pkey PRIMARY KEY, committed_at timestamptz NOT NULL,"
+	" stamp bigint NOT NULL, substamps bigint[], low bigint NOT NULL, high bigint NOT NULL, in_flight bigint[],"
+	" settled bigint NOT NULL, role_name text NOT NULL, application_name text NOT NULL, era bigint NOT NULL,"
+	" CONSTRAINT commit_log_stamp_key UNIQUE (stamp))",
+	"CREATE INDEX commit_log_committed_at_idx ON medallion_history.commit_log (committed_at)",
+	"COMMENT ON TABLE medallion_history.commit_log IS"
+	" 'One row per transaction that changed a versioned table; see medallion.commits'",
+
+	"CREATE TABLE medallion_history.commit_changes ("
+	" table_id integer NOT NULL, version bigint NOT NULL, operation text NOT NULL, inserted bigint, updated bigint,"
+	" deleted bigint, filenode bigint NOT NULL, places bytea,"
+	" CONSTRAINT commit_changes_pkey PRIMARY KEY (table_id, version))",
+	"COMMENT ON TABLE medallion_history.commit_changes IS"
+	" 'What each commit did to each versioned table; see medallion.history()'",
+
+	"CREATE TABLE medallion_history.versioned_tables ("
+	" table_id integer CONSTRAINT versioned_tables_pkey PRIMARY KEY, schema_name text NOT NULL, table_name text NOT NULL,"
+	" history_table text NOT NULL, retain interval, enabled bool NOT NULL, enabled_at timestamptz NOT NULL)",
+	"COMMENT ON TABLE medallion_history.versioned_tables IS 'Tables whose past states are or were kept'",
+};
+
+Oid
+mdl_history_relation(const char *name, bool missing_ok)
+{
+	Oid			schema = get_namespace_oid(MDL_HISTORY_SCHEMA, true);
+	Oid			relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+
+	if (!OidIsValid(relid) && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table %s.%s does not exist", MDL_HISTORY_SCHEMA, name),
+				 errhint("It is made by the first call of medallion.enable_versioning().")));
+	return relid;
+}
+
+void
+mdl_history_create(void)
+{
+	Oid			schema;
+	MdlUser		user;
+	bool		saved = creating_extension;
+
+	if (OidIsValid(mdl_history_relation(MDL_CLOCK_TABLE, true)))
+		return;
+	schema = get_namespace_oid(MDL_HISTORY_SCHEMA, true);
+	if (!OidIsValid(schema))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("schema %s does not exist", MDL_HISTORY_SCHEMA),
+				 errhint("SELECT medallion._create_schemas() as a superuser makes it again.")));
+
+	/* Two sessions may come here at once; the second finds everything made. */
+	LockDatabaseObject(NamespaceRelationId, schema, 0, ExclusiveLock);
+	AcceptInvalidationMessages();
+	if (OidIsValid(mdl_history_relation(MDL_CLOCK_TABLE, true)))
+		return;
+
+	mdl_owner_begin(&user);
+	creating_extension = false;
+	PG_TRY();
+	{
+		for (int i = 0; i < lengthof(create_statements); i++)
+			mdl_run(create_statements[i], NULL, false);
+	}
+	PG_FINALLY();
+	{
+		creating_extension = saved;
+	}
+	PG_END_TRY();
+	mdl_owner_end(&user);
+}
+
+/* The trigger function's OID, looked up by name once per transaction at most (the extension may be made again). */
+static bool
+is_capture_function(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
+
+		result = strcmp(NameStr(form->proname), "_capture") == 0 &&
+			form->pronamespace == get_namespace_oid(MDL_SCHEMA, true);
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+int32
+mdl_table_id(Relation relation)
+{
+	TriggerDesc *triggers = relation->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+
+		if (trigger->tgnargs == 1 && is_capture_function(trigger->tgfoid))
+			return pg_strtoint32(trigger->tgargs[0]);
+	}
+	return -1;
+}
+
+/* Reads the name of the history table of a number. */
+static char *
+history_name(int32 table_id)
+{
+	Relation	relation = table_open(mdl_history_relation(MDL_TABLES_TABLE, false), AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	char	   *name = NULL;
+
+	ScanKeyInit(&key, Anum_versioned_tables_table_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(table_id));
+	scan = systable_beginscan(relation, mdl_history_relation(MDL_TABLES_INDEX, false), true, SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		is_null;
+
+		name = TextDatumGetCString(heap_getattr(tuple, Anum_versioned_tables_history,
+												RelationGetDescr(relation), &is_null));
+	}
+	systable_endscan(scan);
+	table_close(relation, NoLock);
+	return name;
+}
+
+/* Reads the version of the commit that enabled versioning last; 0 while that is the current transaction. */
+static int64
+enabled_version(int32 table_id)
+{
+	Relation	relation = table_open(mdl_history_relation(MDL_CHANGES_TABLE, false), AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	int64		version = 0;
+
+	ScanKeyInit(&key, Anum_commit_changes_table_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(table_id));
+	scan = systable_beginscan(relation, mdl_history_relation(MDL_CHANGES_INDEX, false), true, SnapshotSelf, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		is_null;
+		char	   *operation = TextDatumGetCString(heap_getattr(tuple, Anum_commit_changes_operation,
+																 RelationGetDescr(relation), &is_null));
+		int64		found = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_version,
+													   RelationGetDescr(relation), &is_null));
+
+		if (strcmp(operation, "enable") == 0)
+			version = Max(version, found);
+		pfree(operation);
+		CHECK_FOR_INTERRUPTS();
+	}
+	systable_endscan(scan);
+	table_close(relation, NoLock);
+	return version;
+}
+
+/* Maps the columns of the table to those of its history, by name. */
+static void
+map_columns(MdlTable *table, Relation relation, Relation history)
+{
+	TupleDesc	base = RelationGetDescr(relation);
+	TupleDesc	past = RelationGetDescr(history);
+
+	table->natts = base->natts;
+	table->history_attno = palloc0(base->natts * sizeof(AttrNumber));
+	for (int i = 0; i < base->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(base, i);
+
+		if (column->attisdropped)
+			continue;
+		for (int j = MDL_DIED_ATTNO; j < past->natts; j++)
+		{
+			Form_pg_attribute candidate = TupleDescAttr(past, j);
+
+			if (!candidate->attisdropped && strcmp(NameStr(candidate->attname), NameStr(column->attname)) == 0)
+			{
+				if (candidate->atttypid == column->atttypid)
+					table->history_attno[i] = j + 1;
+				break;
+			}
+		}
+		if (table->history_attno[i] == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("column \"%s\" of versioned table \"%s.%s\" has no column of its type in the history table \"%s\"",
+							NameStr(column->attname), get_namespace_name(RelationGetNamespace(relation)),
+							RelationGetRelationName(relation), RelationGetRelationName(history)),
+					 errhint("The table was changed while the event triggers of medallion were off.")));
+	}
+}
+
+/* Builds what is kept of a versioned table in the current context. */
+static MdlTable *
+build_table(Relation relation, int32 table_id)
+{
+	MdlTable   *table = palloc0(sizeof(MdlTable));
+	char	   *name = history_name(table_id);
+	Bitmapset  *keys = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	Relation	history;
+	int			key = -1;
+
+	table->relid = RelationGetRelid(relation);
+	table->table_id = table_id;
+	table->history = name ? mdl_history_relation(name, true) : InvalidOid;
+	if (!OidIsValid(table->history))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the history table of \"%s.%s\" does not exist",
+						get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation)),
+				 errhint("Run medallion.disable_versioning() and medallion.enable_versioning() on the table.")));
+	history = table_open(table->history, AccessShareLock);
+	map_columns(table, relation, history);
+	table->history_desc = CreateTupleDescCopy(RelationGetDescr(history));
+	table_close(history, NoLock);
+	table->keys = palloc0(Max(bms_num_members(keys), 1) * sizeof(AttrNumber));
+	while ((key = bms_next_member(keys, key)) >= 0)
+		table->keys[table->nkeys++] = key + FirstLowInvalidHeapAttributeNumber;
+	table->enabled = enabled_version(table_id);
+	return table;
+}
+
+/* Any change of a relation empties the entry that rests on it; the callback only sets flags. */
+static void
+table_cache_callback(Datum argument, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	TableCacheEntry *entry;
+
+	if (table_cache == NULL)
+		return;
+	hash_seq_init(&status, table_cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		if (!OidIsValid(relid) || entry->relid == relid || (entry->table != NULL && entry->table->history == relid))
+			entry->valid = false;
+}
+
+void
+mdl_table_cache_init(void)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(TableCacheEntry), .hcxt = CacheMemoryContext};
+
+	if (CacheMemoryContext == NULL)
+		CreateCacheMemoryContext();
+	control.hcxt = CacheMemoryContext;
+	table_cache = hash_create("medallion versioned tables", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(table_cache_callback, (Datum) 0);
+}
+
+MdlTable *
+mdl_table_find(Oid relid)
+{
+	TableCacheEntry *entry;
+	bool		found;
+	Relation	relation;
+	int32		table_id;
+	MemoryContext saved;
+
+	if (table_cache == NULL)
+		mdl_table_cache_init();
+	entry = hash_search(table_cache, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->valid = false;
+		entry->table = NULL;
+		entry->context = NULL;
+	}
+	if (entry->valid && (entry->table == NULL || entry->table->enabled > 0))
+		return entry->table;
+
+	entry->table = NULL;
+	if (entry->context != NULL)
+		MemoryContextDelete(entry->context);
+	entry->context = AllocSetContextCreate(CacheMemoryContext, "medallion versioned table", ALLOCSET_SMALL_SIZES);
+	relation = relation_open(relid, AccessShareLock);
+	table_id = mdl_table_id(relation);
+	if (table_id >= 0)
+	{
+		MdlTable   *table;
+
+		saved = MemoryContextSwitchTo(entry->context);
+		table = build_table(relation, table_id);
+		MemoryContextSwitchTo(saved);
+		/* Building reads catalogs and may have flagged the entry; what was read is as new as the flag. */
+		entry = hash_search(table_cache, &relid, HASH_FIND, NULL);
+		entry->table = table;
+	}
+	entry->valid = true;
+	relation_close(relation, NoLock);
+	return entry->table;
+}
+
+MdlTable *
+mdl_table_get(Oid relid)
+{
+	MdlTable   *table = mdl_table_find(relid);
+
+	if (table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not versioned", mdl_display_name(relid)),
+				 errhint("SELECT medallion.enable_versioning('%s') keeps its past states from now on.",
+						 mdl_qualified_name(relid))));
+	return table;
+}
+
+bool
+mdl_is_versioned(Oid relid)
+{
+	return mdl_table_find(relid) != NULL;
+}

@@ -1,0 +1,227 @@
+/*
+ * versioning_int.h: what the files of src/versioning share.
+ *
+ * Words: a *stamp* is a transaction id widened to 64 bits plus the offset of the era, so that stamps only grow, also
+ * through a restore into a younger cluster.  A row version is *born* when a transaction writes it (xmin) and *dies* when
+ * one deletes or replaces it.  A *point* is the state after all commits numbered up to a version, in a form that decides
+ * for a stamp with two comparisons whether it belongs.
+ *
+ * Who owns what: everything in schema medallion_history belongs to the extension's owner; this folder reads and writes it
+ * below SQL, so the rights of the current user do not matter there.  Whoever hands past rows to a user has checked the
+ * rights on the base table first.
+ */
+#ifndef MDL_VERSIONING_INT_H
+#define MDL_VERSIONING_INT_H
+
+#include "versioning/versioning.h"
+
+#include "access/tupdesc.h"
+#include "access/htup.h"
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "storage/itemptr.h"
+#include "utils/rel.h"
+
+/* ---- version_catalog.c: relations of medallion_history and what is known of each versioned table ---------------- */
+
+#define MDL_BORN_COLUMN		"_medallion_born"
+#define MDL_DIED_COLUMN		"_medallion_died"
+#define MDL_BORN_ATTNO		1
+#define MDL_DIED_ATTNO		2
+
+#define MDL_CLOCK_TABLE		"commit_clock"
+#define MDL_LOG_TABLE		"commit_log"
+#define MDL_LOG_BY_VERSION	"commit_log_pkey"
+#define MDL_LOG_BY_STAMP	"commit_log_stamp_key"
+#define MDL_LOG_BY_TIME		"commit_log_committed_at_idx"
+#define MDL_CHANGES_TABLE	"commit_changes"
+#define MDL_CHANGES_INDEX	"commit_changes_pkey"
+#define MDL_TABLES_TABLE	"versioned_tables"
+#define MDL_TABLES_INDEX	"versioned_tables_pkey"
+
+#define Natts_commit_log				11
+#define Anum_commit_log_version			1
+#define Anum_commit_log_committed_at	2
+#define Anum_commit_log_stamp			3
+#define Anum_commit_log_substamps		4
+#define Anum_commit_log_low				5
+#define Anum_commit_log_high			6
+#define Anum_commit_log_in_flight		7
+#define Anum_commit_log_settled			8
+#define Anum_commit_log_role_name		9
+#define Anum_commit_log_application		10
+#define Anum_commit_log_era				11
+
+#define Natts_commit_changes			8
+#define Anum_commit_changes_table_id	1
+#define Anum_commit_changes_version		2
+#define Anum_commit_changes_operation	3
+#define Anum_commit_changes_inserted	4
+#define Anum_commit_changes_updated		5
+#define Anum_commit_changes_deleted		6
+#define Anum_commit_changes_filenode	7
+#define Anum_commit_changes_places		8
+
+#define Anum_versioned_tables_table_id	1
+#define Anum_versioned_tables_history	4
+
+/* What a backend keeps of a versioned table; lives in CacheMemoryContext until the relation or its history changes. */
+typedef struct MdlTable
+{
+	Oid			relid;
+	int32		table_id;
+	Oid			history;		/* the history table */
+	TupleDesc	history_desc;
+	int			natts;			/* of the base table, dropped ones included */
+	AttrNumber *history_attno;	/* (natts) base attno - 1 -> history attno; 0 for a dropped column */
+	int			nkeys;
+	AttrNumber *keys;			/* (nkeys) primary key, base attnos */
+	int64		enabled;		/* first readable version; 0 while the enabling transaction runs */
+} MdlTable;
+
+/* OID of a relation of medallion_history; InvalidOid if it does not exist and missing_ok. */
+extern Oid	mdl_history_relation(const char *name, bool missing_ok);
+
+/* Creates the clock, the log and their companions if this database has none. */
+extern void mdl_history_create(void);
+
+/* Returns the versioned table, or NULL when the relation is not versioned. */
+extern MdlTable *mdl_table_find(Oid relid);
+
+/* The same, but an error that tells how to enable versioning. */
+extern MdlTable *mdl_table_get(Oid relid);
+
+/* The number that the capture triggers of a table carry; -1 if it has none. */
+extern int32 mdl_table_id(Relation relation);
+
+extern void mdl_table_cache_init(void);
+
+/* ---- commit_clock.c: number and time of commits ------------------------------------------------------------------ */
+
+typedef struct MdlClock
+{
+	int64		version;		/* the last number given */
+	TimestampTz last_time;		/* no later commit has a time up to this */
+	int64		settled;		/* every commit numbered up to this has ended */
+	TimestampTz settled_time;	/* every commit with a time up to this has ended */
+	int64		era;			/* counts restores; stamps of an era are its ids + stamp_offset */
+	int64		stamp_offset;
+	int64		origin;			/* id of the transaction that wrote this row: differs from xmin after a restore */
+} MdlClock;
+
+/* False if nothing was ever versioned in this database. */
+extern bool mdl_clock_read(MdlClock *clock);
+
+/*
+ * Gives the next number and a time later than every earlier one.  The caller holds the commit lock.  On return *clock
+ * is the state just written.  `settled` (0: not known) is published if it is news.
+ */
+extern void mdl_clock_next(int64 settled, TimestampTz settled_time, MdlClock *clock);
+
+/* Makes sure that no later commit gets a time up to `time`, and publishes what is settled; returns the state. */
+extern void mdl_clock_push(TimestampTz time, int64 settled, TimestampTz settled_time, MdlClock *clock);
+
+/* Taken by every committer before its number and held until its end: waiting for its holders settles a version. */
+extern void mdl_commit_lock(void);
+
+/* Waits until every commit numbered so far has ended; returns the number up to which that holds. */
+extern int64 mdl_commit_wait(void);
+
+/* What can be said to be settled without waiting, for publication; 0 if nothing new. */
+extern int64 mdl_commit_settled_hint(TimestampTz *settled_time);
+
+/* ---- stamp.c ----------------------------------------------------------------------------------------------------- */
+
+extern int64 mdl_stamp_of_xid(TransactionId xid, int64 stamp_offset);	/* of an id at most 2^31 old */
+
+/* ---- commit_log.c ------------------------------------------------------------------------------------------------ */
+
+typedef struct MdlCommit
+{
+	int64		version;
+	TimestampTz committed_at;
+	int64		stamp;
+	int			nsubstamps;
+	int64	   *substamps;		/* (nsubstamps) ascending */
+	int64		low;
+	int64		high;
+	int			nin_flight;
+	int64	   *in_flight;		/* (nin_flight) */
+} MdlCommit;
+
+/*
+ * Lookups see every commit that has ended, whatever the snapshot of the transaction, and take no predicate locks.
+ * Arrays are palloc'd in the current context.  False if there is none.
+ */
+extern bool mdl_commit_at_version(int64 version, MdlCommit *commit);	/* the newest with a number up to it */
+extern bool mdl_commit_at_time(TimestampTz time, MdlCommit *commit);	/* the newest with a time up to it */
+extern bool mdl_commit_of_stamp(int64 stamp, MdlCommit *commit);	/* by the id of the top-level transaction */
+extern List *mdl_commits_between(int64 first, int64 last);	/* MdlCommit *, ascending */
+
+/* The smallest version among the commits with the id `stamp` or a greater one (top-level ids); PG_INT64_MAX if none. */
+extern int64 mdl_version_from_stamp(int64 stamp);
+
+/* ---- places.c: where the new rows of a commit went, as runs ------------------------------------------------------- */
+
+typedef struct MdlPlaces
+{
+	MemoryContext context;
+	uint64	   *runs;			/* block << 32 | offset << 16 | length */
+	int			count;
+	int			allocated;
+	bool		overflow;		/* too many runs: the feed must scan */
+} MdlPlaces;
+
+#define MDL_MAX_RUNS (8 * 1024 * 1024)
+
+extern void mdl_places_add(MdlPlaces *places, ItemPointer tid);
+extern Datum mdl_places_datum(const MdlPlaces *places, bool *is_null);	/* bytea */
+extern int	mdl_places_expand(Datum places, ItemPointerData **tids);	/* palloc'd; returns how many */
+
+/* ---- capture.c: what the current transaction did to versioned tables ---------------------------------------------- */
+
+extern void mdl_capture_init(void);
+
+/* Writes buffered old rows of the current subtransaction to the history tables. */
+extern void mdl_capture_flush(void);
+
+/* Records that the current transaction commits something about a table even if it changes no row. */
+extern void mdl_capture_operation(Oid relid, const char *operation);
+
+/* ---- history_write.c ---------------------------------------------------------------------------------------------- */
+
+/* Forms a row of the history table from a row of the base table. */
+extern HeapTuple mdl_history_form(const MdlTable *table, TupleDesc base, HeapTuple tuple, int64 born, int64 died);
+
+/* Appends rows to a history table, indexes included. */
+extern void mdl_history_insert(Relation history, HeapTuple *tuples, int count);
+
+/* ---- point.c ------------------------------------------------------------------------------------------------------ */
+
+typedef struct MdlPoint
+{
+	int64		version;		/* of the newest commit that belongs */
+	int64		low;			/* stamps below belong */
+	int64		high;			/* stamps from here on do not */
+	int			nexceptions;
+	int64	   *exceptions;		/* (nexceptions) ascending; between low and high, these do not */
+	bool		is_final;		/* will be the same at every later look */
+	int64		stamp_offset;
+} MdlPoint;
+
+/*
+ * Resolves a version that is settled; cached per backend.  With a snapshot, raises an error unless the snapshot sees all
+ * that belongs.  The result lives until the end of the statement at least.
+ */
+extern const MdlPoint *mdl_point_resolve(int64 version, Snapshot snapshot);
+
+extern bool mdl_point_includes(const MdlPoint *point, int64 stamp);
+
+/* Turns what a user asked for (exactly one of the two) into a settled version, waiting if need be. */
+extern int64 mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at);
+
+/* ---- as_of.c ------------------------------------------------------------------------------------------------------ */
+
+extern void mdl_as_of_init(void);
+
+#endif							/* MDL_VERSIONING_INT_H */
