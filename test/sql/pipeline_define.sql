@@ -5,7 +5,9 @@ INSERT INTO bronze.visits VALUES (1, 'ann', 30, '2026-01-01 10:00+00'), (2, 'bob
 
 SELECT * FROM medallion.define('silver.visits', 'SELECT id, who, seconds FROM bronze.visits WHERE seconds > 0',
 	keys => '{id}', description => 'Visits that lasted.', target_lag => '5 min');
-\d silver.visits
+SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull, CASE WHEN attcollation <> typcollation THEN attcollation::regcollation END AS collation
+FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = 'silver.visits'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'silver.visits'::regclass;
 SELECT obj_description('silver.visits'::regclass);
 SELECT target, layer, keys, description, owner = current_user AS mine, "rows", last_refresh, target_lag, is_late, on_schema_change, definition, query
 FROM medallion.tables;
@@ -18,7 +20,9 @@ SELECT "rows", is_late, freshness < '1 hour' AS fresh FROM medallion.tables WHER
 CREATE DOMAIN bronze.positive AS int CHECK (VALUE > 0);
 SELECT * FROM medallion.define('gold."Per Day"', $$WITH v AS (SELECT *, (seen AT TIME ZONE 'UTC')::date AS "Day" FROM bronze.visits)
 	SELECT "Day", who COLLATE "C" AS who, count(*)::int::bronze.positive AS n, sum(seconds) AS "select" FROM v GROUP BY 1, 2$$, keys => '{Day,who}');
-\d gold."Per Day"
+SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull, CASE WHEN attcollation <> typcollation THEN attcollation::regcollation END AS collation
+FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = 'gold."Per Day"'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'gold."Per Day"'::regclass;
 SELECT mode, inserted FROM medallion.refresh('gold."Per Day"');
 TABLE gold."Per Day" ORDER BY 1, 2;
 SELECT * FROM medallion.define('gold.constants', $$VALUES (1, 'a'), (2, 'b')$$, keys => '{column1}');
@@ -164,7 +168,7 @@ SELECT medallion.undefine('silver.visits', drop_table => true);
 SELECT medallion.undefine('gold."Per Day"', drop_table => true);
 SELECT medallion.undefine('gold.constants', drop_table => true);
 DROP TABLE bronze.visit_log;
-DROP DOMAIN bronze.positive;
+DROP DOMAIN bronze.positive CASCADE;		-- a history may still use it
 DROP TABLE fleeting;
 SELECT count(*) FROM medallion.tables;
 SELECT count(*) FROM pg_class WHERE relnamespace = 'medallion_definitions'::regnamespace;

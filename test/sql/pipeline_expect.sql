@@ -17,7 +17,9 @@ SELECT medallion.expect('silver.sales', 'positive', 'amount > 0', 'drop', null_o
 SELECT medallion.expect('silver.sales', 'shop known', 'shop IS NOT NULL', 'quarantine');
 SELECT medallion.expect('silver.sales', 'sane', 'amount < 1000', on_violation => 'quarantine', null_ok => true);
 SELECT medallion.unexpect('silver.sales', 'positive or unknown');
-\d silver.sales_quarantine
+SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull, CASE WHEN attcollation <> typcollation THEN attcollation::regcollation END AS collation
+FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = 'silver.sales_quarantine'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'silver.sales_quarantine'::regclass;
 SELECT obj_description('silver.sales_quarantine'::regclass);
 SELECT inserted, updated, deleted, rejected FROM medallion.refresh('silver.sales');
 TABLE silver.sales ORDER BY id;
