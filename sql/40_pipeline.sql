@@ -47,7 +47,7 @@ CREATE TABLE medallion._refreshes
 	dropped         bigint NOT NULL,
 	quarantined     bigint NOT NULL,
 	source_versions jsonb NOT NULL,				-- versioned source: newest version whose predecessors were all read
-	exact           bool NOT NULL				-- whether nothing newer than those versions was read
+	exact           bool NOT NULL				-- nothing newer was read, also not of the same transaction
 );
 COMMENT ON TABLE medallion._refreshes IS 'One row per refresh of a derived table.';
 CREATE INDEX ON medallion._refreshes (target, refresh_id);

@@ -247,4 +247,30 @@ extern uint64 mdl_run_under_snapshot(const char *sql, const MdlArgs *args, Snaps
 /* Offers a tuplestore as a relation to SPI statements until SPI_unregister_relation. */
 extern void mdl_offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns);
 
+/* ---- refresh_log.c ---------------------------------------------------------------------------------------------- */
+
+/* What the tables of one call are computed from. */
+typedef struct Reading
+{
+	Snapshot	snapshot;
+	int64		version;		/* newest whose predecessors, itself included, the snapshot sees */
+	bool		exact;			/* nothing newer is seen */
+	List	   *written;		/* OIDs of tables that this call changed */
+} Reading;
+
+typedef struct Outcome
+{
+	const char *mode;
+	const char *reason;
+	Published	published;
+	int64		dropped;
+	int64		quarantined;
+	double		seconds;
+} Outcome;
+
+extern int64 mdl_refresh_next_id(void);
+extern bool mdl_refresh_was_done(Oid target);
+extern void mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started,
+							const Reading *reading);
+
 #endif							/* MDL_PIPELINE_INT_H */

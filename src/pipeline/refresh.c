@@ -32,16 +32,6 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-typedef struct Outcome
-{
-	const char *mode;
-	const char *reason;
-	Published	published;
-	int64		dropped;
-	int64		quarantined;
-	double		seconds;
-} Outcome;
-
 /* ---- the owner's world --------------------------------------------------------------------------------------- */
 
 typedef struct OwnerWorld
@@ -200,144 +190,7 @@ check_target_is_whole(const DerivedTable *table)
 				 errhint("ALTER TABLE … NO FORCE ROW LEVEL SECURITY: a refresh must see all rows of the table.")));
 }
 
-/* ---- after: the log ------------------------------------------------------------------------------------------ */
-
-/* {"bronze.flights": 42, …} for the versioned sources of a table. */
-static char *
-source_versions(const DerivedTable *table, int64 version)
-{
-	StringInfoData text;
-	ListCell   *cell;
-	bool		first = true;
-
-	initStringInfo(&text);
-	appendStringInfoChar(&text, '{');
-	foreach(cell, mdl_view_leaf_sources(table->definition))
-	{
-		if (!mdl_versioned_is(lfirst_oid(cell)))
-			continue;
-		if (!first)
-			appendStringInfoString(&text, ", ");
-		escape_json(&text, mdl_pipeline_relation_name(lfirst_oid(cell)));
-		appendStringInfo(&text, ": " INT64_FORMAT, version);
-		first = false;
-	}
-	appendStringInfoChar(&text, '}');
-	return text.data;
-}
-
-static int64
-next_refresh_id(void)
-{
-	MdlUser		saved;
-	int64		id;
-
-	mdl_owner_begin(&saved);
-	mdl_run("SELECT pg_catalog.nextval('medallion._refreshes_refresh_id_seq'::pg_catalog.regclass)", NULL, false);
-	id = mdl_field_int8(0, 0);
-	mdl_owner_end(&saved);
-	return id;
-}
-
-static void
-log_refresh(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started, int64 version, bool exact)
-{
-	const DerivedTable *table = result->table;
-	char	   *versions = source_versions(table, version);
-	MdlArgs		args = {0};
-	MdlUser		saved;
-
-	mdl_arg_int8(&args, id);
-	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
-	mdl_arg_text(&args, mdl_pipeline_relation_name(table->target));
-	mdl_arg_text(&args, GetUserNameFromId(GetUserId(), false));
-	mdl_arg_text(&args, outcome->mode);
-	mdl_arg_text(&args, outcome->reason);
-	mdl_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(started), false);
-	mdl_arg_int8(&args, result->accepted_rows);
-	mdl_arg_int8(&args, outcome->published.inserted);
-	mdl_arg_int8(&args, outcome->published.updated);
-	mdl_arg_int8(&args, outcome->published.deleted);
-	mdl_arg_int8(&args, outcome->dropped);
-	mdl_arg_int8(&args, outcome->quarantined);
-	mdl_arg_text(&args, versions);
-	mdl_arg_bool(&args, exact);
-	mdl_owner_begin(&saved);
-	mdl_run("INSERT INTO medallion._refreshes (refresh_id, target, target_name, role_name, mode, reason, started_at, finished_at,"
-			" result_rows, inserted, updated, deleted, dropped, quarantined, source_versions, exact)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.clock_timestamp(), $8, $9, $10, $11, $12, $13,"
-			" $14::pg_catalog.jsonb, $15)", &args, false);
-	mdl_owner_end(&saved);
-}
-
-static void
-log_expectations(int64 id, const DerivedResult *result)
-{
-	for (int i = 0; i < result->rule_count; i++)
-	{
-		const Rule *rule = &result->rules[i];
-		const RuleCount *count = &result->counts[i];
-		StringInfoData keys;
-		MdlArgs		args = {0};
-		MdlUser		saved;
-		ListCell   *cell;
-
-		initStringInfo(&keys);
-		foreach(cell, count->failing_keys)
-			appendStringInfo(&keys, "%s%s", keys.len ? ", " : "", (char *) lfirst(cell));
-		mdl_arg_int8(&args, id);
-		mdl_arg_text(&args, rule->name);
-		mdl_arg_text(&args, rule->rule);
-		mdl_arg_text(&args, mdl_pipeline_action_name(rule->action));
-		mdl_arg_int8(&args, count->passed);
-		mdl_arg_int8(&args, count->failed);
-		mdl_arg_int8(&args, count->raised);
-		mdl_arg_text(&args, psprintf("[%s]", keys.data));
-		mdl_arg_text(&args, count->first_error);
-		mdl_owner_begin(&saved);
-		mdl_run("INSERT INTO medallion._expectation_results (refresh_id, name, rule, on_violation, passed, failed, raised,"
-				" failing_keys, first_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9)", &args, false);
-		mdl_owner_end(&saved);
-	}
-}
-
-/* A rule that raised is judged row by row from the start next time; one that no longer does, is not. */
-static void
-remember_raising(const DerivedResult *result)
-{
-	for (int i = 0; i < result->rule_count; i++)
-	{
-		bool		raises = result->counts[i].raised > 0;
-		MdlArgs		args = {0};
-		MdlUser		saved;
-
-		if (raises == result->rules[i].raises)
-			continue;
-		mdl_arg(&args, OIDOID, ObjectIdGetDatum(result->table->target), false);
-		mdl_arg_text(&args, result->rules[i].name);
-		mdl_arg_bool(&args, raises);
-		mdl_owner_begin(&saved);
-		mdl_run("UPDATE medallion._expectations SET raises = $3"
-				" WHERE target OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2", &args, false);
-		mdl_owner_end(&saved);
-	}
-}
-
 /* ---- one table ------------------------------------------------------------------------------------------------- */
-
-static bool
-was_refreshed(Oid target)
-{
-	MdlArgs		args = {0};
-	MdlUser		saved;
-	uint64		rows;
-
-	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
-	mdl_owner_begin(&saved);
-	rows = mdl_run("SELECT FROM medallion._refreshes WHERE target OPERATOR(pg_catalog.=) $1 LIMIT 1", &args, false);
-	mdl_owner_end(&saved);
-	return rows > 0;
-}
 
 static DerivedResult *
 compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce)
@@ -362,13 +215,14 @@ tell_table(void *name)
 }
 
 static Outcome
-refresh_one(DerivedTable *table, Snapshot snapshot, int64 version, bool exact, const char *why)
+refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 {
+	Snapshot	snapshot = reading->snapshot;
 	TimestampTz started = GetCurrentTimestamp();
 	Outcome		outcome = {.mode = "full"};
 	OwnerWorld	world;
 	DerivedResult *result;
-	int64		id = next_refresh_id();
+	int64		id = mdl_refresh_next_id();
 	ErrorContextCallback callback = {
 		.callback = tell_table,
 		.arg = mdl_display_name(table->target),
@@ -382,7 +236,7 @@ refresh_one(DerivedTable *table, Snapshot snapshot, int64 version, bool exact, c
 	mdl_definition_follow_name(table);
 	check_target_is_whole(table);
 	mdl_definition_apply_columns(table);
-	outcome.reason = why ? why : was_refreshed(table->target) ? "every refresh recomputes the query" : "first refresh";
+	outcome.reason = why ? why : mdl_refresh_was_done(table->target) ? "every refresh recomputes the query" : "first refresh";
 	result = compute_as_owner(table, snapshot, true);
 
 	if (result->quarantined_rows > 0)
@@ -393,9 +247,7 @@ refresh_one(DerivedTable *table, Snapshot snapshot, int64 version, bool exact, c
 	leave_owner_world(&world);
 	outcome.dropped = result->dropped_rows;
 	outcome.quarantined = result->quarantined_rows;
-	log_refresh(id, result, &outcome, started, version, exact);
-	log_expectations(id, result);
-	remember_raising(result);
+	mdl_refresh_log(id, result, &outcome, started, reading);
 	mdl_result_free(result);
 	mdl_progress_end();
 	error_context_stack = callback.previous;
@@ -428,9 +280,7 @@ refresh_tables(Oid target, const char *why, ReturnSetInfo *set)
 {
 	List	   *order;
 	Published	last = {0};
-	Snapshot	snapshot;
-	bool		exact;
-	int64		version;
+	Reading		reading = {0};
 	ListCell   *cell;
 
 	PreventCommandIfReadOnly("medallion.refresh()");
@@ -440,8 +290,11 @@ refresh_tables(Oid target, const char *why, ReturnSetInfo *set)
 
 	/* Commits in flight are waited for, so that the version recorded is as new as can be. */
 	mdl_versioned_settle();
-	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	version = mdl_versioned_snapshot(snapshot, &exact);
+	reading.snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	reading.version = mdl_versioned_snapshot(reading.snapshot, &reading.exact);
+
+	/* What this transaction wrote before is read too, and has no version yet. */
+	reading.exact &= !TransactionIdIsValid(GetTopTransactionIdIfAny());
 	foreach(cell, order)
 	{
 		DerivedTable *table = lfirst(cell);
@@ -449,12 +302,14 @@ refresh_tables(Oid target, const char *why, ReturnSetInfo *set)
 
 		CHECK_FOR_INTERRUPTS();
 		if (may_refresh(table->target))
-			outcome = refresh_one(table, snapshot, version, exact, why);
+			outcome = refresh_one(table, &reading, why);
 		last = outcome.published;
+		if (last.inserted + last.updated + last.deleted > 0)
+			reading.written = lappend_oid(reading.written, table->target);
 		if (set)
 			return_outcome(set, table, &outcome);
 	}
-	UnregisterSnapshot(snapshot);
+	UnregisterSnapshot(reading.snapshot);
 	return last;
 }
 

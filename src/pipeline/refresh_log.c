@@ -1,0 +1,160 @@
+/*
+ * refresh_log.c: the records of refreshes (medallion.refreshes) and of what the rules found (medallion.expectation_results).
+ */
+#include "pipeline/pipeline_int.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/timestamp.h"
+
+/*
+ * {"bronze.flights": 42, …} for the versioned sources of a table; *exact is cleared if one of them was written by this very
+ * refresh.
+ */
+static char *
+source_versions(const DerivedTable *table, const Reading *reading, bool *exact)
+{
+	StringInfoData text;
+	ListCell   *cell;
+	bool		first = true;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '{');
+	foreach(cell, mdl_view_leaf_sources(table->definition))
+	{
+		if (!mdl_versioned_is(lfirst_oid(cell)))
+			continue;
+		if (!first)
+			appendStringInfoString(&text, ", ");
+		escape_json(&text, mdl_pipeline_relation_name(lfirst_oid(cell)));
+		appendStringInfo(&text, ": " INT64_FORMAT, reading->version);
+		*exact &= !list_member_oid(reading->written, lfirst_oid(cell));
+		first = false;
+	}
+	appendStringInfoChar(&text, '}');
+	return text.data;
+}
+
+int64
+mdl_refresh_next_id(void)
+{
+	MdlUser		saved;
+	int64		id;
+
+	mdl_owner_begin(&saved);
+	mdl_run("SELECT pg_catalog.nextval('medallion._refreshes_refresh_id_seq'::pg_catalog.regclass)", NULL, false);
+	id = mdl_field_int8(0, 0);
+	mdl_owner_end(&saved);
+	return id;
+}
+
+static void
+log_table(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started, const Reading *reading)
+{
+	const DerivedTable *table = result->table;
+	bool		exact = reading->exact;
+	char	   *versions = source_versions(table, reading, &exact);
+	MdlArgs		args = {0};
+	MdlUser		saved;
+
+	mdl_arg_int8(&args, id);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
+	mdl_arg_text(&args, mdl_pipeline_relation_name(table->target));
+	mdl_arg_text(&args, GetUserNameFromId(GetUserId(), false));
+	mdl_arg_text(&args, outcome->mode);
+	mdl_arg_text(&args, outcome->reason);
+	mdl_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(started), false);
+	mdl_arg_int8(&args, result->accepted_rows);
+	mdl_arg_int8(&args, outcome->published.inserted);
+	mdl_arg_int8(&args, outcome->published.updated);
+	mdl_arg_int8(&args, outcome->published.deleted);
+	mdl_arg_int8(&args, outcome->dropped);
+	mdl_arg_int8(&args, outcome->quarantined);
+	mdl_arg_text(&args, versions);
+	mdl_arg_bool(&args, exact);
+	mdl_owner_begin(&saved);
+	mdl_run("INSERT INTO medallion._refreshes (refresh_id, target, target_name, role_name, mode, reason, started_at, finished_at,"
+			" result_rows, inserted, updated, deleted, dropped, quarantined, source_versions, exact)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.clock_timestamp(), $8, $9, $10, $11, $12, $13,"
+			" $14::pg_catalog.jsonb, $15)", &args, false);
+	mdl_owner_end(&saved);
+}
+
+static void
+log_expectations(int64 id, const DerivedResult *result)
+{
+	for (int i = 0; i < result->rule_count; i++)
+	{
+		const Rule *rule = &result->rules[i];
+		const RuleCount *count = &result->counts[i];
+		StringInfoData keys;
+		MdlArgs		args = {0};
+		MdlUser		saved;
+		ListCell   *cell;
+
+		initStringInfo(&keys);
+		foreach(cell, count->failing_keys)
+			appendStringInfo(&keys, "%s%s", keys.len ? ", " : "", (char *) lfirst(cell));
+		mdl_arg_int8(&args, id);
+		mdl_arg_text(&args, rule->name);
+		mdl_arg_text(&args, rule->rule);
+		mdl_arg_text(&args, mdl_pipeline_action_name(rule->action));
+		mdl_arg_int8(&args, count->passed);
+		mdl_arg_int8(&args, count->failed);
+		mdl_arg_int8(&args, count->raised);
+		mdl_arg_text(&args, psprintf("[%s]", keys.data));
+		mdl_arg_text(&args, count->first_error);
+		mdl_owner_begin(&saved);
+		mdl_run("INSERT INTO medallion._expectation_results (refresh_id, name, rule, on_violation, passed, failed, raised,"
+				" failing_keys, first_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9)", &args, false);
+		mdl_owner_end(&saved);
+	}
+}
+
+/* A rule that raised is judged row by row from the start next time; one that no longer does, is not. */
+static void
+remember_raising(const DerivedResult *result)
+{
+	for (int i = 0; i < result->rule_count; i++)
+	{
+		bool		raises = result->counts[i].raised > 0;
+		MdlArgs		args = {0};
+		MdlUser		saved;
+
+		if (raises == result->rules[i].raises)
+			continue;
+		mdl_arg(&args, OIDOID, ObjectIdGetDatum(result->table->target), false);
+		mdl_arg_text(&args, result->rules[i].name);
+		mdl_arg_bool(&args, raises);
+		mdl_owner_begin(&saved);
+		mdl_run("UPDATE medallion._expectations SET raises = $3"
+				" WHERE target OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2", &args, false);
+		mdl_owner_end(&saved);
+	}
+}
+
+/* Whether the log has a refresh of the table. */
+bool
+mdl_refresh_was_done(Oid target)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+	uint64		rows;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_owner_begin(&saved);
+	rows = mdl_run("SELECT FROM medallion._refreshes WHERE target OPERATOR(pg_catalog.=) $1 LIMIT 1", &args, false);
+	mdl_owner_end(&saved);
+	return rows > 0;
+}
+
+void
+mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started, const Reading *reading)
+{
+	log_table(id, result, outcome, started, reading);
+	log_expectations(id, result);
+	remember_raising(result);
+}
