@@ -10,6 +10,7 @@
  * columns of the query.
  */
 #include "pipeline/pipeline_int.h"
+#include "versioning/versioning.h"
 
 #include "access/relation.h"
 #include "access/xact.h"
@@ -334,7 +335,7 @@ mdl_define(PG_FUNCTION_ARGS)
 	remember_settings(&table);
 	mdl_pipeline_table_add(&table);
 	CommandCounterIncrement();
-	mdl_versioned_enable(table.target);
+	mdl_enable_versioning(table.target);
 	return_definition(fcinfo, &table);
 	SPI_finish();
 	return (Datum) 0;

@@ -6,6 +6,7 @@
  * whoever refreshes the table and whatever the search path.
  */
 #include "pipeline/pipeline_int.h"
+#include "versioning/versioning.h"
 
 #include "access/relation.h"
 #include "catalog/pg_class.h"
@@ -219,7 +220,7 @@ quarantine_create(DerivedTable *table)
 	}
 	table->quarantine = existing;
 	mdl_pipeline_table_change(table);
-	mdl_versioned_enable(existing);
+	mdl_enable_versioning(existing);
 	return existing;
 }
 

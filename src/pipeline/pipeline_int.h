@@ -195,13 +195,6 @@ extern ErrorData *mdl_guard_failed(MemoryContext context, ResourceOwner owner);
 /* Judges rows one by one, so that an expression that raises costs its row only. */
 extern void mdl_rules_judge_rows(DerivedResult *result, Tuplestorestate *rows);
 
-/* ---- versioned.c: versioning, where it is there ---------------------------------------------------------------- */
-
-extern void mdl_versioned_enable(Oid relid);
-extern bool mdl_versioned_is(Oid relid);
-extern int64 mdl_versioned_settle(void);
-extern int64 mdl_versioned_snapshot(Snapshot snapshot, bool *exact);
-
 /* ---- row_image.c: when two rows are the same ------------------------------------------------------------------- */
 
 typedef struct KeyColumn

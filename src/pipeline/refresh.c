@@ -9,6 +9,7 @@
  * asks; only the owner (or a member of that role) may ask.
  */
 #include "pipeline/pipeline_int.h"
+#include "versioning/versioning.h"
 #include "base/progress.h"
 
 #include "access/relation.h"
@@ -289,9 +290,9 @@ refresh_tables(Oid target, const char *why, ReturnSetInfo *set)
 		return last;
 
 	/* Commits in flight are waited for, so that the version recorded is as new as can be. */
-	mdl_versioned_settle();
+	mdl_settled_version();
 	reading.snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	reading.version = mdl_versioned_snapshot(reading.snapshot, &reading.exact);
+	reading.version = mdl_snapshot_version(reading.snapshot, &reading.exact);
 
 	/* What this transaction wrote before is read too, and has no version yet. */
 	reading.exact &= !TransactionIdIsValid(GetTopTransactionIdIfAny());

@@ -2,6 +2,7 @@
  * refresh_log.c: the records of refreshes (medallion.refreshes) and of what the rules found (medallion.expectation_results).
  */
 #include "pipeline/pipeline_int.h"
+#include "versioning/versioning.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -25,7 +26,7 @@ source_versions(const DerivedTable *table, const Reading *reading, bool *exact)
 	appendStringInfoChar(&text, '{');
 	foreach(cell, mdl_view_leaf_sources(table->definition))
 	{
-		if (!mdl_versioned_is(lfirst_oid(cell)))
+		if (!mdl_is_versioned(lfirst_oid(cell)))
 			continue;
 		if (!first)
 			appendStringInfoString(&text, ", ");
