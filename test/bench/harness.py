@@ -61,6 +61,14 @@ class Contestant:
             cursor.execute(self.sql["after"])
         return elapsed
 
+    def tidy(self, connection):
+        """After an error: what `before` made goes, so that other entries find their place clean."""
+        for statement in self.sql["after"].split(";"):
+            try:
+                connection.execute(statement)
+            except psycopg.Error:
+                pass
+
     @property
     def median(self):
         return statistics.median(self.seconds)
@@ -84,6 +92,7 @@ def run_entry(path, connection, options, made):
     except psycopg.Error as error:
         message = f"{contestant.name}: {str(error).splitlines()[0]}"
         print(f"  NOT RUN: {message}")
+        contestant.tidy(connection)
         return title, rows, message
     for repetition in range(options.repeat):
         turn = repetition % len(field)
