@@ -71,9 +71,11 @@ $(KERNEL_OBJS): %.o: %.c
 $(KERNEL_LIB): $(KERNEL_OBJS) ; rm -f $@ && $(AR) crs $@ $^
 
 link = $(CC) $(CFLAGS) -shared -o $@ $(filter %.o %.a,$^) $(LDFLAGS) $(LDFLAGS_SL)
+# Nothing of the numeric library shows, the resolvers of cloned functions included.
+hidden = -Wl,--exclude-libs,libmedallion_ml.a
 core = -Wl,--no-as-needed -L. -l:medallion.so -Wl,--as-needed,-rpath,'$$ORIGIN'
-medallion.so:      $(CORE_OBJS) $(KERNEL_LIB)              ; $(link) -lm
-medallion_ml.so:   $(ML_OBJS) $(KERNEL_LIB) medallion.so   ; $(link) $(core) -llapacke -lopenblas -lpthread -lm
+medallion.so:      $(CORE_OBJS) $(KERNEL_LIB)              ; $(link) $(hidden) -lm
+medallion_ml.so:   $(ML_OBJS) $(KERNEL_LIB) medallion.so   ; $(link) $(hidden) $(core) -llapacke -lopenblas -lpthread -lm
 medallion_lake.so: $(LAKE_OBJS) medallion.so               ; $(link) $(core) -lcurl -lz
 
 # The install script is the fragments in order.  OR REPLACE is for upgrade scripts only: in CREATE EXTENSION it
