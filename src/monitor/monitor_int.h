@@ -49,8 +49,11 @@ typedef struct MdlMonitorResult
 
 /* ---- monitor_store.c: the tables.  Called as anybody, outside SPI ---------------------------------------------- */
 
-/* Reads and locks a monitor until the transaction ends; undefined_object with a hint if there is none. */
-extern MdlMonitor *mdl_monitor_read(const char *name);
+/*
+ * Reads and locks a monitor until the transaction ends; undefined_object with a hint if there is none.  With
+ * skip_locked NULL if there is none or somebody else has it locked.
+ */
+extern MdlMonitor *mdl_monitor_read(const char *name, bool skip_locked);
 extern char *mdl_monitor_of_job(int64 job);	/* its name, NULL if there is none */
 
 /* Inserts the monitor (without id) and the description of its reference; returns its id.  duplicate_object. */
@@ -190,7 +193,7 @@ extern int	mdl_monitor_judge(const MdlMonitor *monitor, const ml_drift_window *w
 /* ---- monitor_run.c --------------------------------------------------------------------------------------------- */
 
 /* Checks what is to be checked, as the monitor's owner, whose privileges the current user must have. */
-extern void mdl_monitor_run(const char *name, MdlMonitorResult *result);
+extern void mdl_monitor_run(const MdlMonitor *monitor, MdlMonitorResult *result);
 
 /* Raises insufficient_privilege unless the current user may act as the monitor's owner, which it returns. */
 extern Oid	mdl_monitor_check_owner(const MdlMonitor *monitor);

@@ -352,9 +352,8 @@ mdl_monitor_check_owner(const MdlMonitor *monitor)
 }
 
 void
-mdl_monitor_run(const char *name, MdlMonitorResult *result)
+mdl_monitor_run(const MdlMonitor *monitor, MdlMonitorResult *result)
 {
-	MdlMonitor *monitor = mdl_monitor_read(name);
 	Oid			owner = mdl_monitor_check_owner(monitor);
 	Run			run = {.monitor = monitor, .result = result};
 	Oid			user;
@@ -394,14 +393,18 @@ void
 mdl_monitor_job(const char *job)
 {
 	MdlMonitorResult result;
+	MdlMonitor *monitor = NULL;
 	char	   *name;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	name = mdl_monitor_of_job(pg_strtoint64(job));
+	/* Whoever has it locked runs or drops it; waiting would keep a worker from other jobs. */
 	if (name != NULL)
-		mdl_monitor_run(name, &result);
+		monitor = mdl_monitor_read(name, true);
+	if (monitor != NULL)
+		mdl_monitor_run(monitor, &result);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 }

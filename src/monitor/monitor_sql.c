@@ -155,7 +155,7 @@ mdl_run_monitor(PG_FUNCTION_ARGS)
 	MdlMonitorResult run;
 	Datum		values[6];
 
-	mdl_monitor_run(name, &run);
+	mdl_monitor_run(mdl_monitor_read(name, false), &run);
 	values[0] = CStringGetTextDatum(name);
 	values[1] = Int64GetDatum(run.windows);
 	values[2] = Int64GetDatum(run.rows);
@@ -169,7 +169,7 @@ MDL_FUNCTION(mdl_drop_monitor);
 Datum
 mdl_drop_monitor(PG_FUNCTION_ARGS)
 {
-	MdlMonitor *monitor = mdl_monitor_read(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	MdlMonitor *monitor = mdl_monitor_read(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 
 	(void) mdl_monitor_check_owner(monitor);
 	mdl_monitor_delete(monitor);

@@ -84,27 +84,30 @@ monitor_of_row(void)
 }
 
 MdlMonitor *
-mdl_monitor_read(const char *name)
+mdl_monitor_read(const char *name, bool skip_locked)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext spi;
 	MdlArgs		args = {0};
 	MdlUser		user;
-	MdlMonitor *monitor;
+	MdlMonitor *monitor = NULL;
+	bool		found;
 
 	SPI_connect();
 	mdl_owner_begin(&user);
 	mdl_arg_text(&args, name);
-	if (mdl_run("SELECT id, name, job_id, model, source, baseline, at_column, window_size, time_zone, columns, every_column,"
-				" thresholds, min_rows, lateness, start_at, created_at FROM medallion._monitors WHERE name = $1"
-				" FOR NO KEY UPDATE", &args, false) == 0)
+	found = mdl_run(psprintf("SELECT id, name, job_id, model, source, baseline, at_column, window_size, time_zone, columns,"
+							 " every_column, thresholds, min_rows, lateness, start_at, created_at FROM medallion._monitors"
+							 " WHERE name = $1 FOR NO KEY UPDATE %s", skip_locked ? "SKIP LOCKED" : ""), &args, false) == 1;
+	if (!found && !skip_locked)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("monitor \"%s\" does not exist", name),
 				 errhint("See the view medallion.monitors.")));
 	mdl_owner_end(&user);
 	spi = MemoryContextSwitchTo(caller);
-	monitor = monitor_of_row();
+	if (found)
+		monitor = monitor_of_row();
 	MemoryContextSwitchTo(spi);
 	SPI_finish();
 	return monitor;

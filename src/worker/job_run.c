@@ -41,6 +41,17 @@ begin_transaction(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+/* A transaction for the records, whatever the owner's role has set as default. */
+static void
+begin_record(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	XactReadOnly = false;
+	XactIsoLevel = XACT_READ_COMMITTED;
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
 static void
 end_transaction(void)
 {
@@ -93,7 +104,7 @@ mdl_job_run(const char *argument)
 	bool		begun;
 
 	mdl_run_started(run);
-	begin_transaction();
+	begin_record();
 	begun = mdl_run_begin(run, &id);
 	if (begun)
 	{
@@ -123,7 +134,7 @@ mdl_job_run(const char *argument)
 	}
 	PG_END_TRY();
 
-	begin_transaction();
+	begin_record();
 	if (error != NULL)
 		mdl_run_failed(run, error->sqlerrcode, describe_error(error));
 	else

@@ -159,6 +159,8 @@ mdl_runs_reap(int64 only_job)
 	count = mdl_run("SELECT id, pid, backend_start, started_at FROM medallion._job_runs"
 					" WHERE " ACTIVE " AND ($1 = 0 OR job_id = $1) ORDER BY id", &args, false);
 	dead = palloc(sizeof(int64) * Max(count, 1));
+	/* The list of processes is kept for a transaction: one from before a run began would make it look dead. */
+	pgstat_clear_backend_activity_snapshot();
 	for (uint64 i = 0; i < count; i++)
 	{
 		bool		no_pid;

@@ -66,6 +66,20 @@ SELECT pg_terminate_backend(pid) FROM medallion.job_runs WHERE name = 'slow' AND
 SELECT worker_jobs.wait_for('EXISTS (SELECT FROM medallion.job_runs WHERE name = ''slow'' AND state = ''lost'')');
 SELECT medallion.drop_job(:slow);
 
+-- The settings of the owner's role apply to the command, not to the records.
+RESET ROLE;
+ALTER ROLE worker_ann SET default_transaction_read_only = on;
+ALTER ROLE worker_ann SET default_transaction_isolation = 'serializable';
+SET ROLE worker_ann;
+SELECT medallion.create_job('careful', 'DELETE FROM worker_jobs.seen') AS careful \gset
+SELECT medallion.run_job(:careful) > 0 AS started;
+SELECT worker_jobs.wait_for('EXISTS (SELECT FROM medallion.job_runs WHERE name = ''careful'' AND state = ''failed'')');
+SELECT sqlstate, error FROM medallion.job_runs WHERE name = 'careful';
+SELECT medallion.drop_job(:careful);
+RESET ROLE;
+ALTER ROLE worker_ann RESET ALL;
+SET ROLE worker_ann;
+
 -- Mistakes.
 SELECT medallion.create_job('look', 'SELECT 1');
 SELECT medallion.create_job(NULL, 'SELECT 1');

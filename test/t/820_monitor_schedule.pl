@@ -74,6 +74,15 @@ ok($node->poll_query_until('postgres', qq{SELECT count(*) > $other FROM medallio
 $node->safe_psql('postgres', q{ALTER TABLE gone RENAME TO live; SELECT medallion.resume_job(job) FROM medallion.monitors WHERE monitor = 'live'});
 ok($node->poll_query_until('postgres', q{SELECT failures = 0 FROM medallion.jobs WHERE name = 'live'}), 'mended and resumed, it succeeds');
 
+# A session that sits on a monitor does not keep a worker waiting.
+my $sitter = $node->background_psql('postgres');
+$sitter->query_safe(q{BEGIN; SELECT medallion.run_monitor('live')});
+my $done = $node->safe_psql('postgres', q{SELECT max(run) FROM medallion.job_runs});
+ok($node->poll_query_until('postgres', qq{SELECT count(*) >= 2 FROM medallion.job_runs WHERE name = 'live' AND state = 'succeeded' AND run > $done}),
+	'runs of a monitor that somebody has locked end at once');
+$sitter->query_safe('ROLLBACK');
+$sitter->quit;
+
 # Dropped while it runs every second, nothing is left.
 $node->safe_psql('postgres', q{SELECT medallion.drop_monitor(monitor) FROM medallion.monitors});
 is($node->safe_psql('postgres', q{SELECT (SELECT count(*) FROM medallion._jobs) + (SELECT count(*) FROM medallion._drift)
