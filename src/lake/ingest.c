@@ -154,7 +154,8 @@ load_row(FileLoad *load, const MdlFileRow *row)
 		set_column(slot, target->rescued_att, JsonbPGetDatum(rescued));
 		load->rescued_rows++;
 	}
-	check_null_domains(load, slot);
+	if (target->has_domains)
+		check_null_domains(load, slot);
 	MemoryContextSwitchTo(caller);
 }
 

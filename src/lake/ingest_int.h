@@ -201,6 +201,7 @@ typedef struct MdlTarget
 	bool		created;		/* by this call */
 	MemoryContext context;		/* of what this struct points to */
 	int			column_count;
+	bool		has_domains;
 	MdlColumn  *columns;		/* what files may fill: all but dropped, generated and bookkeeping columns */
 	int64		newest_batch;	/* in the table when it was opened; 0: none */
 	AttrNumber	source_att,		/* bookkeeping columns */

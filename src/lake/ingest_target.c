@@ -27,8 +27,6 @@
 #include "utils/varlena.h"
 #include "versioning/versioning.h"
 
-#pragma weak mdl_enable_versioning
-
 static const struct
 {
 	const char *name;
@@ -146,6 +144,7 @@ describe(MdlTarget *target)
 	MemoryContext caller = MemoryContextSwitchTo(target->context);
 
 	target->column_count = 0;
+	target->has_domains = false;
 	target->columns = palloc0(tupdesc->natts * sizeof(MdlColumn));
 	for (int i = 0; i < lengthof(bookkeeping); i++)
 		*(AttrNumber *) ((char *) target + bookkeeping[i].member) = InvalidAttrNumber;
@@ -163,7 +162,12 @@ describe(MdlTarget *target)
 			*(AttrNumber *) ((char *) target + bookkeeping[index].member) = att->attnum;
 		}
 		else if (att->attgenerated == '\0')
-			describe_column(att, &target->columns[target->column_count++]);
+		{
+			MdlColumn  *column = &target->columns[target->column_count++];
+
+			describe_column(att, column);
+			target->has_domains |= column->is_domain;
+		}
 	}
 	for (int i = 0; i < lengthof(bookkeeping); i++)
 		if (*(AttrNumber *) ((char *) target + bookkeeping[i].member) == InvalidAttrNumber)
@@ -297,8 +301,8 @@ mdl_target_create(MdlTarget *target, const MdlFileColumns *files, const MdlInges
 	target->created = true;
 	mdl_ledger_forget(target->relid);
 	LockDatabaseObject(RelationRelationId, target->relid, 0, ExclusiveLock);
-	if (mdl_enable_versioning != NULL)
-		mdl_enable_versioning(target->relid);
+	if (get_rel_persistence(target->relid) == RELPERSISTENCE_PERMANENT)
+		mdl_enable_versioning(target->relid);	/* a temporary table has no history to keep */
 	describe(target);
 }
 

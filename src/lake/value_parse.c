@@ -141,6 +141,29 @@ convert_int8(const char *data, size_t size, const MdlNumberText *number, int64 *
 	return true;
 }
 
+/* Most numbers in files are short and whole; false for any other, which is then looked at with care. */
+static inline bool
+convert_short_integer(const char *data, size_t size, int64 *value)
+{
+	const char *end = data + size;
+	bool		negative = *data == '-';
+	int64		sum = 0;
+
+	data += negative;
+	if (end - data > 18 || end == data || (*data == '0' && end - data > 1))
+		return false;
+	for (; data < end; data++)
+	{
+		unsigned	digit = (unsigned char) *data - '0';
+
+		if (digit > 9)
+			return false;
+		sum = sum * 10 + digit;
+	}
+	*value = negative ? -sum : sum;
+	return true;
+}
+
 /*
  * Up to 15 digits and 22 powers of ten are exact in a double, so one division or multiplication rounds correctly
  * (Clinger 1990, "How to read floating point numbers accurately", fast path).
@@ -412,10 +435,16 @@ mdl_convert(MdlConverter *converter, MdlColumn *column, const MdlFileValue *valu
 {
 	const char *data = value->data;
 	size_t		size = value->size;
+	int64		whole;
 
 	*is_null = value->state == MDL_VALUE_NULL || (value->state == MDL_VALUE_BLANK && column->how != MDL_CONVERT_TEXT);
 	if (*is_null)
 		return true;
+	if (column->how == MDL_CONVERT_INT8 && size > 0 && convert_short_integer(data, size, &whole))
+	{
+		*result = Int64GetDatum(whole);
+		return true;
+	}
 	if (column->how == MDL_CONVERT_JSONB)
 		return convert_jsonb(converter, column, value, result);
 	if (value->state == MDL_VALUE_JSON_NESTED && column->how != MDL_CONVERT_INPUT)

@@ -18,11 +18,15 @@ CREATE SERVER lake_files FOREIGN DATA WRAPPER medallion_lake OPTIONS (type 'file
 
 -- A table is made from the files: two months, one packed, one with CRLF.
 SELECT * FROM medallion.ingest('bronze.lake_orders', 'lake_files', 'orders/2024-0[12].csv*');
-\d bronze.lake_orders
+SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE attrelid = 'bronze.lake_orders'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'bronze.lake_orders'::regclass;
 SELECT order_id, customer, amount, ordered_on, regexp_replace(_source, '^.*/', '') AS source, _row, _rescued,
        _batch - min(_batch) OVER () AS batch, _ingested_at = now() AS now
   FROM bronze.lake_orders ORDER BY order_id;
 SELECT bool_and(starts_with(_source, 'file:///')) FROM bronze.lake_orders;
+
+-- It is versioned from birth.
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'bronze.lake_orders'::regclass AND tgname = 'medallion_capture';
 
 -- Nothing is loaded twice.
 SELECT * FROM medallion.ingest('bronze.lake_orders', 'lake_files', 'orders/2024-0[12].csv*');
