@@ -54,3 +54,19 @@ def orders(connection, rows):
                timestamptz '2013-01-01 00:00+00' + i * interval '1 second' AS updated_at
         FROM generate_series(1::bigint, {rows}) i""")
     cursor.execute("VACUUM (FREEZE, ANALYZE) bench.orders")
+
+
+def events(connection, rows):
+    """bench.events (rows) of rows / 50 customers, indexed, and bench.labels (rows / 10) at random times of the same year."""
+    cursor = connection.cursor()
+    for table, count in (("events", rows), ("labels", rows // 10)):
+        cursor.execute(f"""
+            CREATE TABLE bench.{table} AS
+            SELECT (hashint8extended(i, 1) & 2147483647) % {max(rows // 50, 1)} AS customer,
+                   timestamptz '2026-01-01 00:00+00'
+                       + (hashint8extended(i, {2 if table == 'events' else 3}) & 2147483647) % 31536000 * interval '1 second' AS at,
+                   (hashint8extended(i, 4) & 65535) / 656.0::float8 AS amount
+            FROM generate_series(1::bigint, {count}) i""")
+    cursor.execute("CREATE INDEX ON bench.events (customer, at)")
+    cursor.execute("VACUUM (FREEZE, ANALYZE) bench.events")
+    cursor.execute("VACUUM (FREEZE, ANALYZE) bench.labels")
