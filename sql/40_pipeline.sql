@@ -75,10 +75,10 @@ SELECT pg_catalog.pg_extension_config_dump('medallion._refreshes_refresh_id_seq'
 SELECT pg_catalog.pg_extension_config_dump('medallion._expectation_results', '');
 
 CREATE OR REPLACE FUNCTION medallion.define(target text, query text, keys text[], description text DEFAULT NULL,
-	target_lag interval DEFAULT NULL, on_schema_change text DEFAULT 'fail')
+	target_lag interval DEFAULT NULL, on_schema_change text DEFAULT 'fail', adopt bool DEFAULT false)
 RETURNS TABLE (target text, definition text, sources text[])
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_define';
-COMMENT ON FUNCTION medallion.define(text, text, text[], text, interval, text) IS
+COMMENT ON FUNCTION medallion.define(text, text, text[], text, interval, text, bool) IS
 'Creates a derived table: a versioned table with the given key whose rows are the result of the query. refresh() fills it.';
 
 CREATE OR REPLACE FUNCTION medallion.redefine(target text, query text DEFAULT NULL, description text DEFAULT NULL,

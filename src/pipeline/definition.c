@@ -1,5 +1,5 @@
 /*
- * definition.c: medallion.define, redefine and undefine.
+ * definition.c: medallion.define, and the view that keeps a query.
  *
  * The query is kept as a view of the table's owner in schema medallion_definitions, so that PostgreSQL itself knows what
  * it depends on: renames of sources follow, and dropping a source is refused.  The schema holds nothing else, so that tools
@@ -30,11 +30,11 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -56,8 +56,8 @@ mdl_column_list(TupleDesc columns, const char *prefix)
 	return text.data;
 }
 
-static TupleDesc
-relation_columns(Oid relid)
+TupleDesc
+mdl_relation_columns(Oid relid)
 {
 	Relation	relation = relation_open(relid, AccessShareLock);
 	TupleDesc	columns = CreateTupleDescCopy(RelationGetDescr(relation));
@@ -66,36 +66,9 @@ relation_columns(Oid relid)
 	return columns;
 }
 
-static char *
-column_type(Form_pg_attribute column)
-{
-	return format_type_with_typemod(column->atttypid, column->atttypmod);
-}
-
-/* "int COLLATE x" as the definition of a column in SQL. */
-static char *
-column_type_sql(Form_pg_attribute column)
-{
-	char	   *type = format_type_extended(column->atttypid, column->atttypmod,
-											FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
-
-	if (!OidIsValid(column->attcollation) || column->attcollation == get_typcollation(column->atttypid))
-		return type;
-	return psprintf("%s COLLATE %s", type, generate_collation_name(column->attcollation));
-}
-
-static AttrNumber
-column_by_name(TupleDesc columns, const char *name)
-{
-	for (int i = 0; i < columns->natts; i++)
-		if (!TupleDescAttr(columns, i)->attisdropped && strcmp(NameStr(TupleDescAttr(columns, i)->attname), name) == 0)
-			return i + 1;
-	return InvalidAttrNumber;
-}
-
 /* Opens the one row that define and redefine return. */
-static void
-return_definition(FunctionCallInfo fcinfo, const DerivedTable *table)
+void
+mdl_definition_return(FunctionCallInfo fcinfo, const DerivedTable *table)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	List	   *sources = mdl_view_leaf_sources(table->definition);
@@ -114,6 +87,29 @@ return_definition(FunctionCallInfo fcinfo, const DerivedTable *table)
 }
 
 /* ---- the definition view ------------------------------------------------------------------------------------ */
+
+static char *
+definition_name_wanted(const char *schema, const char *relation)
+{
+	char	   *full = psprintf("%s.%s", schema, relation);
+
+	return pnstrdup(full, pg_mbcliplen(full, strlen(full), NAMEDATALEN - 1));
+}
+
+/* Drops a view that has the name but no record: what DROP EXTENSION left of a definition. */
+static void
+drop_leftover(const char *name, Oid definitions)
+{
+	Oid			view = get_relname_relid(name, definitions);
+	ObjectAddress object;
+
+	if (get_rel_relkind(view) != RELKIND_VIEW || !pg_class_ownercheck(view, GetUserId()) ||
+		mdl_pipeline_table_by_definition(mdl_pipeline_tables(), view) != NULL)
+		return;
+	ObjectAddressSet(object, RelationRelationId, view);
+	performDeletion(&object, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	CommandCounterIncrement();
+}
 
 /* A free name in the schema of definitions: "silver.flights", or with a number after it. */
 static char *
@@ -137,8 +133,8 @@ void
 mdl_definition_follow_name(const DerivedTable *table)
 {
 	char	   *present = get_rel_name(table->definition);
-	char	   *full = psprintf("%s.%s", get_namespace_name(get_rel_namespace(table->target)), get_rel_name(table->target));
-	char	   *wanted = pnstrdup(full, pg_mbcliplen(full, strlen(full), NAMEDATALEN - 1));
+	char	   *wanted = definition_name_wanted(get_namespace_name(get_rel_namespace(table->target)),
+												get_rel_name(table->target));
 
 	if (strcmp(present, wanted) == 0 || OidIsValid(get_relname_relid(wanted, get_rel_namespace(table->definition))))
 		return;
@@ -148,8 +144,8 @@ mdl_definition_follow_name(const DerivedTable *table)
 }
 
 /* Creates the view that holds the query, owned by the current user. */
-static Oid
-create_definition(const char *query, const char *schema, const char *relation, const char *target)
+Oid
+mdl_definition_create(const char *query, const char *schema, const char *relation, const char *target)
 {
 	Oid			definitions = get_namespace_oid(MDL_DEFINITION_SCHEMA, false);
 	Oid			home = get_namespace_oid(schema, false);
@@ -159,6 +155,7 @@ create_definition(const char *query, const char *schema, const char *relation, c
 	ObjectAddresses *moved;
 	Relation	opened;
 
+	drop_leftover(definition_name_wanted(schema, relation), definitions);
 	stmt->view = makeRangeVar(pstrdup(schema), definition_name(schema, relation, definitions), -1);
 	stmt->query = statement->stmt;
 	stmt->withCheckOption = NO_CHECK_OPTION;
@@ -176,21 +173,56 @@ create_definition(const char *query, const char *schema, const char *relation, c
 	return view.objectId;
 }
 
-static void
-drop_definition(Oid view)
+Oid
+mdl_relation_owner(Oid relid)
 {
-	ObjectAddress object;
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
 
-	ObjectAddressSet(object, RelationRelationId, view);
-	performDeletion(&object, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "relation %u is gone", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+void
+mdl_definition_follow_owner(const DerivedTable *table)
+{
+	Oid			owner = mdl_relation_owner(table->target);
+
+	if (mdl_relation_owner(table->definition) == owner)
+		return;
+	ATExecChangeOwner(table->definition, owner, true, AccessExclusiveLock);
 	CommandCounterIncrement();
+}
+
+/* Fails if the table, through its new definition, would be made from itself. */
+void
+mdl_definition_check_cycle(const DerivedTable *table)
+{
+	mdl_refresh_order(mdl_pipeline_tables(), list_make1_oid(table->target));
 }
 
 /* ---- define --------------------------------------------------------------------------------------------------- */
 
-/* The place of a new table: a schema for data, and a name that is free. */
-static void
-check_target(const char *name, char **schema, char **relation)
+/* What may be done about a relation that has the name wanted. */
+static const char *
+taken_hint(Oid existing)
+{
+	if (mdl_is_derived(existing))
+		return "Use medallion.redefine to give it another query.";
+	if (get_rel_relkind(existing) == RELKIND_RELATION && pg_class_ownercheck(existing, GetUserId()))
+		return "Choose another name, or let adopt => true make refreshes overwrite this table.";
+	return "Choose another name, or drop or rename it first.";
+}
+
+/*
+ * The place of a new table: a schema for data, and a name that is free.  Returns the table of that name that is to be
+ * adopted, else InvalidOid.
+ */
+static Oid
+check_target(const char *name, bool adopt, char **schema, char **relation)
 {
 	Oid			existing;
 	Oid			namespace;
@@ -205,12 +237,18 @@ check_target(const char *name, char **schema, char **relation)
 				 errmsg("schema \"%s\" cannot hold derived tables", *schema),
 				 errhint("Use silver, gold or a schema of your own.")));
 	existing = get_relname_relid(*relation, namespace);
-	if (OidIsValid(existing))
+	if (OidIsValid(existing) &&
+		(!adopt || get_rel_relkind(existing) != RELKIND_RELATION || mdl_is_derived(existing)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s.%s\" already exists", *schema, *relation),
-				 mdl_is_derived(existing) ? errhint("Use medallion.redefine to give it another query.") :
-				 errhint("Choose another name, or drop or rename it first.")));
+				 errhint("%s", taken_hint(existing))));
+	if (OidIsValid(existing))
+	{
+		mdl_require_table_owner(existing);
+		LockRelationOid(existing, AccessExclusiveLock);
+	}
+	return existing;
 }
 
 static void
@@ -225,8 +263,8 @@ check_key_type(Oid type, const char *key, const char *target)
 }
 
 /* The key columns must be distinct columns of the query. */
-static void
-check_keys(char **keys, int count, Query *query, const char *target)
+void
+mdl_definition_check_keys(char **keys, int count, Query *query, const char *target)
 {
 	if (count == 0)
 		ereport(ERROR,
@@ -270,8 +308,8 @@ key_list(const DerivedTable *table)
 	return text.data;
 }
 
-static void
-remember_settings(DerivedTable *table)
+void
+mdl_definition_remember_settings(DerivedTable *table)
 {
 	table->setting_count = lengthof(meaning_settings);
 	table->settings = palloc_array(char *, table->setting_count);
@@ -280,8 +318,8 @@ remember_settings(DerivedTable *table)
 									  GetConfigOption(meaning_settings[i], false, false));
 }
 
-static void
-check_options(const char *on_schema_change, const Interval *target_lag)
+void
+mdl_definition_check_options(const char *on_schema_change, const Interval *target_lag)
 {
 	Interval	none = {0, 0, 0};
 
@@ -299,11 +337,21 @@ check_options(const char *on_schema_change, const Interval *target_lag)
 						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(target_lag))))));
 }
 
+static void
+create_table(DerivedTable *table, const char *schema, const char *relation)
+{
+	mdl_run(psprintf("CREATE TABLE %s AS TABLE %s WITH NO DATA", quote_qualified_identifier(schema, relation),
+					 mdl_qualified_name(table->definition)), NULL, false);
+	table->target = get_relname_relid(relation, get_namespace_oid(schema, false));
+	mdl_run(psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)", mdl_qualified_name(table->target), key_list(table)),
+			NULL, false);
+}
+
 MDL_FUNCTION(mdl_define);
 Datum
 mdl_define(PG_FUNCTION_ARGS)
 {
-	static const char *const names[] = {"target", "query", "keys", NULL, NULL, "on_schema_change"};
+	static const char *const names[] = {"target", "query", "keys", NULL, NULL, "on_schema_change", "adopt"};
 	DerivedTable table = {0};
 	char	   *query,
 			   *schema,
@@ -316,212 +364,31 @@ mdl_define(PG_FUNCTION_ARGS)
 	table.keys = mdl_pipeline_text_array(PG_GETARG_DATUM(2), "keys", &table.key_count);
 	table.target_lag = PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4);
 	table.on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(5));
-	check_options(table.on_schema_change, table.target_lag);
+	mdl_definition_check_options(table.on_schema_change, table.target_lag);
 	SPI_connect();
-	check_target(text_to_cstring(PG_GETARG_TEXT_PP(0)), &schema, &relation);
+	table.target = check_target(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_BOOL(6), &schema, &relation);
 	display = psprintf("%s.%s", schema, relation);
-	check_keys(table.keys, table.key_count, mdl_definition_query_check(query, display), display);
+	mdl_definition_check_keys(table.keys, table.key_count, mdl_definition_query_check(query, display), display);
 
-	table.definition = create_definition(query, schema, relation, display);
-	mdl_run(psprintf("CREATE TABLE %s AS TABLE %s WITH NO DATA", quote_qualified_identifier(schema, relation),
-					 mdl_qualified_name(table.definition)), NULL, false);
-	table.target = get_relname_relid(relation, get_namespace_oid(schema, false));
-	mdl_run(psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)", mdl_qualified_name(table.target), key_list(&table)),
-			NULL, false);
+	table.definition = mdl_definition_create(query, schema, relation, display);
+	if (OidIsValid(table.target))
+	{
+		mdl_key_columns(&table);	/* raises if they are not the primary key */
+		mdl_definition_apply_columns(&table);
+	}
+	else
+		create_table(&table, schema, relation);
 	if (!PG_ARGISNULL(3))
 		CreateComments(table.target, RelationRelationId, 0, text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	/* Starting this checks that the owner may read the sources. */
 	mdl_run(psprintf("SELECT FROM %s LIMIT 0", mdl_qualified_name(table.definition)), NULL, false);
-	remember_settings(&table);
+	mdl_definition_remember_settings(&table);
 	mdl_pipeline_table_add(&table);
 	CommandCounterIncrement();
+	mdl_definition_check_cycle(&table);
+	mdl_definition_follow_name(&table);
 	mdl_enable_versioning(table.target);
-	return_definition(fcinfo, &table);
+	mdl_definition_return(fcinfo, &table);
 	SPI_finish();
 	return (Datum) 0;
-}
-
-/* ---- redefine --------------------------------------------------------------------------------------------------- */
-
-/* Raises what forbids a change of columns; `what` tells the change. */
-static void
-require_schema_change(const DerivedTable *table, bool adds, const char *what)
-{
-	if (strcmp(table->on_schema_change, "full_refresh") == 0 ||
-		(adds && strcmp(table->on_schema_change, "append_columns") == 0))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-			 errmsg("query of \"%s\" %s, but its on_schema_change is %s", mdl_display_name(table->target), what,
-					table->on_schema_change),
-			 errhint("medallion.redefine(…, on_schema_change => '%s') allows this.",
-					 adds ? "append_columns" : "full_refresh")));
-}
-
-/*
- * Adds columns that are new in the definition and drops (full_refresh) those that it had and has no more.  `before` are
- * the columns of the previous definition, NULL if only additions are to be looked for.
- */
-static void
-alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc after)
-{
-	TupleDesc	present = relation_columns(relid);
-	char	   *name = mdl_qualified_name(relid);
-
-	for (int i = 0; before != NULL && i < before->natts; i++)
-	{
-		char	   *column = NameStr(TupleDescAttr(before, i)->attname);
-
-		if (column_by_name(after, column) != InvalidAttrNumber || column_by_name(present, column) == InvalidAttrNumber)
-			continue;
-		require_schema_change(table, false, psprintf("returns no column \"%s\" any more", column));
-		mdl_run(psprintf("ALTER TABLE %s DROP COLUMN %s", name, quote_identifier(column)), NULL, false);
-	}
-	for (int i = 0; i < after->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(after, i);
-		AttrNumber	existing = column_by_name(present, NameStr(column->attname));
-
-		if (existing == InvalidAttrNumber)
-		{
-			require_schema_change(table, true, psprintf("returns new column \"%s\"", NameStr(column->attname)));
-			mdl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s", name, quote_identifier(NameStr(column->attname)),
-							 column_type_sql(column)), NULL, false);
-		}
-		else
-		{
-			Form_pg_attribute old = TupleDescAttr(present, existing - 1);
-
-			if (old->atttypid == column->atttypid && old->atttypmod == column->atttypmod &&
-				old->attcollation == column->attcollation)
-				continue;
-			require_schema_change(table, false,
-								  psprintf("returns column \"%s\" as %s instead of %s", NameStr(column->attname),
-										   column_type(column), column_type(old)));
-			mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s", name, quote_identifier(NameStr(column->attname)),
-							 column_type_sql(column)), NULL, false);
-		}
-	}
-}
-
-void
-mdl_definition_apply_columns(const DerivedTable *table)
-{
-	TupleDesc	after = relation_columns(table->definition);
-
-	alter_columns(table->target, table, NULL, after);
-	if (OidIsValid(table->quarantine))
-		alter_columns(table->quarantine, table, NULL, after);
-}
-
-Oid
-mdl_relation_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "relation %u is gone", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-void
-mdl_definition_follow_owner(const DerivedTable *table)
-{
-	Oid			owner = mdl_relation_owner(table->target);
-
-	if (mdl_relation_owner(table->definition) == owner)
-		return;
-	ATExecChangeOwner(table->definition, owner, true, AccessExclusiveLock);
-	CommandCounterIncrement();
-}
-
-/* Fails if the table, through its new definition, would be made from itself. */
-static void
-check_cycle(const DerivedTable *table)
-{
-	mdl_refresh_order(mdl_pipeline_tables(), list_make1_oid(table->target));
-}
-
-/* Puts another query in the place of the definition; table and quarantine table follow. */
-static void
-replace_query(DerivedTable *table, const char *query)
-{
-	char	   *display = mdl_display_name(table->target);
-	Oid			previous = table->definition;
-	TupleDesc	before = relation_columns(previous);
-	TupleDesc	after;
-
-	check_keys(table->keys, table->key_count, mdl_definition_query_check(query, display), display);
-	table->definition = create_definition(query, get_namespace_name(get_rel_namespace(table->target)),
-										  get_rel_name(table->target), display);
-	after = relation_columns(table->definition);
-	remember_settings(table);
-	mdl_pipeline_table_change(table);
-	CommandCounterIncrement();
-	mdl_definition_follow_owner(table);
-	check_cycle(table);
-	alter_columns(table->target, table, before, after);
-	if (OidIsValid(table->quarantine))
-		alter_columns(table->quarantine, table, before, after);
-	drop_definition(previous);
-	mdl_definition_follow_name(table);
-	mdl_rules_check_again(table);
-}
-
-MDL_FUNCTION(mdl_redefine);
-Datum
-mdl_redefine(PG_FUNCTION_ARGS)
-{
-	static const char *const names[] = {"target"};
-	DerivedTable *table;
-
-	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
-	InitMaterializedSRF(fcinfo, 0);
-	SPI_connect();
-	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	LockRelationOid(table->target, AccessExclusiveLock);
-	if (!PG_ARGISNULL(3))
-		table->target_lag = PG_GETARG_INTERVAL_P(3);
-	if (!PG_ARGISNULL(4))
-		table->on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(4));
-	check_options(table->on_schema_change, table->target_lag);
-	if (!PG_ARGISNULL(2))
-		CreateComments(table->target, RelationRelationId, 0, text_to_cstring(PG_GETARG_TEXT_PP(2)));
-	if (PG_ARGISNULL(1))
-		mdl_pipeline_table_change(table);
-	else
-		replace_query(table, text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	return_definition(fcinfo, table);
-	SPI_finish();
-	return (Datum) 0;
-}
-
-/* ---- undefine --------------------------------------------------------------------------------------------------- */
-
-MDL_FUNCTION(mdl_undefine);
-Datum
-mdl_undefine(PG_FUNCTION_ARGS)
-{
-	static const char *const names[] = {"target", "drop_table"};
-	bool		drop_table = PG_GETARG_BOOL(1);
-	DerivedTable *table;
-
-	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
-	SPI_connect();
-	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	LockRelationOid(table->target, AccessExclusiveLock);
-	mdl_pipeline_table_remove(table->target);
-	CommandCounterIncrement();
-	drop_definition(table->definition);
-	if (drop_table)
-	{
-		if (OidIsValid(table->quarantine))
-			mdl_run(psprintf("DROP TABLE %s", mdl_qualified_name(table->quarantine)), NULL, false);
-		mdl_run(psprintf("DROP TABLE %s", mdl_qualified_name(table->target)), NULL, false);
-	}
-	SPI_finish();
-	PG_RETURN_VOID();
 }

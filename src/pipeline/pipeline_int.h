@@ -95,18 +95,31 @@ extern void mdl_text_context_end(TextContext *context);
 /* The name of the first volatile function in an expression or query, through views; NULL if there is none. */
 extern char *mdl_volatile_function_in(Node *node);
 
-/* ---- definition.c ---------------------------------------------------------------------------------------------- */
+/* ---- definition.c: the view that keeps a query ----------------------------------------------------------------- */
 
-/* Makes the columns of the table those of its definition, as on_schema_change allows; an error if it does not. */
-extern void mdl_definition_apply_columns(const DerivedTable *table);
+/* Creates the view that holds the query, owned by the current user, for the table `schema`.`relation`. */
+extern Oid	mdl_definition_create(const char *query, const char *schema, const char *relation, const char *target);
 
-/* The definition reads its sources with its own owner's rights, so it follows the table to a new owner. */
+/* The definition reads its sources with its own owner's rights, so it follows the table to a new owner; and its name. */
 extern void mdl_definition_follow_owner(const DerivedTable *table);
 extern void mdl_definition_follow_name(const DerivedTable *table);
+
+extern void mdl_definition_check_keys(char **keys, int count, Query *query, const char *target);
+extern void mdl_definition_check_options(const char *on_schema_change, const Interval *target_lag);
+extern void mdl_definition_check_cycle(const DerivedTable *table);
+extern void mdl_definition_remember_settings(DerivedTable *table);
+extern void mdl_definition_return(FunctionCallInfo fcinfo, const DerivedTable *table);	/* the row of define, redefine */
+
 extern Oid	mdl_relation_owner(Oid relid);
+extern TupleDesc mdl_relation_columns(Oid relid);	/* a copy */
 
 /* "a, b, c", each quoted and preceded by `prefix`. */
 extern char *mdl_column_list(TupleDesc columns, const char *prefix);
+
+/* ---- redefine.c ------------------------------------------------------------------------------------------------ */
+
+/* Makes the columns of the table those of its definition, as on_schema_change allows; an error if it does not. */
+extern void mdl_definition_apply_columns(const DerivedTable *table);
 
 /* ---- dependency.c: which relation reads which ------------------------------------------------------------------ */
 

@@ -101,6 +101,17 @@ describe_key(Relation index, KeyColumn *key)
 	return false;
 }
 
+static char *
+join_names(char **names, int count)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&text, "%s%s", i ? ", " : "", names[i]);
+	return text.data;
+}
+
 KeyColumn *
 mdl_key_columns(const DerivedTable *table)
 {
@@ -115,9 +126,9 @@ mdl_key_columns(const DerivedTable *table)
 		if (index == NULL || index->rd_index->indnkeyatts != table->key_count || !describe_key(index, &keys[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("derived table \"%s\" has no primary key on \"%s\" any more", mdl_display_name(table->target),
-							table->keys[i]),
-					 errhint("Add the primary key again, or undefine the table and define it anew.")));
+					 errmsg("the primary key of \"%s\" is not that of its definition", mdl_display_name(table->target)),
+					 errdetail("The key defined is (%s).", join_names(table->keys, table->key_count)),
+					 errhint("Give the table this primary key.")));
 		keys[i].type = get_atttype(table->target, keys[i].column);
 	}
 	if (index)

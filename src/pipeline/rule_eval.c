@@ -32,13 +32,14 @@ typedef struct Judge
 	char	  **messages;		/* (rule_count) of the current row */
 } Judge;
 
-/* Whether an error may be that of a rule for one row; others (cancel, out of memory, conflicts, our bugs) go on up. */
+/* Whether an error may be that of a rule for one row; others (cancel, memory, rights, conflicts, bugs) go on up. */
 static bool
 is_row_error(int code)
 {
 	int			class = ERRCODE_TO_CATEGORY(code);
 
 	return code != ERRCODE_INTERNAL_ERROR &&
+		class != ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION) &&
 		class != ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) &&
 		class != ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) &&
 		class != ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK) &&

@@ -150,6 +150,14 @@ SELECT * FROM silver.visits WHERE id = 1;
 SELECT medallion.redefine('silver.visits', on_schema_change => 'fail');
 CREATE OR REPLACE VIEW medallion_definitions."silver.visits" AS SELECT id, upper(who) AS name, duration::bigint AS seconds, who AS raw, 1 AS one FROM bronze.visit_log;
 SELECT medallion.refresh('silver.visits');
+-- Types that cannot be cast: what was there is computed anew.
+SELECT target FROM medallion.define('gold.kinds', $$SELECT 1 AS id, 'x' AS v$$, '{id}', on_schema_change => 'full_refresh');
+SELECT inserted FROM medallion.refresh('gold.kinds');
+SELECT target FROM medallion.redefine('gold.kinds', $$SELECT 1 AS id, DATE '2026-01-01' AS v$$);
+SELECT updated FROM medallion.refresh('gold.kinds');
+TABLE gold.kinds;
+SELECT medallion.undefine('gold.kinds', drop_table => true);
+
 -- A key that is gone from the table.
 ALTER TABLE gold.greetings DROP CONSTRAINT greetings_pkey;
 SELECT medallion.redefine('silver.visits', on_schema_change => 'full_refresh');
@@ -164,6 +172,34 @@ SELECT medallion.undefine('gold.nothing');
 SELECT medallion.undefine(NULL);
 DROP TABLE gold.greetings;
 DROP VIEW gold.names;
+
+-- A table that is there is adopted only if told so, with its key and columns; its grants and identity stay.
+CREATE TABLE gold.adopted (id int, who text, extra int DEFAULT 7, PRIMARY KEY (id));
+INSERT INTO gold.adopted VALUES (1, 'old'), (77, 'old');
+SELECT medallion.define('gold.adopted', 'SELECT id, who FROM bronze.visit_log', '{id}');
+SELECT medallion.define('gold.adopted', 'SELECT id, who FROM bronze.visit_log', '{who}', adopt => true);
+SELECT medallion.define('gold.adopted', 'SELECT id, who FROM bronze.visit_log', '{id,who}', adopt => true);
+SELECT medallion.define('gold.adopted', 'SELECT id, who, duration FROM bronze.visit_log', '{id}', adopt => true);
+SELECT medallion.define('gold.adopted', 'SELECT id, duration AS who FROM bronze.visit_log', '{id}', adopt => true);
+SELECT medallion.define('gold.adopted', 'SELECT id, who FROM gold.adopted', '{id}', adopt => true);
+SELECT * FROM medallion.define('gold.adopted', 'SELECT id, who FROM bronze.visit_log', '{id}', adopt => true);
+SELECT inserted, updated, deleted, reason FROM medallion.refresh('gold.adopted');
+TABLE gold.adopted ORDER BY id;
+SELECT medallion.define('gold.adopted', 'SELECT id, who FROM bronze.visit_log', '{id}', adopt => true);
+SELECT medallion.define('gold.seen', 'SELECT id FROM bronze.visit_log', '{id}', adopt => NULL);
+CREATE VIEW gold.seen AS SELECT 1 AS id;
+SELECT medallion.define('gold.seen', 'SELECT id FROM bronze.visit_log', '{id}', adopt => true);
+DROP VIEW gold.seen;
+-- So is one whose definition was lost.
+DROP VIEW medallion_definitions."gold.adopted";
+SELECT * FROM medallion.define('gold.adopted', 'SELECT id, who FROM bronze.visit_log', '{id}', adopt => true);
+SELECT inserted, updated, deleted FROM medallion.refresh('gold.adopted');
+SELECT medallion.undefine('gold.adopted', drop_table => true);
+-- What an older extension left of a definition makes room.
+CREATE VIEW medallion_definitions."gold.left" AS SELECT 2 AS id;
+SELECT * FROM medallion.define('gold.left', 'SELECT id FROM bronze.visit_log', '{id}');
+SELECT medallion.undefine('gold."left"', drop_table => true);
+
 SELECT medallion.undefine('silver.visits', drop_table => true);
 SELECT medallion.undefine('gold."Per Day"', drop_table => true);
 SELECT medallion.undefine('gold.constants', drop_table => true);

@@ -106,6 +106,14 @@ CREATE TRIGGER swallow BEFORE INSERT OR UPDATE OR DELETE ON gold.counts FOR EACH
 UPDATE bronze.items SET grp = 'q' WHERE id = 1;
 SELECT medallion.refresh('gold.counts');
 DROP FUNCTION silver.swallow() CASCADE;
+-- Cancel is not an error of a rule.
+SELECT target FROM medallion.define('silver.slow', 'SELECT i AS id FROM generate_series(1, 100000000) i', '{id}');
+SELECT medallion.expect('silver.slow', 'any', 'id > 0', 'fail');
+SET statement_timeout = 200;
+SELECT medallion.refresh('silver.slow');
+RESET statement_timeout;
+SELECT count(*) FROM medallion.progress;
+SELECT medallion.undefine('silver.slow', drop_table => true);
 SELECT medallion.refresh('bronze.items');
 SELECT medallion.refresh('silver.nothing');
 SELECT medallion.rebuild(NULL);

@@ -76,6 +76,18 @@ SELECT target FROM medallion.redefine('silver.witness', 'SELECT 1 AS id, silver.
 RESET ROLE;
 SELECT medallion.refresh('silver.witness');
 SET ROLE regress_mdl_engineer;
+SELECT target FROM medallion.redefine('silver.witness', 'SELECT 1 AS id, ''x'' AS who');
+SELECT medallion.expect('silver.witness', 'asked', 'silver.who() <> ''''');
+SELECT mode FROM medallion.refresh('silver.witness');
+RESET ROLE;
+-- A right that a rule lacks, or a function it lost, is an error, not a violation of every row.
+REVOKE EXECUTE ON FUNCTION silver.who() FROM PUBLIC;
+SELECT mode FROM medallion.refresh('silver.witness');
+GRANT EXECUTE ON FUNCTION silver.who() TO regress_mdl_engineer;
+ALTER FUNCTION silver.who() RENAME TO whom;
+SELECT mode FROM medallion.refresh('silver.witness');
+ALTER FUNCTION silver.whom() RENAME TO who;
+SET ROLE regress_mdl_engineer;
 SELECT medallion.undefine('silver.witness', drop_table => true);
 RESET ROLE;
 ALTER TABLE bronze.accounts ENABLE ROW LEVEL SECURITY;

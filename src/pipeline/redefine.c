@@ -1,0 +1,220 @@
+/*
+ * redefine.c: medallion.redefine and undefine, and how the columns of a table follow its query.
+ *
+ * A table keeps its identity (grants, indexes, history) when its query changes; its columns are altered as its
+ * on_schema_change allows.
+ */
+#include "pipeline/pipeline_int.h"
+
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "commands/comment.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "parser/parse_coerce.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
+/* ---- columns ------------------------------------------------------------------------------------------------ */
+
+static char *
+column_type(Form_pg_attribute column)
+{
+	return format_type_with_typemod(column->atttypid, column->atttypmod);
+}
+
+/* "int COLLATE x" as the definition of a column in SQL. */
+static char *
+column_type_sql(Form_pg_attribute column)
+{
+	char	   *type = format_type_extended(column->atttypid, column->atttypmod,
+											FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+
+	if (!OidIsValid(column->attcollation) || column->attcollation == get_typcollation(column->atttypid))
+		return type;
+	return psprintf("%s COLLATE %s", type, generate_collation_name(column->attcollation));
+}
+
+static AttrNumber
+column_by_name(TupleDesc columns, const char *name)
+{
+	for (int i = 0; i < columns->natts; i++)
+		if (!TupleDescAttr(columns, i)->attisdropped && strcmp(NameStr(TupleDescAttr(columns, i)->attname), name) == 0)
+			return i + 1;
+	return InvalidAttrNumber;
+}
+
+/* Old values that cannot become the new type are lost here and come back with the next refresh. */
+static const char *
+retype_clause(Oid from, Oid to)
+{
+	return can_coerce_type(1, &from, &to, COERCION_ASSIGNMENT) ? "" : " USING NULL";
+}
+
+/* Raises what forbids a change of columns; `what` tells the change. */
+static void
+require_schema_change(const DerivedTable *table, bool adds, const char *what)
+{
+	if (strcmp(table->on_schema_change, "full_refresh") == 0 ||
+		(adds && strcmp(table->on_schema_change, "append_columns") == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+			 errmsg("query of \"%s\" %s, but its on_schema_change is %s", mdl_display_name(table->target), what,
+					table->on_schema_change),
+			 errhint("With on_schema_change => '%s' the columns of the table follow the query.",
+					 adds ? "append_columns" : "full_refresh")));
+}
+
+/*
+ * Adds columns that are new in the definition and drops (full_refresh) those that it had and has no more.  `before` are
+ * the columns of the previous definition, NULL if only additions are to be looked for.
+ */
+static void
+alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc after)
+{
+	TupleDesc	present = mdl_relation_columns(relid);
+	char	   *name = mdl_qualified_name(relid);
+
+	for (int i = 0; before != NULL && i < before->natts; i++)
+	{
+		char	   *column = NameStr(TupleDescAttr(before, i)->attname);
+
+		if (column_by_name(after, column) != InvalidAttrNumber || column_by_name(present, column) == InvalidAttrNumber)
+			continue;
+		require_schema_change(table, false, psprintf("returns no column \"%s\" any more", column));
+		mdl_run(psprintf("ALTER TABLE %s DROP COLUMN %s", name, quote_identifier(column)), NULL, false);
+	}
+	for (int i = 0; i < after->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(after, i);
+		AttrNumber	existing = column_by_name(present, NameStr(column->attname));
+
+		if (existing == InvalidAttrNumber)
+		{
+			require_schema_change(table, true, psprintf("returns new column \"%s\"", NameStr(column->attname)));
+			mdl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s", name, quote_identifier(NameStr(column->attname)),
+							 column_type_sql(column)), NULL, false);
+		}
+		else
+		{
+			Form_pg_attribute old = TupleDescAttr(present, existing - 1);
+
+			if (old->atttypid == column->atttypid && old->atttypmod == column->atttypmod &&
+				old->attcollation == column->attcollation)
+				continue;
+			require_schema_change(table, false,
+								  psprintf("returns column \"%s\" as %s instead of %s", NameStr(column->attname),
+										   column_type(column), column_type(old)));
+			mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s%s", name, quote_identifier(NameStr(column->attname)),
+							 column_type_sql(column), retype_clause(old->atttypid, column->atttypid)), NULL, false);
+		}
+	}
+}
+
+void
+mdl_definition_apply_columns(const DerivedTable *table)
+{
+	TupleDesc	after = mdl_relation_columns(table->definition);
+
+	alter_columns(table->target, table, NULL, after);
+	if (OidIsValid(table->quarantine))
+		alter_columns(table->quarantine, table, NULL, after);
+}
+
+/* ---- redefine ------------------------------------------------------------------------------------------------ */
+
+static void
+drop_definition(Oid view)
+{
+	ObjectAddress object;
+
+	ObjectAddressSet(object, RelationRelationId, view);
+	performDeletion(&object, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	CommandCounterIncrement();
+}
+
+/* Puts another query in the place of the definition; table and quarantine table follow. */
+static void
+replace_query(DerivedTable *table, const char *query)
+{
+	char	   *display = mdl_display_name(table->target);
+	Oid			previous = table->definition;
+	TupleDesc	before = mdl_relation_columns(previous);
+	TupleDesc	after;
+
+	mdl_definition_check_keys(table->keys, table->key_count, mdl_definition_query_check(query, display), display);
+	table->definition = mdl_definition_create(query, get_namespace_name(get_rel_namespace(table->target)),
+										  get_rel_name(table->target), display);
+	after = mdl_relation_columns(table->definition);
+	mdl_definition_remember_settings(table);
+	mdl_pipeline_table_change(table);
+	CommandCounterIncrement();
+	mdl_definition_follow_owner(table);
+	mdl_definition_check_cycle(table);
+	alter_columns(table->target, table, before, after);
+	if (OidIsValid(table->quarantine))
+		alter_columns(table->quarantine, table, before, after);
+	drop_definition(previous);
+	mdl_definition_follow_name(table);
+	mdl_rules_check_again(table);
+}
+
+MDL_FUNCTION(mdl_redefine);
+Datum
+mdl_redefine(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"target"};
+	DerivedTable *table;
+
+	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	LockRelationOid(table->target, AccessExclusiveLock);
+	if (!PG_ARGISNULL(3))
+		table->target_lag = PG_GETARG_INTERVAL_P(3);
+	if (!PG_ARGISNULL(4))
+		table->on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(4));
+	mdl_definition_check_options(table->on_schema_change, table->target_lag);
+	if (!PG_ARGISNULL(2))
+		CreateComments(table->target, RelationRelationId, 0, text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	if (PG_ARGISNULL(1))
+		mdl_pipeline_table_change(table);
+	else
+		replace_query(table, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	mdl_definition_return(fcinfo, table);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* ---- undefine --------------------------------------------------------------------------------------------------- */
+
+MDL_FUNCTION(mdl_undefine);
+Datum
+mdl_undefine(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"target", "drop_table"};
+	bool		drop_table = PG_GETARG_BOOL(1);
+	DerivedTable *table;
+
+	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
+	SPI_connect();
+	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	LockRelationOid(table->target, AccessExclusiveLock);
+	mdl_pipeline_table_remove(table->target);
+	CommandCounterIncrement();
+	drop_definition(table->definition);
+	if (drop_table)
+	{
+		if (OidIsValid(table->quarantine))
+			mdl_run(psprintf("DROP TABLE %s", mdl_qualified_name(table->quarantine)), NULL, false);
+		mdl_run(psprintf("DROP TABLE %s", mdl_qualified_name(table->target)), NULL, false);
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}
