@@ -15,3 +15,31 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_disable_ve
 COMMENT ON FUNCTION medallion.disable_versioning(regclass, bool) IS
 'Stops keeping the past states of a table. With keep_history => false the history table is dropped as well.';
 
+CREATE OR REPLACE FUNCTION medallion.as_of(rowtype anyelement, version bigint DEFAULT NULL, at timestamptz DEFAULT NULL)
+RETURNS SETOF anyelement
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1000 AS 'MODULE_PATHNAME', 'mdl_as_of';
+COMMENT ON FUNCTION medallion.as_of(anyelement, bigint, timestamptz) IS
+'The rows of a versioned table as of a version or a time: SELECT * FROM medallion.as_of(NULL::silver.orders, version => 42).';
+
+CREATE OR REPLACE FUNCTION medallion._point(relation oid, version bigint, at timestamptz) RETURNS bigint
+LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_point';
+COMMENT ON FUNCTION medallion._point(oid, bigint, timestamptz) IS 'The settled version that a version or a time means for a table.';
+
+CREATE OR REPLACE FUNCTION medallion._born_by(xmin xid, version bigint) RETURNS bool
+LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_born_by';
+COMMENT ON FUNCTION medallion._born_by(xid, bigint) IS 'Whether a current row of a versioned table was there at a version.';
+
+CREATE OR REPLACE FUNCTION medallion._alive_at(born bigint, died bigint, version bigint) RETURNS bool
+LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_alive_at';
+COMMENT ON FUNCTION medallion._alive_at(bigint, bigint, bigint) IS 'Whether a row of a history table was there at a version.';
+
+CREATE OR REPLACE FUNCTION medallion._low_of(version bigint) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_low_of';
+COMMENT ON FUNCTION medallion._low_of(bigint) IS 'Rows of history tables that died below this stamp were gone at a version.';
+
+CREATE OR REPLACE FUNCTION medallion._history_rows(rowtype anyelement, died_from bigint, OUT born bigint, OUT died bigint, OUT row_data anyelement)
+RETURNS SETOF record
+LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_history_rows';
+COMMENT ON FUNCTION medallion._history_rows(anyelement, bigint) IS
+'Past rows of a versioned table under the rights of the table, replaced by the planner; for the change feed.';
+

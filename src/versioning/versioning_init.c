@@ -7,4 +7,5 @@ void
 mdl_versioning_init(void)
 {
 	mdl_capture_init();
+	mdl_as_of_init();
 }
