@@ -43,3 +43,38 @@ LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_history_rows';
 COMMENT ON FUNCTION medallion._history_rows(anyelement, bigint) IS
 'Past rows of a versioned table under the rights of the table, replaced by the planner; for the change feed.';
 
+CREATE OR REPLACE FUNCTION medallion._change_of_stamp(stamp bigint, feed int) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_of_stamp';
+COMMENT ON FUNCTION medallion._change_of_stamp(bigint, int) IS 'The commit of a change feed that a stamp belongs to.';
+
+CREATE OR REPLACE FUNCTION medallion._change_of_row(xmin xid, feed int) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_of_row';
+COMMENT ON FUNCTION medallion._change_of_row(xid, int) IS 'The commit of a change feed that wrote a current row.';
+
+CREATE OR REPLACE FUNCTION medallion._change_time(version bigint, feed int) RETURNS timestamptz
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_time';
+COMMENT ON FUNCTION medallion._change_time(bigint, int) IS 'The time of a commit of a change feed.';
+
+CREATE OR REPLACE FUNCTION medallion.changes(rowtype anyelement, start_version bigint, end_version bigint DEFAULT NULL)
+RETURNS TABLE(_change_type text, _commit_version bigint, _commit_timestamp timestamptz, row_data anyelement)
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'mdl_changes';
+COMMENT ON FUNCTION medallion.changes(anyelement, bigint, bigint) IS
+'The net changes of a versioned table, commit by commit, both bounds included: insert, update_preimage, update_postimage, delete.';
+
+CREATE OR REPLACE FUNCTION medallion.history(relation regclass)
+RETURNS TABLE(version bigint, committed_at timestamptz, role_name text, application_name text, operation text,
+              inserted bigint, updated bigint, deleted bigint, readable bool)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_history';
+COMMENT ON FUNCTION medallion.history(regclass) IS
+'The commits of a versioned table: who, when, what, how many rows (net), and whether that version can be read.';
+
+CREATE OR REPLACE FUNCTION medallion._commits()
+RETURNS TABLE(version bigint, committed_at timestamptz, role_name text, application_name text, relations text[])
+LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_commits';
+COMMENT ON FUNCTION medallion._commits() IS 'The rows of view medallion.commits.';
+
+CREATE OR REPLACE VIEW medallion.commits AS
+SELECT version, committed_at, role_name, application_name, relations FROM medallion._commits();
+COMMENT ON VIEW medallion.commits IS 'Transactions that changed a versioned table, in the order of their versions.';
+GRANT SELECT ON medallion.commits TO PUBLIC;
+

@@ -89,8 +89,8 @@ mdl_places_expand(Datum places, ItemPointerData **tids)
 		uint64		run;
 
 		memcpy(&run, data + i * sizeof(run), sizeof(run));
-		for (int j = 0; j < RUN_LENGTH(run); j++)
-			ItemPointerSet(&(*tids)[count++], RUN_BLOCK(run), RUN_OFFSET(run) + j);
+		for (int j = 0; j < RUN_LENGTH(run); j++, count++)
+			ItemPointerSet(&(*tids)[count], RUN_BLOCK(run), RUN_OFFSET(run) + j);
 	}
 	return count;
 }

@@ -1,0 +1,469 @@
+/*
+ * changes.c: the change feed of a table, and its history.
+ *
+ * The changes of a range of commits are the rows that died in it, all of which are in the history table, and the rows
+ * born in it, which are current or, if they died since, in the history table too.  Current rows are found by the places
+ * that the commits recorded; where those do not hold any more (the table was rewritten, or too many were noted), the
+ * table is scanned.  Old and new images of a key in one commit are paired; equal ones are left out.
+ */
+#include "versioning/versioning_int.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "parser/parse_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Rows fetched at a time, and how many places are worth looking up one by one. */
+#define FETCH_ROWS			1000
+#define MAX_PLACES			200000
+
+/* A stamp of the range and the commit it belongs to. */
+typedef struct StampVersion
+{
+	int64		stamp;
+	int64		version;
+	TimestampTz committed_at;
+} StampVersion;
+
+/* The commits of one table between two versions; SQL reaches it by its number while the call runs. */
+typedef struct ChangeRange
+{
+	int32		number;
+	int64		low;			/* no row that died below this stamp is of interest */
+	int64		stamp_offset;
+	StampVersion *stamps;		/* (nstamps) ascending */
+	int			nstamps;
+	int			allocated;
+	bool		scan;			/* places do not hold */
+	ItemPointerData *places;	/* (nplaces) */
+	int			nplaces;
+	struct ChangeRange *outer;
+} ChangeRange;
+
+static ChangeRange *current_range = NULL;
+static int32 last_number = 0;
+
+/* A range lives in the memory of its call; whatever ends the call takes it off the list. */
+static void
+forget_range(void *argument)
+{
+	ChangeRange *range = argument;
+
+	for (ChangeRange **link = &current_range; *link != NULL; link = &(*link)->outer)
+		if (*link == range)
+		{
+			*link = range->outer;
+			break;
+		}
+}
+
+static ChangeRange *
+find_range(int32 number)
+{
+	for (ChangeRange *range = current_range; range != NULL; range = range->outer)
+		if (range->number == number)
+			return range;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("no change feed with number %d is being read", number)));
+	return NULL;				/* keep the compiler quiet */
+}
+
+/* ---- collecting a range ------------------------------------------------------------------------------------------ */
+
+static int
+compare_stamp_versions(const void *a, const void *b)
+{
+	int64		left = ((const StampVersion *) a)->stamp;
+	int64		right = ((const StampVersion *) b)->stamp;
+
+	return (left > right) - (left < right);
+}
+
+static void
+add_stamp(ChangeRange *range, int64 stamp, const MdlCommit *commit)
+{
+	if (range->nstamps == range->allocated)
+	{
+		range->allocated *= 2;
+		range->stamps = repalloc_huge(range->stamps, range->allocated * sizeof(StampVersion));
+	}
+	range->stamps[range->nstamps].stamp = stamp;
+	range->stamps[range->nstamps].version = commit->version;
+	range->stamps[range->nstamps++].committed_at = commit->committed_at;
+}
+
+/* Adds the places of one commit, if they still hold. */
+static void
+add_places(ChangeRange *range, Datum places, bool is_null)
+{
+	ItemPointerData *tids;
+	int			count;
+
+	if (range->scan)
+		return;
+	if (is_null)
+	{
+		range->scan = true;
+		return;
+	}
+	count = mdl_places_expand(places, &tids);
+	if (range->nplaces + count > MAX_PLACES)
+		range->scan = true;
+	else if (count > 0)
+	{
+		range->places = range->places
+			? repalloc(range->places, (range->nplaces + count) * sizeof(ItemPointerData))
+			: palloc(count * sizeof(ItemPointerData));
+		memcpy(range->places + range->nplaces, tids, count * sizeof(ItemPointerData));
+		range->nplaces += count;
+	}
+	pfree(tids);
+}
+
+/* Reads what the commits from `first` to `last` did to the table. */
+static ChangeRange *
+collect_range(const MdlTable *table, int64 first, int64 last)
+{
+	ChangeRange *range = palloc0(sizeof(ChangeRange));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+	Relation	base = table_open(table->relid, AccessShareLock);
+	Relation	changes = table_open(mdl_history_relation(MDL_CHANGES_TABLE, false), AccessShareLock);
+	Relation	index = index_open(mdl_history_relation(MDL_CHANGES_INDEX, false), AccessShareLock);
+	ScanKeyData keys[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	MdlClock	clock;
+
+	mdl_clock_read(&clock);
+	range->stamp_offset = clock.stamp_offset;
+	range->low = PG_INT64_MAX;
+	range->allocated = 64;
+	range->stamps = palloc(range->allocated * sizeof(StampVersion));
+	ScanKeyInit(&keys[0], Anum_commit_changes_table_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(table->table_id));
+	ScanKeyInit(&keys[1], Anum_commit_changes_version, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(first));
+	ScanKeyInit(&keys[2], Anum_commit_changes_version, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(last));
+	scan = systable_beginscan_ordered(changes, index, SnapshotSelf, 3, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
+	{
+		TupleDesc	desc = RelationGetDescr(changes);
+		bool		is_null;
+		int64		version = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_version, desc, &is_null));
+		int64		filenode = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_filenode, desc, &is_null));
+		Datum		places = heap_getattr(tuple, Anum_commit_changes_places, desc, &is_null);
+		MdlCommit	commit;
+
+		if (!mdl_commit_at_version(version, &commit) || commit.version != version)
+			continue;
+		range->low = Min(range->low, commit.low);
+		add_stamp(range, commit.stamp, &commit);
+		for (int i = 0; i < commit.nsubstamps; i++)
+			add_stamp(range, commit.substamps[i], &commit);
+		add_places(range, places, is_null || filenode != (int64) base->rd_node.relNode);
+		CHECK_FOR_INTERRUPTS();
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, NoLock);
+	table_close(changes, NoLock);
+	table_close(base, NoLock);
+	qsort(range->stamps, range->nstamps, sizeof(StampVersion), compare_stamp_versions);
+
+	range->number = ++last_number;
+	range->outer = current_range;
+	current_range = range;
+	callback->func = forget_range;
+	callback->arg = range;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return range;
+}
+
+/* ---- the query --------------------------------------------------------------------------------------------------- */
+
+/* (img).a, (img).b: the primary key of a row image. */
+static char *
+image_keys(const MdlTable *table)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < table->nkeys; i++)
+		appendStringInfo(&text, "%s(img).%s", i ? ", " : "",
+						 quote_identifier(get_attname(table->relid, table->keys[i], false)));
+	return text.data;
+}
+
+static Datum
+place_array(const ChangeRange *range)
+{
+	Datum	   *values = palloc(Max(range->nplaces, 1) * sizeof(Datum));
+
+	for (int i = 0; i < range->nplaces; i++)
+		values[i] = PointerGetDatum(&range->places[i]);
+	return PointerGetDatum(construct_array(values, range->nplaces, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+}
+
+/* The feed as one query: $1 the range, $2 the stamp from which deaths matter, $3 the places. */
+static char *
+feed_query(const MdlTable *table, const ChangeRange *range)
+{
+	char	   *name = mdl_qualified_name(table->relid);
+	char	   *keys = image_keys(table);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "SELECT CASE side WHEN 0 THEN CASE WHEN paired THEN 'update_preimage' ELSE 'delete' END"
+					 " ELSE CASE WHEN paired THEN 'update_postimage' ELSE 'insert' END END,"
+					 " version, medallion._change_time(version, $1), img FROM ("
+					 "SELECT version, side, img, pg_catalog.count(*) OVER key OPERATOR(pg_catalog.=) 2 AS paired,"
+					 " img OPERATOR(pg_catalog.*=) CASE side WHEN 0 THEN pg_catalog.lead(img) OVER one ELSE pg_catalog.lag(img) OVER one END AS same"
+					 " FROM ("
+					 "SELECT medallion._change_of_row(xmin, $1) AS version, 1 AS side, %s AS img FROM ONLY %s%s"
+					 " UNION ALL SELECT medallion._change_of_stamp(born, $1), 1, row_data FROM medallion._history_rows(NULL::%s, $2)"
+					 " UNION ALL SELECT medallion._change_of_stamp(died, $1), 0, row_data FROM medallion._history_rows(NULL::%s, $2)"
+					 ") event WHERE version IS NOT NULL"
+					 " WINDOW key AS (PARTITION BY version, %s), one AS (PARTITION BY version, %s ORDER BY side)"
+					 ") change WHERE same IS NOT TRUE ORDER BY version, %s, side",
+					 quote_identifier(get_rel_name(table->relid)), name,
+					 range->scan ? "" : " WHERE ctid OPERATOR(pg_catalog.=) ANY ($3)",
+					 name, name, keys, keys, keys);
+	return sql.data;
+}
+
+/* Runs the feed into the tuple store of the result. */
+static void
+run_feed(const MdlTable *table, ChangeRange *range, ReturnSetInfo *result)
+{
+	MdlArgs		args = {0};
+	char	   *sql = feed_query(table, range);
+	Portal		portal;
+
+	mdl_arg(&args, INT4OID, Int32GetDatum(range->number), false);
+	mdl_arg_int8(&args, range->low);
+	mdl_arg(&args, TIDARRAYOID, place_array(range), false);
+	/* Where a new snapshot can be had it is taken now, after the commits of the range have ended. */
+	portal = SPI_cursor_open_with_args(NULL, sql, args.count, args.types, args.values, args.nulls,
+									   IsolationUsesXactSnapshot(), 0);
+	for (;;)
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			Datum		values[4];
+			bool		nulls[4];
+
+			heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, values, nulls);
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		}
+		SPI_freetuptable(SPI_tuptable);
+		CHECK_FOR_INTERRUPTS();
+	}
+	SPI_cursor_close(portal);
+}
+
+/* The last version to report: what was asked for, or all that the transaction can see. */
+static int64
+last_version(const MdlTable *table, bool given, int64 asked)
+{
+	bool		exact;
+
+	if (given)
+		return mdl_point_version(table->relid, &asked, NULL);
+	if (IsolationUsesXactSnapshot())
+		return mdl_snapshot_version(GetActiveSnapshot(), &exact);
+	return mdl_commit_wait();
+}
+
+MDL_FUNCTION(mdl_changes);
+Datum
+mdl_changes(PG_FUNCTION_ARGS)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+	Oid			relid = OidIsValid(type) ? typeidTypeRelid(type) : InvalidOid;
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MdlTable   *table;
+	int64		first;
+	int64		last;
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the first argument must have the row type of a versioned table"),
+				 errhint("Write NULL::schema.table.")));
+	table = mdl_table_get(relid);
+	mdl_require_privilege(relid, ACL_SELECT);
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"start_version\" must not be NULL")));
+	first = PG_GETARG_INT64(1);
+	mdl_capture_flush();
+	last = last_version(table, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2));
+	if (first <= last || table->enabled == 0)
+		(void) mdl_point_version(relid, &first, NULL);
+	InitMaterializedSRF(fcinfo, 0);
+	if (first > last)
+		PG_RETURN_NULL();
+	if (IsolationUsesXactSnapshot())
+		(void) mdl_point_resolve(last, GetActiveSnapshot());
+	SPI_connect();
+	{
+		ChangeRange *range = collect_range(table, first, last);
+
+		if (range->nstamps > 0)
+			run_feed(table, range, result);
+	}
+	SPI_finish();
+	PG_RETURN_NULL();
+}
+
+/* ---- functions of the query -------------------------------------------------------------------------------------- */
+
+static const StampVersion *
+find_stamp(const ChangeRange *range, int64 stamp)
+{
+	StampVersion key = {.stamp = stamp};
+
+	return bsearch(&key, range->stamps, range->nstamps, sizeof(StampVersion), compare_stamp_versions);
+}
+
+MDL_FUNCTION(mdl_change_of_stamp);
+Datum
+mdl_change_of_stamp(PG_FUNCTION_ARGS)
+{
+	const StampVersion *found = find_stamp(find_range(PG_GETARG_INT32(1)), PG_GETARG_INT64(0));
+
+	if (found == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(found->version);
+}
+
+MDL_FUNCTION(mdl_change_of_row);
+Datum
+mdl_change_of_row(PG_FUNCTION_ARGS)
+{
+	TransactionId xmin = PG_GETARG_TRANSACTIONID(0);
+	const ChangeRange *range = find_range(PG_GETARG_INT32(1));
+	const StampVersion *found;
+
+	if (!TransactionIdIsNormal(xmin))
+		PG_RETURN_NULL();
+	found = find_stamp(range, mdl_stamp_of_xid(xmin, range->stamp_offset));
+	if (found == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(found->version);
+}
+
+MDL_FUNCTION(mdl_change_time);
+Datum
+mdl_change_time(PG_FUNCTION_ARGS)
+{
+	int64		version = PG_GETARG_INT64(0);
+	MdlCommit	commit;
+
+	(void) find_range(PG_GETARG_INT32(1));
+	if (!mdl_commit_at_version(version, &commit))
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(commit.committed_at);
+}
+
+/* ---- history and commits ----------------------------------------------------------------------------------------- */
+
+/* Counts the net changes of one commit by reading its feed. */
+static void
+count_changes(Oid relid, int64 version, Datum *values)
+{
+	MdlArgs		args = {0};
+
+	mdl_arg_int8(&args, version);
+	mdl_run(psprintf("SELECT pg_catalog.count(*) FILTER (WHERE _change_type OPERATOR(pg_catalog.=) 'insert'),"
+					 " pg_catalog.count(*) FILTER (WHERE _change_type OPERATOR(pg_catalog.=) 'update_postimage'),"
+					 " pg_catalog.count(*) FILTER (WHERE _change_type OPERATOR(pg_catalog.=) 'delete')"
+					 " FROM medallion.changes(NULL::%s, $1, $1)", mdl_qualified_name(relid)), &args, false);
+	for (int i = 0; i < 3; i++)
+		values[i] = mdl_field(0, i, NULL);
+}
+
+MDL_FUNCTION(mdl_history);
+Datum
+mdl_history(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MdlTable   *table = mdl_table_get(relid);
+	MdlArgs		args = {0};
+	MdlUser		user;
+	SPITupleTable *rows;
+	uint64		count;
+
+	mdl_require_privilege(relid, ACL_SELECT);
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	mdl_arg(&args, INT4OID, Int32GetDatum(table->table_id), false);
+	mdl_arg_int8(&args, table->enabled);
+	mdl_owner_begin(&user);
+	count = mdl_run("SELECT l.version, l.committed_at, l.role_name, l.application_name, c.operation,"
+					" c.inserted, c.updated, c.deleted, l.version OPERATOR(pg_catalog.>=) $2"
+					" FROM medallion_history.commit_changes c JOIN medallion_history.commit_log l"
+					" ON l.version OPERATOR(pg_catalog.=) c.version"
+					" WHERE c.table_id OPERATOR(pg_catalog.=) $1 ORDER BY l.version", &args, true);
+	mdl_owner_end(&user);
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < count; i++)
+	{
+		Datum		values[9];
+		bool		nulls[9];
+
+		heap_deform_tuple(rows->vals[i], rows->tupdesc, values, nulls);
+		if (nulls[5] && DatumGetBool(values[8]))
+		{
+			count_changes(relid, DatumGetInt64(values[0]), &values[5]);
+			nulls[5] = nulls[6] = nulls[7] = false;
+		}
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		CHECK_FOR_INTERRUPTS();
+	}
+	SPI_finish();
+	PG_RETURN_NULL();
+}
+
+MDL_FUNCTION(mdl_commits);
+Datum
+mdl_commits(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MdlUser		user;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!OidIsValid(mdl_history_relation(MDL_LOG_TABLE, true)))
+		PG_RETURN_NULL();
+	SPI_connect();
+	mdl_owner_begin(&user);
+	mdl_run("SELECT l.version, l.committed_at, l.role_name, l.application_name,"
+			" ARRAY(SELECT t.schema_name OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) t.table_name"
+			" FROM medallion_history.commit_changes c JOIN medallion_history.versioned_tables t"
+			" ON t.table_id OPERATOR(pg_catalog.=) c.table_id"
+			" WHERE c.version OPERATOR(pg_catalog.=) l.version ORDER BY 1)"
+			" FROM medallion_history.commit_log l ORDER BY l.version", NULL, true);
+	mdl_owner_end(&user);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	SPI_finish();
+	PG_RETURN_NULL();
+}
