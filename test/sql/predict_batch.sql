@@ -25,6 +25,7 @@ FROM medallion.predict_batch(model => 'batch_binary', source => 'batch_test.flig
 SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute
 WHERE attrelid = 'batch_test.scores'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'batch_test.scores'::regclass AND contype = 'p';
+SELECT to_regclass('medallion_history."batch_test.scores"') IS NOT NULL AS its_past_is_kept;
 SELECT day, no, prediction, round(probability::numeric, 6) AS probability, _model, _model_version, _predicted_at = now() AS now
 FROM batch_test.scores WHERE day IN ('2025-01-01', '2025-02-01') ORDER BY day, no;
 SELECT bool_and(s.probability IS NOT DISTINCT FROM medallion.predict('batch_binary', f)
@@ -126,5 +127,6 @@ SELECT medallion.drop_model('batch_value'), medallion.drop_model('batch_binary',
 DELETE FROM medallion._audit WHERE model LIKE 'batch%';
 DELETE FROM medallion._alias_log WHERE model LIKE 'batch%';
 SET client_min_messages = warning;
+SELECT medallion.disable_versioning(t::regclass, keep_history => false) FROM unnest('{batch_test.scores,batch_test.classes_,batch_test.none,batch_test.mine}'::text[]) t;
 DROP SCHEMA batch_test CASCADE;
 DROP ROLE batch_user;
