@@ -19,7 +19,8 @@ typedef struct window_column
 	uint64_t	n_missing;
 	uint64_t	n_low;			/* -infinity */
 	uint64_t	n_high;			/* +infinity */
-	double		sum;			/* of value - baseline's mean, finite values */
+	double		shift;			/* the baseline's mean, 0 if it has none */
+	double		sum;			/* of value - shift, finite values */
 	double		squares;		/* and of its square */
 	uint64_t   *bins;			/* (n_bins) */
 
@@ -109,6 +110,7 @@ ml_drift_window_new(const ml_ctx *ctx, const ml_baseline *baseline, ml_drift_win
 	{
 		const drift_column *from = &baseline->columns[i];
 
+		made->columns[i].shift = isfinite(from->mean) ? from->mean : 0;
 		made->columns[i].bins = ml_alloc_zero(ctx, from->n_bins, sizeof(uint64_t));
 		complete = made->columns[i].bins != NULL &&
 			(!drift_is_numeric(from) || make_points(ctx, &made->columns[i], from));
@@ -152,25 +154,6 @@ ml_drift_add_null(ml_drift_window *window, int column)
 	c->bins[window->baseline->columns[column].n_bins - 1]++;
 }
 
-/* The first point that is not below the value. */
-static int
-find_point(const window_column *c, double value)
-{
-	int			low = 0,
-				high = c->n_points;
-
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (c->points[middle] < value)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 void
 ml_drift_add_number(ml_drift_window *window, int column, double value)
 {
@@ -194,9 +177,9 @@ ml_drift_add_number(ml_drift_window *window, int column, double value)
 			c->n_high++;
 		return;
 	}
-	c->sum += value - (isnan(from->mean) ? 0 : from->mean);
-	c->squares += (value - (isnan(from->mean) ? 0 : from->mean)) * (value - (isnan(from->mean) ? 0 : from->mean));
-	point = find_point(c, value);
+	c->sum += value - c->shift;
+	c->squares += (value - c->shift) * (value - c->shift);
+	point = drift_lower_bound(c->points, c->n_points, value);
 	if (point < c->n_points && c->points[point] == value)
 		c->cells[2 * point + 1]++;
 	else
@@ -298,7 +281,7 @@ compute_numeric(const window_column *c, const drift_column *from, ml_drift *resu
 	{
 		double		shift = c->sum / n_finite;
 
-		result->mean = (isnan(from->mean) ? 0 : from->mean) + shift;
+		result->mean = c->shift + shift;
 		result->std = sqrt(fmax(c->squares / n_finite - shift * shift, 0));
 	}
 	if (result->n_present == 0 || from->n_sketch == 0)
