@@ -5,6 +5,7 @@
  * on_schema_change allows.
  */
 #include "pipeline/pipeline_int.h"
+#include "versioning/versioning.h"
 
 #include "access/xact.h"
 #include "catalog/dependency.h"
@@ -79,6 +80,7 @@ alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc 
 {
 	TupleDesc	present = mdl_relation_columns(relid);
 	char	   *name = mdl_qualified_name(relid);
+	bool		changed = false;
 
 	for (int i = 0; before != NULL && i < before->natts; i++)
 	{
@@ -88,6 +90,7 @@ alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc 
 			continue;
 		require_schema_change(table, false, psprintf("returns no column \"%s\" any more", column));
 		mdl_run(psprintf("ALTER TABLE %s DROP COLUMN %s", name, quote_identifier(column)), NULL, false);
+		changed = true;
 	}
 	for (int i = 0; i < after->natts; i++)
 	{
@@ -99,6 +102,7 @@ alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc 
 			require_schema_change(table, true, psprintf("returns new column \"%s\"", NameStr(column->attname)));
 			mdl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s", name, quote_identifier(NameStr(column->attname)),
 							 column_type_sql(column)), NULL, false);
+			changed = true;
 		}
 		else
 		{
@@ -112,8 +116,14 @@ alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc 
 										   column_type(column), column_type(old)));
 			mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s%s", name, quote_identifier(NameStr(column->attname)),
 							 column_type_sql(column), retype_clause(old->atttypid, column->atttypid)), NULL, false);
+			changed = true;
 		}
 	}
+
+	/* Raises now, not at the next refresh, if the history of the table cannot follow. */
+	CommandCounterIncrement();
+	if (changed)
+		(void) mdl_is_versioned(relid);
 }
 
 void

@@ -96,13 +96,6 @@ SELECT medallion.undefine('silver.visits', drop_table => true);
 ALTER TABLE gold.stays SET SCHEMA silver;
 ALTER TABLE silver.stays RENAME TO visits;
 
--- Further columns and indexes of the table are its owner's; columns of the query must stay.
-ALTER TABLE silver.visits ADD COLUMN note text;
-UPDATE silver.visits SET note = 'kept' WHERE id = 2;
-UPDATE bronze.visit_log SET duration = 46 WHERE id = 2;
-SELECT inserted, updated, deleted FROM medallion.refresh('silver.visits');
-SELECT * FROM silver.visits WHERE id = 2;
-ALTER TABLE silver.visits DROP COLUMN note;
 -- What is written into the table by hand is undone.
 UPDATE silver.visits SET who = 'eve' WHERE id = 1;
 DELETE FROM silver.visits WHERE id = 2;
@@ -117,50 +110,32 @@ SELECT * FROM medallion.rebuild('silver.visits');
 SELECT * FROM medallion.redefine('silver.visits', 'SELECT id, who, duration AS seconds FROM bronze.visit_log WHERE id < 4');
 SELECT inserted, updated, deleted FROM medallion.refresh('silver.visits');
 SELECT medallion.redefine('silver.visits', 'SELECT id, who, duration AS seconds, seen FROM bronze.visit_log');
+SELECT medallion.redefine('silver.visits', 'SELECT id, who FROM bronze.visit_log');
+SELECT medallion.redefine('silver.visits', 'SELECT id, who, duration::bigint AS seconds FROM bronze.visit_log');
 SELECT medallion.redefine('silver.visits', on_schema_change => 'append_columns');
-SELECT * FROM medallion.redefine('silver.visits', 'SELECT id, who, duration AS seconds, duration / 60.0 AS minutes FROM bronze.visit_log');
-SELECT inserted, updated, deleted FROM medallion.refresh('silver.visits');
-SELECT id, who, seconds, round(minutes, 2) AS minutes FROM silver.visits ORDER BY id;
-SELECT medallion.redefine('silver.visits', 'SELECT id, duration AS seconds, duration / 60.0 AS minutes FROM bronze.visit_log');
-SELECT medallion.redefine('silver.visits', 'SELECT id, who, duration::bigint AS seconds, duration / 60.0 AS minutes FROM bronze.visit_log');
+SELECT medallion.redefine('silver.visits', 'SELECT id, who FROM bronze.visit_log');
 SELECT medallion.redefine('silver.visits', on_schema_change => 'full_refresh', target_lag => '1 hour', description => 'Shorter.');
-SELECT * FROM medallion.redefine('silver.visits', 'SELECT id, upper(who) AS name, duration::bigint AS seconds FROM bronze.visit_log');
+SELECT * FROM medallion.redefine('silver.visits', 'SELECT id, upper(who) AS who, duration AS seconds FROM bronze.visit_log');
 SELECT inserted, updated, deleted FROM medallion.refresh('silver.visits');
 TABLE silver.visits ORDER BY id;
 SELECT description, target_lag, on_schema_change FROM medallion.tables WHERE target = 'silver.visits';
-SELECT medallion.redefine('silver.visits', 'SELECT duration::bigint AS seconds FROM bronze.visit_log');
-SELECT medallion.redefine('silver.visits', 'SELECT id, random()::text AS name, duration::bigint AS seconds FROM bronze.visit_log');
-SELECT medallion.redefine('silver.visits', 'SELECT id, name, seconds FROM silver.visits');
+SELECT medallion.redefine('silver.visits', 'SELECT duration AS seconds FROM bronze.visit_log');
+SELECT medallion.redefine('silver.visits', 'SELECT id, random()::text AS who, duration AS seconds FROM bronze.visit_log');
+SELECT medallion.redefine('silver.visits', 'SELECT id, who, seconds FROM silver.visits');
 SELECT medallion.redefine('silver.visits', target_lag => '-1 s');
 SELECT medallion.redefine('silver.visits', on_schema_change => 'append');
 SELECT medallion.redefine(NULL);
 SELECT medallion.redefine('bronze.visit_log', 'SELECT 1 AS id');
 -- A cycle through another table and a view.
-CREATE VIEW gold.names AS SELECT DISTINCT name FROM silver.visits;
+CREATE VIEW gold.names AS SELECT DISTINCT who AS name FROM silver.visits;
 SELECT * FROM medallion.define('gold.greetings', $$SELECT name, 'hello ' || name AS text FROM gold.names$$, '{name}');
-SELECT medallion.redefine('silver.visits', $$SELECT 1 AS id, text AS name, 1::bigint AS seconds FROM gold.greetings$$);
+SELECT medallion.redefine('silver.visits', $$SELECT 1 AS id, text AS who, 1 AS seconds FROM gold.greetings$$);
 CREATE OR REPLACE VIEW gold.names AS SELECT DISTINCT text AS name FROM gold.greetings;
 SELECT mode FROM medallion.refresh('gold.greetings');
-CREATE OR REPLACE VIEW gold.names AS SELECT DISTINCT name FROM silver.visits;
+CREATE OR REPLACE VIEW gold.names AS SELECT DISTINCT who AS name FROM silver.visits;
 SELECT target, inserted FROM medallion.refresh('gold.greetings');
--- A definition replaced behind medallion's back is applied as on_schema_change says.
-CREATE OR REPLACE VIEW medallion_definitions."silver.visits" AS SELECT id, upper(who) AS name, duration::bigint AS seconds, who AS raw FROM bronze.visit_log;
-SELECT inserted, updated, deleted FROM medallion.refresh('silver.visits');
-SELECT * FROM silver.visits WHERE id = 1;
-SELECT medallion.redefine('silver.visits', on_schema_change => 'fail');
-CREATE OR REPLACE VIEW medallion_definitions."silver.visits" AS SELECT id, upper(who) AS name, duration::bigint AS seconds, who AS raw, 1 AS one FROM bronze.visit_log;
-SELECT medallion.refresh('silver.visits');
--- Types that cannot be cast: what was there is computed anew.
-SELECT target FROM medallion.define('gold.kinds', $$SELECT 1 AS id, 'x' AS v$$, '{id}', on_schema_change => 'full_refresh');
-SELECT inserted FROM medallion.refresh('gold.kinds');
-SELECT target FROM medallion.redefine('gold.kinds', $$SELECT 1 AS id, DATE '2026-01-01' AS v$$);
-SELECT updated FROM medallion.refresh('gold.kinds');
-TABLE gold.kinds;
-SELECT medallion.undefine('gold.kinds', drop_table => true);
-
 -- A key that is gone from the table.
 ALTER TABLE gold.greetings DROP CONSTRAINT greetings_pkey;
-SELECT medallion.redefine('silver.visits', on_schema_change => 'full_refresh');
 SELECT medallion.refresh('gold.greetings');
 
 -- undefine keeps the table unless told otherwise.
