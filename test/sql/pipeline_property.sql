@@ -78,14 +78,21 @@ END$$;
 CREATE TABLE bronze.findings (seed int, finding text);
 DO $$
 BEGIN
-	FOR seed IN 1..60 LOOP
+	FOR seed IN 1..100 LOOP
 		PERFORM bronze.random_changes(seed);
 		INSERT INTO bronze.findings SELECT seed, f FROM bronze.check_all() f;
 		COMMIT;
 	END LOOP;
 END$$;
 SELECT * FROM bronze.findings ORDER BY seed, finding;
-SELECT count(*) > 10 AS rows_in_table, (SELECT count(*) > 3 FROM silver.p_filter_quarantine) AS rows_in_quarantine FROM silver.p_join;
+SELECT target, max("rows") > 10 AS had_rows, max(quarantined) > 3 AS had_quarantined, count(*) AS refreshes
+FROM medallion.refreshes WHERE target LIKE 'silver.p\_%' GROUP BY target ORDER BY target;
+-- History holds one row per row updated or deleted, and no more.
+SELECT r.target, sum(r.updated) > 0 AS some_updated, sum(r.deleted) > 0 AS some_deleted, sum(r.updated + r.deleted) - h.n AS surplus
+FROM medallion.refreshes r JOIN (SELECT 'silver.p_filter' AS target, count(*) AS n FROM medallion_history."silver.p_filter"
+	UNION ALL SELECT 'silver.p_join', count(*) FROM medallion_history."silver.p_join"
+	UNION ALL SELECT 'gold.p_window', count(*) FROM medallion_history."gold.p_window") h USING (target)
+GROUP BY r.target, h.n ORDER BY r.target;
 SELECT bool_or(raised > 0) AS some_raised, bool_and(failed >= raised) AS sane FROM medallion.expectation_results WHERE target = 'silver.p_filter';
 
 DO $$

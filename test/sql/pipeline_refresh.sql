@@ -151,6 +151,20 @@ SELECT target FROM medallion.define('silver.large', $$SELECT id, (SELECT string_
 SELECT inserted FROM medallion.refresh('silver.large');
 SELECT inserted, updated, deleted FROM medallion.refresh('silver.large');
 
+-- What was read: the newest commit of each versioned source; exact, unless the same transaction wrote a source before.
+SELECT medallion.enable_versioning('bronze.items');
+INSERT INTO bronze.items VALUES (60, 'z', 60, NULL, NULL);
+SELECT count(*) FROM medallion.refresh('gold.counts');
+SELECT count(*) FROM medallion.refresh('gold.counts');
+SELECT target, (SELECT array_agg(k) FROM jsonb_object_keys(source_versions) k) AS sources, exact FROM medallion.refreshes ORDER BY refresh_id DESC LIMIT 4;
+SELECT (SELECT (source_versions->>'bronze.items')::bigint FROM medallion.refreshes WHERE target = 'silver.items' ORDER BY refresh_id DESC LIMIT 1) >
+	(SELECT (source_versions->>'bronze.items')::bigint FROM medallion.refreshes WHERE target = 'silver.items' ORDER BY refresh_id DESC LIMIT 1 OFFSET 1) AS moves_on;
+BEGIN;
+DELETE FROM bronze.items WHERE id = 60;
+SELECT count(*) FROM medallion.refresh('gold.counts');
+SELECT target, exact FROM medallion.refreshes ORDER BY refresh_id DESC LIMIT 2;
+COMMIT;
+
 -- The log.
 SELECT target, mode, reason, "rows", inserted, updated, deleted, dropped, quarantined, role_name = current_user AS mine, finished_at >= started_at AS in_order
 FROM medallion.refreshes WHERE target IN ('gold.top', 'gold.sums') ORDER BY refresh_id;
