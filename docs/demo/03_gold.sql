@@ -23,7 +23,7 @@ SELECT * FROM gold.airport_months WHERE origin = 'JFK' ORDER BY month;
 \echo 'Thousands of flights wait in quarantine because the airport list lacks their destination.  The four airports arrive'
 \echo 'as JSON lines; the next refresh lets those flights in.'
 \echo
-SELECT max(version) AS before FROM medallion.commits \gset
+SELECT max(version) AS before, max(version) + 1 AS after FROM medallion.commits \gset
 \set ECHO queries
 SELECT dest, count(*) FROM silver.flights_quarantine WHERE 'known_destination' = ANY (_reasons) GROUP BY dest ORDER BY 2 DESC;
 
@@ -38,7 +38,7 @@ SELECT (SELECT count(*) FROM gold.flights) AS flights_now,
        (SELECT count(*) FROM medallion.as_of(NULL::gold.flights, version => :before)) AS flights_before;
 
 SELECT (row_data).dest, _change_type, count(*)
-FROM medallion.changes(NULL::gold.flights, :before + 1) GROUP BY 1, 2 ORDER BY 3 DESC;
+FROM medallion.changes(NULL::gold.flights, :after) GROUP BY 1, 2 ORDER BY 3 DESC;
 
 SELECT version, operation, inserted, updated, deleted, readable FROM medallion.history('gold.flights') ORDER BY version;
 \set ECHO none

@@ -52,6 +52,6 @@ SELECT * FROM medallion.training_set('gold.delay_training', spine => 'SELECT * F
   features => '{airport_now,airport_cancelled,carrier_now,route,plane,weather_now}', keys => '{scheduled_at,carrier,flight}');
 
 SELECT scheduled_at, carrier, origin, dest, late, round(airport_delay_1h::numeric, 1) AS airport_delay_1h, airport_departures_1h,
-       round(route_late_30d::numeric, 2) AS route_late_30d, plane_last_delay, wind
+       round(route_late_30d::numeric, 2) AS route_late_30d, plane_last_delay, round(wind::numeric, 1) AS wind
 FROM gold.delay_training WHERE tailnum = 'N14228' ORDER BY scheduled_at LIMIT 5;
 \set ECHO none

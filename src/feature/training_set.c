@@ -34,10 +34,6 @@
 
 #define BATCH_ROWS 512
 
-/* Built without versioned tables, training sets are plain ones. */
-#pragma weak mdl_enable_versioning
-#pragma weak mdl_snapshot_version
-
 /* A feature view with those of its features that are asked for. */
 typedef struct ViewUse
 {
@@ -549,7 +545,7 @@ write_new(TrainingSet *set, SpineReader *reader)
 	relid = mdl_relation_by_name(set->target, false);
 	fill_table(set, reader, relid);
 	add_key(set);
-	if (set->key_count > 0 && mdl_enable_versioning)
+	if (set->key_count > 0)
 		mdl_enable_versioning(relid);
 	return relid;
 }
@@ -580,7 +576,7 @@ write_over(TrainingSet *set, SpineReader *reader, Oid existing)
 	mdl_run(psprintf("DELETE FROM %s", set->target), NULL, false);
 	mdl_run(psprintf("INSERT INTO %s SELECT * FROM " STAGING, set->target), NULL, false);
 	mdl_run("DROP TABLE " STAGING, NULL, false);
-	if (set->key_count > 0 && mdl_enable_versioning)
+	if (set->key_count > 0)
 		mdl_enable_versioning(existing);
 	return existing;
 }
@@ -752,7 +748,7 @@ mdl_training_set(PG_FUNCTION_ARGS)
 		(void) spine_column(&set, set.keys[i], "a key of the target (argument \"keys\")");
 
 	mdl_progress_begin("training_set", set.target_name);
-	version = mdl_snapshot_version ? mdl_snapshot_version(GetActiveSnapshot(), &exact) : 0;
+	version = mdl_snapshot_version(GetActiveSnapshot(), &exact);
 	read_spine(&set, &reader);
 	for (int i = 0; i < set.use_count; i++)
 	{
