@@ -69,4 +69,24 @@ same_and_alive('plain_target', 'from SQL');
 command_ok([ 'pg_restore', '--exit-on-error', '--clean', '--if-exists', '-d', $node->connstr('source'), "$dir/source.dump" ],
 	'pg_restore --clean over the database itself');
 same_and_alive('source', 'cleaned and restored');
+
+# The extension dropped and created again: tables and definitions stay, and tables can be taken up again.
+$node->safe_psql('postgres', q{
+	CREATE DATABASE again});
+$node->safe_psql('again', q{
+	CREATE EXTENSION medallion;
+	CREATE TABLE bronze.f (id int PRIMARY KEY, v int);
+	INSERT INTO bronze.f VALUES (1, 1), (2, -2);
+	SELECT medallion.define('silver.f', 'SELECT id, v FROM bronze.f', '{id}');
+	SELECT medallion.expect('silver.f', 'positive', 'v > 0', 'quarantine');
+	SELECT medallion.refresh();
+	DROP EXTENSION medallion CASCADE});
+is($node->safe_psql('again', 'SELECT (SELECT count(*) FROM silver.f), (SELECT count(*) FROM silver.f_quarantine), (SELECT count(*) FROM medallion_definitions."silver.f")'),
+	'1|1|2', 'table, quarantine and definition outlive the extension');
+$node->safe_psql('again', q{
+	CREATE EXTENSION medallion;
+	SELECT medallion.define('silver.f', 'SELECT id, v FROM bronze.f', '{id}', adopt => true);
+	SELECT medallion.expect('silver.f', 'positive', 'v > 0', 'quarantine')});
+is($node->safe_psql('again', 'SELECT inserted, updated, deleted, rejected FROM medallion.refresh()'), '0|0|0|1', 'taken up again, nothing is written twice');
+is($node->safe_psql('again', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'medallion_definitions'::regnamespace}), '1', 'the old definition made room');
 done_testing();
