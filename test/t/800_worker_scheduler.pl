@@ -65,6 +65,9 @@ ok($node->poll_query_until('shop', q{SELECT count(*) FROM medallion.job_runs WHE
 	'and tried again');
 is($node->safe_psql('shop', q{SELECT failures FROM medallion.jobs WHERE name = 'long'}), '1', 'which counts as a failure');
 
+is($node->safe_psql('shop', q{SELECT count(*) FROM medallion.progress WHERE kind = 'job' AND object = 'long'}), '1',
+	'the progress of the dead run is not shown beside that of the new one');
+
 # kill -9 of a worker makes the server start its processes anew.
 my $worker = $node->safe_psql('shop', q{SELECT pid FROM medallion.job_runs WHERE name = 'long' AND state = 'running'});
 kill 'KILL', $worker;
@@ -72,6 +75,7 @@ ok($node->poll_query_until('shop',
 	q{SELECT count(*) >= 1 FROM medallion.job_runs WHERE name = 'long' AND state = 'lost' AND pid = } . $worker),
 	'the run of a killed worker is lost');
 ok($node->poll_query_until('shop', q{SELECT max(at) > now() - interval '1 s' FROM ticks}), 'the scheduler is back');
+is($node->safe_psql('shop', q{SELECT count(*) FROM medallion.progress WHERE pid = } . $worker), '0', 'nor is its progress shown');
 $node->safe_psql('shop', q{SELECT medallion.drop_job(id) FROM medallion.jobs WHERE name = 'long';
 	SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(1000)'});
 

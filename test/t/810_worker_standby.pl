@@ -23,6 +23,18 @@ ok($plain->poll_query_until('postgres', 'SELECT count(*) FROM seen', '1'), 'a jo
 ok($plain->poll_query_until('postgres', q{SELECT count(*) FROM medallion.job_runs WHERE state = 'succeeded'}, '1'),
 	'and is recorded');
 
+# Progress needs a file; without it work goes on unseen, and the log says so once.
+my $file = $plain->data_dir . '/pg_stat_tmp/medallion_progress.1';
+unlink $file;
+mkdir $file;
+is($plain->safe_psql('postgres', q{BEGIN; SELECT medallion.report_progress('load'); SELECT medallion.report_progress('load');
+	SELECT count(*) FROM medallion.progress; COMMIT}), "\n\n0", 'no file: work goes on unseen');
+my $log = slurp_file($plain->logfile);
+is(scalar(() = $log =~ /could not open file "pg_stat_tmp\/medallion_progress.1"/g), 1, 'and is logged once');
+rmdir $file;
+is($plain->safe_psql('postgres', q{BEGIN; SELECT medallion.report_progress('load'); SELECT count(*) FROM medallion.progress; COMMIT}),
+	"\n1", 'later sessions are seen again');
+
 # All worker slots taken (the other one has the server's own logical replication launcher).
 $plain->safe_psql('postgres', q{SELECT medallion.create_job('sleep', 'SELECT pg_sleep(1000)')});
 $plain->safe_psql('postgres', q{SELECT medallion.run_job(id) FROM medallion.jobs WHERE name = 'sleep'});
