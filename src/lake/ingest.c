@@ -168,6 +168,22 @@ flush(FileLoad *load)
 
 /* ---- files -------------------------------------------------------------------------------------------------- */
 
+/*
+ * Adds the columns of the table that the first rows of the file do not show, so that they are found in later rows.  Not
+ * those with a default, which would be lost for rows that lack them: in later rows they are rescued.
+ */
+static void
+add_table_columns(MdlFileColumns *columns, const MdlTarget *target)
+{
+	for (int i = 0; i < target->column_count; i++)
+	{
+		const MdlColumn *column = &target->columns[i];
+
+		if (!column->has_default && mdl_file_columns_find(columns, column->name, strlen(column->name)) < 0)
+			mdl_file_columns_add(columns, column->name, strlen(column->name));
+	}
+}
+
 /* Finds the column of each file column, and begins the load of rows. */
 static void
 begin_rows(FileLoad *load)
@@ -178,13 +194,7 @@ begin_rows(FileLoad *load)
 	bool		filled[MaxHeapAttributeNumber] = {false};
 
 	if (load->reader->format->is_open)
-		for (int i = 0; i < target->column_count; i++)
-		{
-			const char *name = target->columns[i].name;
-
-			if (mdl_file_columns_find(columns, name, strlen(name)) < 0)
-				mdl_file_columns_add(columns, name, strlen(name));
-		}
+		add_table_columns(columns, target);
 	load->map = palloc0(columns->count * sizeof(MdlColumn *));
 	load->rescued = palloc((columns->count + MDL_MAX_EXTRAS) * sizeof(MdlRescued));
 	for (int i = 0; i < target->column_count; i++)
@@ -195,7 +205,6 @@ begin_rows(FileLoad *load)
 		if (index < 0)
 			continue;
 		load->map[index] = column;
-		/* In files without a fixed set of columns an absent key is NULL, and a column none of them has its default. */
 		filled[column->attnum - 1] = true;
 	}
 	filled[target->source_att - 1] = filled[target->row_att - 1] = filled[target->batch_att - 1] = true;

@@ -188,6 +188,7 @@ typedef struct MdlColumn
 	int32		typmod;
 	MdlConversion how;
 	bool		is_domain;
+	bool		has_default;
 	FmgrInfo	input;
 	Oid			input_param;
 } MdlColumn;

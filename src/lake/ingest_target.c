@@ -107,6 +107,7 @@ describe_column(Form_pg_attribute att, MdlColumn *column)
 	column->type = att->atttypid;
 	column->typmod = att->atttypmod;
 	column->how = conversion_of(att->atttypid, att->atttypmod);
+	column->has_default = att->atthasdef || att->attidentity != '\0';
 	column->is_domain = get_typtype(att->atttypid) == TYPTYPE_DOMAIN;
 	getTypeInputInfo(att->atttypid, &function, &column->input_param);
 	fmgr_info(function, &column->input);

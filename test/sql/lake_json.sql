@@ -26,10 +26,10 @@ SELECT _row, id, name, length(n::text) AS n, CASE WHEN length(_rescued::text) > 
 DROP TABLE bronze.bad_events;
 
 -- Into a table of one's own: what fits is taken, whatever its JSON type.
-CREATE TABLE bronze.own_events (id text, kind varchar, at date, value double precision, ok int, tags jsonb, mix numeric,
+CREATE TABLE bronze.own_events (n serial, id text, kind varchar, at date, value double precision, ok int, tags jsonb, mix numeric,
   _source text, _row bigint, _batch bigint, _ingested_at timestamptz, _rescued jsonb);
 SELECT * FROM medallion.ingest('bronze.own_events', 'lake_json', 'json/events.jsonl', 'jsonl', '{"schema_evolution": "rescue"}');
-SELECT id, kind, at, value, ok, tags, mix, _rescued FROM bronze.own_events ORDER BY id;
+SELECT n, id, kind, at, value, ok, tags, mix, _rescued FROM bronze.own_events ORDER BY id;
 DROP TABLE bronze.own_events;
 
 -- CSV options are not those of JSON.
