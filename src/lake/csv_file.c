@@ -82,7 +82,8 @@ static bool
 is_null_marker(const MdlIngestOptions *options, const char *text, size_t size)
 {
 	for (int i = 0; i < options->null_marker_count; i++)
-		if (options->null_marker_sizes[i] == size && memcmp(options->null_markers[i], text, size) == 0)
+		if (options->null_marker_sizes[i] == size &&
+			(size == 0 || (*options->null_markers[i] == *text && memcmp(options->null_markers[i], text, size) == 0)))
 			return true;
 	return false;
 }

@@ -77,13 +77,10 @@ mdl_file_columns_merge(MdlFileColumns *columns, const MdlFileColumns *other)
 }
 
 MdlFileReader *
-mdl_file_open(MdlStore *store, const MdlStoreFile *file, const MdlIngestOptions *options, int64 sample_rows)
+mdl_file_open(MdlStore *store, const MdlStoreFile *file, const MdlIngestOptions *options)
 {
-	MdlStream  *stream = mdl_stream_open(store, file, options->encoding, options->max_row_bytes + MDL_SAMPLE_BYTES);
-	MdlFileReader *reader = options->format->open(stream, options);
-
-	options->format->sample(reader, sample_rows);
-	return reader;
+	return options->format->open(mdl_stream_open(store, file, options->encoding,
+												 options->max_row_bytes + MDL_SAMPLE_BYTES), options);
 }
 
 void

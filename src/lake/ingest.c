@@ -248,7 +248,9 @@ load_one_file(Ingest *ingest, const MdlStoreFile *file)
 	load.source = CStringGetTextDatum(file->uri);
 	load.batch = Int64GetDatum(batch);
 	load.ingested_at = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-	load.reader = mdl_file_open(ingest->store, file, &ingest->options, ingest->options.sample_rows);
+	load.reader = mdl_file_open(ingest->store, file, &ingest->options);
+	if (load.reader->format->is_open || mdl_target_lacks_columns(&ingest->target, &load.reader->columns))
+		load.reader->format->sample(load.reader, ingest->options.sample_rows);
 	mdl_target_evolve(&ingest->target, &load.reader->columns, &ingest->options, file->uri);
 	begin_rows(&load);
 	load_rows(&load);
@@ -281,7 +283,8 @@ create_target(Ingest *ingest)
 		MemoryContext caller = MemoryContextSwitchTo(context);
 		MdlFileReader *reader;
 
-		reader = mdl_file_open(ingest->store, file, &ingest->options, Max(ingest->options.sample_rows / sampled, 1));
+		reader = mdl_file_open(ingest->store, file, &ingest->options);
+		reader->format->sample(reader, Max(ingest->options.sample_rows / sampled, 1));
 		MemoryContextSwitchTo(caller);
 		mdl_file_columns_merge(&columns, &reader->columns);
 		MemoryContextDelete(context);

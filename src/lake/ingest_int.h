@@ -139,12 +139,12 @@ typedef struct MdlFormat
 {
 	const char *name;
 	bool		is_csv;			/* takes the options of CSV */
-	bool		is_open;		/* rows may have columns that the first rows do not show */
+	bool		is_open;		/* rows may have columns that the first rows do not show; there is no header */
 
-	/* Takes over the stream; knows the columns of the file when it returns, from its header or the first rows. */
+	/* Takes over the stream, and reads the header if there is one. */
 	MdlFileReader *(*open) (MdlStream *stream, const MdlIngestOptions *options);
 
-	/* Fills columns.kinds from the first rows, at most as many, without consuming them. */
+	/* Fills columns.kinds (and columns, if there is no header) from at most as many rows, without consuming them. */
 	void		(*sample) (MdlFileReader *reader, int64 rows);
 
 	/* Reads a row, which is valid until the next call; false at the end. */
@@ -154,12 +154,10 @@ typedef struct MdlFormat
 extern const MdlFormat mdl_csv_format;
 extern const MdlFormat mdl_json_lines_format;
 
-/*
- * Opens a file and gets to know its columns, with the kinds of the values of its first rows.  mdl_file_close reports a
- * file that changed while it was read.
- */
-extern MdlFileReader *mdl_file_open(MdlStore *store, const MdlStoreFile *file, const MdlIngestOptions *options,
-									int64 sample_rows);
+/* Opens a file.  Its columns are known from its header, or else when it has been sampled. */
+extern MdlFileReader *mdl_file_open(MdlStore *store, const MdlStoreFile *file, const MdlIngestOptions *options);
+
+/* Closes a file; an error if it was changed while it was read. */
 extern void mdl_file_close(MdlFileReader *reader);
 
 /* ---- ingest_target.c: the table ----------------------------------------------------------------------------- */
@@ -220,6 +218,9 @@ extern void mdl_target_open(MdlTarget *target, const char *name);
 
 /* Creates the target for files of these columns. */
 extern void mdl_target_create(MdlTarget *target, const MdlFileColumns *files, const MdlIngestOptions *options);
+
+/* Whether a file has columns that the target lacks. */
+extern bool mdl_target_lacks_columns(const MdlTarget *target, const MdlFileColumns *files);
 
 /* Deals with file columns that the target lacks, as option schema_evolution says.  `uri` is for the message. */
 extern void mdl_target_evolve(MdlTarget *target, const MdlFileColumns *files, const MdlIngestOptions *options,

@@ -316,6 +316,15 @@ has_column(const MdlTarget *target, const char *name)
 	return false;
 }
 
+bool
+mdl_target_lacks_columns(const MdlTarget *target, const MdlFileColumns *files)
+{
+	for (int i = 0; i < files->count; i++)
+		if (!has_column(target, files->names[i]))
+			return true;
+	return false;
+}
+
 void
 mdl_target_evolve(MdlTarget *target, const MdlFileColumns *files, const MdlIngestOptions *options, const char *uri)
 {

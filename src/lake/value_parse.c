@@ -449,7 +449,7 @@ mdl_convert(MdlConverter *converter, MdlColumn *column, const MdlFileValue *valu
 		return convert_jsonb(converter, column, value, result);
 	if (value->state == MDL_VALUE_JSON_NESTED && column->how != MDL_CONVERT_INPUT)
 		return false;
-	if (value->odd && value->state == MDL_VALUE_JSON_STRING)
+	if (value->odd && value->state == MDL_VALUE_JSON_STRING && column->type != JSONOID)
 		return false;
 	if (column->how == MDL_CONVERT_TEXT)
 	{
@@ -457,7 +457,14 @@ mdl_convert(MdlConverter *converter, MdlColumn *column, const MdlFileValue *valu
 		return true;
 	}
 	if (column->how == MDL_CONVERT_INPUT)
+	{
+		if (column->type == JSONOID && value->json != NULL)
+		{
+			data = value->json;
+			size = value->json_size;
+		}
 		return convert_by_input(converter, column, terminated(converter, data, size), result);
+	}
 	while (size > 0 && (*data == ' ' || *data == '\t'))
 		data++, size--;
 	while (size > 0 && (data[size - 1] == ' ' || data[size - 1] == '\t'))

@@ -32,6 +32,12 @@ SELECT * FROM medallion.ingest('bronze.own_events', 'lake_json', 'json/events.js
 SELECT n, id, kind, at, value, ok, tags, mix, _rescued FROM bronze.own_events ORDER BY id;
 DROP TABLE bronze.own_events;
 
+CREATE TABLE bronze.as_json (kind json, tags json, value json, ok json, id text,
+  _source text, _row bigint, _batch bigint, _ingested_at timestamptz, _rescued jsonb);
+SELECT * FROM medallion.ingest('bronze.as_json', 'lake_json', 'json/events.jsonl', 'jsonl', '{"schema_evolution": "rescue"}');
+SELECT id, kind, tags, value, ok FROM bronze.as_json ORDER BY id;
+DROP TABLE bronze.as_json;
+
 -- CSV options are not those of JSON.
 SELECT * FROM medallion.ingest('bronze.x', 'lake_json', 'json/events.jsonl', 'jsonl', '{"delimiter": ";"}');
 DROP SERVER lake_json;
