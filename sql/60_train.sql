@@ -59,6 +59,19 @@ CREATE OR REPLACE AGGREGATE medallion._score_state(plan bytea, model bytea, VARI
 COMMENT ON AGGREGATE medallion._score_state(bytea, bytea, VARIADIC "any") IS
 'Errors of a regression on the rows that training held out.';
 
+CREATE OR REPLACE FUNCTION medallion._matrix_accum(bytea, bytea, VARIADIC "any") RETURNS bytea
+LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_matrix_accum';
+REVOKE ALL ON FUNCTION medallion._matrix_accum(bytea, bytea, VARIADIC "any") FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._matrix_combine(bytea, bytea) RETURNS bytea
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_matrix_combine';
+REVOKE ALL ON FUNCTION medallion._matrix_combine(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion._matrix_state(plan bytea, VARIADIC "any") (
+	SFUNC = medallion._matrix_accum, STYPE = bytea, COMBINEFUNC = medallion._matrix_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion._matrix_state(bytea, VARIADIC "any") IS
+'Puts the rows into shared memory for learners that need them all; works inside medallion.train only.';
+
 /* ---- what training tells ------------------------------------------------------------------------------------ */
 
 CREATE TABLE medallion._coefficients (

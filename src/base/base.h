@@ -19,8 +19,11 @@ extern void mdl_guc_init(void);
 extern MDL_EXPORT int mdl_feature_mem;	/* medallion.feature_mem, kB */
 extern int	mdl_job_history;
 extern int	mdl_max_workers;
+extern MDL_EXPORT int mdl_matrix_area;	/* medallion.matrix_area: where a load puts its rows; 0: there is none */
 extern MDL_EXPORT int mdl_model_cache_size;	/* medallion.model_cache_size, kB */
 extern bool mdl_scheduler_enabled;
+extern MDL_EXPORT int mdl_train_mem;	/* medallion.train_mem, kB */
+extern MDL_EXPORT int mdl_train_threads;	/* medallion.train_threads; 0: choose */
 
 /* ---- schemas.c: the layers ---------------------------------------------------------------------------------- */
 

@@ -9,9 +9,12 @@
 
 int			mdl_feature_mem = 512 * 1024;
 int			mdl_job_history = 1000;
+int			mdl_matrix_area = 0;
 int			mdl_max_workers = 2;
 int			mdl_model_cache_size = 256 * 1024;
 bool		mdl_scheduler_enabled = true;
+int			mdl_train_mem = 2 * 1024 * 1024;
+int			mdl_train_threads = 0;
 
 void
 mdl_guc_init(void)
@@ -25,6 +28,11 @@ mdl_guc_init(void)
 	DefineCustomIntVariable("medallion.job_history",
 							"How many runs of a job are kept in medallion.job_runs.", NULL,
 							&mdl_job_history, 1000, 1, 1000000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("medallion.matrix_area",
+							"Set by medallion itself while it loads rows into shared memory.", NULL,
+							&mdl_matrix_area, 0, INT_MIN, INT_MAX, PGC_SUSET,
+							GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE | GUC_NO_RESET_ALL,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("medallion.max_workers",
 							"How many scheduled jobs may run at once, in all databases together.", NULL,
 							&mdl_max_workers, 2, 1, 64, PGC_SIGHUP, 0, NULL, NULL, NULL);
@@ -35,5 +43,14 @@ mdl_guc_init(void)
 	DefineCustomBoolVariable("medallion.scheduler",
 							 "Starts scheduled jobs (where the library is preloaded).", NULL,
 							 &mdl_scheduler_enabled, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("medallion.train_mem",
+							"Shared memory for the rows that a training keeps in memory.",
+							"A training that needs more ends with an error.",
+							&mdl_train_mem, 2 * 1024 * 1024, 1024, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("medallion.train_threads",
+							"Threads of a training that has its rows in memory.",
+							"0: as many as max_parallel_workers_per_gather and the session itself, and not more than processors.",
+							&mdl_train_threads, 0, 0, 64, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("medallion");
 }

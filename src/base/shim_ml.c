@@ -11,6 +11,8 @@ MDL_SHIM(MDL_LIBRARY_ML, mdl_evaluate);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_is_class);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_linear_accum);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_linear_combine);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_matrix_accum);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_matrix_combine);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_accuracy_step);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_average_precision);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_balanced_accuracy);

@@ -2,6 +2,7 @@
  * drift_baseline.c: a baseline from a sample of the training rows.
  */
 #include "ml/drift_int.h"
+#include "ml/eval_rank.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -85,15 +86,6 @@ ml_baseline_find_column(const ml_baseline *baseline, const char *name)
 
 /* ---- numeric columns ----------------------------------------------------------------------------------------- */
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* Mean and population standard deviation of the finite values, in two passes. */
 static void
 set_moments(drift_column *column, const double *values, size_t n)
@@ -123,8 +115,12 @@ static ml_status
 describe_numbers(const ml_ctx *ctx, drift_column *column, double *values, size_t n, ml_error *err)
 {
 	double		edges[DRIFT_MAX_BINS];
+	double	   *scratch = ml_alloc(ctx, n, sizeof(double));
 
-	qsort(values, n, sizeof(double), compare_doubles);
+	if (scratch == NULL)
+		return NO_MEMORY(err);
+	ml_rank_sort(values, scratch, n);
+	ml_free(ctx, scratch);
 	set_moments(column, values, n);
 	column->n_edges = drift_make_edges(values, n, edges);
 	column->n_bins = column->n_edges + 2;

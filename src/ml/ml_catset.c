@@ -72,8 +72,8 @@ ml_catset_valid(const ml_catset *set, size_t size)
 	return true;
 }
 
-bool
-ml_catset_add(ml_catset *set, uint32_t column, const char *text, uint32_t length, int64_t count, bool *is_new)
+int32_t
+ml_catset_find_or_add(ml_catset *set, uint32_t column, const char *text, uint32_t length, bool *is_new)
 {
 	ml_catset_entry *entries = entries_of(set);
 	uint32_t   *slots = slots_of(set);
@@ -88,21 +88,28 @@ ml_catset_add(ml_catset *set, uint32_t column, const char *text, uint32_t length
 		entry = &entries[slots[slot] - 1];
 		if (entry->hash == hash && entry->column == column && entry->length == length &&
 			memcmp(heap_of(set) + entry->offset, text, length) == 0)
-		{
-			entry->count += count;
-			return true;
-		}
+			return (int32_t) (slots[slot] - 1);
 		slot = (slot + 1) & (set->slots - 1);
 	}
 	if (set->entries == set->entry_room || length > set->heap_room - set->heap || slots[slot] != 0)
-		return false;
+		return -1;
 	entry = &entries[set->entries++];
-	*entry = (ml_catset_entry) {hash, count, column, set->heap, length, 0};
+	*entry = (ml_catset_entry) {hash, 0, column, set->heap, length, 0};
 	memcpy(heap_of(set) + set->heap, text, length);
 	set->heap += length;
 	slots[slot] = set->entries;
 	*is_new = true;
-	return true;
+	return (int32_t) (set->entries - 1);
+}
+
+bool
+ml_catset_add(ml_catset *set, uint32_t column, const char *text, uint32_t length, int64_t count, bool *is_new)
+{
+	int32_t		index = ml_catset_find_or_add(set, column, text, length, is_new);
+
+	if (index >= 0)
+		entries_of(set)[index].count += count;
+	return index >= 0;
 }
 
 void

@@ -38,6 +38,8 @@ extern bool ml_catset_valid(const ml_catset *set, size_t size);
  */
 extern bool ml_catset_add(ml_catset *set, uint32_t column, const char *text, uint32_t length, int64_t count,
 						  bool *is_new);
+/* The index of the entry of a text, entered with count 0 if it is new; -1: no room. */
+extern int32_t ml_catset_find_or_add(ml_catset *set, uint32_t column, const char *text, uint32_t length, bool *is_new);
 extern void ml_catset_copy(ml_catset *to, const ml_catset *from);	/* to is empty and has the room */
 
 extern const ml_catset_entry *ml_catset_entries(const ml_catset *set);

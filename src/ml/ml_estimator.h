@@ -8,6 +8,7 @@
 #ifndef ML_ESTIMATOR_H
 #define ML_ESTIMATOR_H
 
+#include "ml/ml_matrix.h"
 #include "ml/ml_model.h"
 #include "ml/ml_moments.h"
 
@@ -42,8 +43,6 @@ typedef enum ml_data_form
 	ML_FORM_MATRIX				/* all rows in memory */
 } ml_data_form;
 
-typedef struct ml_matrix ml_matrix;
-
 typedef struct ml_train_input
 {
 	const ml_gram *gram;		/* ML_FORM_GRAM */
@@ -51,7 +50,8 @@ typedef struct ml_train_input
 	double	   *rows_x;
 	const double *rows_y;
 	const double *rows_weight;	/* NULL: 1 */
-	ml_matrix  *matrix;			/* ML_FORM_MATRIX */
+	const ml_matrix *matrix;	/* ML_FORM_MATRIX … */
+	const bool *use_fold;		/* … and which of its folds (n_folds) to train on */
 } ml_train_input;
 
 /* One coefficient for medallion.coefficients. */
@@ -116,6 +116,7 @@ extern void ml_estimator_defaults(const ml_estimator *estimator, double *params)
 extern ml_status ml_param_check(const ml_param_spec *spec, double value, ml_error *err);
 
 extern const ml_estimator ml_estimator_linear;
+extern const ml_estimator ml_estimator_logistic;
 extern const ml_estimator ml_estimator_ridge;
 
 #endif							/* ML_ESTIMATOR_H */

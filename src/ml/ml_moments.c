@@ -218,6 +218,63 @@ ml_moments_merge(ml_moments *m, ml_moments *other)
 	ml_axpy(l.common, 1, from.common, levels * levels);
 }
 
+/* Adds the rows of a block to the sums per level. */
+static void
+add_level_columns(const ml_moments *m, const layout *l, const double *const *numbers, const int32_t *const *levels,
+				  const double *weights, size_t n)
+{
+	size_t		count = m->n_numbers;
+
+	for (int a = 0; a < m->n_cats; a++)
+		for (size_t i = 0; i < n; i++)
+		{
+			size_t		level = levels[a][i];
+			double	   *sums = l->level_sums + level * l->padded;
+
+			l->level_weight[level] += weights[i];
+			for (size_t j = 0; j < count; j++)
+				sums[j] += weights[i] * (numbers[j][i] - l->reference[j]);
+			for (int b = 0; b < a; b++)
+			{
+				size_t		other = levels[b][i];
+
+				if (other < level)
+					l->common[level * m->n_levels + other] += weights[i];
+				else
+					l->common[other * m->n_levels + level] += weights[i];
+			}
+		}
+}
+
+void
+ml_moments_add_columns(ml_moments *m, const double *const *numbers, const int32_t *const *levels,
+					   const double *weights, size_t n)
+{
+	layout		l = lay_out(m);
+	size_t		count = m->n_numbers;
+	size_t		kept = 0;
+
+	ml_moments_flush(m);
+	if (m->n_cats > 0)
+	{
+		if (m->rows == 0)
+			for (size_t j = 0; j < count; j++)
+				l.reference[j] = numbers[j][0];
+		add_level_columns(m, &l, numbers, levels, weights, n);
+	}
+	for (size_t i = 0; i < n; i++)
+	{
+		if (!(weights[i] > 0))
+			continue;
+		for (size_t j = 0; j < count; j++)
+			l.pending[kept * l.padded + j] = numbers[j][i];
+		l.pending_weight[kept++] = weights[i];
+	}
+	m->pending = (int32_t) kept;
+	m->weighted = 1;
+	ml_moments_flush(m);
+}
+
 /* ---- Gram ---------------------------------------------------------------------------------------------------- */
 
 void

@@ -18,7 +18,7 @@
 
 typedef struct ml_moments_shape
 {
-	int			n_numbers;		/* with the target, at least 1 */
+	int			n_numbers;		/* with the target */
 	int			n_cats;
 	int			n_levels;		/* of all categorical columns together */
 } ml_moments_shape;
@@ -48,6 +48,13 @@ extern bool ml_moments_valid(const ml_moments *m, size_t size, const ml_moments_
 /* Adds a row: numbers (n_numbers), levels (n_cats), each below n_levels; weight > 0. */
 extern void ml_moments_add(ml_moments *m, const double *numbers, const int32_t *levels, double weight);
 extern void ml_moments_flush(ml_moments *m);	/* works off the pending rows */
+
+/*
+ * Adds n <= ML_MOMENTS_BLOCK rows that lie column by column: numbers is (n_numbers) pointers to their first row, levels
+ * (n_cats) pointers to arrays (n); weights (n), where 0 leaves a row out.
+ */
+extern void ml_moments_add_columns(ml_moments *m, const double *const *numbers, const int32_t *const *levels,
+								   const double *weights, size_t n);
 extern void ml_moments_merge(ml_moments *m, ml_moments *other);	/* flushes both */
 
 /* ---- exact moments ------------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /*
  * ml_sample.c: bottom-k sampling in a flat block.
  *
- * The block takes up to twice the wanted number of records before it is cut back, so a record costs a constant
+ * The block takes a quarter more than the wanted number of records before it is cut back, so a record costs a constant
  * time on average; of n rows only about k (1 + ln(n / k)) are ever stored.
  */
 #include "ml/ml_sample.h"
@@ -20,6 +20,13 @@ static unsigned char *
 records(const ml_sample *s)
 {
 	return (unsigned char *) (priorities(s) + s->capacity);
+}
+
+/* Records held before the block is cut back. */
+static uint32_t
+most_records(const ml_sample *s)
+{
+	return s->wanted + s->wanted / 4 + 1;
 }
 
 size_t
@@ -52,7 +59,7 @@ ml_sample_next_capacity(const ml_sample *s)
 {
 	uint32_t	doubled = s->capacity < 32 ? 64 : s->capacity * 2;
 
-	return doubled > s->wanted * 2 ? s->wanted * 2 : doubled;
+	return doubled > most_records(s) ? most_records(s) : doubled;
 }
 
 void
@@ -109,7 +116,15 @@ ml_sample_trim(ml_sample *s)
 
 		for (uint32_t i = 0; i < s->count; i++)
 			below += priority[i] < middle;
-		if (below <= s->wanted)
+		if (below == s->wanted)
+		{
+			/* The answer is the next priority: up to there the count stays the same. */
+			for (uint32_t i = 0; i < s->count; i++)
+				high = priority[i] >= middle && priority[i] < high ? priority[i] : high;
+			low = high;
+			break;
+		}
+		if (below < s->wanted)
 			low = middle;
 		else
 			high = middle - 1;
@@ -121,7 +136,7 @@ ml_sample_trim(ml_sample *s)
 void *
 ml_sample_put(ml_sample *s, uint64_t priority)
 {
-	if (s->count == s->capacity && s->capacity >= s->wanted * 2)
+	if (s->count == s->capacity && s->capacity >= most_records(s))
 		ml_sample_trim(s);
 	if (s->count == s->capacity)
 		return NULL;

@@ -9,20 +9,20 @@
 #include <math.h>
 
 #include "ml/drift.h"
-#include "ml/ml_sample.h"
 
 /* The sample's values of one feature: numbers or codes, and where they are NULL. */
 static void
-column_values(const MdlTraining *t, const ml_sample *sample, const uint32 *order, int index, ml_baseline_column *column)
+column_values(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, int index,
+			  ml_baseline_column *column)
 {
 	const MdlRowColumn *row_column = &t->plan.columns[index];
-	unsigned char *nulls = palloc0(sample->count + 1);
-	double	   *numbers = palloc(sizeof(double) * (sample->count + 1));
-	int32	   *codes = palloc(sizeof(int32) * (sample->count + 1));
+	unsigned char *nulls = palloc0(count + 1);
+	double	   *numbers = palloc(sizeof(double) * (count + 1));
+	int32	   *codes = palloc(sizeof(int32) * (count + 1));
 
-	for (uint32 i = 0; i < sample->count; i++)
+	for (uint32 i = 0; i < count; i++)
 	{
-		const MdlSampleRecord *record = ml_sample_record(sample, order[i]);
+		const MdlSampleRecord *record = records[i];
 		const int32 *record_codes = (const int32 *) (record->numbers + t->plan.n_numbers);
 
 		if (row_column->cat >= 0)
@@ -73,26 +73,24 @@ sample_predictions(const MdlTraining *t, const ml_baseline_column *columns, uint
 }
 
 void
-mdl_training_make_baseline(MdlTraining *t, const MdlLinearState *state)
+mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records, uint32 count,
+						   const MdlRowCounts *counts)
 {
-	const ml_sample *sample = state->sample;
 	int			n = t->source.n_features;
 	ml_baseline_column *columns = palloc0(sizeof(ml_baseline_column) * (n + 1));
-	uint32	   *order = palloc(sizeof(uint32) * (sample->count + 1));
 	ml_baseline *baseline;
 	ml_error	err;
 	ml_status	status;
 
-	ml_sample_order(sample, order);
 	for (int i = 0; i < n; i++)
 	{
-		column_values(t, sample, order, i, &columns[i]);
-		columns[i].n_nulls = state->counts[i].nulls;
+		column_values(t, records, count, i, &columns[i]);
+		columns[i].n_nulls = counts[i].nulls;
 	}
 	columns[n].name = ML_DRIFT_PREDICTION;
 	columns[n].kind = ML_NUMERIC;
-	columns[n].values.numbers = sample_predictions(t, columns, sample->count);
-	status = ml_baseline_make(&t->ctx, n + 1, columns, sample->count, (uint64) t->rows, &baseline, &err);
+	columns[n].values.numbers = sample_predictions(t, columns, count);
+	status = ml_baseline_make(&t->ctx, n + 1, columns, count, (uint64) t->rows, &baseline, &err);
 	if (status == ML_OK)
 		status = ml_baseline_save(&t->ctx, baseline, &t->baseline, &t->baseline_size, &err);
 	if (status != ML_OK)

@@ -112,6 +112,16 @@ gram_of_set(const MdlTraining *t, const MdlLinearState *state, int set, const ml
 		ml_gram_from_moments(gram, state->sets[set], sources);
 }
 
+static void
+make_baseline(MdlTraining *t, const MdlLinearState *state)
+{
+	const MdlSampleRecord **records = palloc(sizeof(MdlSampleRecord *) * (state->sample->count + 1));
+
+	for (uint32 i = 0; i < state->sample->count; i++)
+		records[i] = ml_sample_record(state->sample, i);
+	mdl_training_make_baseline(t, records, state->sample->count, state->counts);
+}
+
 void
 mdl_training_fit_gram(MdlTraining *t)
 {
@@ -139,5 +149,5 @@ mdl_training_fit_gram(MdlTraining *t)
 	input.gram = &gram;
 	add_rows(t, &state, &gram, &input);
 	mdl_training_run_estimator(&t->ctx, t->estimator, t->params, &input, t->model, &t->report);
-	mdl_training_make_baseline(t, &state);
+	make_baseline(t, &state);
 }

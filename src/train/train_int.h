@@ -283,6 +283,8 @@ extern void mdl_training_too_few(const MdlTraining *t, int64 rows);	/* raises fo
 
 /* The variables of a Gram of this plan: the terms of the model, then the target; *n is their number. */
 extern ml_gram_source *mdl_training_gram_sources(const MdlTraining *t, int *n);
+extern void mdl_training_constant_column(const char *name) pg_attribute_noreturn();
+extern void mdl_training_empty_holdout(void) pg_attribute_noreturn();
 extern void mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_gram_source *sources);
 
 extern void mdl_training_fit_gram(MdlTraining *t);	/* train_gram.c: reads, fits, measures */
@@ -294,8 +296,12 @@ extern void mdl_training_run_estimator(const ml_ctx *ctx, const ml_estimator *es
 /* train_score.c: the errors of the model on the holdout, added to the metrics. */
 extern void mdl_training_score_holdout(MdlTraining *t);
 
-/* train_baseline.c: what monitoring compares with, from the sample. */
-extern void mdl_training_make_baseline(MdlTraining *t, const MdlLinearState *state);
+extern void mdl_training_fit_matrix(MdlTraining *t);	/* train_memory.c: the same for learners in memory */
+extern int	mdl_training_threads(void);
+
+/* train_baseline.c: what monitoring compares with, from a sample of the rows and the exact counts (n_columns). */
+extern void mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records, uint32 count,
+									   const MdlRowCounts *counts);
 
 /* train_run.c: {"schema.table": version} of the versioned tables that the source reads. */
 extern Jsonb *mdl_training_data_commits(const MdlTraining *t);

@@ -72,8 +72,17 @@ mdl_training_too_few(const MdlTraining *t, int64 rows)
 				 errdetail("The source is: %s", t->request->source)));
 }
 
-static void
-constant_column(const char *name)
+void
+mdl_training_empty_holdout(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA_FOUND),
+			 errmsg("no row fell into the holdout"),
+			 errhint("Raise \"fraction\" in argument \"validation\", or train on more rows.")));
+}
+
+void
+mdl_training_constant_column(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
@@ -90,7 +99,7 @@ mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_
 		double		variance = gram->moments[(size_t) i * gram->n + i] / gram->weight;
 
 		if (sources[i].number >= 0 && !(sqrt(variance) > 1e-13 * fabs(gram->mean[i])))
-			constant_column(ml_model_column_name(t->model, ml_model_term_column(t->model, i)));
+			mdl_training_constant_column(ml_model_column_name(t->model, ml_model_term_column(t->model, i)));
 	}
 }
 
@@ -159,7 +168,7 @@ use_categories(MdlTraining *t, int index)
 						t->preprocess.max_categories),
 				 errhint("Exclude the column, group its rare values in the source query, or raise \"max_categories\" in argument \"preprocess\".")));
 	if (profile->n_categories < 2)
-		constant_column(name);
+		mdl_training_constant_column(name);
 	status = ml_dictionary_make(&t->ctx, &column->dictionary, profile->n_categories,
 								(const char *const *) profile->categories, &err);
 	if (status != ML_OK)
@@ -313,8 +322,9 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 		use_profile(t);
 	}
 	t->plan.n_folds = folds;
-	t->plan.sample = SAMPLE_ROWS;
 	mdl_row_plan_derive(&t->plan);
-	t->plan.sample = Min(SAMPLE_ROWS, SAMPLE_BYTES / mdl_sample_record_size(&t->plan));
+	/* A matrix takes no sample; there the field carries the limit of categories. */
+	t->plan.sample = gram ? Min(SAMPLE_ROWS, SAMPLE_BYTES / mdl_sample_record_size(&t->plan)) :
+		(uint32) t->preprocess.max_categories;
 	t->plan_bytes = mdl_row_plan_encode(&t->plan);
 }

@@ -88,9 +88,14 @@ train_and_record(MdlTraining *t, const MdlTrainRequest *request, instr_time star
 
 	pushJsonbValue(&t->metrics, WJB_BEGIN_OBJECT, NULL);
 	mdl_training_prepare(t, request, 1);
-	mdl_training_fit_gram(t);
-	if (t->holdout > 0)
-		mdl_training_score_holdout(t);
+	if (t->estimator->form == ML_FORM_MATRIX)
+		mdl_training_fit_matrix(t);
+	else
+	{
+		mdl_training_fit_gram(t);
+		if (t->holdout > 0)
+			mdl_training_score_holdout(t);
+	}
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, start);
 	mdl_progress_phase("registering", -1);

@@ -206,10 +206,7 @@ mdl_training_score_holdout(MdlTraining *t)
 	bytes = mdl_source_aggregate(&t->source, "_score_state", t->plan_bytes, BYTEAOID, PointerGetDatum(model_bytes(t)));
 	state = score_argument(PointerGetDatum(bytes));
 	if (state->slots[ML_REG_ROWS] == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("no row fell into the holdout"),
-				 errhint("Raise \"fraction\" in argument \"validation\", or train on more rows.")));
+		mdl_training_empty_holdout();
 	mdl_jsonb_push_number(&t->metrics, "validation_rows", state->slots[ML_REG_ROWS]);
 	for (int i = 0; i < lengthof(metrics); i++)
 		if (metrics[i].value(state->slots, &value))

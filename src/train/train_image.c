@@ -1,0 +1,472 @@
+/*
+ * train_image.c: from rows in shared memory to a matrix in canonical order.
+ *
+ * The parts' texts are put together into one dictionary per column; the rows are sorted by fold and then by a hash of
+ * their content; missing values are filled with what the training rows tell; then the columns are written, in threads.
+ */
+#include "train/train_matrix.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "ml/ml_catset.h"
+#include "ml/ml_order.h"
+#include "ml/ml_parallel.h"
+#include "ml/ml_sum.h"
+#include "utils/memutils.h"
+
+#define IMAGE_MAGIC 0x494d4731u
+#define PIECE 8192				/* rows that a thread writes at a time */
+
+/* ---- categories ------------------------------------------------------------------------------------------------- */
+
+typedef struct Build
+{
+	MdlTraining *t;
+	const MdlMatrixLoad *load;
+	int32	  **codes;			/* (n_parts) code by index of the part's set */
+	int		   *n_categories;	/* (n_columns) */
+	ml_order_entry *rows;		/* (load->rows) sorted */
+	int			n_folds;
+	size_t	   *fold_start;		/* (n_folds + 1) */
+	MdlMatrixImage *image;
+} Build;
+
+/* A row to sort: where it is and which part it is from, which its codes need. */
+static const MdlMatrixPart *
+part_of(const Build *b, int index)
+{
+	return b->load->parts[index];
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+/* All texts of a column, over the parts, sorted and without repetition. */
+static char **
+column_texts(const Build *b, int column, int *count)
+{
+	char	  **texts;
+	int			n = 0;
+	int			distinct = 0;
+	uint32		room = 0;
+
+	for (int p = 0; p < b->load->n_parts; p++)
+		room += ((ml_catset *) dsa_get_address(b->load->area, part_of(b, p)->texts))->entries;
+	texts = palloc(sizeof(char *) * (room + 1));
+	for (int p = 0; p < b->load->n_parts; p++)
+	{
+		const ml_catset *set = dsa_get_address(b->load->area, part_of(b, p)->texts);
+		const ml_catset_entry *entries = ml_catset_entries(set);
+
+		for (uint32 i = 0; i < set->entries; i++)
+			if (entries[i].column == (uint32) column)
+				texts[n++] = pnstrdup(ml_catset_text(set, &entries[i]), entries[i].length);
+	}
+	qsort(texts, n, sizeof(char *), compare_texts);
+	for (int i = 0; i < n; i++)
+		if (i == 0 || strcmp(texts[i], texts[distinct - 1]) != 0)
+			texts[distinct++] = texts[i];
+	*count = distinct;
+	return texts;
+}
+
+static void
+too_many(const MdlTraining *t, int column)
+{
+	const MdlSourceColumn *source = &t->source.columns[column];
+
+	if (source->role == MDL_ROLE_TARGET)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the target \"%s\" has more than %d classes, or a label longer than 1000 bytes", source->name,
+						t->preprocess.max_categories),
+				 errhint("Choose an algorithm for regression if the target is a quantity.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("feature \"%s\" has more than %d categories, or one longer than 1000 bytes", source->name,
+					t->preprocess.max_categories),
+			 errhint("Exclude the column, group its rare values in the source query, or raise \"max_categories\" in argument \"preprocess\".")));
+}
+
+/* The dictionaries of all categorical columns, and what each part's codes are in them. */
+static void
+merge_categories(Build *b)
+{
+	MdlTraining *t = b->t;
+	ml_error	err;
+
+	for (int p = 0; p < b->load->n_parts; p++)
+		if (part_of(b, p)->overflow > 0)
+			too_many(t, part_of(b, p)->overflow - 1);
+	b->n_categories = palloc0(sizeof(int) * (t->plan.n_columns + 1));
+	for (int i = 0; i < t->plan.n_columns; i++)
+	{
+		MdlRowColumn *column = &t->plan.columns[i];
+		char	  **texts;
+
+		if (column->cat < 0)
+			continue;
+		texts = column_texts(b, i, &b->n_categories[i]);
+		if (b->n_categories[i] > t->preprocess.max_categories)
+			too_many(t, i);
+		if (ml_dictionary_make(&t->ctx, &column->dictionary, b->n_categories[i], (const char *const *) texts, &err) != ML_OK)
+			mdl_ml_raise(ML_NO_MEMORY, &err);
+		column->has_dictionary = true;
+	}
+	b->codes = palloc(sizeof(int32 *) * (b->load->n_parts + 1));
+	for (int p = 0; p < b->load->n_parts; p++)
+	{
+		const ml_catset *set = dsa_get_address(b->load->area, part_of(b, p)->texts);
+		const ml_catset_entry *entries = ml_catset_entries(set);
+
+		b->codes[p] = palloc(sizeof(int32) * (set->entries + 1));
+		for (uint32 i = 0; i < set->entries; i++)
+			b->codes[p][i] = ml_dictionary_find(&t->plan.columns[entries[i].column].dictionary,
+												ml_catset_text(set, &entries[i]), entries[i].length);
+	}
+}
+
+/* The codes in the rows become those of the dictionaries. */
+static void
+recode_part(Build *b, int p)
+{
+	const MdlRowPlan *plan = &b->t->plan;
+	const MdlMatrixChunk *chunks = dsa_get_address(b->load->area, part_of(b, p)->chunks);
+	Size		record_size = mdl_sample_record_size(plan);
+
+	for (int c = 0; c < part_of(b, p)->n_chunks; c++)
+	{
+		char	   *row = dsa_get_address(b->load->area, chunks[c].rows);
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < chunks[c].count; i++, row += record_size)
+		{
+			int32	   *codes = (int32 *) (((MdlSampleRecord *) row)->numbers + plan->n_numbers);
+
+			for (int k = 0; k < plan->n_cats; k++)
+				codes[k] = codes[k] < 0 ? -1 : b->codes[p][codes[k]];
+		}
+	}
+}
+
+/* ---- order ------------------------------------------------------------------------------------------------------ */
+
+/* Folds of training rows first, then the holdout. */
+static int
+fold_of(const MdlRowPlan *plan, const MdlSampleRecord *record)
+{
+	if (mdl_row_holdout(plan, record->hash))
+		return plan->n_folds;
+	return mdl_row_fold(plan, record->hash);
+}
+
+/* Rows of one hash: by all they hold, so that only equal rows are equal. */
+static int
+compare_rows(const void *a, const void *b, void *arg)
+{
+	const MdlSampleRecord *left = a;
+	const MdlSampleRecord *right = b;
+	const Size *size = arg;
+
+	if (left->hash != right->hash)
+		return left->hash < right->hash ? -1 : 1;
+	return memcmp(&left->weight, &right->weight, *size - offsetof(MdlSampleRecord, weight));
+}
+
+static void
+sort_rows(Build *b)
+{
+	const MdlRowPlan *plan = &b->t->plan;
+	Size		record_size = mdl_sample_record_size(plan);
+	Size		n = b->load->rows;
+	ml_order_entry *scratch = MemoryContextAllocHuge(b->t->memory, sizeof(ml_order_entry) * (n + 1));
+	Size		at = 0;
+
+	b->rows = MemoryContextAllocHuge(b->t->memory, sizeof(ml_order_entry) * (n + 1));
+	b->n_folds = plan->n_folds + (plan->holdout > 0 ? 1 : 0);
+	b->fold_start = palloc0(sizeof(size_t) * (b->n_folds + 1));
+	for (int p = 0; p < b->load->n_parts; p++)
+	{
+		const MdlMatrixChunk *chunks = dsa_get_address(b->load->area, part_of(b, p)->chunks);
+
+		for (int c = 0; c < part_of(b, p)->n_chunks; c++)
+		{
+			const char *row = dsa_get_address(b->load->area, chunks[c].rows);
+
+			for (int i = 0; i < chunks[c].count; i++, row += record_size)
+			{
+				const MdlSampleRecord *record = (const MdlSampleRecord *) row;
+				int			fold = fold_of(plan, record);
+
+				b->fold_start[fold + 1]++;
+				b->rows[at].key = (uint64) fold << 54 | record->hash >> 10;
+				b->rows[at++].row = row;
+			}
+		}
+	}
+	for (int fold = 0; fold < b->n_folds; fold++)
+		b->fold_start[fold + 1] += b->fold_start[fold];
+	ml_order_sort(b->rows, scratch, n, compare_rows, &record_size);
+	pfree(scratch);
+}
+
+/* ---- missing values --------------------------------------------------------------------------------------------- */
+
+static const int32 *
+codes_of(const MdlRowPlan *plan, const void *row)
+{
+	return (const int32 *) (((const MdlSampleRecord *) row)->numbers + plan->n_numbers);
+}
+
+/* Means and most frequent categories of the training rows, for columns that have missing values. */
+static void
+find_fills(Build *b)
+{
+	MdlRowPlan *plan = &b->t->plan;
+	Size		training = b->fold_start[plan->n_folds];
+
+	for (int i = 0; i < plan->n_columns; i++)
+	{
+		MdlRowColumn *column = &plan->columns[i];
+
+		if (!column->has_fill || b->load->counts[i].nulls == 0)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (column->cat >= 0)
+		{
+			int64	   *rows = palloc0(sizeof(int64) * (b->n_categories[i] + 1));
+
+			for (Size r = 0; r < training; r++)
+				if (codes_of(plan, b->rows[r].row)[column->cat] >= 0)
+					rows[codes_of(plan, b->rows[r].row)[column->cat]]++;
+			column->fill_code = 0;
+			for (int code = 1; code < b->n_categories[i]; code++)
+				if (rows[code] > rows[column->fill_code])
+					column->fill_code = code;
+			pfree(rows);
+		}
+		else
+		{
+			ml_sum	   *sum = palloc0(sizeof(ml_sum));
+			ml_sum	   *weight = palloc0(sizeof(ml_sum));
+
+			for (Size r = 0; r < training; r++)
+			{
+				const MdlSampleRecord *record = b->rows[r].row;
+
+				if (!isnan(record->numbers[column->number]))
+				{
+					ml_sum_add(sum, record->weight * record->numbers[column->number]);
+					ml_sum_add(weight, record->weight);
+				}
+			}
+			if (ml_sum_value(weight) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DATA_EXCEPTION),
+						 errmsg("feature \"%s\" is NULL in every row", b->t->source.columns[i].name),
+						 errhint("Exclude the column.")));
+			column->fill_number = ml_sum_value(sum) / ml_sum_value(weight);
+		}
+	}
+}
+
+/* ---- the image --------------------------------------------------------------------------------------------------- */
+
+static Size
+column_bytes(const MdlRowColumn *column, Size rows)
+{
+	return TYPEALIGN(64, rows * (column->cat >= 0 ? sizeof(int32) : sizeof(double)));
+}
+
+static void
+lay_out(Build *b, MdlMatrixImage *head)
+{
+	const MdlTraining *t = b->t;
+	Size		rows = b->load->rows;
+	Size		at = TYPEALIGN(64, sizeof(MdlMatrixImage));
+
+	memset(head, 0, sizeof(*head));
+	head->magic = IMAGE_MAGIC;
+	head->n_columns = t->source.n_features;
+	head->n_classes = b->n_categories[t->plan.target];
+	head->n_folds = b->n_folds;
+	head->has_holdout = t->plan.holdout > 0;
+	head->has_weights = t->plan.weight >= 0;
+	head->rows = (int64) rows;
+	head->folds_at = at;
+	at += TYPEALIGN(64, sizeof(uint64) * (b->n_folds + 1));
+	head->kinds_at = at;
+	at += TYPEALIGN(64, sizeof(int32) * (head->n_columns + 1));
+	head->data_at = at;
+	for (int i = 0; i < head->n_columns; i++)
+		at += column_bytes(&t->plan.columns[i], rows);
+	head->labels_at = at;
+	at += TYPEALIGN(64, rows * sizeof(int32));
+	head->weights_at = at;
+	at += head->has_weights ? TYPEALIGN(64, rows * sizeof(double)) : 0;
+	head->size = at;
+}
+
+/* Writes a piece of the rows into all columns: reading a row once is what costs. */
+static void
+write_piece(void *arg, int index)
+{
+	const Build *b = arg;
+	const MdlRowPlan *plan = &b->t->plan;
+	MdlMatrixImage *image = b->image;
+	Size		first = (Size) index * PIECE;
+	Size		end = Min(first + PIECE, (Size) image->rows);
+	int32	   *labels = (int32 *) ((char *) image + image->labels_at);
+	double	   *weights = (double *) ((char *) image + image->weights_at);
+	const MdlRowColumn *target = &plan->columns[plan->target];
+
+	for (Size block = first; block < end; block += 64)
+	{
+		Size		stop = Min(block + 64, end);
+		char	   *data = (char *) image + image->data_at;
+
+		for (Size r = block; r < stop; r++)
+			__builtin_prefetch(b->rows[Min(r + 64, (Size) image->rows - 1)].row);
+		for (int i = 0; i < image->n_columns; i++)
+		{
+			const MdlRowColumn *column = &plan->columns[i];
+
+			if (column->cat >= 0)
+				for (Size r = block; r < stop; r++)
+				{
+					int32		code = codes_of(plan, b->rows[r].row)[column->cat];
+
+					((int32 *) data)[r] = code >= 0 ? code : column->fill_code;
+				}
+			else
+				for (Size r = block; r < stop; r++)
+				{
+					double		value = ((const MdlSampleRecord *) b->rows[r].row)->numbers[column->number];
+
+					((double *) data)[r] = isnan(value) ? column->fill_number : value;
+				}
+			data += column_bytes(column, image->rows);
+		}
+		for (Size r = block; r < stop; r++)
+			labels[r] = codes_of(plan, b->rows[r].row)[target->cat];
+		if (image->has_weights)
+			for (Size r = block; r < stop; r++)
+				weights[r] = ((const MdlSampleRecord *) b->rows[r].row)->weight;
+	}
+}
+
+/* The classes of a classification: at least two, all of them in training. */
+static void
+set_classes(Build *b)
+{
+	MdlTraining *t = b->t;
+	const ml_dictionary *labels = &t->plan.columns[t->plan.target].dictionary;
+
+	t->n_classes = labels->count;
+	t->classes = (const char **) labels->texts;
+	if (t->n_classes == 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("the target \"%s\" has only one class, \"%s\"", t->request->target, t->classes[0]),
+				 errhint("A classification needs rows of at least two classes.")));
+	if (t->n_classes > 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the target \"%s\" has %d classes, but algorithm \"%s\" can tell only two apart", t->request->target,
+						t->n_classes, t->estimator->name),
+				 errhint("Choose a target with two values, or compare one class with the rest in the source query.")));
+}
+
+static void
+check_categories(const Build *b)
+{
+	const MdlTraining *t = b->t;
+
+	for (int i = 0; i < t->source.n_features; i++)
+		if (t->plan.columns[i].cat >= 0 && b->n_categories[i] < 2)
+			mdl_training_constant_column(t->source.columns[i].name);
+}
+
+/* `count` of the training rows, evenly spaced in the order, so that content which comes often has its share. */
+static const MdlSampleRecord **
+sample_rows(const Build *b, uint32 count)
+{
+	const MdlSampleRecord **records = palloc(sizeof(MdlSampleRecord *) * (count + 1));
+	Size		training = b->fold_start[b->t->plan.n_folds];
+
+	for (uint32 i = 0; i < count; i++)
+		records[i] = b->rows[(Size) ((double) i * training / count)].row;
+	return records;
+}
+
+MdlMatrixImage *
+mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, const MdlSampleRecord ***records,
+				 void *(*allocate) (Size size, void *arg), void *arg)
+{
+	Build		b = {.t = t, .load = load};
+	MdlMatrixImage head;
+
+	if (load->counts != NULL)
+		mdl_training_check_counts(t, load->counts);
+	mdl_training_too_few(t, load->rows);
+	merge_categories(&b);
+	set_classes(&b);
+	check_categories(&b);
+	if (t->plan.n_cats > 0)
+		for (int p = 0; p < load->n_parts; p++)
+			recode_part(&b, p);
+	CHECK_FOR_INTERRUPTS();
+	sort_rows(&b);
+	find_fills(&b);
+	lay_out(&b, &head);
+	b.image = allocate(head.size, arg);
+	*b.image = head;
+	for (int fold = 0; fold <= b.n_folds; fold++)
+		((uint64 *) ((char *) b.image + head.folds_at))[fold] = b.fold_start[fold];
+	for (int i = 0; i < head.n_columns; i++)
+		((int32 *) ((char *) b.image + head.kinds_at))[i] = t->plan.columns[i].cat >= 0 ? b.n_categories[i] : 0;
+	CHECK_FOR_INTERRUPTS();
+	ml_parallel(&t->ctx, (int) ((load->rows + PIECE - 1) / PIECE), write_piece, &b);
+	*sample = Min(*sample, b.fold_start[t->plan.n_folds]);
+	*records = sample_rows(&b, *sample);
+	pfree(b.rows);
+	return b.image;
+}
+
+ml_matrix *
+mdl_matrix_view(const MdlMatrixImage *image, bool reference)
+{
+	ml_matrix  *m = palloc0(sizeof(ml_matrix));
+	ml_matrix_column *columns = palloc0(sizeof(ml_matrix_column) * (image->n_columns + 1));
+	const int32 *kinds = (const int32 *) ((const char *) image + image->kinds_at);
+	const char *data = (const char *) image + image->data_at;
+	size_t	   *folds = palloc(sizeof(size_t) * (image->n_folds + 1));
+
+	for (int i = 0; i < image->n_columns; i++)
+	{
+		columns[i].n_categories = kinds[i];
+		columns[i].reference = kinds[i] > 0 && reference ? 0 : -1;
+		columns[i].first_term = m->n_terms;
+		if (kinds[i] > 0)
+			columns[i].codes = (const int32 *) data;
+		else
+			columns[i].numbers = (const double *) data;
+		m->n_terms += kinds[i] > 0 ? kinds[i] - (reference ? 1 : 0) : 1;
+		data += TYPEALIGN(64, image->rows * (kinds[i] > 0 ? sizeof(int32) : sizeof(double)));
+	}
+	for (int fold = 0; fold <= image->n_folds; fold++)
+		folds[fold] = ((const uint64 *) ((const char *) image + image->folds_at))[fold];
+	m->rows = image->rows;
+	m->n_columns = image->n_columns;
+	m->columns = columns;
+	m->labels = (const int32 *) ((const char *) image + image->labels_at);
+	m->n_classes = image->n_classes;
+	m->weights = image->has_weights ? (const double *) ((const char *) image + image->weights_at) : NULL;
+	m->n_folds = image->n_folds;
+	m->fold_start = folds;
+	return m;
+}
