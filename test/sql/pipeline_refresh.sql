@@ -126,6 +126,29 @@ DELETE FROM bronze.items;
 SELECT inserted, updated, deleted FROM medallion.refresh('silver.copy');
 SELECT inserted, updated, deleted FROM medallion.refresh('silver.copy');
 ROLLBACK;
+-- What counts as a difference.
+SELECT medallion._image_differs(1, 1, 'a'::text, 'b'::text) AS other_text, medallion._image_differs(NULL::int, NULL::int) AS both_null, medallion._image_differs(1, NULL::int) AS one_null,
+	medallion._image_differs(1.0, 1.00) AS other_scale, medallion._image_differs('NaN'::float8, 'NaN'::float8) AS nan, medallion._image_differs('0'::float8, '-0'::float8) AS negative_zero,
+	medallion._image_differs(repeat('x', 9000), repeat('x', 9000)) AS long, medallion._image_differs('{"a": 1}'::json, '{"a":1}'::json) AS blanks;
+SELECT medallion._image_differs(1, 2, 3);
+SELECT medallion._image_differs(1, 2::bigint);
+SELECT medallion._image_differs(VARIADIC ARRAY[1, 2]);
+-- Inside a trigger of the source, and beside errors that are caught.
+CREATE FUNCTION bronze.refresh_copy() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM medallion.refresh('silver.copy'); RETURN NULL; END$$;
+CREATE TRIGGER refresh_copy AFTER INSERT OR DELETE ON bronze.items FOR EACH STATEMENT EXECUTE FUNCTION bronze.refresh_copy();
+DO $$BEGIN
+	FOR i IN 101..103 LOOP
+		BEGIN
+			INSERT INTO bronze.items VALUES (i, 'loop');
+			IF i = 102 THEN RAISE EXCEPTION 'taken back'; END IF;
+		EXCEPTION WHEN raise_exception THEN NULL;
+		END;
+	END LOOP;
+END$$;
+SELECT id FROM silver.copy WHERE id > 100 ORDER BY id;
+DELETE FROM bronze.items WHERE id > 100;
+SELECT id FROM silver.copy WHERE id > 100;
+DROP FUNCTION bronze.refresh_copy() CASCADE;
 -- Columns named as this code names things.
 SELECT target FROM medallion.define('silver.names', 'SELECT id AS n, id AS t, id AS d, v AS _place, grp AS c1, 1 AS image, 2 AS u FROM bronze.items', '{n}');
 SELECT medallion.expect('silver.names', 'q', 'd + n + t > 3 AND image = 1', 'quarantine');
