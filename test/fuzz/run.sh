@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [SECONDS]: runs the fuzz targets of the lake's parsers, each for as long (default 60 s).  Needs clang-14 and
+# run.sh [SECONDS]: runs the fuzz targets (the lake's parsers, the loader of drift baselines), each for as long (default 60 s).  Needs clang-14 and
 # libclang-rt-14-dev.  The corpus stays in tmp_fuzz/, a crash in tmp_fuzz/<target>.crash-…
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -7,9 +7,10 @@ seconds=${1:-60}
 clang=${CLANG:-clang-14}
 command -v "$clang" >/dev/null || { echo "fuzzing needs clang: apt-get install clang-14 libclang-rt-14-dev"; exit 1; }
 mkdir -p tmp_fuzz
-for target in csv_parse json_parse value_text; do
+for target in csv_parse drift_load json_parse value_text; do
   case $target in
     value_text) sources="src/lake/value_kind.c src/lake/path_pattern.c"; seeds=test/data/lake/csv;;
+    drift_load) sources="$(echo src/ml/drift_*.c) src/ml/ml_bytes.c src/ml/ml_ctx.c src/ml/ml_dictionary.c -lm"; seeds=test/data/drift;;
     json_parse) sources=src/lake/json_parse.c; seeds=test/data/lake/json;;
     *) sources=src/lake/$target.c; seeds=test/data/lake/csv;;
   esac
