@@ -59,7 +59,6 @@ extern DerivedTable *mdl_pipeline_table_by_definition(List *tables, Oid definiti
 extern Rule *mdl_pipeline_rules(Oid target, int *count);	/* in the order of their names */
 extern void mdl_pipeline_table_add(const DerivedTable *table);
 extern void mdl_pipeline_table_change(const DerivedTable *table);
-
 extern void mdl_pipeline_table_remove(Oid target);	/* its rules go too, its log stays */
 
 /* The derived table of that name, which the current user must own; errors otherwise. */
@@ -67,6 +66,7 @@ extern DerivedTable *mdl_pipeline_owned_table(const char *name);
 
 extern const char *mdl_pipeline_action_name(RuleAction action);
 extern RuleAction mdl_pipeline_action_by_name(const char *name);
+
 /* Raises for an argument that is NULL but may not be; names[i] is that of argument i, NULL if it may. */
 extern void mdl_pipeline_require_arguments(FunctionCallInfo fcinfo, const char *const *names, int count);
 

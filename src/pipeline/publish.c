@@ -129,8 +129,9 @@ find_differences(DerivedResult *result, Snapshot snapshot, Differences *differen
 	mdl_progress_phase("compare", result->accepted_rows);
 	sql = psprintf("SELECT t.ctid, %s FROM medallion_result n FULL JOIN ONLY %s t ON %s"
 				   " WHERE t.ctid IS NULL OR n.%s IS NULL OR %s",
-				   mdl_column_list(result->columns, "n."), mdl_qualified_name(table->target), mdl_key_condition(table, differences->keys),
-				   quote_identifier(table->keys[0]), mdl_difference_condition(result, differences->keys));
+				   mdl_column_list(result->columns, "n."), mdl_qualified_name(table->target),
+				   mdl_key_condition(table, differences->keys), quote_identifier(table->keys[0]),
+				   mdl_difference_condition(result, differences->keys));
 	mdl_offer_rows("medallion_result", result->accepted, result->columns);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
@@ -215,6 +216,17 @@ update_statement(const DerivedResult *result, const KeyColumn *keys, TupleDesc p
 	return text.data;
 }
 
+static void
+require_all_written(Oid target, const Published *wanted, const Published *done)
+{
+	if (done->inserted != wanted->inserted || done->updated != wanted->updated || done->deleted != wanted->deleted)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("rows of \"%s\" were not all written", mdl_display_name(target)),
+				 errdetail("A trigger or rule on the table took them away."),
+				 errhint("Disable triggers and rules that change what a refresh writes.")));
+}
+
 Published
 mdl_publish_result(DerivedResult *result, Snapshot snapshot)
 {
@@ -225,7 +237,9 @@ mdl_publish_result(DerivedResult *result, Snapshot snapshot)
 	if (table_is_empty(result->table->target, snapshot))
 	{
 		mdl_progress_phase("publish", result->accepted_rows);
+		differences.count.inserted = result->accepted_rows;
 		published = (Published) {.inserted = apply_inserts(result, result->accepted, snapshot)};
+		require_all_written(result->table->target, &differences.count, &published);
 		return published;
 	}
 	differences.placed_columns = placed_columns(result->columns);
@@ -246,13 +260,7 @@ mdl_publish_result(DerivedResult *result, Snapshot snapshot)
 	tuplestore_end(differences.updates);
 	tuplestore_end(differences.deletes);
 	tuplestore_end(differences.inserts);
-	if (published.inserted != differences.count.inserted || published.updated != differences.count.updated ||
-		published.deleted != differences.count.deleted)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("rows of \"%s\" were not all written", mdl_display_name(result->table->target)),
-				 errdetail("A trigger or rule on the table took them away."),
-				 errhint("Disable triggers and rules that change what a refresh writes.")));
+	require_all_written(result->table->target, &differences.count, &published);
 	return published;
 }
 

@@ -14,6 +14,7 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -30,7 +31,6 @@
 #include "utils/resowner.h"
 #include "utils/tuplesort.h"
 #include "utils/typcache.h"
-#include "catalog/pg_operator.h"
 
 /* ---- duplicate keys ----------------------------------------------------------------------------------------- */
 

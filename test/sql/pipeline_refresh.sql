@@ -105,6 +105,10 @@ CREATE FUNCTION silver.swallow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RET
 CREATE TRIGGER swallow BEFORE INSERT OR UPDATE OR DELETE ON gold.counts FOR EACH ROW EXECUTE FUNCTION silver.swallow();
 UPDATE bronze.items SET grp = 'q' WHERE id = 1;
 SELECT medallion.refresh('gold.counts');
+SELECT target FROM medallion.define('silver.first', 'SELECT 1 AS id', '{id}');
+CREATE TRIGGER swallow BEFORE INSERT ON silver.first FOR EACH ROW EXECUTE FUNCTION silver.swallow();
+SELECT medallion.refresh('silver.first');
+SELECT medallion.undefine('silver.first', true);
 DROP FUNCTION silver.swallow() CASCADE;
 -- Cancel is not an error of a rule.
 SELECT target FROM medallion.define('silver.slow', 'SELECT i AS id FROM generate_series(1, 100000000) i', '{id}');
