@@ -470,7 +470,7 @@ replace_call(RangeTblEntry *entry, FuncExpr *call, PastFunction kind, ExpandStat
 	Query	   *query;
 	Node	   *argument;
 
-	mdl_capture_flush();
+	mdl_capture_show();
 	if (kind == PAST_AS_OF)
 	{
 		query = past_query(relid, &has_row_security);

@@ -3,7 +3,7 @@
  *
  * A row trigger (AFTER INSERT OR UPDATE OR DELETE, ENABLE ALWAYS) notes where new rows went and buffers old rows with
  * their births; a statement trigger before TRUNCATE does so for all rows.  Buffered rows go to the history table in bulk
- * when there are many, and always before commit.  At pre-commit, after all triggers of the user, the transaction takes
+ * when there are many, at the end of each statement, so that the transaction's next one finds them, and before commit.  At pre-commit, after all triggers of the user, the transaction takes
  * the commit lock, a number and a time, and writes its record.
  *
  * Savepoints: buffered rows and counts carry their subtransaction.  An abort drops those of the subtransaction; a release
@@ -22,6 +22,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -76,6 +77,8 @@ static TableWork *works = NULL;
 static TableWork *last_work = NULL;
 static int64 stamp_offset = 0;	/* of the era, read when the first work is made */
 static bool record_written = false;
+
+static ExecutorFinish_hook_type previous_executor_finish = NULL;
 
 static void
 forget_transaction(void)
@@ -195,6 +198,19 @@ mdl_capture_flush(void)
 {
 	for (TableWork *work = works; work != NULL; work = work->next)
 		flush_work(work);
+}
+
+void
+mdl_capture_show(void)
+{
+	bool		any = false;
+
+	for (TableWork *work = works; work != NULL; work = work->next)
+		any |= work->nrows > 0;
+	if (!any)
+		return;
+	mdl_capture_flush();
+	CommandCounterIncrement();
 }
 
 /* Buffers an old row.  A row that the same transaction wrote was never part of a version and leaves no trace. */
@@ -341,6 +357,7 @@ capture_truncate(TriggerData *trigger)
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	current_level(work)->operation = "truncate";
+	flush_work(work);
 }
 
 MDL_FUNCTION(mdl_capture);
@@ -637,9 +654,26 @@ subtransaction_callback(SubXactEvent event, SubTransactionId subid, SubTransacti
 	}
 }
 
+/*
+ * The end of a statement, its triggers included.  Rows must not wait for longer: a savepoint might come, and what is
+ * written within that is rolled back with it; and a plan made earlier reads the history table without asking anybody.
+ */
+static void
+capture_statement_end(QueryDesc *query)
+{
+	if (previous_executor_finish)
+		previous_executor_finish(query);
+	else
+		standard_ExecutorFinish(query);
+	if (works != NULL)
+		mdl_capture_flush();
+}
+
 void
 mdl_capture_init(void)
 {
+	previous_executor_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = capture_statement_end;
 	RegisterXactCallback(transaction_callback, NULL);
 	RegisterSubXactCallback(subtransaction_callback, NULL);
 }

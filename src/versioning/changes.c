@@ -313,7 +313,7 @@ mdl_changes(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"start_version\" must not be NULL")));
 	first = PG_GETARG_INT64(1);
-	mdl_capture_flush();
+	mdl_capture_show();
 	last = last_version(table, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2));
 	if (first <= last || table->enabled == 0)
 		(void) mdl_point_version(relid, &first, NULL);

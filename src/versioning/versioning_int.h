@@ -185,6 +185,9 @@ extern void mdl_capture_init(void);
 /* Writes buffered old rows of the current subtransaction to the history tables. */
 extern void mdl_capture_flush(void);
 
+/* The same, and makes them visible to the snapshots taken from now on. */
+extern void mdl_capture_show(void);
+
 /* Records that the current transaction commits something about a table even if it changes no row. */
 extern void mdl_capture_operation(Oid relid, const char *operation);
 
