@@ -94,8 +94,8 @@ add_rows(const MdlTraining *t, const MdlLinearState *state, const ml_gram *gram,
 	input->rows_weight = t->plan.weight >= 0 ? weight : NULL;
 }
 
-static void
-gram_of_set(const MdlTraining *t, const MdlLinearState *state, int set, const ml_gram_source *sources, ml_gram *gram)
+void
+mdl_training_gram_of_set(const MdlTraining *t, const MdlLinearState *state, int set, const ml_gram_source *sources, ml_gram *gram)
 {
 	if (state->exact)
 	{
@@ -132,7 +132,7 @@ mdl_training_fit_gram(MdlTraining *t)
 	bytea	   *bytes;
 	int			n;
 
-	mdl_training_make_model(t);
+	mdl_training_make_model(t, mdl_training_needs_reference(t));
 	mdl_progress_phase("reading", -1);
 	bytes = mdl_source_aggregate(&t->source, "_linear_state", t->plan_bytes, InvalidOid, 0);
 	if (bytes == NULL)
@@ -141,7 +141,7 @@ mdl_training_fit_gram(MdlTraining *t)
 	mdl_training_check_counts(t, state.counts);
 	sources = mdl_training_gram_sources(t, &n);
 	ml_gram_attach(&gram, n, MemoryContextAllocHuge(t->memory, sizeof(double) * ml_gram_doubles(n)));
-	gram_of_set(t, &state, 0, sources, &gram);
+	mdl_training_gram_of_set(t, &state, 0, sources, &gram);
 	mdl_training_too_few(t, gram.rows);
 	mdl_training_check_constant(t, &gram, sources);
 	t->rows = gram.rows;

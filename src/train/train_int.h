@@ -278,7 +278,8 @@ extern void mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request,
 
 /* Raises for NULLs, values that are not finite and so on, naming the column; counts is (n_columns). */
 extern void mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts);
-extern void mdl_training_make_model(MdlTraining *t);	/* its terms, without a predictor */
+extern bool mdl_training_needs_reference(const MdlTraining *t);	/* one-hot columns need a reference category */
+extern void mdl_training_make_model(MdlTraining *t, bool reference);	/* its terms, without a predictor */
 extern void mdl_training_too_few(const MdlTraining *t, int64 rows);	/* raises for 0 or 1 row */
 
 /* The variables of a Gram of this plan: the terms of the model, then the target; *n is their number. */
@@ -288,6 +289,8 @@ extern void mdl_training_empty_holdout(void) pg_attribute_noreturn();
 extern void mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_gram_source *sources);
 
 extern void mdl_training_fit_gram(MdlTraining *t);	/* train_gram.c: reads, fits, measures */
+extern void mdl_training_gram_of_set(const MdlTraining *t, const MdlLinearState *state, int set,
+									 const ml_gram_source *sources, ml_gram *gram);
 
 /* Runs an estimator to its end, with interrupts and progress between steps; report may be NULL. */
 extern void mdl_training_run_estimator(const ml_ctx *ctx, const ml_estimator *estimator, const double *params,

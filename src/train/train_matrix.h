@@ -82,4 +82,21 @@ extern MdlMatrixImage *mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *loa
 /* A view of the image for the learners, in the current context; reference: one-hot without the first category. */
 extern ml_matrix *mdl_matrix_view(const MdlMatrixImage *image, bool reference);
 
+/* ---- train_metrics.c -------------------------------------------------------------------------------------------- */
+
+#define MDL_MAX_METRICS 16
+
+typedef struct MdlMetric
+{
+	const char *name;
+	double		value;
+} MdlMetric;
+
+/*
+ * Metrics of the linear predictor of two classes on n rows from `first` on; returns their number.  Those that rank or
+ * count rows are left out when rows have weights, as are those that are not defined (one class only).
+ */
+extern int	mdl_class_metrics(const ml_ctx *ctx, const ml_matrix *matrix, const double *coefficients, double intercept,
+							  size_t first, size_t n, MdlMetric *metrics);
+
 #endif							/* MDL_TRAIN_MATRIX_H */

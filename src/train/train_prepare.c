@@ -225,10 +225,8 @@ use_profile(MdlTraining *t)
 /* ---- the model's columns --------------------------------------------------------------------------------------- */
 
 static void
-describe_columns(MdlTraining *t)
+describe_columns(MdlTraining *t, bool reference)
 {
-	bool		needs_reference = t->estimator->needs_reference != NULL && t->estimator->needs_reference(t->params);
-
 	t->columns = palloc0(sizeof(ml_column_spec) * t->source.n_features);
 	for (int i = 0; i < t->source.n_features; i++)
 	{
@@ -249,19 +247,25 @@ describe_columns(MdlTraining *t)
 		{
 			spec->n_categories = row->dictionary.count;
 			spec->categories = (const char *const *) row->dictionary.texts;
-			spec->reference = needs_reference ? 0 : -1;
+			spec->reference = reference ? 0 : -1;
 		}
 	}
 }
 
+bool
+mdl_training_needs_reference(const MdlTraining *t)
+{
+	return t->estimator->needs_reference != NULL && t->estimator->needs_reference(t->params);
+}
+
 void
-mdl_training_make_model(MdlTraining *t)
+mdl_training_make_model(MdlTraining *t, bool reference)
 {
 	ml_model_spec spec = {0};
 	ml_error	err;
 	ml_status	status;
 
-	describe_columns(t);
+	describe_columns(t, reference);
 	spec.algorithm = t->estimator->name;
 	spec.task = t->task;
 	spec.target = t->request->target;

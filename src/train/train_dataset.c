@@ -1,0 +1,424 @@
+/*
+ * train_dataset.c: what one scan of a source left, in shared memory, for cross-validation in any process.
+ *
+ * For the linear family that is one Gram per fold over all terms (one-hot without a reference category: where there is
+ * no penalty the last category is aliased, which predicts the same); for learners in memory it is the matrix.  A fold's
+ * model is fitted on the sum, or the rows, of the others.
+ */
+#include "train/train_matrix.h"
+
+#include <math.h>
+
+#include "base/progress.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "ml/ml_linear.h"
+#include "storage/dsm.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#define DATASET_MAGIC 0x44534554u
+
+typedef struct DatasetHead
+{
+	uint32		magic;
+	int32		form;			/* ml_data_form */
+	int32		task;
+	int32		n_folds;
+	int32		n_variables;	/* of a Gram: terms and the target */
+	int64		rows;
+	uint64		image_at;		/* MdlMatrixImage, or per fold: int64 rows, double weight, the Gram's doubles */
+	char		algorithm[64];
+} DatasetHead;
+
+struct MdlDataset
+{
+	dsm_segment *segment;
+	DatasetHead *head;
+	MemoryContext memory;		/* of what is below and of work */
+	const ml_estimator *estimator;
+	ml_gram    *grams;			/* (n_folds) */
+	ml_matrix  *matrix;
+};
+
+/* ---- opening ---------------------------------------------------------------------------------------------------- */
+
+#define gram_bytes(n) (2 * sizeof(double) + sizeof(double) * ml_gram_doubles(n))
+
+/* Makes the views of what lies in the segment. */
+static MdlDataset *
+open_dataset(dsm_segment *segment)
+{
+	MemoryContext memory = AllocSetContextCreate(TopMemoryContext, "medallion dataset", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext saved = MemoryContextSwitchTo(memory);
+	MdlDataset *d = palloc0(sizeof(MdlDataset));
+	char	   *base = dsm_segment_address(segment);
+
+	d->segment = segment;
+	d->memory = memory;
+	d->head = (DatasetHead *) base;
+	if (dsm_segment_map_length(segment) < sizeof(DatasetHead) || d->head->magic != DATASET_MAGIC)
+		elog(ERROR, "the shared memory segment is not a dataset");
+	d->estimator = mdl_estimator_by_name(d->head->algorithm);
+	if (d->head->form == ML_FORM_MATRIX)
+		d->matrix = mdl_matrix_view((MdlMatrixImage *) (base + d->head->image_at), false);
+	else
+	{
+		d->grams = palloc0(sizeof(ml_gram) * d->head->n_folds);
+		for (int fold = 0; fold < d->head->n_folds; fold++)
+		{
+			char	   *at = base + d->head->image_at + fold * gram_bytes(d->head->n_variables);
+			ml_gram    *gram = &d->grams[fold];
+
+			gram->n = d->head->n_variables;
+			gram->rows = *(int64 *) at;
+			gram->weight = *(double *) (at + sizeof(int64));
+			gram->mean = (double *) (at + 2 * sizeof(double));
+			gram->moments = gram->mean + gram->n;
+		}
+	}
+	MemoryContextSwitchTo(saved);
+	return d;
+}
+
+MdlDataset *
+mdl_dataset_attach(dsm_handle handle)
+{
+	dsm_segment *segment = dsm_attach(handle);
+
+	if (segment == NULL)
+		return NULL;
+	dsm_pin_mapping(segment);
+	return open_dataset(segment);
+}
+
+void
+mdl_dataset_close(MdlDataset *d)
+{
+	dsm_segment *segment = d->segment;
+
+	MemoryContextDelete(d->memory);
+	dsm_detach(segment);
+}
+
+dsm_handle
+mdl_dataset_handle(const MdlDataset *d)
+{
+	return dsm_segment_handle(d->segment);
+}
+
+int
+mdl_dataset_folds(const MdlDataset *d)
+{
+	return d->head->n_folds;
+}
+
+int64
+mdl_dataset_rows(const MdlDataset *d)
+{
+	return d->head->rows;
+}
+
+ml_task
+mdl_dataset_task(const MdlDataset *d)
+{
+	return d->head->task;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+static void
+fill_head(DatasetHead *head, const MdlTraining *t, int folds, int64 rows)
+{
+	memset(head, 0, sizeof(*head));
+	head->magic = DATASET_MAGIC;
+	head->form = t->estimator->form;
+	head->task = t->task;
+	head->n_folds = folds;
+	head->rows = rows;
+	head->image_at = TYPEALIGN(64, sizeof(DatasetHead));
+	strlcpy(head->algorithm, t->estimator->name, sizeof(head->algorithm));
+}
+
+static void
+check_folds(const MdlTraining *t, int fold, int64 rows)
+{
+	if (rows == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("fold %d of the cross-validation has no rows", fold + 1),
+				 errdetail("The source is: %s", t->request->source),
+				 errhint("Use fewer folds, or more rows.")));
+}
+
+static dsm_segment *
+read_grams(MdlTraining *t, int folds)
+{
+	MdlLinearState state;
+	ml_gram_source *sources;
+	dsm_segment *segment;
+	DatasetHead *head;
+	bytea	   *bytes;
+	int64		rows = 0;
+	int			n;
+
+	/* Terms for all categories: params, which may leave one out, come later. */
+	mdl_training_make_model(t, false);
+	bytes = mdl_source_aggregate(&t->source, "_linear_state", t->plan_bytes, InvalidOid, 0);
+	if (bytes == NULL)
+		mdl_training_too_few(t, 0);
+	mdl_linear_state_open(bytes, &t->plan, &state);
+	mdl_training_check_counts(t, state.counts);
+	sources = mdl_training_gram_sources(t, &n);
+	segment = dsm_create(TYPEALIGN(64, sizeof(DatasetHead)) + folds * gram_bytes(n), 0);
+	head = dsm_segment_address(segment);
+	fill_head(head, t, folds, 0);
+	head->n_variables = n;
+	for (int fold = 0; fold < folds; fold++)
+	{
+		char	   *at = (char *) head + head->image_at + fold * gram_bytes(n);
+		ml_gram		gram;
+
+		ml_gram_attach(&gram, n, (double *) (at + 2 * sizeof(double)));
+		mdl_training_gram_of_set(t, &state, fold, sources, &gram);
+		*(int64 *) at = gram.rows;
+		*(double *) (at + sizeof(int64)) = gram.weight;
+		rows += gram.rows;
+	}
+	mdl_training_too_few(t, rows);
+	for (int fold = 0; fold < folds; fold++)
+		check_folds(t, fold, *(int64 *) ((char *) head + head->image_at + fold * gram_bytes(n)));
+	head->rows = rows;
+	return segment;
+}
+
+static void *
+allocate_segment(Size size, void *arg)
+{
+	Size		before = TYPEALIGN(64, sizeof(DatasetHead));
+	dsm_segment *segment = dsm_create(before + size, 0);
+
+	*(dsm_segment **) arg = segment;
+	return (char *) dsm_segment_address(segment) + before;
+}
+
+static dsm_segment *
+read_matrix(MdlTraining *t, int folds)
+{
+	MdlMatrixLoad *load = palloc0(sizeof(MdlMatrixLoad));
+	dsm_segment *segment = NULL;
+	MdlMatrixImage *image;
+	uint32		sample = 0;
+	const MdlSampleRecord **records;
+	const uint64 *starts;
+
+	t->ctx.nthreads = mdl_training_threads();
+	mdl_matrix_load(&t->source, &t->plan, t->plan_bytes, t->memory, load);
+	image = mdl_matrix_build(t, load, &sample, &records, allocate_segment, &segment);
+	fill_head(dsm_segment_address(segment), t, folds, image->rows);
+	starts = (const uint64 *) ((const char *) image + image->folds_at);
+	for (int fold = 0; fold < folds; fold++)
+		check_folds(t, fold, (int64) (starts[fold + 1] - starts[fold]));
+	mdl_matrix_unload(load);
+	return segment;
+}
+
+MdlDataset *
+mdl_dataset_read(const MdlTrainRequest *request, int folds)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext memory = AllocSetContextCreate(caller, "medallion dataset read", ALLOCSET_DEFAULT_SIZES);
+	MdlTraining *t = MemoryContextAllocZero(memory, sizeof(MdlTraining));
+	MdlTrainRequest all = *request;
+	dsm_segment *segment;
+
+	if (folds < 2 || folds > 1000)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the number of folds must be at least 2 and at most 1000, but is %d", folds)));
+	all.validation = NULL;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	MemoryContextSwitchTo(memory);
+	mdl_training_prepare(t, &all, folds);
+	mdl_progress_phase("reading", -1);
+	segment = t->estimator->form == ML_FORM_MATRIX ? read_matrix(t, folds) : read_grams(t, folds);
+	MemoryContextSwitchTo(caller);
+	SPI_finish();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(memory);
+	dsm_pin_mapping(segment);
+	return open_dataset(segment);
+}
+
+/* ---- scoring ----------------------------------------------------------------------------------------------------- */
+
+typedef struct KnownMetric
+{
+	const char *name;
+	bool		greater_is_better;
+	bool		takes_weights;
+} KnownMetric;
+
+static const KnownMetric regression_metrics[] = {
+	{"r2", true, true}, {"mse", false, true}, {"rmse", false, true}, {NULL}
+};
+
+static const KnownMetric class_metrics[] = {
+	{"roc_auc", true, false}, {"accuracy", true, true}, {"log_loss", false, true}, {"brier", false, true},
+	{"f1", true, false}, {"precision", true, false}, {"recall", true, false}, {"average_precision", true, false}, {NULL}
+};
+
+static char *
+metric_names(const KnownMetric *metrics)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; metrics[i].name != NULL; i++)
+		appendStringInfo(&text, "%s%s", i ? ", " : "", metrics[i].name);
+	return text.data;
+}
+
+const char *
+mdl_dataset_metric(const MdlDataset *d, const char *metric, bool *greater_is_better)
+{
+	const KnownMetric *known = d->head->task == ML_REGRESSION ? regression_metrics : class_metrics;
+	const KnownMetric *found = known;
+	bool		weighted = d->matrix != NULL && d->matrix->weights != NULL;
+
+	if (metric == NULL && weighted)
+		metric = "log_loss";
+	if (metric != NULL)
+		while (found->name != NULL && strcmp(found->name, metric) != 0)
+			found++;
+	if (found->name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("metric \"%s\" cannot be used for algorithm \"%s\"", metric, d->head->algorithm),
+				 errhint("Metrics are: %s.", metric_names(known))));
+	if (weighted && !found->takes_weights)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("metric \"%s\" cannot be used with row weights", found->name),
+				 errhint("Use log_loss, accuracy or brier.")));
+	*greater_is_better = found->greater_is_better;
+	return found->name;
+}
+
+/* A model whose columns are the terms: what an estimator can give its coefficients to. */
+static ml_model *
+model_of_terms(const ml_ctx *ctx, const MdlDataset *d, int n_terms)
+{
+	ml_column_spec *columns = palloc0(sizeof(ml_column_spec) * (n_terms + 1));
+	static const char *const classes[] = {"0", "1"};
+	ml_model_spec spec = {0};
+	ml_model   *model;
+	ml_error	err;
+	ml_status	status;
+
+	for (int i = 0; i < n_terms; i++)
+		columns[i] = (ml_column_spec) {.name = "", .type = "", .kind = ML_NUMERIC, .scale = 1, .reference = -1};
+	spec.algorithm = d->head->algorithm;
+	spec.task = d->head->task;
+	spec.target = "";
+	spec.target_type = "";
+	spec.n_columns = n_terms;
+	spec.columns = columns;
+	spec.n_classes = d->head->task == ML_REGRESSION ? 0 : 2;
+	spec.classes = classes;
+	status = ml_model_new(ctx, &spec, &model, &err);
+	if (status != ML_OK)
+		mdl_ml_raise(status, &err);
+	return model;
+}
+
+static double
+score_gram(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, const char *metric)
+{
+	int			n = d->head->n_variables;
+	const ml_gram *test = &d->grams[fold];
+	ml_gram		training;
+	ml_train_input input = {0};
+	ml_model   *model = model_of_terms(ctx, d, n - 1);
+	const double *coefficients;
+	double		intercept;
+	double		rss;
+	double		tss = test->moments[(Size) n * n - 1];
+
+	ml_gram_attach(&training, n, MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * ml_gram_doubles(n)));
+	for (int other = 0; other < d->head->n_folds; other++)
+		if (other != fold)
+			ml_gram_add(&training, &d->grams[other]);
+	input.gram = &training;
+	mdl_training_run_estimator(ctx, d->estimator, params, &input, model, NULL);
+	coefficients = ml_model_coefficients(model, 0, &intercept);
+	rss = ml_linear_rss(test, coefficients, intercept);
+	if (strcmp(metric, "r2") == 0)
+		return tss > 0 ? 1 - rss / tss : NAN;
+	return strcmp(metric, "mse") == 0 ? rss / test->weight : sqrt(rss / test->weight);
+}
+
+/* Whether the rows of all folds but one have both classes. */
+static bool
+has_both_classes(const ml_matrix *m, int without)
+{
+	bool		seen[2] = {false, false};
+
+	for (int fold = 0; fold < m->n_folds; fold++)
+		for (size_t i = m->fold_start[fold]; fold != without && i < m->fold_start[fold + 1]; i++)
+		{
+			seen[m->labels[i]] = true;
+			if (seen[0] && seen[1])
+				return true;
+		}
+	return false;
+}
+
+static double
+score_matrix(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, const char *metric)
+{
+	const ml_matrix *m = d->matrix;
+	ml_train_input input = {0};
+	ml_model   *model = model_of_terms(ctx, d, m->n_terms);
+	bool	   *use_fold = palloc(sizeof(bool) * m->n_folds);
+	MdlMetric	metrics[MDL_MAX_METRICS];
+	const double *coefficients;
+	double		intercept;
+	int			count;
+
+	if (!has_both_classes(m, fold))
+		return NAN;
+	for (int other = 0; other < m->n_folds; other++)
+		use_fold[other] = other != fold;
+	input.matrix = m;
+	input.use_fold = use_fold;
+	mdl_training_run_estimator(ctx, d->estimator, params, &input, model, NULL);
+	coefficients = ml_model_coefficients(model, 0, &intercept);
+	count = mdl_class_metrics(ctx, m, coefficients, intercept, m->fold_start[fold],
+							  m->fold_start[fold + 1] - m->fold_start[fold], metrics);
+	for (int i = 0; i < count; i++)
+		if (strcmp(metrics[i].name, metric) == 0)
+			return metrics[i].value;
+	return NAN;
+}
+
+double
+mdl_dataset_score(MdlDataset *d, Jsonb *params, int fold, const char *metric)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "medallion fold", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext saved = MemoryContextSwitchTo(work);
+	ml_ctx		ctx = mdl_ml_ctx(work, 0);
+	double		values[ML_MAX_PARAMS];
+	bool		greater;
+	double		score;
+
+	Assert(fold >= 0 && fold < d->head->n_folds);
+	metric = mdl_dataset_metric(d, metric, &greater);
+	ctx.nthreads = Max(mdl_train_threads, 1);
+	mdl_params_read(d->estimator, params, values);
+	score = d->matrix ? score_matrix(&ctx, d, values, fold, metric) : score_gram(&ctx, d, values, fold, metric);
+	MemoryContextSwitchTo(saved);
+	MemoryContextDelete(work);
+	return score;
+}
