@@ -54,7 +54,7 @@ static planner_hook_type previous_planner_hook = NULL;
 typedef struct ExpandState
 {
 	bool		expanded;
-	bool		has_row_security;
+	bool		has_row_security;	/* also if it does not apply to the current user: the plan is for this one alone */
 } ExpandState;
 
 /* ---- recognising the functions ----------------------------------------------------------------------------------- */
@@ -215,8 +215,13 @@ has_sublink(Node *node, void *context)
 static Query *
 history_side(const MdlTable *table, const char *sql, const RangeTblEntry *base_entry)
 {
-	Query	   *query = analyse(sql, 1);
+	MdlUser		user;
+	Query	   *query;
 
+	/* The user may not even use the schema; analysis of our own text runs nothing. */
+	mdl_owner_begin(&user);
+	query = analyse(sql, 1);
+	mdl_owner_end(&user);
 	guard_history(query, table, base_entry);
 	query->hasRowSecurity = base_entry->securityQuals != NIL;
 	query->hasSubLinks |= has_sublink((Node *) base_entry->securityQuals, NULL);
@@ -325,7 +330,7 @@ past_query(Oid relid, bool *has_row_security)
 	appendStringInfo(&sql, " FROM %s WHERE medallion._alive_at(" MDL_BORN_COLUMN ", " MDL_DIED_COLUMN ", $1)"
 					 " AND " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) medallion._low_of($1)",
 					 mdl_qualified_name(table->history));
-	*has_row_security = entry->securityQuals != NIL;
+	*has_row_security = left->hasRowSecurity;
 	return union_all(left, history_side(table, sql.data, entry));
 }
 
@@ -339,8 +344,7 @@ history_rows_query(Oid relid, bool *has_row_security)
 	StringInfoData sql;
 
 	mdl_require_privilege(relid, ACL_SELECT);
-	(void) base_side(table, base, "", 0, &entry);
-	*has_row_security = entry->securityQuals != NIL;
+	*has_row_security = base_side(table, base, "", 0, &entry)->hasRowSecurity;
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN ", ROW(");
 	append_columns(&sql, table, base, table->history_desc, false);
