@@ -40,9 +40,9 @@ JOIN gold.flights_to_predict f USING (scheduled_at, carrier, flight)
 LEFT JOIN habit h USING (origin, hour)
 GROUP BY f.month ORDER BY f.month;
 \set ECHO none
-\echo 'What drifted as the seasons turned: the largest population stability index of each month (0.2 and more is drift)'
+\echo 'What drifted as the seasons turned: the three largest population stability indexes (PSI) of each month; from 0.2 on it'
+\echo 'is drift.  All of it is in medallion.drift, what was raised in medallion.alerts.'
 \echo
-\set ECHO queries
 SELECT to_char(window_start, 'Month') AS month, column_name, round(value::numeric, 2) AS psi, round(ks::numeric, 2) AS ks,
        round(reference_mean::numeric, 2) AS mean_in_training, round(mean::numeric, 2) AS mean_now, drifted
 FROM (SELECT window_start, column_name, max(value) FILTER (WHERE statistic = 'psi') AS value,
