@@ -194,7 +194,10 @@ typedef struct DerivedResult
 extern DerivedResult *mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce);
 extern void mdl_result_free(DerivedResult *result);
 
-/* Takes one row of the result: values and nulls of its columns, a verdict per rule, and messages of those that raised. */
+/*
+ * Takes one row of the result: values and nulls of its columns, a verdict per rule (NULL if all are kept), and messages of
+ * those that raised.
+ */
 extern void mdl_result_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages);
 
 /* ---- rule_eval.c ----------------------------------------------------------------------------------------------- */

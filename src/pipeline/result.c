@@ -233,16 +233,12 @@ note_null_key(DerivedResult *result, int key, Datum *values, bool *nulls)
 void
 mdl_result_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages)
 {
-	bool		violates = false;
-
 	if ((++result->rows & 4095) == 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		mdl_progress_update(result->rows);
 	}
-	for (int i = 0; i < result->rule_count; i++)
-		violates |= verdicts[i] != VERDICT_PASS;
-	if (violates && !take_violating(result, values, nulls, verdicts, messages))
+	if (verdicts && !take_violating(result, values, nulls, verdicts, messages))
 		return;
 	for (int i = 0; i < result->table->key_count; i++)
 		if (nulls[result->key_columns[i] - 1])
@@ -265,6 +261,22 @@ typedef struct ResultReceiver
 	Verdict    *verdicts;		/* (rule_count) */
 } ResultReceiver;
 
+/* The verdicts that the statement's last columns tell; NULL if all rules are kept. */
+static const Verdict *
+read_verdicts(ResultReceiver *receiver, const Datum *violated)
+{
+	int			rules = receiver->result->rule_count;
+	int			first = 0;
+
+	while (first < rules && !DatumGetBool(violated[first]))
+		first++;
+	if (first == rules)
+		return NULL;
+	for (int i = 0; i < rules; i++)
+		receiver->verdicts[i] = DatumGetBool(violated[i]) ? VERDICT_FAIL : VERDICT_PASS;
+	return receiver->verdicts;
+}
+
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -278,9 +290,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		tuplestore_putvalues(receiver->raw, result->columns, slot->tts_values, slot->tts_isnull);
 		return true;
 	}
-	for (int i = 0; i < result->rule_count; i++)
-		receiver->verdicts[i] = DatumGetBool(slot->tts_values[columns + i]) ? VERDICT_FAIL : VERDICT_PASS;
-	mdl_result_take(result, slot->tts_values, slot->tts_isnull, receiver->verdicts, NULL);
+	mdl_result_take(result, slot->tts_values, slot->tts_isnull, read_verdicts(receiver, slot->tts_values + columns), NULL);
 	return true;
 }
 
