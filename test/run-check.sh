@@ -37,6 +37,7 @@ pgxs=$($PG_CONFIG --pgxs)
 rc=0
 mdl_run_clean "$user" "$run" RUN="$run" PGBIN="$PGBIN" PGXSDIR="${pgxs%/src/makefiles/pgxs.mk}" \
   REGRESS="${REGRESS:-}" ISOLATION="${ISOLATION:-}" TAP="${TAP:-}" UNIT="${UNIT:-}" \
+  MEDALLION_CHECKER_SECONDS="${MEDALLION_CHECKER_SECONDS:-}" \
   CHECK_JOBS="${CHECK_JOBS:-2}" bash "$run/tree/test/run-suites.sh" "$@" || rc=$?
 
 rm -rf tmp_check

@@ -3,7 +3,8 @@
  *
  * The record of a commit holds what its transaction saw just before and after it took its number: `low`, below which
  * every id had ended, hence had a smaller number; `high`, from which on every id began later, hence gets a greater one;
- * and the ids in between that had not ended.  For each of those the log tells on which side of the number it ended up.
+ * and the ids in between that had not ended (of subtransactions too, if they began while the number was taken).  For each
+ * of those the log tells on which side of the number its transaction ended up.
  * So a point is (low, high, exceptions), and a stamp belongs if it is below low, or below high and no exception.
  */
 #include "versioning/versioning_int.h"
@@ -45,47 +46,83 @@ still_running(int64 stamp, int64 stamp_offset)
 	return TransactionIdIsInProgress((TransactionId) (stamp - stamp_offset));
 }
 
+/* A growing array of stamps. */
+typedef struct StampList
+{
+	int64	   *stamps;
+	int			count;
+	int			allocated;
+} StampList;
+
+static void
+add_stamp(StampList *list, int64 stamp)
+{
+	if (list->count == list->allocated)
+	{
+		list->allocated = Max(2 * list->allocated, 16);
+		list->stamps = list->stamps
+			? repalloc_huge(list->stamps, list->allocated * sizeof(int64))
+			: palloc(list->allocated * sizeof(int64));
+	}
+	list->stamps[list->count++] = stamp;
+}
+
+static void
+sort_stamps(StampList *list)
+{
+	if (list->count > 1)
+		qsort(list->stamps, list->count, sizeof(int64), compare_stamps);
+}
+
+static bool
+has_stamp(const int64 *stamps, int count, int64 stamp)
+{
+	return count > 0 && bsearch(&stamp, stamps, count, sizeof(int64), compare_stamps) != NULL;
+}
+
 /*
  * Fills a point from its record.  An id in flight that has no record was rolled back, wrote no versioned table, or still
- * runs; in the last case the point must be resolved again later, for its subtransactions are not known yet.
+ * runs; in the last case the point must be resolved again later, for its subtransactions are not known yet.  Or it is the
+ * id of a subtransaction, which belongs where its transaction belongs.  That one is in flight too, since it is older.
  */
 static void
 build_point(const MdlCommit *commit, const MdlClock *clock, MdlPoint *point)
 {
-	int			allocated = commit->nin_flight + 16;
+	StampList	outside = {NULL, 0, 0};
+	StampList	inside = {NULL, 0, 0};	/* subtransactions of what was in flight and got a smaller number */
 
 	point->version = commit->version;
 	point->low = commit->low;
 	point->high = commit->high;
 	point->stamp_offset = clock->stamp_offset;
 	point->is_final = true;
-	point->nexceptions = 0;
-	point->exceptions = palloc(allocated * sizeof(int64));
 	for (int i = 0; i < commit->nin_flight; i++)
 	{
 		int64		stamp = commit->in_flight[i];
 		bool		running = still_running(stamp, clock->stamp_offset);
 		MdlCommit	other;
 		bool		recorded;
+		bool		belongs;
 
 		/* In this order: what ends in between leaves its record before. */
 		recorded = mdl_commit_of_stamp(stamp, &other);
-		if (recorded && other.version <= commit->version)
-			continue;
+		belongs = recorded && other.version <= commit->version;
+		if (!belongs)
+			add_stamp(&outside, stamp);
 		if (!recorded && running)
 			point->is_final = false;
-		if (point->nexceptions + 1 + (recorded ? other.nsubstamps : 0) > allocated)
-		{
-			allocated = 2 * (allocated + (recorded ? other.nsubstamps : 0));
-			point->exceptions = repalloc_huge(point->exceptions, allocated * sizeof(int64));
-		}
-		point->exceptions[point->nexceptions++] = stamp;
 		for (int j = 0; recorded && j < other.nsubstamps; j++)
 			if (other.substamps[j] < point->high)
-				point->exceptions[point->nexceptions++] = other.substamps[j];
+				add_stamp(belongs ? &inside : &outside, other.substamps[j]);
 		CHECK_FOR_INTERRUPTS();
 	}
-	qsort(point->exceptions, point->nexceptions, sizeof(int64), compare_stamps);
+	sort_stamps(&outside);
+	sort_stamps(&inside);
+	point->exceptions = palloc(Max(outside.count, 1) * sizeof(int64));
+	point->nexceptions = 0;
+	for (int i = 0; i < outside.count; i++)
+		if (!has_stamp(inside.stamps, inside.count, outside.stamps[i]))
+			point->exceptions[point->nexceptions++] = outside.stamps[i];
 }
 
 /* The ids that run for a snapshot; on a standby they are in the other array. */
@@ -192,7 +229,7 @@ mdl_point_includes(const MdlPoint *point, int64 stamp)
 		return true;
 	if (stamp >= point->high)
 		return false;
-	return bsearch(&stamp, point->exceptions, point->nexceptions, sizeof(int64), compare_stamps) == NULL;
+	return !has_stamp(point->exceptions, point->nexceptions, stamp);
 }
 
 /* ---- what a user asks for ---------------------------------------------------------------------------------------- */
