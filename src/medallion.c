@@ -2,13 +2,14 @@
  * medallion.c: entry of the library that carries no third party and may be preloaded.
  */
 #include "base/base.h"
-#include "versioning/versioning.h"
 
 #include <stdlib.h>
 
 #include "feature/feature.h"
 #include "monitor/monitor.h"
+#include "registry/registry.h"
 #include "utils/builtins.h"
+#include "versioning/versioning.h"
 #include "worker/worker.h"
 
 #define MDL_VERSION "0.1"
@@ -26,8 +27,9 @@ _PG_init(void)
 	setenv("OPENBLAS_NUM_THREADS", "1", 0);
 
 	mdl_guc_init();
-	mdl_feature_init();
 	mdl_versioning_init();
+	mdl_feature_init();
+	mdl_registry_init();
 	mdl_monitor_init();
 	mdl_worker_init();
 }

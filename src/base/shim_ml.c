@@ -4,9 +4,11 @@
 #include "base/base.h"
 
 MDL_SHIM(MDL_LIBRARY_ML, mdl_algorithms);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_cancel_sweep);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_class_log_loss);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_classes);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_confusion_matrix);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_drop_sweep);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_evaluate);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_is_class);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_linear_accum);
@@ -46,7 +48,9 @@ MDL_SHIM(MDL_LIBRARY_ML, mdl_predict_class);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_predict_proba);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_profile_accum);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_profile_combine);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_resume_sweep);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_score_accum);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_score_combine);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_sweep);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_train_pack);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_train_sql);

@@ -16,7 +16,7 @@ static void
 check_existing(const MdlModelRow *model, const char *task)
 {
 	mdl_model_require(model, MDL_MODEL_MANAGE);
-	if (strcmp(model->task, task) != 0)
+	if (task != NULL && strcmp(model->task, task) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" is a model for %s, but the new version is for %s", model->name, model->task, task),

@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "datatype/timestamp.h"
+#include "storage/lock.h"
 
 #define MDL_ALIAS_CHAMPION "champion"
 
@@ -65,7 +66,7 @@ typedef struct MdlNewModelVersion
  */
 extern MDL_EXPORT int mdl_model_register(const MdlNewModelVersion *version);
 
-/* Raises what mdl_model_register would raise for the name, task and rights, before the work of training is done. */
+/* Raises what mdl_model_register would raise for name, task (NULL: not known yet) and rights, before the work is done. */
 extern MDL_EXPORT void mdl_model_check_new(const char *model, const char *task);
 
 /* ---- model_resolve.c ---------------------------------------------------------------------------------------- */
@@ -113,5 +114,13 @@ extern MDL_EXPORT int mdl_model_alias_version(const char *model, const char *ali
  */
 extern MDL_EXPORT void mdl_audit(const char *action, const char *model, int version, const char *object, int64 rows,
 								 Jsonb *detail);
+
+/* ---- sweep_watch.c: what must be known of sweeps without the numeric library ---------------------------------- */
+
+/* Makes the scheduler continue sweeps whose process is gone; called once from _PG_init. */
+extern void mdl_registry_init(void);
+
+/* The lock that the process running a sweep holds, exclusively. */
+extern MDL_EXPORT void mdl_sweep_lock_tag(LOCKTAG *tag, int64 sweep_id);
 
 #endif							/* MDL_REGISTRY_H */

@@ -1,0 +1,245 @@
+/*
+ * sweep_sql.c: the SQL functions sweep, resume_sweep, cancel_sweep, drop_sweep.
+ */
+#include "train/sweep_int.h"
+
+#include "base/background.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "registry/registry.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+static void
+push_key(JsonbParseState **state, const char *key)
+{
+	JsonbValue	value;
+
+	value.type = jbvString;
+	value.val.string.val = (char *) key;
+	value.val.string.len = strlen(key);
+	pushJsonbValue(state, WJB_KEY, &value);
+}
+
+static void
+push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text)
+{
+	JsonbValue	value;
+
+	value.type = jbvString;
+	value.val.string.val = (char *) text;
+	value.val.string.len = strlen(text);
+	pushJsonbValue(state, token, &value);
+}
+
+static void
+push_names(JsonbParseState **state, const char *key, ArrayType *array)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	push_key(state, key);
+	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not contain NULL", key)));
+		push_text(state, WJB_ELEM, TextDatumGetCString(elements[i]));
+	}
+	pushJsonbValue(state, WJB_END_ARRAY, NULL);
+}
+
+/* What train() takes beside source, target, algorithm and parameters, as one object. */
+static Jsonb *
+pack_options(FunctionCallInfo fcinfo)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (!PG_ARGISNULL(12))
+		push_names(&state, "features", PG_GETARG_ARRAYTYPE_P(12));
+	if (!PG_ARGISNULL(13))
+		push_names(&state, "exclude", PG_GETARG_ARRAYTYPE_P(13));
+	if (!PG_ARGISNULL(14))
+	{
+		JsonbValue	value;
+
+		push_key(&state, "preprocess");
+		JsonbToJsonbValue(PG_GETARG_JSONB_P(14), &value);
+		pushJsonbValue(&state, WJB_VALUE, &value);
+	}
+	if (!PG_ARGISNULL(15))
+	{
+		push_key(&state, "weight");
+		push_text(&state, WJB_VALUE, text_to_cstring(PG_GETARG_TEXT_PP(15)));
+	}
+	if (!PG_ARGISNULL(16))
+	{
+		push_key(&state, "deploy");
+		push_text(&state, WJB_VALUE, text_to_cstring(PG_GETARG_TEXT_PP(16)));
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static Jsonb *
+pack_settings(void)
+{
+	static const char *const names[] = {"search_path", "TimeZone", "DateStyle"};
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		push_key(&state, names[i]);
+		push_text(&state, WJB_VALUE, GetConfigOption(names[i], false, false));
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static int
+checked_range(int value, const char *name, int low, int high)
+{
+	if (value < low || value > high)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" must be between %d and %d, but is %d", name, low, high, value)));
+	return value;
+}
+
+/* The source by a name that means the same in every session; an error when it does not exist. */
+static char *
+checked_source(const char *source)
+{
+	Oid			relid;
+	char	   *from = mdl_source_from(source, &relid);
+
+	if (!OidIsValid(relid))
+		return pstrdup(source);
+	mdl_require_privilege(relid, ACL_SELECT);
+	return from;
+}
+
+static void
+start(int64 id, const MdlSweep *sweep, bool wait)
+{
+	if (wait)
+		mdl_sweep_run(id, false);
+	else
+		(void) mdl_task_launch_after_commit(MDL_LIBRARY_ML, "mdl_sweep_task", psprintf(INT64_FORMAT, id), sweep->owner,
+											psprintf("medallion sweep of %s", sweep->request.model), false);
+}
+
+/* sweep(model, source, target, algorithm, space, strategy, trials, cv, metric, workers, seed, wait, …) */
+MDL_SHIM_TARGET(mdl_sweep);
+Datum
+mdl_sweep_impl(PG_FUNCTION_ARGS)
+{
+	MdlSweep	sweep = {0};
+	Jsonb	  **trials;
+	int			count,
+				requested = 0;
+	bool		wait = mdl_required_bool(fcinfo, 11, "wait");
+
+	sweep.request.model = mdl_required_text(fcinfo, 0, "model");
+	sweep.request.source = checked_source(mdl_required_text(fcinfo, 1, "source"));
+	sweep.request.target = mdl_required_text(fcinfo, 2, "target");
+	sweep.request.algorithm = mdl_required_text(fcinfo, 3, "algorithm");
+	mdl_require_argument(fcinfo, 4, "space");
+	sweep.space = PG_GETARG_JSONB_P(4);
+	sweep.strategy = mdl_required_text(fcinfo, 5, "strategy");
+	if (!PG_ARGISNULL(6))
+		requested = checked_range(PG_GETARG_INT32(6), "trials", 1, MDL_SWEEP_MAX_TRIALS);
+	sweep.cv = checked_range(mdl_required_int4(fcinfo, 7, "cv"), "cv", 2, MDL_SWEEP_MAX_FOLDS);
+	sweep.metric = mdl_optional_text(fcinfo, 8);
+	sweep.workers = checked_range(mdl_required_int4(fcinfo, 9, "workers"), "workers", 1, MDL_SWEEP_MAX_WORKERS);
+	mdl_require_argument(fcinfo, 10, "seed");
+	sweep.request.seed = PG_GETARG_INT64(10);
+	sweep.options = pack_options(fcinfo);
+	sweep.settings = pack_settings();
+	sweep.owner = GetUserId();
+	sweep.state = "queued";
+	mdl_model_check_new(sweep.request.model, NULL);
+
+	trials = mdl_sweep_trials(sweep.space, mdl_sweep_strategy(sweep.strategy), requested, sweep.request.seed, &count);
+	for (int t = 0; t < count; t++)
+		mdl_train_check_params(sweep.request.algorithm, trials[t]);
+	sweep.id = mdl_sweep_next_id();
+	mdl_sweep_insert(&sweep, trials, count);
+	mdl_audit("sweep", sweep.request.model, 0, psprintf("sweep " INT64_FORMAT, sweep.id), -1, NULL);
+	start(sweep.id, &sweep, wait);
+	PG_RETURN_INT64(sweep.id);
+}
+
+/* Reads the sweep that argument 0 names, for somebody who may act on it. */
+static void
+own_sweep(FunctionCallInfo fcinfo, MdlSweep *sweep)
+{
+	mdl_require_argument(fcinfo, 0, "sweep_id");
+	mdl_sweep_read(PG_GETARG_INT64(0), sweep);
+	mdl_sweep_require_owner(sweep);
+}
+
+/* Whether nobody runs the sweep; keeps others from starting until the transaction ends. */
+static bool
+lock_idle(int64 id)
+{
+	return mdl_sweep_lock(id, false);
+}
+
+/* resume_sweep(sweep_id, wait) */
+MDL_SHIM_TARGET(mdl_resume_sweep);
+Datum
+mdl_resume_sweep_impl(PG_FUNCTION_ARGS)
+{
+	MdlSweep	sweep;
+
+	own_sweep(fcinfo, &sweep);
+	if (!lock_idle(sweep.id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("sweep " INT64_FORMAT " is running already", sweep.id)));
+	if (strcmp(sweep.state, "done") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sweep " INT64_FORMAT " is done", sweep.id),
+				 errhint("Its result is a version of model \"%s\"; see the view medallion.sweeps.", sweep.request.model)));
+	mdl_sweep_set_state(sweep.id, "queued", NULL);
+	start(sweep.id, &sweep, mdl_required_bool(fcinfo, 1, "wait"));
+	PG_RETURN_INT64(sweep.id);
+}
+
+/* cancel_sweep(sweep_id) */
+MDL_SHIM_TARGET(mdl_cancel_sweep);
+Datum
+mdl_cancel_sweep_impl(PG_FUNCTION_ARGS)
+{
+	MdlSweep	sweep;
+
+	own_sweep(fcinfo, &sweep);
+	if (strcmp(sweep.state, "queued") != 0 && strcmp(sweep.state, "running") != 0)
+		PG_RETURN_BOOL(false);
+	mdl_sweep_set_state(sweep.id, "cancelled", NULL);
+	PG_RETURN_BOOL(true);
+}
+
+/* drop_sweep(sweep_id) */
+MDL_SHIM_TARGET(mdl_drop_sweep);
+Datum
+mdl_drop_sweep_impl(PG_FUNCTION_ARGS)
+{
+	MdlSweep	sweep;
+
+	own_sweep(fcinfo, &sweep);
+	if (!lock_idle(sweep.id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("sweep " INT64_FORMAT " is running", sweep.id),
+				 errhint("Stop it with medallion.cancel_sweep first.")));
+	mdl_sweep_delete(sweep.id);
+	PG_RETURN_VOID();
+}
