@@ -5,6 +5,7 @@
 
 #include "base/background.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "registry/registry.h"
 #include "utils/array.h"
@@ -111,13 +112,22 @@ checked_range(int value, const char *name, int low, int high)
 	return value;
 }
 
-/* The source by a name that means the same in every session; an error when it does not exist. */
+/*
+ * The source by a name that means the same in every session.  An error when it does not exist, has no such target or may
+ * not be read: better here than in a worker's log.
+ */
 static char *
-checked_source(const char *source)
+checked_source(const char *source, const char *target)
 {
 	Oid			relid;
 	char	   *from = mdl_source_from(source, &relid);
+	SPIPlanPtr	plan;
 
+	SPI_connect();
+	plan = SPI_prepare(psprintf("SELECT source.%s FROM %s AS source", quote_identifier(target), from), 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare a source: %s", SPI_result_code_string(SPI_result));
+	SPI_finish();
 	if (!OidIsValid(relid))
 		return pstrdup(source);
 	mdl_require_privilege(relid, ACL_SELECT);
@@ -146,8 +156,8 @@ mdl_sweep_impl(PG_FUNCTION_ARGS)
 	bool		wait = mdl_required_bool(fcinfo, 11, "wait");
 
 	sweep.request.model = mdl_required_text(fcinfo, 0, "model");
-	sweep.request.source = checked_source(mdl_required_text(fcinfo, 1, "source"));
 	sweep.request.target = mdl_required_text(fcinfo, 2, "target");
+	sweep.request.source = checked_source(mdl_required_text(fcinfo, 1, "source"), sweep.request.target);
 	sweep.request.algorithm = mdl_required_text(fcinfo, 3, "algorithm");
 	mdl_require_argument(fcinfo, 4, "space");
 	sweep.space = PG_GETARG_JSONB_P(4);
