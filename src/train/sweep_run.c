@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "registry/registry.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
@@ -123,6 +124,7 @@ read_data(SweepRun *run)
 
 	mdl_progress_phase("reading", -1);
 	run->dataset = mdl_dataset_read(&run->sweep.request, run->sweep.cv);
+	mdl_model_check_new(run->sweep.request.model, ml_task_name(mdl_dataset_task(run->dataset)));
 	rows = mdl_dataset_rows(run->dataset);
 	run->metric = mdl_dataset_metric(run->dataset, run->sweep.metric, &run->greater_is_better);
 	forget = run->sweep.rows >= 0 && run->sweep.rows != rows;
@@ -263,6 +265,9 @@ all_steps(SweepRun *run)
 		write_changes(run, true);
 	else
 		mdl_sweep_write_trials(run->sweep.id, run->trials, run->count, run->sweep.cv);
+	commit(run);
+
+	begin(run);
 	refit(run);
 	commit(run);
 }
@@ -280,7 +285,8 @@ record_failure(SweepRun *run, const ErrorData *error)
 	begin(run);
 	mdl_sweep_trials_stopped(run->sweep.id);
 	if (mdl_sweep_is_wanted(run->sweep.id))
-		mdl_sweep_set_state(run->sweep.id, "failed", error->message);
+		mdl_sweep_set_state(run->sweep.id, "failed", error->detail == NULL ? error->message
+							: psprintf("%s; %s", error->message, error->detail));
 	commit(run);
 }
 
