@@ -46,7 +46,6 @@ SELECT medallion.sweep('sweep_m', 'SELECT 1 AS x, oops', 'x', 'ridge', '{"alpha"
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"beta": [1, 2]}');
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": [1, -2]}');
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": [1, "two"]}');
-SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'crystal_ball', '{"alpha": [1, 2]}');
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": []}');
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{}');
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '[1]');
