@@ -76,6 +76,8 @@ typedef struct TableWork
 static TableWork *works = NULL;
 static TableWork *last_work = NULL;
 static int64 stamp_offset = 0;	/* of the era, read when the first work is made */
+static FullTransactionId near_id;	/* of the current transaction */
+static int64 own_stamp = 0;
 static bool record_written = false;
 
 static ExecutorFinish_hook_type previous_executor_finish = NULL;
@@ -118,6 +120,8 @@ get_work(Oid relid)
 		if (!mdl_clock_read(&clock))
 			(void) mdl_history_relation(MDL_CLOCK_TABLE, false);
 		stamp_offset = clock.stamp_offset;
+		near_id = GetTopFullTransactionId();
+		own_stamp = U64FromFullTransactionId(near_id) + stamp_offset;
 	}
 	work = MemoryContextAllocZero(TopTransactionContext, sizeof(TableWork));
 	work->relid = relid;
@@ -241,8 +245,7 @@ buffer_old_row(TableWork *work, Level *level, Relation relation, HeapTuple tuple
 	row = &work->rows[work->nrows];
 	row->subid = level->subid;
 	row->tuple = mdl_history_form(table, RelationGetDescr(relation), tuple,
-								  mdl_stamp_of_xid(xmin, stamp_offset),
-								  mdl_stamp_of_xid(GetTopTransactionId(), stamp_offset));
+								  mdl_stamp_near(xmin, near_id, stamp_offset), own_stamp);
 	MemoryContextSwitchTo(saved);
 	work->bytes += HEAPTUPLESIZE + row->tuple->t_len;
 	work->nrows++;
@@ -413,13 +416,13 @@ read_others(Others *others)
 {
 	Snapshot	snapshot = GetLatestSnapshot();
 
-	others->low = mdl_stamp_of_xid(snapshot->xmin, stamp_offset);
-	others->next = mdl_stamp_of_xid(snapshot->xmax, stamp_offset);
+	others->low = mdl_stamp_near(snapshot->xmin, near_id, stamp_offset);
+	others->next = mdl_stamp_near(snapshot->xmax, near_id, stamp_offset);
 	others->count = 0;
 	others->allocated = snapshot->xcnt + 64;
 	others->running = palloc(others->allocated * sizeof(int64));
 	for (uint32 i = 0; i < snapshot->xcnt; i++)
-		others->running[others->count++] = mdl_stamp_of_xid(snapshot->xip[i], stamp_offset);
+		others->running[others->count++] = mdl_stamp_near(snapshot->xip[i], near_id, stamp_offset);
 }
 
 /* Ids given between the snapshot and the number may end on either side of it. */
@@ -450,14 +453,14 @@ write_log_row(const MdlClock *clock, const Others *others, int64 high)
 
 	values[Anum_commit_log_version - 1] = Int64GetDatum(clock->version);
 	values[Anum_commit_log_committed_at - 1] = TimestampTzGetDatum(clock->last_time);
-	values[Anum_commit_log_stamp - 1] = Int64GetDatum(mdl_stamp_of_xid(GetTopTransactionId(), stamp_offset));
+	values[Anum_commit_log_stamp - 1] = Int64GetDatum(own_stamp);
 	nulls[Anum_commit_log_substamps - 1] = nchildren == 0;
 	if (nchildren > 0)
 	{
 		int64	   *stamps = palloc(nchildren * sizeof(int64));
 
 		for (int i = 0; i < nchildren; i++)
-			stamps[i] = mdl_stamp_of_xid(children[i], stamp_offset);
+			stamps[i] = mdl_stamp_near(children[i], near_id, stamp_offset);
 		values[Anum_commit_log_substamps - 1] = stamp_array(stamps, nchildren);
 	}
 	values[Anum_commit_log_low - 1] = Int64GetDatum(others->low);

@@ -152,7 +152,7 @@ create_history(Relation relation, Datum retain, bool retain_is_null)
 
 	/* The key first, for lookups of a row; death alone, for the change feed: it only grows, so BRIN keeps it for nothing. */
 	resetStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE INDEX ON medallion_history.%s (%s, %s)", quote_identifier(name), keys, MDL_DIED_COLUMN);
+	appendStringInfo(&sql, "CREATE INDEX ON medallion_history.%s (%s, %s) WITH (deduplicate_items = off)", quote_identifier(name), keys, MDL_DIED_COLUMN);
 	mdl_run(sql.data, NULL, false);
 	resetStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE INDEX ON medallion_history.%s USING brin (%s) WITH (pages_per_range = 16, autosummarize = on)",

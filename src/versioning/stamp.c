@@ -6,12 +6,14 @@
 #include "access/transam.h"
 
 int64
+mdl_stamp_near(TransactionId xid, FullTransactionId near, int64 stamp_offset)
+{
+	/* A signed distance: the id may be newer than the one it is near. */
+	return (int64) U64FromFullTransactionId(near) + (int32) (xid - XidFromFullTransactionId(near)) + stamp_offset;
+}
+
+int64
 mdl_stamp_of_xid(TransactionId xid, int64 stamp_offset)
 {
-	FullTransactionId next = ReadNextFullTransactionId();
-	int64		id = (int64) U64FromFullTransactionId(next);
-
-	/* A signed distance: an id of this backend's own may be newer than what was read. */
-	id += (int32) (xid - XidFromFullTransactionId(next));
-	return id + stamp_offset;
+	return mdl_stamp_near(xid, ReadNextFullTransactionId(), stamp_offset);
 }

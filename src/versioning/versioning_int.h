@@ -15,6 +15,7 @@
 
 #include "versioning/versioning.h"
 
+#include "access/transam.h"
 #include "access/tupdesc.h"
 #include "access/htup.h"
 #include "datatype/timestamp.h"
@@ -133,6 +134,9 @@ extern int64 mdl_commit_settled_hint(TimestampTz *settled_time);
 /* ---- stamp.c ----------------------------------------------------------------------------------------------------- */
 
 extern int64 mdl_stamp_of_xid(TransactionId xid, int64 stamp_offset);	/* of an id at most 2^31 old */
+
+/* The same for an id at most 2^31 from `near`, without reading the next id, which takes a lock. */
+extern int64 mdl_stamp_near(TransactionId xid, FullTransactionId near, int64 stamp_offset);
 
 /* ---- commit_log.c ------------------------------------------------------------------------------------------------ */
 
