@@ -60,6 +60,8 @@ typedef struct TableWork
 	Oid			relid;
 	int32		table_id;
 	Oid			history;
+	MdlTable   *table;			/* good while the generation is this one */
+	uint64		generation;
 	MemoryContext rows_context; /* of the buffered tuples */
 	OldRow	   *rows;			/* ascending by subid */
 	int			nrows;
@@ -131,6 +133,18 @@ get_work(Oid relid)
 	work->next = works;
 	works = last_work = work;
 	return work;
+}
+
+/* Returns what is known of the table now: it may have been altered since. */
+static MdlTable *
+work_table(TableWork *work)
+{
+	if (unlikely(work->table == NULL || work->generation != mdl_table_generation))
+	{
+		work->table = mdl_table_get(work->relid);
+		work->generation = mdl_table_generation;
+	}
+	return work->table;
 }
 
 /* Returns the counts of the current subtransaction. */
@@ -231,7 +245,7 @@ buffer_old_row(TableWork *work, Level *level, Relation relation, HeapTuple tuple
 		level->tangled = true;
 		return;
 	}
-	table = mdl_table_get(work->relid);
+	table = work_table(work);
 	if (work->rows_context == NULL)
 		work->rows_context = GenerationContextCreate(TopTransactionContext, "medallion old rows", 0, 256 * 1024, 256 * 1024);
 	if (work->nrows == work->rows_allocated)
@@ -319,7 +333,7 @@ capture_row(TriggerData *trigger)
 
 		if (same_image(desc, trigger->tg_trigtuple, trigger->tg_newtuple))
 			level->unchanged++;
-		else if (same_key(mdl_table_get(work->relid), desc, trigger->tg_trigtuple, trigger->tg_newtuple))
+		else if (same_key(work_table(work), desc, trigger->tg_trigtuple, trigger->tg_newtuple))
 			level->updated++;
 		else
 		{

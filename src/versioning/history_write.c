@@ -11,20 +11,61 @@
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/tableam.h"
+#include "access/tupmacs.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 
-HeapTuple
-mdl_history_form(const MdlTable *table, TupleDesc base, HeapTuple tuple, int64 born, int64 died)
+/*
+ * Copies a row whose columns follow the two of history in the same order: the two are 16 bytes, so what comes after
+ * keeps its alignment and is copied as it is, the null bitmap shifted by two.
+ */
+static HeapTuple
+form_by_copy(const MdlTable *table, HeapTuple tuple, int64 born, int64 died)
+{
+	HeapTupleHeader from = tuple->t_data;
+	int			natts = table->history_desc->natts;
+	bool		has_nulls = (from->t_infomask & HEAP_HASNULL) != 0;
+	Size		header = MAXALIGN(SizeofHeapTupleHeader + (has_nulls ? BITMAPLEN(natts) : 0));
+	Size		data = tuple->t_len - from->t_hoff;
+	Size		length = header + 2 * sizeof(int64) + data;
+	HeapTuple	result = palloc(HEAPTUPLESIZE + length);
+	HeapTupleHeader to = (HeapTupleHeader) ((char *) result + HEAPTUPLESIZE);
+
+	result->t_len = length;
+	ItemPointerSetInvalid(&result->t_self);
+	result->t_tableOid = InvalidOid;
+	result->t_data = to;
+	memset(to, 0, header);
+	HeapTupleHeaderSetNatts(to, natts);
+	to->t_hoff = header;
+	to->t_infomask = from->t_infomask & (HEAP_HASNULL | HEAP_HASVARWIDTH | HEAP_HASEXTERNAL);
+	ItemPointerSetInvalid(&to->t_ctid);
+	if (has_nulls)
+	{
+		to->t_bits[0] = 3;
+		for (int i = 2; i < natts; i++)
+			if (!att_isnull(i - 2, from->t_bits))
+				to->t_bits[i >> 3] |= 1 << (i & 7);
+	}
+	memcpy((char *) to + header, &born, sizeof(int64));
+	memcpy((char *) to + header + sizeof(int64), &died, sizeof(int64));
+	memcpy((char *) to + header + 2 * sizeof(int64), (char *) from + from->t_hoff, data);
+	return result;
+}
+
+/* Takes a row apart and puts it together under the columns of the history table. */
+static HeapTuple
+form_by_column(const MdlTable *table, TupleDesc base, HeapTuple tuple, int64 born, int64 died)
 {
 	TupleDesc	history = table->history_desc;
-	Datum		base_values[MaxHeapAttributeNumber];
-	bool		base_nulls[MaxHeapAttributeNumber];
-	Datum		values[MaxHeapAttributeNumber];
-	bool		nulls[MaxHeapAttributeNumber];
+	Datum	   *base_values = palloc(base->natts * sizeof(Datum));
+	bool	   *base_nulls = palloc(base->natts * sizeof(bool));
+	Datum	   *values = palloc0(history->natts * sizeof(Datum));
+	bool	   *nulls = palloc(history->natts * sizeof(bool));
+	HeapTuple	result;
 
 	heap_deform_tuple(tuple, base, base_values, base_nulls);
 	memset(nulls, true, history->natts * sizeof(bool));
@@ -41,7 +82,21 @@ mdl_history_form(const MdlTable *table, TupleDesc base, HeapTuple tuple, int64 b
 		values[target - 1] = base_values[i];
 		nulls[target - 1] = base_nulls[i];
 	}
-	return heap_form_tuple(history, values, nulls);
+	result = heap_form_tuple(history, values, nulls);
+	pfree(base_values);
+	pfree(base_nulls);
+	pfree(values);
+	pfree(nulls);
+	return result;
+}
+
+HeapTuple
+mdl_history_form(const MdlTable *table, TupleDesc base, HeapTuple tuple, int64 born, int64 died)
+{
+	/* A row may be older than its table's newest columns; then it has fewer. */
+	if (table->same_columns && HeapTupleHeaderGetNatts(tuple->t_data) == base->natts)
+		return form_by_copy(table, tuple, born, died);
+	return form_by_column(table, base, tuple, born, died);
 }
 
 /*

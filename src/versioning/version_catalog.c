@@ -34,6 +34,7 @@
 
 /* relid -> MdlTable; every entry goes when a relation it rests on changes. */
 static HTAB *table_cache = NULL;
+uint64		mdl_table_generation = 0;
 
 typedef struct TableCacheEntry
 {
@@ -222,13 +223,17 @@ map_columns(MdlTable *table, Relation relation, Relation history)
 	TupleDesc	past = RelationGetDescr(history);
 
 	table->natts = base->natts;
+	table->same_columns = past->natts == base->natts + MDL_DIED_ATTNO;
 	table->history_attno = palloc0(base->natts * sizeof(AttrNumber));
 	for (int i = 0; i < base->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(base, i);
 
 		if (column->attisdropped)
+		{
+			table->same_columns = false;
 			continue;
+		}
 		for (int j = MDL_DIED_ATTNO; j < past->natts; j++)
 		{
 			Form_pg_attribute candidate = TupleDescAttr(past, j);
@@ -247,6 +252,7 @@ map_columns(MdlTable *table, Relation relation, Relation history)
 							NameStr(column->attname), get_namespace_name(RelationGetNamespace(relation)),
 							RelationGetRelationName(relation), RelationGetRelationName(history)),
 					 errhint("The table was changed while the event triggers of medallion were off.")));
+		table->same_columns &= table->history_attno[i] == i + 1 + MDL_DIED_ATTNO;
 	}
 }
 
@@ -287,6 +293,7 @@ table_cache_callback(Datum argument, Oid relid)
 	HASH_SEQ_STATUS status;
 	TableCacheEntry *entry;
 
+	mdl_table_generation++;
 	if (table_cache == NULL)
 		return;
 	hash_seq_init(&status, table_cache);
@@ -295,8 +302,8 @@ table_cache_callback(Datum argument, Oid relid)
 			entry->valid = false;
 }
 
-void
-mdl_table_cache_init(void)
+static void
+create_table_cache(void)
 {
 	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(TableCacheEntry), .hcxt = CacheMemoryContext};
 
@@ -317,7 +324,7 @@ mdl_table_find(Oid relid)
 	MemoryContext saved;
 
 	if (table_cache == NULL)
-		mdl_table_cache_init();
+		create_table_cache();
 	entry = hash_search(table_cache, &relid, HASH_ENTER, &found);
 	if (!found)
 	{
@@ -329,6 +336,7 @@ mdl_table_find(Oid relid)
 		return entry->table;
 
 	entry->table = NULL;
+	mdl_table_generation++;
 	if (entry->context != NULL)
 		MemoryContextDelete(entry->context);
 	entry->context = AllocSetContextCreate(CacheMemoryContext, "medallion versioned table", ALLOCSET_SMALL_SIZES);

@@ -75,6 +75,7 @@ typedef struct MdlTable
 	TupleDesc	history_desc;
 	int			natts;			/* of the base table, dropped ones included */
 	AttrNumber *history_attno;	/* (natts) base attno - 1 -> history attno; 0 for a dropped column */
+	bool		same_columns;	/* the history table has these columns, no others, in this order */
 	int			nkeys;
 	AttrNumber *keys;			/* (nkeys) primary key, base attnos */
 	int64		enabled;		/* first readable version; 0 while the enabling transaction runs */
@@ -95,7 +96,8 @@ extern MdlTable *mdl_table_get(Oid relid);
 /* The number that the capture triggers of a table carry; -1 if it has none. */
 extern int32 mdl_table_id(Relation relation);
 
-extern void mdl_table_cache_init(void);
+/* Grows whenever what mdl_table_find() returned may be gone. */
+extern uint64 mdl_table_generation;
 
 /* ---- commit_clock.c: number and time of commits ------------------------------------------------------------------ */
 
