@@ -78,3 +78,27 @@ SELECT version, committed_at, role_name, application_name, relations FROM medall
 COMMENT ON VIEW medallion.commits IS 'Transactions that changed a versioned table, in the order of their versions.';
 GRANT SELECT ON medallion.commits TO PUBLIC;
 
+/* ---- dump and restore: births of current rows travel as rows computed when the dump is made ------------------------ */
+
+CREATE TABLE medallion._births (table_id int NOT NULL, version bigint NOT NULL, key text NOT NULL);
+COMMENT ON TABLE medallion._births IS 'Which commit wrote each current row of a restored versioned table, until medallion.adopt_history().';
+CREATE INDEX ON medallion._births (table_id, key);
+REVOKE ALL ON medallion._births FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._version_of_row(xmin xid) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_version_of_row';
+COMMENT ON FUNCTION medallion._version_of_row(xid) IS 'The commit that wrote a row of a versioned table; NULL when the log does not know it.';
+
+CREATE OR REPLACE FUNCTION medallion._dump_births() RETURNS TABLE(table_id int, version bigint, key text)
+LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_dump_births';
+COMMENT ON FUNCTION medallion._dump_births() IS 'The rows that a dump carries as medallion._births.';
+REVOKE ALL ON FUNCTION medallion._dump_births() FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('medallion._births', 'WHERE false UNION ALL SELECT * FROM medallion._dump_births()');
+
+CREATE OR REPLACE FUNCTION medallion.adopt_history() RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_adopt_history';
+COMMENT ON FUNCTION medallion.adopt_history() IS
+'Makes a history that was restored from a dump usable here; every version reads as it did. Returns the number of tables.';
+REVOKE ALL ON FUNCTION medallion.adopt_history() FROM PUBLIC;
+

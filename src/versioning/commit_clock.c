@@ -24,9 +24,14 @@
 /* How often a backend looks for what is settled without being asked, in microseconds. */
 #define SETTLED_HINT_INTERVAL 10000
 
-/* Finds the one live row on the page; its columns are fixed-length and not null, so they are a struct. */
+static bool read_clock(MdlClock *clock, bool *restored);
+
+/*
+ * Finds the one live row on the page; its columns are fixed-length and not null, so they are a struct.  The row names the
+ * transaction that wrote it: where that is another one, the row came through a dump and ids mean something else.
+ */
 static MdlClock *
-clock_on_page(Page page)
+clock_on_page(Page page, bool *restored)
 {
 	OffsetNumber last = PageGetMaxOffsetNumber(page);
 
@@ -40,6 +45,7 @@ clock_on_page(Page page)
 		tuple = (HeapTupleHeader) PageGetItem(page, item);
 		if ((tuple->t_infomask & HEAP_XMAX_INVALID) == 0)
 			continue;
+		*restored = HeapTupleHeaderGetRawXmin(tuple) != (TransactionId) ((MdlClock *) ((char *) tuple + tuple->t_hoff))->origin;
 		return (MdlClock *) ((char *) tuple + tuple->t_hoff);
 	}
 	ereport(ERROR,
@@ -59,8 +65,38 @@ clock_buffer(Relation relation)
 	return ReadBuffer(relation, 0);
 }
 
+static void
+refuse_restored(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the history of versioned tables was restored from a dump and has not been adopted yet"),
+			 errhint("SELECT medallion.adopt_history() as a superuser; it takes about as long as copying the versioned tables.")));
+}
+
+bool
+mdl_clock_restored(void)
+{
+	MdlClock	clock;
+	bool		restored;
+
+	return read_clock(&clock, &restored) && restored;
+}
+
 bool
 mdl_clock_read(MdlClock *clock)
+{
+	bool		restored;
+
+	if (!read_clock(clock, &restored))
+		return false;
+	if (restored)
+		refuse_restored();
+	return true;
+}
+
+static bool
+read_clock(MdlClock *clock, bool *restored)
 {
 	Oid			relid = mdl_history_relation(MDL_CLOCK_TABLE, true);
 	Relation	relation;
@@ -71,7 +107,7 @@ mdl_clock_read(MdlClock *clock)
 	relation = table_open(relid, AccessShareLock);
 	buffer = clock_buffer(relation);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	*clock = *clock_on_page(BufferGetPage(buffer));
+	*clock = *clock_on_page(BufferGetPage(buffer), restored);
 	UnlockReleaseBuffer(buffer);
 	table_close(relation, NoLock);
 	return true;
@@ -85,9 +121,12 @@ clock_change(bool tick, TimestampTz time, int64 settled, TimestampTz settled_tim
 	Buffer		buffer = clock_buffer(relation);
 	GenericXLogState *state = GenericXLogStart(relation);
 	MdlClock   *clock;
+	bool		restored;
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	clock = clock_on_page(GenericXLogRegisterBuffer(state, buffer, 0));
+	clock = clock_on_page(GenericXLogRegisterBuffer(state, buffer, 0), &restored);
+	if (restored)
+		refuse_restored();
 	if (tick)
 	{
 		clock->version++;

@@ -123,6 +123,30 @@ mdl_commit_of_stamp(int64 stamp, MdlCommit *commit)
 						Int64GetDatum(stamp), ForwardScanDirection, commit);
 }
 
+bool
+mdl_commit_claims(int64 stamp, MdlCommit *commit)
+{
+	LogScan		state;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	/* A subtransaction's id comes after its transaction's; look backwards from it, nearest first. */
+	ScanKeyInit(&key, Anum_commit_log_stamp, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(stamp));
+	log_scan_begin(&state, MDL_LOG_BY_STAMP, 1, &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext_ordered(state.scan, BackwardScanDirection)))
+	{
+		if (number_column(tuple, Anum_commit_log_high, RelationGetDescr(state.log)) <= stamp)
+			continue;
+		read_commit(tuple, RelationGetDescr(state.log), commit);
+		for (int i = 0; i < commit->nsubstamps && !found; i++)
+			found = commit->substamps[i] == stamp;
+		CHECK_FOR_INTERRUPTS();
+	}
+	log_scan_end(&state);
+	return found;
+}
+
 int64
 mdl_version_from_stamp(int64 stamp)
 {

@@ -43,7 +43,8 @@ compare_stamps(const void *a, const void *b)
 static bool
 still_running(int64 stamp, int64 stamp_offset)
 {
-	return TransactionIdIsInProgress((TransactionId) (stamp - stamp_offset));
+	/* Ids of an earlier era belong to another cluster. */
+	return stamp > stamp_offset && TransactionIdIsInProgress((TransactionId) (stamp - stamp_offset));
 }
 
 /* A growing array of stamps. */

@@ -112,8 +112,11 @@ typedef struct MdlClock
 	int64		origin;			/* id of the transaction that wrote this row: differs from xmin after a restore */
 } MdlClock;
 
-/* False if nothing was ever versioned in this database. */
+/* False if nothing was ever versioned in this database; an error if the history was restored and not adopted. */
 extern bool mdl_clock_read(MdlClock *clock);
+
+/* Whether the history came through a dump and has not been adopted. */
+extern bool mdl_clock_restored(void);
 
 /*
  * Gives the next number and a time later than every earlier one.  The caller holds the commit lock.  On return *clock
@@ -162,6 +165,7 @@ typedef struct MdlCommit
 extern bool mdl_commit_at_version(int64 version, MdlCommit *commit);	/* the newest with a number up to it */
 extern bool mdl_commit_at_time(TimestampTz time, MdlCommit *commit);	/* the newest with a time up to it */
 extern bool mdl_commit_of_stamp(int64 stamp, MdlCommit *commit);	/* by the id of the top-level transaction */
+extern bool mdl_commit_claims(int64 stamp, MdlCommit *commit);	/* by the id of a subtransaction; slow */
 extern List *mdl_commits_between(int64 first, int64 last);	/* MdlCommit *, ascending */
 
 /* The smallest version among the commits with the id `stamp` or a greater one (top-level ids); PG_INT64_MAX if none. */
