@@ -80,6 +80,7 @@ static TableWork *last_work = NULL;
 static int64 stamp_offset = 0;	/* of the era, read when the first work is made */
 static FullTransactionId near_id;	/* of the current transaction */
 static int64 own_stamp = 0;
+static List *claimed = NIL;		/* int64 *, stamps of rows that this commit takes over */
 static bool record_written = false;
 
 static ExecutorFinish_hook_type previous_executor_finish = NULL;
@@ -88,6 +89,7 @@ static void
 forget_transaction(void)
 {
 	works = last_work = NULL;
+	claimed = NIL;
 	record_written = false;
 }
 
@@ -400,6 +402,17 @@ mdl_capture_operation(Oid relid, const char *operation)
 	current_level(get_work(relid))->operation = operation;
 }
 
+void
+mdl_capture_claim(int64 stamp)
+{
+	MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
+	int64	   *copy = palloc(sizeof(int64));
+
+	*copy = stamp;
+	claimed = lappend(claimed, copy);
+	MemoryContextSwitchTo(saved);
+}
+
 /* ---- the record of the commit ------------------------------------------------------------------------------------ */
 
 static Datum
@@ -468,14 +481,18 @@ write_log_row(const MdlClock *clock, const Others *others, int64 high)
 	values[Anum_commit_log_version - 1] = Int64GetDatum(clock->version);
 	values[Anum_commit_log_committed_at - 1] = TimestampTzGetDatum(clock->last_time);
 	values[Anum_commit_log_stamp - 1] = Int64GetDatum(own_stamp);
-	nulls[Anum_commit_log_substamps - 1] = nchildren == 0;
-	if (nchildren > 0)
+	nulls[Anum_commit_log_substamps - 1] = nchildren == 0 && claimed == NIL;
+	if (nchildren > 0 || claimed != NIL)
 	{
-		int64	   *stamps = palloc(nchildren * sizeof(int64));
+		int64	   *stamps = palloc((nchildren + list_length(claimed)) * sizeof(int64));
+		int			count = 0;
+		ListCell   *cell;
 
+		foreach(cell, claimed)
+			stamps[count++] = *(int64 *) lfirst(cell);
 		for (int i = 0; i < nchildren; i++)
-			stamps[i] = mdl_stamp_near(children[i], near_id, stamp_offset);
-		values[Anum_commit_log_substamps - 1] = stamp_array(stamps, nchildren);
+			stamps[count++] = mdl_stamp_near(children[i], near_id, stamp_offset);
+		values[Anum_commit_log_substamps - 1] = stamp_array(stamps, count);
 	}
 	values[Anum_commit_log_low - 1] = Int64GetDatum(others->low);
 	values[Anum_commit_log_high - 1] = Int64GetDatum(high);
@@ -551,6 +568,7 @@ write_changes_rows(int64 version)
 			nulls[Anum_commit_changes_deleted - 1] = sum.tangled;
 		values[Anum_commit_changes_filenode - 1] = Int64GetDatum(relation->rd_node.relNode);
 		values[Anum_commit_changes_places - 1] = mdl_places_datum(&work->places, &nulls[Anum_commit_changes_places - 1]);
+		nulls[Anum_commit_changes_places - 1] |= claimed != NIL;	/* rows that others wrote, wherever they are */
 		relation_close(relation, NoLock);
 		CatalogTupleInsert(changes, heap_form_tuple(RelationGetDescr(changes), values, nulls));
 	}

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -123,28 +124,76 @@ mdl_commit_of_stamp(int64 stamp, MdlCommit *commit)
 						Int64GetDatum(stamp), ForwardScanDirection, commit);
 }
 
-bool
-mdl_commit_claims(int64 stamp, MdlCommit *commit)
+/* All ids but the top-level ones that commits claim, for lookups in bulk; built once per newest version. */
+typedef struct Claim
 {
-	LogScan		state;
-	ScanKeyData key;
-	HeapTuple	tuple;
-	bool		found = false;
+	int64		stamp;
+	int64		version;
+} Claim;
 
-	/* A subtransaction's id comes after its transaction's; look backwards from it, nearest first. */
-	ScanKeyInit(&key, Anum_commit_log_stamp, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(stamp));
-	log_scan_begin(&state, MDL_LOG_BY_STAMP, 1, &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext_ordered(state.scan, BackwardScanDirection)))
+static Claim *claims = NULL;
+static int	nclaims = 0;
+static int64 claims_version = -1;
+static Oid	claims_log = InvalidOid;
+static MemoryContext claims_context = NULL;
+
+static int
+compare_claims(const void *a, const void *b)
+{
+	int64		left = ((const Claim *) a)->stamp;
+	int64		right = ((const Claim *) b)->stamp;
+
+	return (left > right) - (left < right);
+}
+
+static void
+build_claims(int64 newest)
+{
+	ListCell   *cell;
+	MemoryContext saved;
+	List	   *commits;
+	int			allocated = 1024;
+
+	if (claims_context == NULL)
+		claims_context = AllocSetContextCreate(CacheMemoryContext, "medallion claims", ALLOCSET_DEFAULT_SIZES);
+	claims_version = -1;
+	MemoryContextReset(claims_context);
+	commits = mdl_commits_between(0, newest);
+	saved = MemoryContextSwitchTo(claims_context);
+	claims = palloc(allocated * sizeof(Claim));
+	nclaims = 0;
+	foreach(cell, commits)
 	{
-		if (number_column(tuple, Anum_commit_log_high, RelationGetDescr(state.log)) <= stamp)
-			continue;
-		read_commit(tuple, RelationGetDescr(state.log), commit);
-		for (int i = 0; i < commit->nsubstamps && !found; i++)
-			found = commit->substamps[i] == stamp;
-		CHECK_FOR_INTERRUPTS();
+		MdlCommit  *commit = lfirst(cell);
+
+		for (int i = 0; i < commit->nsubstamps; i++)
+		{
+			if (nclaims == allocated)
+				claims = repalloc_huge(claims, (allocated *= 2) * sizeof(Claim));
+			claims[nclaims].stamp = commit->substamps[i];
+			claims[nclaims++].version = commit->version;
+		}
 	}
-	log_scan_end(&state);
-	return found;
+	MemoryContextSwitchTo(saved);
+	list_free_deep(commits);
+	qsort(claims, nclaims, sizeof(Claim), compare_claims);
+	claims_version = newest;
+	claims_log = mdl_history_relation(MDL_LOG_TABLE, false);
+}
+
+int64
+mdl_version_claiming(int64 stamp)
+{
+	MdlCommit	newest;
+	Claim		key = {.stamp = stamp};
+	Claim	   *found;
+
+	if (!mdl_commit_at_version(PG_INT64_MAX, &newest))
+		return 0;
+	if (claims_version != newest.version || claims_log != mdl_history_relation(MDL_LOG_TABLE, false))
+		build_claims(newest.version);
+	found = bsearch(&key, claims, nclaims, sizeof(Claim), compare_claims);
+	return found ? found->version : 0;
 }
 
 int64

@@ -67,9 +67,8 @@ check_table(Relation relation)
 	}
 }
 
-/* "<schema>.<table>", cut with a hash when it does not fit an identifier, and made unique with the number. */
-static char *
-new_history_name(const char *schema, const char *table, int32 table_id)
+char *
+mdl_history_name(const char *schema, const char *table, int32 table_id)
 {
 	char	   *name = psprintf("%s.%s", schema, table);
 
@@ -141,7 +140,7 @@ create_history(Relation relation, Datum retain, bool retain_is_null)
 	LockRelationOid(mdl_history_relation(MDL_TABLES_TABLE, false), ShareRowExclusiveLock);
 	mdl_run("SELECT COALESCE(pg_catalog.max(table_id), 0) + 1 FROM medallion_history.versioned_tables", NULL, false);
 	table_id = DatumGetInt32(mdl_field(0, 0, NULL));
-	name = new_history_name(schema, table, table_id);
+	name = mdl_history_name(schema, table, table_id);
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TABLE medallion_history.%s (%s bigint NOT NULL, %s bigint NOT NULL",

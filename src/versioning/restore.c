@@ -60,16 +60,17 @@ mdl_version_of_row(PG_FUNCTION_ARGS)
 	MdlClock	clock;
 	MdlCommit	commit;
 	int64		stamp;
+	int64		version;
 
 	if (!TransactionIdIsNormal(xmin) || !mdl_clock_read(&clock))
 		PG_RETURN_NULL();
 	stamp = mdl_stamp_of_xid(xmin, clock.stamp_offset);
 	if (mdl_commit_of_stamp(stamp, &commit))
 		PG_RETURN_INT64(commit.version);
-	/* Perhaps a subtransaction: its id lies after that of its transaction. */
-	if (mdl_commit_claims(stamp, &commit))
-		PG_RETURN_INT64(commit.version);
-	PG_RETURN_NULL();
+	version = mdl_version_claiming(stamp);
+	if (version == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(version);
 }
 
 /* The births of all current rows that a commit in the log wrote, for pg_dump. */
@@ -97,6 +98,18 @@ mdl_dump_births(PG_FUNCTION_ARGS)
 	}
 	SPI_finish();
 	PG_RETURN_NULL();
+}
+
+/* The adoption is the birth of all current rows in this era: its commit claims the ids that the restore wrote. */
+static void
+claim_rows(const MdlTable *table)
+{
+	MdlClock	clock;
+
+	mdl_clock_read(&clock);
+	mdl_run(psprintf("SELECT xmin FROM ONLY %s GROUP BY xmin", mdl_qualified_name(table->relid)), NULL, true);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		mdl_capture_claim(mdl_stamp_of_xid(DatumGetTransactionId(mdl_field(i, 0, NULL)), clock.stamp_offset));
 }
 
 /* Records the current rows of one table in history: alive from birth to now. */
@@ -133,6 +146,7 @@ adopt_table(const MdlTable *table, int64 own_stamp)
 	mdl_arg_int8(&args, own_stamp);
 	mdl_arg(&args, INT4OID, Int32GetDatum(table->table_id), false);
 	mdl_run(sql.data, &args, false);
+	claim_rows(table);
 }
 
 /* Writes the clock anew: the stamps of this era come after all of the last one. */

@@ -165,7 +165,7 @@ typedef struct MdlCommit
 extern bool mdl_commit_at_version(int64 version, MdlCommit *commit);	/* the newest with a number up to it */
 extern bool mdl_commit_at_time(TimestampTz time, MdlCommit *commit);	/* the newest with a time up to it */
 extern bool mdl_commit_of_stamp(int64 stamp, MdlCommit *commit);	/* by the id of the top-level transaction */
-extern bool mdl_commit_claims(int64 stamp, MdlCommit *commit);	/* by the id of a subtransaction; slow */
+extern int64 mdl_version_claiming(int64 stamp);	/* by any other id that a commit claims; 0 if none */
 extern List *mdl_commits_between(int64 first, int64 last);	/* MdlCommit *, ascending */
 
 /* The smallest version among the commits with the id `stamp` or a greater one (top-level ids); PG_INT64_MAX if none. */
@@ -188,6 +188,11 @@ extern void mdl_places_add(MdlPlaces *places, ItemPointer tid);
 extern Datum mdl_places_datum(const MdlPlaces *places, bool *is_null);	/* bytea */
 extern int	mdl_places_expand(Datum places, ItemPointerData **tids);	/* palloc'd; returns how many */
 
+/* ---- enable.c ----------------------------------------------------------------------------------------------------- */
+
+/* "<schema>.<table>", cut with a hash when it does not fit an identifier, and made unique with the number. */
+extern char *mdl_history_name(const char *schema, const char *table, int32 table_id);
+
 /* ---- capture.c: what the current transaction did to versioned tables ---------------------------------------------- */
 
 extern void mdl_capture_init(void);
@@ -200,6 +205,9 @@ extern void mdl_capture_show(void);
 
 /* Records that the current transaction commits something about a table even if it changes no row. */
 extern void mdl_capture_operation(Oid relid, const char *operation);
+
+/* Lets the commit of the current transaction claim rows that others wrote, by their stamps: see restore.c. */
+extern void mdl_capture_claim(int64 stamp);
 
 /* ---- history_write.c ---------------------------------------------------------------------------------------------- */
 
