@@ -46,7 +46,7 @@ CREATE TABLE parallel_answer AS SELECT medallion.roc_auc(l, s) AS auc, medallion
 RESET max_parallel_workers_per_gather;
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
-SELECT s.auc = p.auc AS auc, s.ap = p.ap AS ap, s.f1 = p.f1 AS f1, abs(s.r2 - p.r2) < 1e-12 AS r2,
+SELECT s.auc = p.auc AS auc, s.ap = p.ap AS ap, s.f1 = p.f1 AS f1, abs(s.r2 / p.r2 - 1) < 1e-12 AS r2,
 	abs(s.log_loss - p.log_loss) < 1e-12 AS log_loss, s.accuracy = p.accuracy AS accuracy FROM serial_answer s, parallel_answer p;
 -- As window functions and by group.
 SELECT c, medallion.accuracy(c, i % 7) OVER (PARTITION BY c) BETWEEN 0 AND 1 AS ok FROM many WHERE i <= 7 ORDER BY c;
