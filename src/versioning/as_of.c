@@ -466,6 +466,25 @@ past_call(RangeTblEntry *entry, PastFunction *kind)
 	return call;
 }
 
+/*
+ * TRUNCATE empties a table for older snapshots too, while the rows that it moved to history are as new as itself: such a
+ * snapshot would find them in neither place.
+ */
+static void
+check_truncated(Oid relid)
+{
+	int64		unseen;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	unseen = mdl_first_unseen_version(GetTransactionSnapshot());
+	if (unseen < PG_INT64_MAX && mdl_table_truncated(mdl_table_get(relid), unseen) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("versioned table \"%s\" was truncated after this transaction began to read", mdl_display_name(relid)),
+				 errhint("Ask in a new transaction.")));
+}
+
 static void
 replace_call(RangeTblEntry *entry, FuncExpr *call, PastFunction kind, ExpandState *state)
 {
@@ -475,6 +494,7 @@ replace_call(RangeTblEntry *entry, FuncExpr *call, PastFunction kind, ExpandStat
 	Node	   *argument;
 
 	mdl_capture_show();
+	check_truncated(relid);
 	if (kind == PAST_AS_OF)
 	{
 		query = past_query(relid, &has_row_security);

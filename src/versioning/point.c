@@ -347,6 +347,14 @@ first_unseen(Snapshot snapshot, int64 stamp_offset)
 }
 
 int64
+mdl_first_unseen_version(Snapshot snapshot)
+{
+	MdlClock	clock;
+
+	return mdl_clock_read(&clock) ? first_unseen(snapshot, clock.stamp_offset) : PG_INT64_MAX;
+}
+
+int64
 mdl_snapshot_version(Snapshot snapshot, bool *exact)
 {
 	MdlClock	clock;

@@ -185,18 +185,19 @@ history_name(int32 table_id)
 	return name;
 }
 
-/* Reads the version of the commit that enabled versioning last; 0 while that is the current transaction. */
+/* The newest version from `first` on in which an operation was done to a table; 0 if in none. */
 static int64
-enabled_version(int32 table_id)
+newest_operation(int32 table_id, const char *wanted, int64 first)
 {
 	Relation	relation = table_open(mdl_history_relation(MDL_CHANGES_TABLE, false), AccessShareLock);
-	ScanKeyData key;
+	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	int64		version = 0;
 
-	ScanKeyInit(&key, Anum_commit_changes_table_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(table_id));
-	scan = systable_beginscan(relation, mdl_history_relation(MDL_CHANGES_INDEX, false), true, SnapshotSelf, 1, &key);
+	ScanKeyInit(&keys[0], Anum_commit_changes_table_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(table_id));
+	ScanKeyInit(&keys[1], Anum_commit_changes_version, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(first));
+	scan = systable_beginscan(relation, mdl_history_relation(MDL_CHANGES_INDEX, false), true, SnapshotSelf, 2, keys);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		is_null;
@@ -205,7 +206,7 @@ enabled_version(int32 table_id)
 		int64		found = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_version,
 													   RelationGetDescr(relation), &is_null));
 
-		if (strcmp(operation, "enable") == 0)
+		if (strcmp(operation, wanted) == 0)
 			version = Max(version, found);
 		pfree(operation);
 		CHECK_FOR_INTERRUPTS();
@@ -213,6 +214,12 @@ enabled_version(int32 table_id)
 	systable_endscan(scan);
 	table_close(relation, NoLock);
 	return version;
+}
+
+int64
+mdl_table_truncated(const MdlTable *table, int64 first)
+{
+	return newest_operation(table->table_id, "truncate", first);
 }
 
 /* Maps the columns of the table to those of its history, by name. */
@@ -282,7 +289,7 @@ build_table(Relation relation, int32 table_id)
 	table->keys = palloc0(Max(bms_num_members(keys), 1) * sizeof(AttrNumber));
 	while ((key = bms_next_member(keys, key)) >= 0)
 		table->keys[table->nkeys++] = key + FirstLowInvalidHeapAttributeNumber;
-	table->enabled = enabled_version(table_id);
+	table->enabled = newest_operation(table_id, "enable", 0);
 	return table;
 }
 

@@ -3,9 +3,32 @@
  */
 #include "versioning/versioning_int.h"
 
+#include "base/background.h"
+#include "utils/timestamp.h"
+
+#define HEARTBEAT_MILLISECONDS 1000
+
+/*
+ * Moves the clock along while nobody commits, and publishes what is settled: standbys cannot wait for commits, so they
+ * answer for what was published.
+ */
+static void
+heartbeat(void)
+{
+	MdlClock	clock;
+	int64		settled;
+	TimestampTz settled_time;
+
+	if (!OidIsValid(mdl_history_relation(MDL_CLOCK_TABLE, true)) || mdl_clock_restored())
+		return;
+	settled = mdl_commit_settled_hint(&settled_time);
+	mdl_clock_push(GetCurrentTimestamp(), settled, settled_time, &clock);
+}
+
 void
 mdl_versioning_init(void)
 {
 	mdl_capture_init();
 	mdl_as_of_init();
+	mdl_scheduler_tick_register("versioning heartbeat", heartbeat, HEARTBEAT_MILLISECONDS);
 }

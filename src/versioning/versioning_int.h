@@ -87,6 +87,9 @@ extern Oid	mdl_history_relation(const char *name, bool missing_ok);
 /* Creates the clock, the log and their companions if this database has none. */
 extern void mdl_history_create(void);
 
+/* The newest version from `first` on that truncated the table; 0 if none did. */
+extern int64 mdl_table_truncated(const MdlTable *table, int64 first);
+
 /* Returns the versioned table, or NULL when the relation is not versioned. */
 extern MdlTable *mdl_table_find(Oid relid);
 
@@ -237,6 +240,9 @@ typedef struct MdlPoint
 extern const MdlPoint *mdl_point_resolve(int64 version, Snapshot snapshot);
 
 extern bool mdl_point_includes(const MdlPoint *point, int64 stamp);
+
+/* The smallest version that has ended but that the snapshot does not see; PG_INT64_MAX if there is none. */
+extern int64 mdl_first_unseen_version(Snapshot snapshot);
 
 /* Turns what a user asked for (exactly one of the two) into a settled version, waiting if need be. */
 extern int64 mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at);
