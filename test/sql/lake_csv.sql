@@ -32,7 +32,6 @@ SELECT * FROM medallion.ingest('bronze.headers', 'lake_csv', 'csv/headers.csv');
 SELECT attname FROM pg_attribute WHERE attrelid = 'bronze.headers'::regclass AND attnum > 0 ORDER BY attnum;
 DROP TABLE bronze.headers;
 SELECT * FROM medallion.ingest('bronze.plain', 'lake_csv', 'csv/noheader.csv', options => '{"header": false}');
-SELECT medallion.disable_versioning('bronze.plain');
 SELECT * FROM medallion.ingest('bronze.plain', 'lake_csv', 'csv/noheader.csv', options => '{"header": false, "columns": ["column_1", "name"], "force": true}');
 SELECT column_1, column_2, column_3, name, _row, _rescued FROM bronze.plain ORDER BY _batch, _row;
 DROP TABLE bronze.plain;

@@ -31,7 +31,6 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid = 'bronze.lake_orders'::regclass A
 -- Nothing is loaded twice.
 SELECT * FROM medallion.ingest('bronze.lake_orders', 'lake_files', 'orders/2024-0[12].csv*');
 -- A later file has its columns in another order, and one more, which is added.
-SELECT medallion.disable_versioning('bronze.lake_orders');
 SELECT * FROM medallion.ingest('bronze.lake_orders', 'lake_files', 'orders/*.csv*');
 SELECT order_id, customer, amount, ordered_on, channel, _row FROM bronze.lake_orders ORDER BY order_id;
 SELECT target, regexp_replace(uri, '^.*/', '') AS file, batch - min(batch) OVER () AS batch, format, bytes, rows, rescued, server

@@ -216,6 +216,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', $dump ], 'and restored');
 is($node->safe_psql('restored', ingest('bronze.many', 'small/*.csv')), '0|0|0|5', 'which files were loaded is known there too');
 put("$root/small/6.csv", "id,name\n1,six\n");
+$node->safe_psql('restored', 'SELECT medallion.adopt_history()');
 is($node->safe_psql('restored', ingest('bronze.many', 'small/*.csv')), '1|1|0|5', 'and new ones are loaded');
 
 $node->stop;
