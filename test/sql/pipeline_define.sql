@@ -136,6 +136,8 @@ CREATE OR REPLACE VIEW gold.names AS SELECT DISTINCT who AS name FROM silver.vis
 SELECT target, inserted FROM medallion.refresh('gold.greetings');
 -- A key that is gone from the table.
 ALTER TABLE gold.greetings DROP CONSTRAINT greetings_pkey;
+SELECT medallion.disable_versioning('gold.greetings', keep_history => false);
+ALTER TABLE gold.greetings DROP CONSTRAINT greetings_pkey;
 SELECT medallion.refresh('gold.greetings');
 
 -- undefine keeps the table unless told otherwise.

@@ -10,7 +10,7 @@ SELECT target FROM medallion.define('silver.sales', 'SELECT id, shop, amount, ra
 SELECT medallion.expect('silver.sales', 'positive', 'amount > 0');
 SELECT medallion.expect('silver.sales', 'positive or unknown', 'amount > 0', null_ok => true);
 SELECT inserted, rejected FROM medallion.refresh('silver.sales');
-SELECT name, action, passed, failed, raised, failing_keys FROM medallion.expectation_results ORDER BY name COLLATE "C";
+SELECT name, action, passed, failed, raised, failing_keys FROM medallion.expectation_results WHERE target = 'silver.sales' ORDER BY name COLLATE "C";
 SELECT rules, passed_share, failing_rules FROM medallion.tables WHERE target = 'silver.sales';
 -- drop leaves the row out; quarantine keeps it aside with all rules it violates.
 SELECT medallion.expect('silver.sales', 'positive', 'amount > 0', 'drop', null_ok => true);
@@ -128,7 +128,7 @@ SELECT medallion.expect('silver.sales', 'commented', E'amount > 0 -- that is\n  
 RESET search_path;
 SELECT target, name, rule, on_violation, null_ok FROM medallion.expectations ORDER BY target, name COLLATE "C";
 SELECT mode FROM medallion.refresh('silver.sales');
-SELECT passed, failed, raised FROM medallion.expectation_results WHERE name = 'commented';
+SELECT passed, failed, raised FROM medallion.expectation_results WHERE target = 'silver.sales' AND name = 'commented';
 -- Redefining keeps the rules that still make sense, and is refused otherwise.
 SELECT medallion.redefine('silver.sales', on_schema_change => 'full_refresh');
 SELECT target FROM medallion.redefine('silver.sales', 'SELECT id, shop, amount FROM bronze.sales');
