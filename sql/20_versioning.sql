@@ -105,11 +105,11 @@ REVOKE ALL ON FUNCTION medallion.adopt_history() FROM PUBLIC;
 /* ---- definitions that change ------------------------------------------------------------------------------------- */
 
 CREATE OR REPLACE FUNCTION medallion._follow_ddl() RETURNS event_trigger
-LANGUAGE C AS 'MODULE_PATHNAME', 'mdl_follow_ddl';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_follow_ddl';
 COMMENT ON FUNCTION medallion._follow_ddl() IS 'Lets the history of a versioned table follow ALTER TABLE; refuses what would lose it.';
 
 CREATE OR REPLACE FUNCTION medallion._refuse_rewrite() RETURNS event_trigger
-LANGUAGE C AS 'MODULE_PATHNAME', 'mdl_refuse_rewrite';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_refuse_rewrite';
 COMMENT ON FUNCTION medallion._refuse_rewrite() IS 'Refuses to rewrite a versioned table, which would give all rows a new birth.';
 
 CREATE EVENT TRIGGER medallion_follow_ddl ON ddl_command_end WHEN TAG IN ('ALTER TABLE')

@@ -113,9 +113,11 @@ suite_tap() {
   mkdir -p "$RUN/log/tap"
   export TEMP_CONFIG=$conf PG_REGRESS=$PGXSDIR/src/test/regress/pg_regress PERL5LIB=$PGXSDIR/src/test/perl:$RUN/tree/test/t
   names test/t .pl "${TAP:-}" | xargs -r -P "${CHECK_JOBS:-2}" -I{} bash -c '
-    export TESTDATADIR=$RUN/tap/{} TESTLOGDIR=$RUN/log/tap/{}
-    mkdir -p "$TESTDATADIR" "$TESTLOGDIR"
-    run_one "$RUN/log/tap/{}.log" prove --verbose --merge "test/t/{}.pl"'
+    # servers and their logs: PostgreSQL 15 goes by TESTDIR, later majors by the other two
+    export TESTDIR=$RUN/tap/{} TESTDATADIR=$RUN/tap/{}/tmp_check TESTLOGDIR=$RUN/tap/{}/tmp_check/log
+    mkdir -p "$TESTLOGDIR"
+    run_one "$RUN/log/tap/{}.log" prove --verbose --merge "test/t/{}.pl"
+    cp -r "$TESTLOGDIR" "$RUN/log/tap/{}"; rm -rf "$TESTDATADIR"'
   for name in $(names test/t .pl "${TAP:-}"); do tally "tap $name" "$RUN/log/tap/$name.log"; done
 }
 
