@@ -264,7 +264,11 @@ all_steps(SweepRun *run)
 	if (run->background)
 		write_changes(run, true);
 	else
+	{
+		/* What a helper finished after our last look. */
+		(void) mdl_board_collect(run->board, run->trials, run->changed);
 		mdl_sweep_write_trials(run->sweep.id, run->trials, run->count, run->sweep.cv);
+	}
 	commit(run);
 
 	begin(run);
