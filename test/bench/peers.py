@@ -9,7 +9,8 @@ import subprocess
 import numpy as np
 import pandas
 import sqlalchemy
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, KFold
 
 FEATURES = [f"c{i}" for i in range(1, 29)]
 
@@ -43,6 +44,23 @@ def copy_linear():
 def copy_logistic():
     x, y = copy_binary("label")
     return LogisticRegression().fit(x, y).score(x[:1000], y[:1000])
+
+
+def copy_grid_ridge():
+    x, y = copy_binary("y")
+    grid = GridSearchCV(Ridge(), {"alpha": [10 ** (i / 4 - 2) for i in range(20)]}, cv=KFold(5, shuffle=True, random_state=0), n_jobs=-1)
+    return grid.fit(x, y).best_params_["alpha"]
+
+
+def copy_predict():
+    """Reads, predicts with a model fitted on the first rows, writes back with a key; the fit is part of neither side."""
+    x, y = copy_binary("y")
+    scores = LinearRegression().fit(x[:10000], y[:10000]).predict(x)
+    text = pandas.DataFrame({"id": np.arange(1, len(scores) + 1), "prediction": scores}).to_csv(index=False, header=False)
+    subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-c", "CREATE TABLE gold.bench_python_scores (id bigint, prediction float8)",
+                    "-c", "COPY gold.bench_python_scores FROM STDIN (FORMAT csv)"], input=text.encode(), check=True, env=os.environ)
+    subprocess.run(["psql", "-Xq", "-c", "ALTER TABLE gold.bench_python_scores ADD PRIMARY KEY (id)"], check=True, env=os.environ)
+    return float(scores[0])
 
 
 def pandas_linear():
