@@ -37,6 +37,7 @@ is($node->safe_psql('copy', 'SELECT name, source FROM medallion.feature_views OR
 is($node->safe_psql('copy', $features), $before, 'and gives the same values');
 is($node->safe_psql('copy', 'SELECT target, row_count FROM medallion.training_sets'), 'gold.training|13', 'the training set is known');
 is($node->safe_psql('copy', $lineage), $node->safe_psql('origin', $lineage), 'and so is its lineage');
+$node->safe_psql('copy', 'SELECT medallion.adopt_history()');
 is($node->safe_psql('copy', q{
 	SELECT medallion.training_set('gold.again', 'SELECT customer, at FROM gold.training', '{activity}');
 	SELECT count(*) FROM (TABLE gold.training EXCEPT TABLE gold.again) x}), "(gold.again,13)\n0", 'made again, it is the same');
