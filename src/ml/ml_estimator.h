@@ -46,8 +46,8 @@ typedef enum ml_data_form
 typedef struct ml_train_input
 {
 	const ml_gram *gram;		/* ML_FORM_GRAM */
-	/* ML_FORM_GRAM with all rows at hand, as few rows are: (rows, n - 1) column by column, overwritten; else NULL */
-	double	   *rows_x;
+	/* ML_FORM_GRAM with all rows at hand, as few rows are: (rows, n - 1) column by column; else NULL */
+	const double *rows_x;
 	const double *rows_y;
 	const double *rows_weight;	/* NULL: 1 */
 	const ml_matrix *matrix;	/* ML_FORM_MATRIX … */

@@ -3,8 +3,8 @@
  *
  * From moments the normal equations are solved with a Cholesky factor of the matrix scaled to a unit diagonal and one
  * step of refinement.  The square of the condition number enters, which centring and scaling keep small for usual data.
- * From rows the columns are centred and scaled, factored by Householder QR, and the solution is refined with residuals
- * in extended precision (Björck 1967, "Iterative refinement of linear least squares solutions").
+ * From rows the problem is factored by Householder QR in extended precision, so that what remains of an error is that
+ * of the data's own rounding.
  */
 #include "ml/ml_linear.h"
 
@@ -202,175 +202,118 @@ ml_linear_from_gram(const ml_ctx *ctx, const ml_gram *gram, const ml_linear_para
 
 /* ---- from rows ----------------------------------------------------------------------------------------------- */
 
-typedef struct rows_problem
+static long double
+weight_of(const double *weights, size_t row)
 {
-	size_t		n;
-	size_t		p;
-	const double *weights;		/* NULL: 1 */
-	double		weight;
-	double	   *mean;			/* (p) 0 without intercept */
-	double		y_mean;
-	double	   *scale;			/* (p) by which the factored columns were divided */
-	const double *y;
-	double	   *original;		/* (n, p) a copy of x, centred */
-	double	   *residual;		/* (n) */
-	double	   *step;			/* (p) */
-	double	   *inverse;		/* (p, p) */
-} rows_problem;
-
-static double
-weight_of(const rows_problem *r, size_t row)
-{
-	return r->weights ? r->weights[row] : 1;
+	return weights ? (long double) weights[row] : 1;
 }
 
-/* The weighted mean of a column, in extended precision. */
-static double
-column_mean(const rows_problem *r, const double *column)
-{
-	long double sum = 0;
-
-	for (size_t i = 0; i < r->n; i++)
-		sum += (long double) weight_of(r, i) * column[i];
-	return (double) (sum / r->weight);
-}
-
-/* Centres the columns of x, keeps a copy, then scales them by root weight and to norm 1. */
+/* The intercept's column if there is one, the terms and the target, times the root of the weight. */
 static void
-prepare_rows(rows_problem *r, double *x, bool centre)
+fill_rows(long double *a, long double *right, const double *x, const double *y, const double *weights, size_t n,
+		  size_t p, bool intercept)
 {
-	long double total = 0;
-
-	for (size_t i = 0; i < r->n; i++)
-		total += weight_of(r, i);
-	r->weight = (double) total;
-	r->y_mean = centre ? column_mean(r, r->y) : 0;
-	for (size_t j = 0; j < r->p; j++)
+	for (size_t i = 0; i < n; i++)
+		right[i] = weights ? sqrtl(weights[i]) : 1;
+	if (intercept)
 	{
-		double	   *column = x + j * r->n;
-		long double squares = 0;
-
-		r->mean[j] = centre ? column_mean(r, column) : 0;
-		for (size_t i = 0; i < r->n; i++)
-			column[i] -= r->mean[j];
-		memcpy(r->original + j * r->n, column, r->n * sizeof(double));
-		for (size_t i = 0; i < r->n; i++)
-		{
-			column[i] *= sqrt(weight_of(r, i));
-			squares += (long double) column[i] * column[i];
-		}
-		r->scale[j] = squares > 0 ? (double) sqrtl(squares) : 1;
-		for (size_t i = 0; i < r->n; i++)
-			column[i] /= r->scale[j];
+		memcpy(a, right, n * sizeof(long double));
+		a += n;
 	}
+	for (size_t j = 0; j < p; j++)
+		for (size_t i = 0; i < n; i++)
+			a[j * n + i] = right[i] * x[j * n + i];
+	for (size_t i = 0; i < n; i++)
+		right[i] *= y[i];
 }
 
-/* residual = root weight * (y - y mean - x b), calculated in extended precision; returns its sum of squares. */
-static double
-residuals(const rows_problem *r, const double *coefficients)
+/* Total weight, and the weighted sum of squares of the target about its mean, whatever the model. */
+static void
+total_squares(const double *y, const double *weights, size_t n, ml_linear_fit *fit)
 {
+	long double weight = 0;
+	long double mean = 0;
 	long double squares = 0;
 
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; i < n; i++)
 	{
-		long double sum = (long double) r->y[i] - r->y_mean;
-
-		for (size_t j = 0; j < r->p; j++)
-			sum -= (long double) r->original[j * r->n + i] * coefficients[j];
-		sum *= sqrtl(weight_of(r, i));
-		r->residual[i] = (double) sum;
-		squares += sum * sum;
+		weight += weight_of(weights, i);
+		mean += weight_of(weights, i) * y[i];
 	}
-	return (double) squares;
+	mean /= weight;
+	for (size_t i = 0; i < n; i++)
+		squares += weight_of(weights, i) * (y[i] - mean) * (y[i] - mean);
+	fit->weight = (double) weight;
+	fit->tss = (double) squares;
 }
 
+/* From the factored problem to the fit; first is the column of the first term. */
 static ml_status
-solve_rows(const ml_ctx *ctx, rows_problem *r, double *x, const ml_linear_params *params, ml_linear_fit *fit,
-		   ml_qr *qr, ml_error *err)
+read_solution(const ml_ctx *ctx, const ml_qr *qr, long double *right, long double *solution, double *diagonal,
+			  const ml_linear_params *params, ml_linear_fit *fit, ml_error *err)
 {
+	int			first = params->fit_intercept ? 1 : 0;
+	long double rss = 0;
 	ml_status	status;
-	long double intercept;
 
-	prepare_rows(r, x, params->fit_intercept);
-	status = ml_qr_make(ctx, qr, x, r->n, (int) r->p, ROWS_TOLERANCE, err);
-	if (status != ML_OK)
+	ml_qr_solve(qr, right, solution);
+	for (size_t i = qr->rank; i < qr->rows; i++)
+		rss += right[i] * right[i];
+	fit->rss = (double) rss;
+	fit->rank = qr->rank - first;
+	for (int k = first; k < qr->rank; k++)
+		fit->aliased[qr->kept[k] - first] = 0;
+	for (int j = 0; j < fit->n_terms; j++)
+		fit->coefficients[j] = (double) solution[first + j];
+	fit->intercept = first ? (double) solution[0] : 0;
+	summarise(fit, params);
+	status = ml_qr_inverse_diagonal(ctx, qr, diagonal, err);
+	if (status != ML_OK || !(fit->df > 0))
 		return status;
-	fit->rank = qr->rank;
-	for (int i = 0; i < qr->rank; i++)
-		fit->aliased[qr->kept[i]] = 0;
-	/* The first round solves, the next two refine. */
-	for (int round = 0; round < 3; round++)
-	{
-		residuals(r, fit->coefficients);
-		ml_qr_solve(qr, r->residual, r->step);
-		for (size_t j = 0; j < r->p; j++)
-			fit->coefficients[j] += r->step[j] / r->scale[j];
-	}
-	fit->rss = residuals(r, fit->coefficients);
-	memset(r->step, 0, r->p * sizeof(double));
-	intercept = r->y_mean;
-	for (size_t j = 0; j < r->p; j++)
-		intercept -= (long double) r->mean[j] * fit->coefficients[j];
-	fit->intercept = params->fit_intercept ? (double) intercept : 0;
-	fit->weight = r->weight;
-	status = ml_qr_inverse(ctx, qr, r->inverse, err);
-	if (status != ML_OK)
-		return status;
-	for (size_t i = 0; i < r->p; i++)
-		for (size_t j = 0; j < r->p; j++)
-			r->inverse[i * r->p + j] /= r->scale[i] * r->scale[j];
+	for (int j = 0; j < fit->n_terms; j++)
+		if (!fit->aliased[j])
+			fit->std_errors[j] = fit->sigma * sqrt(diagonal[first + j]);
+	if (first)
+		fit->intercept_std_error = fit->sigma * sqrt(diagonal[0]);
 	return ML_OK;
 }
 
-/* The sum of squares of the target about its mean, whatever the model. */
-static double
-total_squares(const rows_problem *r)
-{
-	double		mean = column_mean(r, r->y);
-	long double squares = 0;
-
-	for (size_t i = 0; i < r->n; i++)
-		squares += (long double) weight_of(r, i) * (r->y[i] - (long double) mean) * (r->y[i] - (long double) mean);
-	return (double) squares;
-}
-
 ml_status
-ml_linear_from_rows(const ml_ctx *ctx, double *x, const double *y, const double *weights, size_t n, int n_terms,
+ml_linear_from_rows(const ml_ctx *ctx, const double *x, const double *y, const double *weights, size_t n, int n_terms,
 					const ml_linear_params *params, ml_linear_fit *fit, ml_error *err)
 {
-	size_t		p = n_terms;
-	rows_problem r = {.n = n, .p = p, .weights = weights, .y = y};
+	int			columns = n_terms + (params->fit_intercept ? 1 : 0);
 	ml_qr		qr = {0};
 	ml_status	status = start_fit(ctx, fit, n_terms, err);
+	long double *a = NULL;
+	long double *right = NULL;
+	long double *solution = NULL;
+	double	   *diagonal = NULL;
 
 	if (status == ML_OK && (n == 0 || params->alpha != 0))
 		status = ml_fail(err, n == 0 ? ML_BAD_DATA : ML_BAD_PARAM, NULL, n == 0 ? "there are no rows" : "alpha is not 0");
 	if (status != ML_OK)
 		return status;
-	r.mean = ml_alloc(ctx, p, sizeof(double));
-	r.scale = ml_alloc(ctx, p, sizeof(double));
-	r.original = ml_alloc(ctx, n * p, sizeof(double));
-	r.residual = ml_alloc(ctx, n, sizeof(double));
-	r.step = ml_alloc(ctx, p, sizeof(double));
-	r.inverse = ml_alloc(ctx, p * p, sizeof(double));
-	if (!r.mean || !r.scale || !r.original || !r.residual || !r.step || !r.inverse)
+	a = ml_alloc(ctx, n * columns, sizeof(long double));
+	right = ml_alloc(ctx, n, sizeof(long double));
+	solution = ml_alloc(ctx, columns, sizeof(long double));
+	diagonal = ml_alloc(ctx, columns, sizeof(double));
+	if (!a || !right || !solution || !diagonal)
 		status = no_memory(err);
-	else
-		status = solve_rows(ctx, &r, x, params, fit, &qr, err);
 	if (status == ML_OK)
 	{
 		fit->rows = (int64_t) n;
-		fit->tss = total_squares(&r);
 		fit->smallest_pivot = 1;
-		summarise(fit, params);
-		set_std_errors(fit, params, r.inverse, r.mean);
+		total_squares(y, weights, n, fit);
+		fill_rows(a, right, x, y, weights, n, n_terms, params->fit_intercept);
+		status = ml_qr_make(ctx, &qr, a, n, columns, columns - n_terms, ROWS_TOLERANCE, err);
 	}
+	if (status == ML_OK)
+		status = read_solution(ctx, &qr, right, solution, diagonal, params, fit, err);
 	ml_qr_free(ctx, &qr);
-	ml_free(ctx, r.mean);
-	ml_free(ctx, r.scale);
-	ml_free(ctx, r.original);
-	ml_free(ctx, r.residual);
-	ml_free(ctx, r.step);
-	ml_free(ctx, r.inverse);
+	ml_free(ctx, a);
+	ml_free(ctx, right);
+	ml_free(ctx, solution);
+	ml_free(ctx, diagonal);
 	return status;
 }

@@ -42,10 +42,10 @@ extern ml_status ml_linear_from_gram(const ml_ctx *ctx, const ml_gram *gram, con
 									 ml_linear_fit *fit, ml_error *err);
 
 /*
- * From rows: QR with residuals in extended precision, for data that fit in memory: x is (n, n_terms) column by column
- * and is overwritten, y and weights (NULL: 1) are (n).  alpha must be 0.
+ * From rows, for small data: QR in extended precision, about rows * terms^2 nanoseconds.  x is (n, n_terms) column by
+ * column, y and weights (NULL: 1) are (n).  alpha must be 0.
  */
-extern ml_status ml_linear_from_rows(const ml_ctx *ctx, double *x, const double *y, const double *weights, size_t n,
+extern ml_status ml_linear_from_rows(const ml_ctx *ctx, const double *x, const double *y, const double *weights, size_t n,
 									 int n_terms, const ml_linear_params *params, ml_linear_fit *fit, ml_error *err);
 extern void ml_linear_free(const ml_ctx *ctx, ml_linear_fit *fit);
 

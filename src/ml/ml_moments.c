@@ -1,10 +1,14 @@
 /*
  * ml_moments.c: means and centred co-moments in floating point, block by block.
  *
- * A block of rows is centred at its own mean and added with the update of Chan, Golub and LeVeque (1979), "Updating
- * formulae and a pairwise algorithm for computing sample variances": no provisional mean is needed, and columns far
- * from 0 lose no digits.  One-hot columns never become dense: per level we keep the weight, the sums of the number
- * columns relative to a reference point, and the weight in common with the levels of other columns.  The reference
+ * Numbers are kept relative to a *base*, the first row, so that columns far from 0 lose no digits to their means.  A
+ * block of rows is centred at its own mean and added with the update of Chan, Golub and LeVeque (1979), "Updating
+ * formulae and a pairwise algorithm for computing sample variances", so that a first row far from the others does no
+ * harm.
+ *
+ * One-hot columns never become dense: per level we keep the weight, the sums of the number columns relative to a
+ * *reference* point, and the weight in common with the levels of other columns.  In the end the means are taken from
+ * the same sums, put together over the levels of a column: so its co-moments add up to 0 as they should.  The reference
  * follows the mean, at a cost that vanishes: it moves when the number of blocks doubles.
  */
 #include "ml/ml_moments.h"
@@ -21,9 +25,12 @@
 typedef struct layout
 {
 	size_t		padded;
-	double	   *mean;			/* (padded) */
+	size_t		levels;
+	double	   *base;			/* (padded) */
+	double	   *mean;			/* (padded), relative to base, as all that follows */
 	double	   *reference;		/* (padded) */
 	double	   *moments;		/* (padded, padded), tiles of the lower triangle */
+	double	   *level_cat;		/* (levels): which categorical column it is of */
 	double	   *level_weight;	/* (levels) */
 	double	   *level_sums;		/* (levels, padded), relative to reference */
 	double	   *common;			/* (levels, levels), lower triangle: weight of both */
@@ -38,16 +45,18 @@ lay_out(ml_moments *m)
 {
 	layout		l;
 	double	   *at = (double *) (m + 1);
-	size_t		levels = m->n_levels;
 
 	l.padded = ml_padded(m->n_numbers);
-	l.mean = at;
+	l.levels = m->n_levels;
+	l.base = at;
+	l.mean = l.base + l.padded;
 	l.reference = l.mean + l.padded;
 	l.moments = l.reference + l.padded;
-	l.level_weight = l.moments + l.padded * l.padded;
-	l.level_sums = l.level_weight + levels;
-	l.common = l.level_sums + levels * l.padded;
-	l.pending = l.common + levels * levels;
+	l.level_cat = l.moments + l.padded * l.padded;
+	l.level_weight = l.level_cat + l.levels;
+	l.level_sums = l.level_weight + l.levels;
+	l.common = l.level_sums + l.levels * l.padded;
+	l.pending = l.common + l.levels * l.levels;
 	l.pending_weight = l.pending + BLOCK * l.padded;
 	l.block_mean = l.pending_weight + BLOCK;
 	l.difference = l.block_mean + l.padded;
@@ -61,7 +70,7 @@ ml_moments_size(const ml_moments_shape *shape)
 	size_t		levels = shape->n_levels;
 
 	return sizeof(ml_moments) +
-		(4 * padded + padded * padded + levels + levels * padded + levels * levels + BLOCK * padded + BLOCK) *
+		(5 * padded + padded * padded + 2 * levels + levels * padded + levels * levels + BLOCK * padded + BLOCK) *
 		sizeof(double);
 }
 
@@ -83,45 +92,41 @@ ml_moments_valid(const ml_moments *m, size_t size, const ml_moments_shape *shape
 		m->rows >= 0 && size == ml_moments_size(shape);
 }
 
-/* Adds a row's part of the sums per level. */
-static void
-add_levels(const ml_moments *m, const layout *l, const double *numbers, const int32_t *levels, double weight)
+/* Adds a row, already relative to the base, to one level. */
+static inline void
+add_to_level(const layout *l, int cat, size_t level, const double *row, double weight)
 {
-	size_t		count = m->n_numbers;
+	double	   *sums = l->level_sums + level * l->padded;
 
-	for (int a = 0; a < m->n_cats; a++)
-	{
-		size_t		level = levels[a];
-		double	   *sums = l->level_sums + level * l->padded;
+	l->level_cat[level] = cat;
+	l->level_weight[level] += weight;
+	for (size_t j = 0; j < l->padded; j++)
+		sums[j] += weight * (row[j] - l->reference[j]);
+}
 
-		l->level_weight[level] += weight;
-		for (size_t j = 0; j < count; j++)
-			sums[j] += weight * (numbers[j] - l->reference[j]);
-		for (int b = 0; b < a; b++)
-		{
-			size_t		other = levels[b];
-
-			if (other < level)
-				l->common[level * m->n_levels + other] += weight;
-			else
-				l->common[other * m->n_levels + level] += weight;
-		}
-	}
+static inline void
+add_in_common(const ml_moments *m, const layout *l, size_t a, size_t b, double weight)
+{
+	l->common[a > b ? a * m->n_levels + b : b * m->n_levels + a] += weight;
 }
 
 void
 ml_moments_add(ml_moments *m, const double *numbers, const int32_t *levels, double weight)
 {
 	layout		l = lay_out(m);
+	double	   *row = l.pending + m->pending * l.padded;
 
-	if (m->n_cats > 0)
-	{
-		if (m->rows == 0 && m->pending == 0)
-			memcpy(l.reference, numbers, m->n_numbers * sizeof(double));
-		add_levels(m, &l, numbers, levels, weight);
-	}
-	memcpy(l.pending + m->pending * l.padded, numbers, m->n_numbers * sizeof(double));
+	if (m->rows == 0 && m->pending == 0)
+		memcpy(l.base, numbers, m->n_numbers * sizeof(double));
+	for (int j = 0; j < m->n_numbers; j++)
+		row[j] = numbers[j] - l.base[j];
 	l.pending_weight[m->pending] = weight;
+	for (int a = 0; a < m->n_cats; a++)
+	{
+		add_to_level(&l, a, levels[a], row, weight);
+		for (int b = 0; b < a; b++)
+			add_in_common(m, &l, levels[a], levels[b], weight);
+	}
 	m->weighted |= weight != 1;
 	if (++m->pending == BLOCK)
 		ml_moments_flush(m);
@@ -131,7 +136,7 @@ ml_moments_add(ml_moments *m, const double *numbers, const int32_t *levels, doub
 static void
 move_reference(const ml_moments *m, const layout *l, const double *target)
 {
-	for (int level = 0; level < m->n_levels; level++)
+	for (size_t level = 0; level < l->levels; level++)
 	{
 		double	   *sums = l->level_sums + level * l->padded;
 
@@ -199,12 +204,21 @@ ml_moments_merge(ml_moments *m, ml_moments *other)
 {
 	layout		l = lay_out(m);
 	layout		from = lay_out(other);
-	size_t		levels = m->n_levels;
 
 	ml_moments_flush(m);
 	ml_moments_flush(other);
 	if (other->rows == 0)
 		return;
+	if (m->rows == 0)
+		memcpy(l.base, from.base, l.padded * sizeof(double));
+	for (size_t j = 0; j < l.padded; j++)
+	{
+		double		shift = from.base[j] - l.base[j];
+
+		from.mean[j] += shift;
+		from.reference[j] += shift;
+		from.base[j] = l.base[j];
+	}
 	join(m, &l, from.mean, other->weight);
 	ml_axpy(l.moments, 1, from.moments, l.padded * l.padded);
 	m->rows += other->rows;
@@ -213,37 +227,11 @@ ml_moments_merge(ml_moments *m, ml_moments *other)
 		return;
 	move_reference(m, &l, l.mean);
 	move_reference(other, &from, l.mean);
-	ml_axpy(l.level_weight, 1, from.level_weight, levels);
-	ml_axpy(l.level_sums, 1, from.level_sums, levels * l.padded);
-	ml_axpy(l.common, 1, from.common, levels * levels);
-}
-
-/* Adds the rows of a block to the sums per level. */
-static void
-add_level_columns(const ml_moments *m, const layout *l, const double *const *numbers, const int32_t *const *levels,
-				  const double *weights, size_t n)
-{
-	size_t		count = m->n_numbers;
-
-	for (int a = 0; a < m->n_cats; a++)
-		for (size_t i = 0; i < n; i++)
-		{
-			size_t		level = levels[a][i];
-			double	   *sums = l->level_sums + level * l->padded;
-
-			l->level_weight[level] += weights[i];
-			for (size_t j = 0; j < count; j++)
-				sums[j] += weights[i] * (numbers[j][i] - l->reference[j]);
-			for (int b = 0; b < a; b++)
-			{
-				size_t		other = levels[b][i];
-
-				if (other < level)
-					l->common[level * m->n_levels + other] += weights[i];
-				else
-					l->common[other * m->n_levels + level] += weights[i];
-			}
-		}
+	for (size_t level = 0; level < l.levels; level++)
+		l.level_cat[level] = from.level_weight[level] != 0 ? from.level_cat[level] : l.level_cat[level];
+	ml_axpy(l.level_weight, 1, from.level_weight, l.levels);
+	ml_axpy(l.level_sums, 1, from.level_sums, l.levels * l.padded);
+	ml_axpy(l.common, 1, from.common, l.levels * l.levels);
 }
 
 void
@@ -255,20 +243,24 @@ ml_moments_add_columns(ml_moments *m, const double *const *numbers, const int32_
 	size_t		kept = 0;
 
 	ml_moments_flush(m);
-	if (m->n_cats > 0)
-	{
-		if (m->rows == 0)
-			for (size_t j = 0; j < count; j++)
-				l.reference[j] = numbers[j][0];
-		add_level_columns(m, &l, numbers, levels, weights, n);
-	}
+	if (m->rows == 0)
+		for (size_t j = 0; j < count; j++)
+			l.base[j] = numbers[j][0];
 	for (size_t i = 0; i < n; i++)
 	{
+		double	   *row = l.pending + kept * l.padded;
+
 		if (!(weights[i] > 0))
 			continue;
 		for (size_t j = 0; j < count; j++)
-			l.pending[kept * l.padded + j] = numbers[j][i];
+			row[j] = numbers[j][i] - l.base[j];
 		l.pending_weight[kept++] = weights[i];
+		for (int a = 0; a < m->n_cats; a++)
+		{
+			add_to_level(&l, a, levels[a][i], row, weights[i]);
+			for (int b = 0; b < a; b++)
+				add_in_common(m, &l, levels[a][i], levels[b][i], weights[i]);
+		}
 	}
 	m->pending = (int32_t) kept;
 	m->weighted = 1;
@@ -297,6 +289,47 @@ level_pair(const ml_moments *m, const layout *l, size_t a, size_t b)
 	return a > b ? l->common[a * m->n_levels + b] : l->common[b * m->n_levels + a];
 }
 
+/* The weight of all rows, put together from the levels of the column that this one is of. */
+static double
+weight_of_all(const layout *l, size_t level)
+{
+	double		sum = 0;
+
+	for (size_t other = 0; other < l->levels; other++)
+		if (l->level_cat[other] == l->level_cat[level])
+			sum += l->level_weight[other];
+	return sum;
+}
+
+/* The centred co-moment of a level and a number. */
+static double
+level_number(const layout *l, size_t level, size_t number)
+{
+	double		all = 0;
+
+	for (size_t other = 0; other < l->levels; other++)
+		if (l->level_cat[other] == l->level_cat[level])
+			all += l->level_sums[other * l->padded + number];
+	return l->level_sums[level * l->padded + number] - l->level_weight[level] / weight_of_all(l, level) * all;
+}
+
+/* The centred co-moment of two variables; 0 for a level without rows. */
+static double
+co_moment(const ml_moments *m, const layout *l, const ml_gram_source *a, const ml_gram_source *b)
+{
+	if (a->number >= 0 && b->number >= 0)
+		return a->number >= b->number ? l->moments[a->number * l->padded + b->number] :
+			l->moments[b->number * l->padded + a->number];
+	if ((a->level >= 0 && l->level_weight[a->level] == 0) || (b->level >= 0 && l->level_weight[b->level] == 0))
+		return 0;
+	if (a->number >= 0)
+		return level_number(l, b->level, a->number);
+	if (b->number >= 0)
+		return level_number(l, a->level, b->number);
+	return level_pair(m, l, a->level, b->level) -
+		l->level_weight[a->level] * (l->level_weight[b->level] / weight_of_all(l, b->level));
+}
+
 void
 ml_gram_from_moments(ml_gram *gram, ml_moments *m, const ml_gram_source *sources)
 {
@@ -310,26 +343,13 @@ ml_gram_from_moments(ml_gram *gram, ml_moments *m, const ml_gram_source *sources
 	if (m->n_cats > 0)
 		move_reference(m, &l, l.mean);
 	for (int i = 0; i < gram->n; i++)
-		gram->mean[i] = sources[i].number >= 0 ? l.mean[sources[i].number] :
-			l.level_weight[sources[i].level] / m->weight;
+		gram->mean[i] = sources[i].number >= 0 ? l.base[sources[i].number] + l.mean[sources[i].number] :
+			(l.level_weight[sources[i].level] == 0 ? 0 : l.level_weight[sources[i].level] / weight_of_all(&l, sources[i].level));
 	for (int i = 0; i < gram->n; i++)
 		for (int j = 0; j <= i; j++)
 		{
-			int			number_i = sources[i].number;
-			int			number_j = sources[j].number;
-			double		value;
+			double		value = co_moment(m, &l, &sources[i], &sources[j]);
 
-			/* The sums of a level are relative to the means, so they are centred co-moments already. */
-			if (number_i >= 0 && number_j >= 0)
-				value = number_i >= number_j ? l.moments[number_i * l.padded + number_j] :
-					l.moments[number_j * l.padded + number_i];
-			else if (number_i >= 0)
-				value = l.level_sums[sources[j].level * l.padded + number_i];
-			else if (number_j >= 0)
-				value = l.level_sums[sources[i].level * l.padded + number_j];
-			else
-				value = level_pair(m, &l, sources[i].level, sources[j].level) -
-					l.level_weight[sources[i].level] * gram->mean[j];
 			gram->moments[(size_t) i * gram->n + j] = value;
 			gram->moments[(size_t) j * gram->n + i] = value;
 		}

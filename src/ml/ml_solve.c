@@ -154,69 +154,76 @@ ml_cholesky_smallest_pivot(const ml_cholesky *c)
 
 /* ---- QR ------------------------------------------------------------------------------------------------------ */
 
-/* The norm without overflow of a column. */
-static double
-norm(const double *values, size_t n)
+static long double
+dot(const long double *a, const long double *b, size_t n)
 {
-	double		largest = 0;
-	double		sum = 0;
+	long double sums[4] = {0, 0, 0, 0};	/* apart, so that additions need not wait for each other */
+	size_t		i = 0;
 
-	for (size_t i = 0; i < n; i++)
-		largest = fmax(largest, fabs(values[i]));
-	if (!(largest > 0) || !isfinite(largest))
-		return largest;
-	for (size_t i = 0; i < n; i++)
-		sum += (values[i] / largest) * (values[i] / largest);
-	return largest * sqrt(sum);
+	for (; i + 4 <= n; i += 4)
+		for (int k = 0; k < 4; k++)
+			sums[k] += a[i + k] * b[i + k];
+	for (; i < n; i++)
+		sums[0] += a[i] * b[i];
+	return sums[0] + sums[1] + (sums[2] + sums[3]);
 }
 
 /* Applies reflector k to a vector. */
 static void
-reflect(const ml_qr *qr, int k, double *vector)
+reflect(const ml_qr *qr, int k, long double *vector)
 {
-	const double *reflector = qr->columns + (size_t) qr->kept[k] * qr->rows;
-	size_t		below = qr->rows - k - 1;
-	double		product = qr->head[k] * vector[k] + ml_dot(reflector + k + 1, vector + k + 1, below);
+	const long double *reflector = qr->columns + (size_t) qr->kept[k] * qr->rows;
+	size_t		start = (size_t) k + 1;
+	size_t		below = qr->rows - start;
+	long double product = qr->head[k] * vector[k] + dot(reflector + start, vector + start, below);
 
 	product *= qr->tau[k];
 	vector[k] -= product * qr->head[k];
-	ml_axpy(vector + k + 1, -product, reflector + k + 1, below);
+	for (size_t i = start; i < qr->rows; i++)
+		vector[i] -= product * reflector[i];
 }
 
 static ml_status
-qr_columns(const ml_ctx *ctx, ml_qr *qr, double tolerance, ml_error *err)
+qr_columns(const ml_ctx *ctx, ml_qr *qr, int free, double tolerance, ml_error *err)
 {
 	for (int j = 0; j < qr->n && (size_t) qr->rank < qr->rows; j++)
 	{
-		double	   *column = qr->columns + (size_t) j * qr->rows;
+		long double *column = qr->columns + (size_t) j * qr->rows;
 		int			k = qr->rank;
-		double		before = norm(column, qr->rows);
-		double		left;
+		long double before = 0;
+		long double left;
 
-		if (!isfinite(before))
-			return ml_fail(err, ML_BAD_DATA, "Scale the columns down.", "the sums of squares overflow");
 		if (ml_is_cancelled(ctx))
 			return cancelled(err);
-		for (int i = 0; i < k; i++)
-			reflect(qr, i, column);
-		left = norm(column + k, qr->rows - k);
-		if (!(left > tolerance * before))
+		for (int i = 0; i <= k; i++)
+		{
+			if (i == (free < k ? free : k))
+				before = dot(column + i, column + i, qr->rows - i);
+			if (i < k)
+				reflect(qr, i, column);
+		}
+		left = dot(column + k, column + k, qr->rows - k);
+		if (!isfinite(before))
+			return ml_fail(err, ML_BAD_DATA, "Scale the columns down.", "the sums of squares overflow");
+		if (!(sqrtl(left) > tolerance * sqrtl(before)))
 			continue;
+		left = sqrtl(left);
 		/* The reflector v = x + sign(x1) |x| e1, tau = 2 / v'v = 1 / (|x| (|x| + |x1|)), on x scaled to norm 1. */
 		for (size_t i = k; i < qr->rows; i++)
 			column[i] /= left;
-		qr->head[k] = column[k] + copysign(1, column[k]);
-		qr->tau[k] = 1 / (1 + fabs(column[k]));
+		qr->head[k] = column[k] + copysignl(1, column[k]);
+		qr->tau[k] = 1 / (1 + fabsl(column[k]));
 		for (int i = 0; i < k; i++)
 			qr->factor[(size_t) i * qr->n + k] = column[i];
-		qr->factor[(size_t) k * qr->n + k] = -copysign(left, column[k]);
+		qr->factor[(size_t) k * qr->n + k] = -copysignl(left, column[k]);
 		qr->kept[qr->rank++] = j;
 	}
 	return ML_OK;
 }
 
 ml_status
-ml_qr_make(const ml_ctx *ctx, ml_qr *qr, double *columns, size_t rows, int n, double tolerance, ml_error *err)
+ml_qr_make(const ml_ctx *ctx, ml_qr *qr, long double *columns, size_t rows, int n, int free, double tolerance,
+		   ml_error *err)
 {
 	ml_status	status;
 
@@ -225,14 +232,14 @@ ml_qr_make(const ml_ctx *ctx, ml_qr *qr, double *columns, size_t rows, int n, do
 	qr->n = n;
 	qr->columns = columns;
 	qr->kept = ml_alloc(ctx, n, sizeof(int));
-	qr->tau = ml_alloc(ctx, n, sizeof(double));
-	qr->head = ml_alloc(ctx, n, sizeof(double));
-	qr->factor = ml_alloc_zero(ctx, (size_t) n * n, sizeof(double));
+	qr->tau = ml_alloc(ctx, n, sizeof(long double));
+	qr->head = ml_alloc(ctx, n, sizeof(long double));
+	qr->factor = ml_alloc_zero(ctx, (size_t) n * n, sizeof(long double));
 	if (qr->kept == NULL || qr->tau == NULL || qr->head == NULL || qr->factor == NULL)
 		return no_memory(err);
-	status = qr_columns(ctx, qr, tolerance, err);
+	status = qr_columns(ctx, qr, free, tolerance, err);
 	for (int i = 0; i < qr->rank; i++)
-		memmove(qr->factor + (size_t) i * qr->rank, qr->factor + (size_t) i * n, qr->rank * sizeof(double));
+		memmove(qr->factor + (size_t) i * qr->rank, qr->factor + (size_t) i * n, qr->rank * sizeof(long double));
 	return status;
 }
 
@@ -247,17 +254,18 @@ ml_qr_free(const ml_ctx *ctx, ml_qr *qr)
 }
 
 void
-ml_qr_solve(const ml_qr *qr, double *right, double *solution)
+ml_qr_solve(const ml_qr *qr, long double *right, long double *solution)
 {
 	size_t		rank = qr->rank;
 
 	for (int k = 0; k < qr->rank; k++)
 		reflect(qr, k, right);
-	memset(solution, 0, qr->n * sizeof(double));
+	for (int j = 0; j < qr->n; j++)
+		solution[j] = 0;
 	for (size_t i = rank; i-- > 0;)
 	{
-		const double *row = qr->factor + i * rank;
-		double		value = right[i];
+		const long double *row = qr->factor + i * rank;
+		long double value = right[i];
 
 		for (size_t k = i + 1; k < rank; k++)
 			value -= row[k] * solution[qr->kept[k]];
@@ -266,36 +274,30 @@ ml_qr_solve(const ml_qr *qr, double *right, double *solution)
 }
 
 ml_status
-ml_qr_inverse(const ml_ctx *ctx, const ml_qr *qr, double *inverse, ml_error *err)
+ml_qr_inverse_diagonal(const ml_ctx *ctx, const ml_qr *qr, double *diagonal, ml_error *err)
 {
-	size_t		n = qr->n;
 	size_t		rank = qr->rank;
-	double	   *root = ml_alloc_zero(ctx, rank * rank, sizeof(double));
+	long double *column = ml_alloc(ctx, rank, sizeof(long double));
+	long double *sums = ml_alloc_zero(ctx, rank, sizeof(long double));
+	ml_status	status = column && sums ? ML_OK : no_memory(err);
 
-	memset(inverse, 0, n * n * sizeof(double));
-	if (root == NULL)
-		return no_memory(err);
-	/* The inverse of R, upper triangular, column by column; then its product with its transpose. */
-	for (size_t k = 0; k < rank; k++)
+	memset(diagonal, 0, qr->n * sizeof(double));
+	/* Column k of the inverse of R by back substitution; each row's sum of squares is what we want. */
+	for (size_t k = 0; k < rank && status == ML_OK; k++)
 	{
-		root[k * rank + k] = 1 / qr->factor[k * rank + k];
+		if (k % 16 == 15 && ml_is_cancelled(ctx))
+			status = cancelled(err);
+		column[k] = 1 / qr->factor[k * rank + k];
+		sums[k] += column[k] * column[k];
 		for (size_t i = k; i-- > 0;)
 		{
-			double		sum = 0;
-
-			for (size_t l = i + 1; l <= k; l++)
-				sum += qr->factor[i * rank + l] * root[l * rank + k];
-			root[i * rank + k] = -sum / qr->factor[i * rank + i];
+			column[i] = -dot(qr->factor + i * rank + i + 1, column + i + 1, k - i) / qr->factor[i * rank + i];
+			sums[i] += column[i] * column[i];
 		}
 	}
-	for (size_t i = 0; i < rank; i++)
-		for (size_t j = 0; j <= i; j++)
-		{
-			double		sum = ml_dot(root + i * rank + i, root + j * rank + i, rank - i);
-
-			inverse[(size_t) qr->kept[i] * n + qr->kept[j]] = sum;
-			inverse[(size_t) qr->kept[j] * n + qr->kept[i]] = sum;
-		}
-	ml_free(ctx, root);
-	return ML_OK;
+	for (size_t i = 0; i < rank && status == ML_OK; i++)
+		diagonal[qr->kept[i]] = (double) sums[i];
+	ml_free(ctx, column);
+	ml_free(ctx, sums);
+	return status;
 }

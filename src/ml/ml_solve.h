@@ -38,8 +38,9 @@ extern ml_status ml_cholesky_inverse(const ml_ctx *ctx, const ml_cholesky *c, do
 extern double ml_cholesky_smallest_pivot(const ml_cholesky *c);
 
 /*
- * Householder QR of a tall matrix kept column by column: column j of the (rows, n) matrix is at columns + j * rows and
- * is overwritten.  A column whose remaining norm falls below tolerance times its norm is left out.
+ * Householder QR of a tall matrix in extended precision, kept column by column: column j of the (rows, n) matrix is at
+ * columns + j * rows and is overwritten.  A column is left out when, once the first `free` columns and those kept have
+ * been taken out of it, its norm falls below tolerance times what was left after the first `free`.
  */
 typedef struct ml_qr
 {
@@ -47,20 +48,23 @@ typedef struct ml_qr
 	int			n;
 	int			rank;
 	int		   *kept;			/* (rank) */
-	double	   *columns;		/* the caller's memory: reflectors below the diagonal */
-	double	   *tau;			/* (rank): factor of each reflector */
-	double	   *head;			/* (rank): first element of each reflector */
-	double	   *factor;			/* (rank, rank) upper triangle, rows of `rank` numbers */
+	long double *columns;		/* the caller's memory: reflector k in column kept[k], below the diagonal */
+	long double *tau;			/* (rank): factor of each reflector */
+	long double *head;			/* (rank): first element of each reflector */
+	long double *factor;		/* (rank, rank) upper triangle, rows of `rank` numbers */
 } ml_qr;
 
-extern ml_status ml_qr_make(const ml_ctx *ctx, ml_qr *qr, double *columns, size_t rows, int n, double tolerance,
-							ml_error *err);
+extern ml_status ml_qr_make(const ml_ctx *ctx, ml_qr *qr, long double *columns, size_t rows, int n, int free,
+							double tolerance, ml_error *err);
 extern void ml_qr_free(const ml_ctx *ctx, ml_qr *qr);
 
-/* Least squares: right (rows) is overwritten by Q' right; solution is (n), 0 for columns left out. */
-extern void ml_qr_solve(const ml_qr *qr, double *right, double *solution);
+/*
+ * Least squares: right (rows) is overwritten by Q' right, whose elements from `rank` on are the residuals turned;
+ * solution is (n), 0 for columns left out.
+ */
+extern void ml_qr_solve(const ml_qr *qr, long double *right, long double *solution);
 
-/* The inverse of R'R as (n, n), 0 in rows and columns left out. */
-extern ml_status ml_qr_inverse(const ml_ctx *ctx, const ml_qr *qr, double *inverse, ml_error *err);
+/* The diagonal (n) of the inverse of R'R; 0 for columns left out. */
+extern ml_status ml_qr_inverse_diagonal(const ml_ctx *ctx, const ml_qr *qr, double *diagonal, ml_error *err);
 
 #endif							/* ML_SOLVE_H */

@@ -12,7 +12,7 @@
 #include "miscadmin.h"
 #include "ml/ml_sample.h"
 
-#define ROWS_FIT_LIMIT 1e9		/* rows * terms^2 up to which QR takes a moment */
+#define ROWS_FIT_LIMIT 5e7		/* rows * terms^2 up to which QR in extended precision takes a moment */
 
 void
 mdl_training_run_estimator(const ml_ctx *ctx, const ml_estimator *estimator, const double *params,
@@ -72,6 +72,7 @@ add_rows(const MdlTraining *t, const MdlLinearState *state, const ml_gram *gram,
 	size_t		rows = state->sample->count;
 	size_t		n_terms = gram->n - 1;
 	uint32	   *order;
+	double	   *x;
 	double	   *y;
 	double	   *weight;
 
@@ -79,17 +80,18 @@ add_rows(const MdlTraining *t, const MdlLinearState *state, const ml_gram *gram,
 		return;
 	order = palloc(sizeof(uint32) * rows);
 	ml_sample_order(state->sample, order);
-	input->rows_x = MemoryContextAllocHuge(t->memory, sizeof(double) * (rows * n_terms + 1));
+	x = MemoryContextAllocHuge(t->memory, sizeof(double) * (rows * n_terms + 1));
 	y = palloc(sizeof(double) * rows);
 	weight = palloc(sizeof(double) * rows);
 	for (size_t row = 0; row < rows; row++)
 	{
 		const MdlSampleRecord *record = ml_sample_record(state->sample, order[row]);
 
-		spread_row(t, record, input->rows_x, row, rows);
+		spread_row(t, record, x, row, rows);
 		y[row] = record->numbers[t->plan.n_numbers - 1];
 		weight[row] = record->weight;
 	}
+	input->rows_x = x;
 	input->rows_y = y;
 	input->rows_weight = t->plan.weight >= 0 ? weight : NULL;
 }

@@ -36,19 +36,21 @@ mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts)
 		if (counts[i].nulls > 0 && !t->plan.columns[i].has_fill)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s \"%s\" is NULL in " INT64_FORMAT " rows", role_name(column->role), column->name,
-							counts[i].nulls),
+					 errmsg_plural("%s \"%s\" is NULL in %lld row", "%s \"%s\" is NULL in %lld rows", counts[i].nulls,
+								   role_name(column->role), column->name, (long long) counts[i].nulls),
 					 errhint("%s", null_hint(column->role))));
 		if (counts[i].not_finite > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("%s \"%s\" is NaN or infinite in " INT64_FORMAT " rows", role_name(column->role),
-							column->name, counts[i].not_finite),
+					 errmsg_plural("%s \"%s\" is NaN or infinite in %lld row", "%s \"%s\" is NaN or infinite in %lld rows",
+								   counts[i].not_finite, role_name(column->role), column->name,
+								   (long long) counts[i].not_finite),
 					 errhint("Leave these rows out in the source query, or turn the values into NULL or numbers there.")));
 		if (counts[i].unknown > 0 && column->role == MDL_ROLE_WEIGHT)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("weight \"%s\" is negative in " INT64_FORMAT " rows", column->name, counts[i].unknown)));
+					 errmsg_plural("weight \"%s\" is negative in %lld row", "weight \"%s\" is negative in %lld rows",
+								   counts[i].unknown, column->name, (long long) counts[i].unknown)));
 		if (counts[i].unknown > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
