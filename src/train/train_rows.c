@@ -477,6 +477,8 @@ mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRo
 		usable &= examine_numbers(row, plan, values, counts);
 		hash_with_nulls(row, plan, values, lanes);
 	}
+	else if (unlikely(row->any_null))
+		memset(row->number_nulls, 0, plan->n_numbers * sizeof(bool));	/* the NULL was a category's */
 	usable &= read_weight(row, plan, values, counts);
 	row->hash = ml_hash_word(ml_hash_word(lanes[0], lanes[1]), ml_hash_word(lanes[2], lanes[3]));
 	return usable;
