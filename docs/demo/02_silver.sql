@@ -36,16 +36,14 @@ SELECT * FROM medallion.define('silver.flights', keys => '{scheduled_at,carrier,
                                mins => (f.arr_time / 100 * 60 + f.arr_time % 100)::int)) AT TIME ZONE a.time_zone AS clock_at) l
   $$);
 
-SELECT medallion.expect('silver.flights', 'known_destination', 'time_zone IS NOT NULL', on_violation => 'quarantine')
-\g /dev/null
-SELECT medallion.expect('silver.flights', 'believable_delay', 'dep_delay BETWEEN -60 AND 900', 'quarantine', null_ok => true)
-\g /dev/null
-SELECT medallion.expect('silver.flights', 'not_diverted', 'NOT diverted', on_violation => 'drop')
-\g /dev/null
-SELECT medallion.expect('silver.flights', 'departed', 'NOT cancelled', on_violation => 'warn')
-\g /dev/null
-SELECT medallion.expect('silver.flights', 'plane_in_register', 'plane_known', on_violation => 'warn')
-\g /dev/null
+\o /dev/null
+SELECT medallion.expect('silver.flights', 'known_destination', 'time_zone IS NOT NULL', on_violation => 'quarantine');
+SELECT medallion.expect('silver.flights', 'believable_delay', 'dep_delay BETWEEN -60 AND 900', 'quarantine', null_ok => true);
+SELECT medallion.expect('silver.flights', 'not_diverted', 'NOT diverted', on_violation => 'drop');
+SELECT medallion.expect('silver.flights', 'departed', 'NOT cancelled', on_violation => 'warn');
+SELECT medallion.expect('silver.flights', 'plane_in_register', 'plane_known', on_violation => 'warn');
+\o
+\echo
 
 SELECT target, mode, inserted, rejected, round(seconds::numeric, 2) AS seconds FROM medallion.refresh();
 \set ECHO none

@@ -31,7 +31,7 @@ FROM medallion.trials WHERE sweep_id = :sweep_id ORDER BY trial;
 SELECT version, alias, previous_version FROM medallion.set_alias('delay', 'champion',
   (SELECT version FROM medallion.sweeps WHERE sweep_id = :sweep_id));
 
-SELECT version, aliases, params ->> 'penalty' AS penalty, params ->> 'C' AS c, round((metrics ->> 'train_roc_auc')::numeric, 4) AS train_auc,
-       data_commits
+SELECT version, aliases, params ->> 'penalty' AS penalty, params ->> 'C' AS c,
+       round((metrics ->> 'train_roc_auc')::numeric, 4) AS train_auc, data_commits
 FROM medallion.model_versions WHERE model = 'delay' ORDER BY version;
 \set ECHO none

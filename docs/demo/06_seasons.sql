@@ -31,7 +31,8 @@ SELECT * FROM medallion.predict_batch('delay', source => 'SELECT * FROM gold.liv
 \set ECHO queries
 WITH habit AS (
   SELECT origin, hour, avg(late::int)::float8 AS late_rate FROM gold.delay_training GROUP BY 1, 2)
-SELECT to_char(to_date(f.month::text, 'MM'), 'Month') AS month, count(*) AS flights, round(100 * avg(f.late::int), 1) AS percent_late,
+SELECT to_char(to_date(f.month::text, 'MM'), 'Month') AS month, count(*) AS flights,
+       round(100 * avg(f.late::int), 1) AS percent_late,
        round(100 * avg(s.probability)::numeric, 1) AS percent_expected,
        round(medallion.roc_auc(f.late, s.probability)::numeric, 3) AS auc_model,
        round(medallion.roc_auc(f.late, coalesce(h.late_rate, 0.25))::numeric, 3) AS auc_baseline
