@@ -45,8 +45,10 @@ CREATE TABLE medallion._trials (
 );
 COMMENT ON TABLE medallion._trials IS 'Trials of sweeps; state is waiting, running, complete or failed.';
 
-SELECT pg_catalog.pg_extension_config_dump('medallion._sweeps', '');
-SELECT pg_catalog.pg_extension_config_dump('medallion._trials', '');
+/* A sweep under way is not dumped: a restored database must not start work by itself. */
+SELECT pg_catalog.pg_extension_config_dump('medallion._sweeps', $$WHERE state NOT IN ('queued', 'running')$$);
+SELECT pg_catalog.pg_extension_config_dump('medallion._trials',
+	$$WHERE sweep_id IN (SELECT sweep_id FROM medallion._sweeps WHERE state NOT IN ('queued', 'running'))$$);
 SELECT pg_catalog.pg_extension_config_dump('medallion._sweeps_sweep_id_seq', '');
 
 CREATE OR REPLACE FUNCTION medallion._sweep_is_alive(sweep_id bigint) RETURNS boolean

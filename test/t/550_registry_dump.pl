@@ -24,7 +24,11 @@ $node->safe_psql('postgres', qq{
 	SET ROLE scientist;
 	SELECT medallion.set_alias('late', 'champion', 1);
 	SELECT medallion.set_alias('late', 'champion', 3);
-	SELECT medallion.grant_model('late', 'predict', 'analyst')});
+	SELECT medallion.grant_model('late', 'predict', 'analyst');
+	RESET ROLE;
+	INSERT INTO medallion._sweeps (model, owner, state, source, target, algorithm, space, strategy, cv, workers, seed, options, settings)
+	SELECT 'late', 'scientist', state, 'gold.t', 'y', 'ridge', '{}', 'grid', 5, 1, 0, '{}', '{}' FROM unnest('{done,running,cancelled}'::text[]) state;
+	INSERT INTO medallion._trials (sweep_id, trial, params) SELECT sweep_id, 1, '{}' FROM medallion._sweeps});
 my $scored = q{SELECT medallion.predict('late', q) FROM (SELECT 1 AS dist, 'UA' AS carrier, true AS night) q};
 my $views = q{SELECT (SELECT jsonb_agg(v) FROM medallion.model_versions v), (SELECT jsonb_agg(a) FROM medallion.aliases a),
 	(SELECT jsonb_agg(h) FROM medallion.alias_history h), (SELECT jsonb_agg(g) FROM medallion.model_grants g),
@@ -41,6 +45,9 @@ foreach my $format ('plain', 'custom')
 	$node->command_ok($format eq 'plain' ? [ 'psql', '-qX', '-v', 'ON_ERROR_STOP=1', '-d', $copy, '-f', $file ]
 		: [ 'pg_restore', '-e', '-d', $copy, $file ], "$format: restored");
 	is($node->safe_psql($copy, $views), $before, "$format: the same models, aliases, history, rights, audit and bytes");
+	is($node->safe_psql($copy, "SELECT string_agg(state || (SELECT count(*) FROM medallion.trials t WHERE t.sweep_id = s.sweep_id), ' ' ORDER BY sweep_id) FROM medallion.sweeps s"),
+		'done1 cancelled1', "$format: sweeps that have ended, with their trials, and none that would start again");
+	is($node->safe_psql($copy, "SELECT nextval('medallion._sweeps_sweep_id_seq')"), '4', "$format: and new ids");
 	is($node->safe_psql($copy, "SET ROLE analyst; $scored"), $value, "$format: predicts the same, for the one who may");
 	is($node->safe_psql($copy, "SET ROLE scientist; SELECT version FROM medallion.rollback('late')"), '1', "$format: rolls back");
 	is($node->safe_psql($copy, q{

@@ -54,6 +54,10 @@ my $whole = $node->safe_psql('postgres', sweep_sql('wait => true'));
 my $expected = $node->safe_psql('postgres', $scores . $whole);
 is($node->safe_psql('postgres', "SELECT state, done FROM medallion.sweeps WHERE sweep_id = $whole"), 'done|60', 'undisturbed');
 
+# With helpers in the foreground: what they finish last counts too.
+my $shared = $node->safe_psql('postgres', sweep_sql('workers => 3, wait => true'));
+is($node->safe_psql('postgres', $scores . $shared), $expected, 'with helpers: the same scores, all of them');
+
 # A helper ends.
 my $id = $node->safe_psql('postgres', sweep_sql('workers => 3'));
 ok(becomes($node, $going->($id)), 'running with helpers');
