@@ -84,6 +84,7 @@ static List *claimed = NIL;		/* int64 *, stamps of rows that this commit takes o
 static bool record_written = false;
 
 static ExecutorFinish_hook_type previous_executor_finish = NULL;
+static bool statement_end_comes = false;	/* not in the statement that loads the library */
 
 static void
 forget_transaction(void)
@@ -265,7 +266,7 @@ buffer_old_row(TableWork *work, Level *level, Relation relation, HeapTuple tuple
 	MemoryContextSwitchTo(saved);
 	work->bytes += HEAPTUPLESIZE + row->tuple->t_len;
 	work->nrows++;
-	if (work->nrows >= FLUSH_ROWS || work->bytes >= FLUSH_BYTES)
+	if (work->nrows >= FLUSH_ROWS || work->bytes >= FLUSH_BYTES || unlikely(!statement_end_comes))
 		flush_work(work);
 }
 
@@ -696,6 +697,7 @@ subtransaction_callback(SubXactEvent event, SubTransactionId subid, SubTransacti
 static void
 capture_statement_end(QueryDesc *query)
 {
+	statement_end_comes = true;
 	if (previous_executor_finish)
 		previous_executor_finish(query);
 	else

@@ -178,8 +178,15 @@ mdl_commit_wait(void)
 
 	if (!mdl_clock_read(&clock))
 		return 0;
-	if (clock.settled == clock.version || RecoveryInProgress())
+	if (RecoveryInProgress())
 		return clock.settled;
+	if (clock.settled == clock.version)
+	{
+		/* No commit is under way, so no time up to the last one given or asked for can come any more. */
+		if (clock.settled_time < clock.last_time)
+			mdl_clock_push(DT_NOBEGIN, clock.settled, clock.last_time, &clock);
+		return clock.settled;
+	}
 	version = clock.version;
 	time = clock.last_time;
 

@@ -274,7 +274,7 @@ version_at_time(TimestampTz at)
 		/* Later commits get later times; those that have a number already are waited for. */
 		if (at > clock.last_time)
 			mdl_clock_push(at, 0, DT_NOBEGIN, &clock);
-		settle(clock.version, &clock);
+		(void) mdl_commit_wait();
 	}
 	if (!mdl_commit_at_time(at, &commit))
 		ereport(ERROR,
