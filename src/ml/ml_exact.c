@@ -234,6 +234,7 @@ ml_gram_from_exact(ml_gram *gram, const ml_exact *m, const ml_grid *grid, const 
 	layout		l = lay_out(m);
 	quad		weight = (quad) l.products[0];
 
+	ml_gram_clear(gram);
 	gram->rows = m->rows;
 	gram->weight = ldexp((double) weight, -2 * grid->root_exponent);
 	if (m->rows == 0)
@@ -243,7 +244,7 @@ ml_gram_from_exact(ml_gram *gram, const ml_exact *m, const ml_grid *grid, const 
 		double		relative = ldexp((double) (single(&l, &sources[i]) / weight),
 									 grid->root_exponent - exponent_of(grid, &sources[i]));
 
-		gram->mean[i] = sources[i].number >= 0 ? grid->shift[sources[i].number] + relative : relative;
+		ml_gram_set_mean(gram, i, sources[i].number >= 0 ? grid->shift[sources[i].number] : 0, relative);
 	}
 	for (int i = 0; i < gram->n; i++)
 		for (int j = 0; j <= i; j++)

@@ -276,8 +276,27 @@ ml_gram_attach(ml_gram *gram, int n, double *memory)
 	gram->rows = 0;
 	gram->weight = 0;
 	gram->mean = memory;
-	gram->moments = memory + n;
-	memset(memory, 0, ml_gram_doubles(n) * sizeof(double));
+	gram->mean_rest = memory + n;
+	gram->moments = memory + 2 * (size_t) n;
+}
+
+void
+ml_gram_clear(ml_gram *gram)
+{
+	gram->rows = 0;
+	gram->weight = 0;
+	memset(gram->mean, 0, ml_gram_doubles(gram->n) * sizeof(double));
+}
+
+/* mean = a + b with what rounding takes from it (Knuth's exact sum of two). */
+void
+ml_gram_set_mean(ml_gram *gram, int i, double a, double b)
+{
+	double		sum = a + b;
+	double		part = sum - a;
+
+	gram->mean[i] = sum;
+	gram->mean_rest[i] = (a - (sum - part)) + (b - part);
 }
 
 /* The weight that two levels have in common. */
@@ -336,6 +355,7 @@ ml_gram_from_moments(ml_gram *gram, ml_moments *m, const ml_gram_source *sources
 	layout		l = lay_out(m);
 
 	ml_moments_flush(m);
+	ml_gram_clear(gram);
 	gram->rows = m->rows;
 	gram->weight = m->weight;
 	if (m->rows == 0)
@@ -343,8 +363,10 @@ ml_gram_from_moments(ml_gram *gram, ml_moments *m, const ml_gram_source *sources
 	if (m->n_cats > 0)
 		move_reference(m, &l, l.mean);
 	for (int i = 0; i < gram->n; i++)
-		gram->mean[i] = sources[i].number >= 0 ? l.base[sources[i].number] + l.mean[sources[i].number] :
-			(l.level_weight[sources[i].level] == 0 ? 0 : l.level_weight[sources[i].level] / weight_of_all(&l, sources[i].level));
+		if (sources[i].number >= 0)
+			ml_gram_set_mean(gram, i, l.base[sources[i].number], l.mean[sources[i].number]);
+		else if (l.level_weight[sources[i].level] != 0)
+			gram->mean[i] = l.level_weight[sources[i].level] / weight_of_all(&l, sources[i].level);
 	for (int i = 0; i < gram->n; i++)
 		for (int j = 0; j <= i; j++)
 		{
@@ -355,6 +377,13 @@ ml_gram_from_moments(ml_gram *gram, ml_moments *m, const ml_gram_source *sources
 		}
 }
 
+/* The difference of two means, with all its digits. */
+static double
+mean_difference(const ml_gram *gram, const ml_gram *other, size_t i)
+{
+	return (other->mean[i] - gram->mean[i]) + (other->mean_rest[i] - gram->mean_rest[i]);
+}
+
 void
 ml_gram_add(ml_gram *gram, const ml_gram *other)
 {
@@ -363,11 +392,14 @@ ml_gram_add(ml_gram *gram, const ml_gram *other)
 	double		share = total > 0 ? other->weight / total : 0;
 
 	for (size_t i = 0; i < n; i++)
+	{
+		double		scaled = gram->weight * share * mean_difference(gram, other, i);
+
 		for (size_t j = 0; j < n; j++)
-			gram->moments[i * n + j] += other->moments[i * n + j] + gram->weight * share *
-				((other->mean[i] - gram->mean[i]) * (other->mean[j] - gram->mean[j]));
+			gram->moments[i * n + j] += other->moments[i * n + j] + scaled * mean_difference(gram, other, j);
+	}
 	for (size_t i = 0; i < n; i++)
-		gram->mean[i] += share * (other->mean[i] - gram->mean[i]);
+		ml_gram_set_mean(gram, (int) i, gram->mean[i], gram->mean_rest[i] + share * mean_difference(gram, other, i));
 	gram->rows += other->rows;
 	gram->weight = total;
 }

@@ -102,6 +102,7 @@ typedef struct ml_gram
 	int64_t		rows;
 	double		weight;
 	double	   *mean;			/* (n) */
+	double	   *mean_rest;		/* (n) what rounding took from mean: small, but sums of Grams need it */
 	double	   *moments;		/* (n, n) centred and symmetric: sum of w (x_i - mean_i) (x_j - mean_j) */
 } ml_gram;
 
@@ -112,9 +113,11 @@ typedef struct ml_gram_source
 	int32_t		level;
 } ml_gram_source;
 
-/* Doubles that a Gram of n variables needs for mean and moments together. */
-#define ml_gram_doubles(n) ((size_t) (n) * ((size_t) (n) + 1))
-extern void ml_gram_attach(ml_gram *gram, int n, double *memory);	/* empty, over the caller's memory */
+/* Doubles that a Gram of n variables needs for its means and moments together. */
+#define ml_gram_doubles(n) ((size_t) (n) * ((size_t) (n) + 2))
+extern void ml_gram_attach(ml_gram *gram, int n, double *memory);	/* over what is in the caller's memory; no rows */
+extern void ml_gram_clear(ml_gram *gram);
+extern void ml_gram_set_mean(ml_gram *gram, int i, double a, double b);	/* to a + b, without loss */
 
 /* Fills an attached Gram; sources is (n).  flushes m. */
 extern void ml_gram_from_moments(ml_gram *gram, ml_moments *m, const ml_gram_source *sources);

@@ -70,11 +70,9 @@ open_dataset(dsm_segment *segment)
 			char	   *at = base + d->head->image_at + fold * gram_bytes(d->head->n_variables);
 			ml_gram    *gram = &d->grams[fold];
 
-			gram->n = d->head->n_variables;
+			ml_gram_attach(gram, d->head->n_variables, (double *) (at + 2 * sizeof(double)));
 			gram->rows = *(int64 *) at;
 			gram->weight = *(double *) (at + sizeof(int64));
-			gram->mean = (double *) (at + 2 * sizeof(double));
-			gram->moments = gram->mean + gram->n;
 		}
 	}
 	MemoryContextSwitchTo(saved);
@@ -347,6 +345,7 @@ score_gram(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, con
 	double		tss = test->moments[(Size) n * n - 1];
 
 	ml_gram_attach(&training, n, MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * ml_gram_doubles(n)));
+	ml_gram_clear(&training);
 	for (int other = 0; other < d->head->n_folds; other++)
 		if (other != fold)
 			ml_gram_add(&training, &d->grams[other]);

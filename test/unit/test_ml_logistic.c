@@ -1,0 +1,268 @@
+/*
+ * test_ml_logistic.c: logistic regression: the gradient vanishes, threads change no bit, separable and one-class data,
+ * memory and cancellation.
+ */
+#include "unit.h"
+#include "alloc_fail.h"
+
+#include "ml/ml_estimator.h"
+#include "ml/ml_logistic.h"
+
+enum
+{
+	MOST = 70000,
+	NUMBERS = 4,
+	CATEGORIES = 5
+};
+
+static double numbers[NUMBERS][MOST];
+static int32_t codes[MOST];
+static int32_t labels[MOST];
+static double weights[MOST];
+static ml_matrix_column columns[NUMBERS + 1];
+static size_t fold_start[4];
+static ml_matrix matrix;
+static const bool all_folds[3] = {true, true, true};
+
+static double
+uniform(void)
+{
+	return (double) rand() / RAND_MAX;
+}
+
+static void
+make_matrix(size_t rows, bool weighted, int reference)
+{
+	srand(5);
+	for (size_t i = 0; i < rows; i++)
+	{
+		double		eta = -0.5;
+
+		for (int j = 0; j < NUMBERS; j++)
+		{
+			numbers[j][i] = (uniform() - 0.5) * 4 + (j == 1 ? 500 : 0);
+			eta += (j + 1) * 0.3 * (numbers[j][i] - (j == 1 ? 500 : 0));
+		}
+		codes[i] = rand() % CATEGORIES;
+		eta += 0.2 * codes[i];
+		labels[i] = uniform() < 1 / (1 + exp(-eta));
+		weights[i] = i % 50 == 0 ? 0 : 1 + i % 3;
+	}
+	for (int j = 0; j < NUMBERS; j++)
+		columns[j] = (ml_matrix_column) {.numbers = numbers[j], .reference = -1, .first_term = j};
+	columns[NUMBERS] = (ml_matrix_column) {.codes = codes, .n_categories = CATEGORIES, .reference = reference, .first_term = NUMBERS};
+	fold_start[1] = rows / 3, fold_start[2] = rows / 2, fold_start[3] = rows;
+	matrix = (ml_matrix) {.rows = rows, .n_columns = NUMBERS + 1, .columns = columns,
+	.n_terms = NUMBERS + CATEGORIES - (reference >= 0), .labels = labels, .n_classes = 2,
+	.weights = weighted ? weights : NULL, .n_folds = 3, .fold_start = fold_start};
+}
+
+static ml_status
+fit(const ml_ctx *ctx, const bool *folds, const ml_logistic_params *params, ml_logistic **l, ml_error *err)
+{
+	double		progress;
+	ml_status	status = ml_logistic_begin(ctx, &matrix, folds, params, l, err);
+
+	if (status == ML_OK)
+		while ((status = ml_logistic_step(*l, &progress, err)) == ML_MORE)
+			if (ml_is_cancelled(ctx))
+				return ML_CANCELLED;
+	return status == ML_DONE ? ML_OK : status;
+}
+
+/* The largest derivative of the objective at the result, per unit of weight. */
+static double
+largest_gradient(const ml_logistic_fit *f, const ml_logistic_params *params, const bool *folds)
+{
+	static double eta[MOST];
+	long double gradient[NUMBERS + CATEGORIES + 1] = {0};
+	ml_ctx		ctx = ml_ctx_default();
+	int			n_terms = f->n_terms;
+	double		worst = 0;
+
+	ml_logistic_scores(&ctx, &matrix, f->coefficients, f->intercept, 0, matrix.rows, eta);
+	for (int fold = 0; fold < 3; fold++)
+		for (size_t i = fold_start[fold]; folds[fold] && i < fold_start[fold + 1]; i++)
+		{
+			double		residual = (labels[i] - 1 / (1 + exp(-eta[i]))) * (matrix.weights ? weights[i] : 1);
+			int			code = codes[i] - (columns[NUMBERS].reference >= 0 && codes[i] > columns[NUMBERS].reference);
+
+			gradient[n_terms] += residual;
+			for (int j = 0; j < NUMBERS; j++)
+				gradient[j] += residual * numbers[j][i];
+			if (codes[i] != columns[NUMBERS].reference)
+				gradient[NUMBERS + code] += residual;
+		}
+	for (int t = 0; t <= n_terms; t++)
+	{
+		if (t < n_terms)
+			gradient[t] -= f->coefficients[t] / params->c;
+		if (t < n_terms || params->fit_intercept)
+			worst = fmax(worst, fabs((double) gradient[t]) / f->weight);
+	}
+	return worst;
+}
+
+static void
+test_minimum(size_t rows, bool weighted, double c, bool intercept, int reference)
+{
+	ml_ctx		ctx = ml_ctx_default();
+	ml_logistic_params params = {c, intercept, 1e-10, 100};
+	ml_logistic *l;
+	ml_error	err;
+	double		gradient;
+
+	make_matrix(rows, weighted, reference);
+	if (!unit_int(fit(&ctx, all_folds, &params, &l, &err), ML_OK, "%zu rows, C = %g", rows, c))
+		printf("# %s\n", err.message);
+	gradient = largest_gradient(ml_logistic_result(l), &params, all_folds);
+	/* The numbers reach 500, so this is 1e-11 of what a single row could contribute. */
+	unit_ok(gradient < 1e-9, "the gradient vanishes: %.1e after %d rounds", gradient, ml_logistic_result(l)->iterations);
+	unit_ok(ml_logistic_result(l)->converged && isnan(ml_logistic_result(l)->std_errors[0]) == !isinf(c),
+			"converged; standard errors without a penalty only");
+	ml_logistic_end(l);
+}
+
+static void
+test_threads(void)
+{
+	double		result[4][NUMBERS + CATEGORIES + 1];
+	const bool	two[3] = {true, false, true};
+	ml_logistic_params params = {1, true, 1e-10, 100};
+	ml_error	err;
+
+	make_matrix(MOST, true, -1);
+	for (int k = 0; k < 4; k++)
+	{
+		ml_ctx		ctx = ml_ctx_default();
+		ml_logistic *l;
+
+		ctx.nthreads = k == 0 ? 1 : k * k + 1;
+		fit(&ctx, two, &params, &l, &err);
+		memcpy(result[k], ml_logistic_result(l)->coefficients, matrix.n_terms * sizeof(double));
+		result[k][matrix.n_terms] = ml_logistic_result(l)->intercept;
+		if (k == 0)
+			unit_ok(largest_gradient(ml_logistic_result(l), &params, two) < 1e-9, "two of three folds");
+		unit_bytes(result[k], result[0], (matrix.n_terms + 1) * sizeof(double), "%d threads: the same bits", ctx.nthreads);
+		ml_logistic_end(l);
+	}
+}
+
+static void
+test_bad_data(void)
+{
+	ml_ctx		ctx = ml_ctx_default();
+	ml_logistic_params free_params = {INFINITY, true, 1e-10, 100};
+	ml_logistic_params l2 = {1, true, 1e-10, 100};
+	ml_logistic_params short_of_time = {1, true, 1e-300, 2};
+	const bool	none[3] = {false, false, false};
+	ml_logistic *l;
+	ml_error	err;
+
+	make_matrix(1000, false, 0);
+	unit_int(fit(&ctx, none, &l2, &l, &err), ML_BAD_DATA, "no folds");
+	ml_logistic_end(l);
+	unit_int(fit(&ctx, all_folds, &short_of_time, &l, &err), ML_OK, "too few iterations allowed");
+	unit_ok(!ml_logistic_result(l)->converged, "is told");
+	ml_logistic_end(l);
+	for (int i = 0; i < 1000; i++)
+		labels[i] = numbers[0][i] > 0.1;
+	unit_int(fit(&ctx, all_folds, &free_params, &l, &err), ML_NOT_CONVERGED, "separable data without a penalty");
+	ml_logistic_end(l);
+	unit_int(fit(&ctx, all_folds, &l2, &l, &err), ML_OK, "separable data with one");
+	unit_ok(largest_gradient(ml_logistic_result(l), &l2, all_folds) < 1e-9, "reach the minimum");
+	ml_logistic_end(l);
+	for (int i = 0; i < 1000; i++)
+		numbers[2][i] = numbers[0][i] - 2 * numbers[3][i];
+	make_matrix(1000, false, 0);
+	for (int i = 0; i < 1000; i++)
+		numbers[2][i] = numbers[0][i] - 2 * numbers[3][i];
+	unit_int(fit(&ctx, all_folds, &free_params, &l, &err), ML_OK, "a dependent column without a penalty");
+	unit_ok(ml_logistic_result(l)->aliased[3] && isnan(ml_logistic_result(l)->std_errors[3]) &&
+			ml_logistic_result(l)->coefficients[3] == 0, "is aliased");
+	ml_logistic_end(l);
+	for (int i = 0; i < 1000; i++)
+		labels[i] = 1;
+	unit_int(fit(&ctx, all_folds, &l2, &l, &err), ML_BAD_DATA, "one class only");
+	ml_logistic_end(l);
+	/* A column that is 0 but in one row of a huge size. */
+	make_matrix(1000, false, 0);
+	memset(numbers[1], 0, sizeof(numbers[1]));
+	numbers[1][17] = 1e12;
+	unit_int(fit(&ctx, all_folds, &l2, &l, &err), ML_OK, "a column with one huge value");
+	ml_logistic_end(l);
+}
+
+static void
+test_failures(void)
+{
+	ml_logistic_params params = {INFINITY, true, 1e-10, 100};
+	int			failures = 0;
+	ml_logistic *l;
+	ml_error	err;
+	fail_state	cancel = {-1, 0, 1};
+	ml_ctx		ctx;
+
+	make_matrix(300, true, 0);
+	for (long n = 0;; n++)
+	{
+		fail_state	state = {n, 0, -1};
+		ml_status	status;
+
+		ctx = fail_ctx(&state);
+		status = fit(&ctx, all_folds, &params, &l, &err);
+		ml_logistic_end(l);
+		if (state.live != 0)
+			unit_ok(false, "%ld blocks leak when allocation %ld fails", state.live, n);
+		if (status == ML_OK)
+			break;
+		if (status != ML_NO_MEMORY)
+			unit_ok(false, "allocation %ld failing gives status %d", n, status);
+		failures++;
+	}
+	unit_ok(failures > 40, "%d allocations failed in turn: an error each, nothing leaks", failures);
+	ctx = fail_ctx(&cancel);
+	make_matrix(MOST, false, 0);
+	unit_int(fit(&ctx, all_folds, &params, &l, &err), ML_CANCELLED, "cancelled between steps");
+	ml_logistic_end(l);
+	unit_int(cancel.live, 0, "and nothing leaks");
+}
+
+static void
+test_estimators(void)
+{
+	double		params[ML_MAX_PARAMS];
+	ml_error	err;
+
+	unit_ok(ml_estimator_find("logistic") == &ml_estimator_logistic && ml_estimator_find("lasagne") == NULL, "found by name");
+	for (int i = 0; ml_estimators[i] != NULL; i++)
+	{
+		const ml_estimator *e = ml_estimators[i];
+
+		ml_estimator_defaults(e, params);
+		unit_ok(e->n_params <= ML_MAX_PARAMS && e->tasks != 0, "%s has room for its parameters and a task", e->name);
+		unit_ok(i == 0 || strcmp(ml_estimators[i - 1]->name, e->name) < 0, "%s stands in alphabetical order", e->name);
+		for (int j = 0; j < e->n_params; j++)
+			if (ml_param_check(&e->params[j], params[j], &err) != ML_OK || ml_estimator_param(e, e->params[j].name) != j)
+				unit_ok(false, "the default of %s %s is not allowed: %s", e->name, e->params[j].name, err.message);
+	}
+	unit_int(ml_param_check(&ml_estimator_logistic.params[0], 0, &err), ML_BAD_PARAM, "C = 0");
+	unit_text(err.message, "parameter \"C\" must be above 0, but is 0", "the message tells the range");
+	unit_int(ml_param_check(&ml_estimator_logistic.params[0], NAN, &err), ML_BAD_PARAM, "C = NaN");
+}
+
+int
+main(void)
+{
+	test_minimum(100, false, 1, true, -1);
+	test_minimum(3000, true, 0.01, true, -1);
+	test_minimum(3000, false, INFINITY, true, 0);
+	test_minimum(3000, true, INFINITY, false, 2);
+	test_minimum(MOST, false, 1, true, -1);
+	test_minimum(MOST, true, INFINITY, true, 1);
+	test_threads();
+	test_bad_data();
+	test_failures();
+	test_estimators();
+	return unit_done();
+}
