@@ -158,6 +158,7 @@ mdl_predict_input(FunctionCallInfo fcinfo, MdlPredictCall *call)
 		HeapTupleHeaderGetTypMod(row) != call->row_typmod)
 		map_rows(call, HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
 	mdl_input_read(call->map, row);
+	err.message[0] = err.hint[0] = '\0';
 	status = ml_model_predict(call->cached->model, call->map->values, 1, call->out, &state, &err);
 	if (status != ML_OK)
 		mdl_raise_ml(status, &err, call->name);
