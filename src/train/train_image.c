@@ -17,6 +17,7 @@
 
 #define IMAGE_MAGIC 0x494d4731u
 #define PIECE 8192				/* rows that a thread writes at a time */
+#define PIECES_AT_ONCE 256
 
 /* ---- categories ------------------------------------------------------------------------------------------------- */
 
@@ -30,6 +31,7 @@ typedef struct Build
 	int			n_folds;
 	size_t	   *fold_start;		/* (n_folds + 1) */
 	MdlMatrixImage *image;
+	int			first_piece;	/* of those being written */
 } Build;
 
 /* A row to sort: where it is and which part it is from, which its codes need. */
@@ -318,7 +320,7 @@ write_piece(void *arg, int index)
 	const Build *b = arg;
 	const MdlRowPlan *plan = &b->t->plan;
 	MdlMatrixImage *image = b->image;
-	Size		first = (Size) index * PIECE;
+	Size		first = (Size) (b->first_piece + index) * PIECE;
 	Size		end = Min(first + PIECE, (Size) image->rows);
 	int32	   *labels = (int32 *) ((char *) image + image->labels_at);
 	double	   *weights = (double *) ((char *) image + image->weights_at);
@@ -356,6 +358,19 @@ write_piece(void *arg, int index)
 		if (image->has_weights)
 			for (Size r = block; r < stop; r++)
 				weights[r] = ((const MdlSampleRecord *) b->rows[r].row)->weight;
+	}
+}
+
+/* All pieces, some at a time, so that a cancel need not wait for the end. */
+static void
+write_columns(Build *b)
+{
+	int			pieces = (int) ((b->image->rows + PIECE - 1) / PIECE);
+
+	for (b->first_piece = 0; b->first_piece < pieces; b->first_piece += PIECES_AT_ONCE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ml_parallel(&b->t->ctx, Min(PIECES_AT_ONCE, pieces - b->first_piece), write_piece, b);
 	}
 }
 
@@ -429,8 +444,7 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, cons
 		((uint64 *) ((char *) b.image + head.folds_at))[fold] = b.fold_start[fold];
 	for (int i = 0; i < head.n_columns; i++)
 		((int32 *) ((char *) b.image + head.kinds_at))[i] = t->plan.columns[i].cat >= 0 ? b.n_categories[i] : 0;
-	CHECK_FOR_INTERRUPTS();
-	ml_parallel(&t->ctx, (int) ((load->rows + PIECE - 1) / PIECE), write_piece, &b);
+	write_columns(&b);
 	*sample = Min(*sample, b.fold_start[t->plan.n_folds]);
 	*records = sample_rows(&b, *sample);
 	pfree(b.rows);

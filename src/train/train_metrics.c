@@ -13,6 +13,8 @@
 #include "ml/ml_logistic.h"
 #include "utils/memutils.h"
 
+#define ROWS_AT_ONCE 1048576		/* between two looks for a cancel */
+
 typedef struct Scores
 {
 	double		weight;
@@ -96,9 +98,14 @@ mdl_class_metrics(const ml_ctx *ctx, const ml_matrix *matrix, const double *coef
 
 	s.positives = huge(n);
 	s.negatives = huge(n);
-	ml_logistic_scores(ctx, matrix, coefficients, intercept, first, n, eta);
-	add_rows(matrix, first, n, eta, &s);
-	CHECK_FOR_INTERRUPTS();
+	for (size_t done = 0; done < n; done += ROWS_AT_ONCE)
+	{
+		size_t		here = Min(n - done, ROWS_AT_ONCE);
+
+		CHECK_FOR_INTERRUPTS();
+		ml_logistic_scores(ctx, matrix, coefficients, intercept, first + done, here, eta + done);
+		add_rows(matrix, first + done, here, eta + done, &s);
+	}
 	put(metrics, &count, "accuracy", s.weight > 0, s.right / s.weight);
 	put(metrics, &count, "log_loss", s.weight > 0, s.log_loss / s.weight);
 	put(metrics, &count, "brier", s.weight > 0, s.squared / s.weight);

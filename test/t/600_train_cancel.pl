@@ -1,0 +1,84 @@
+# A training that is cancelled at any point ends within a second and leaves nothing; others see it run.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $node = PostgreSQL::Test::Cluster->new('cancel');
+$node->init;
+$node->append_conf('postgresql.conf', "autovacuum = off\nmax_parallel_workers_per_gather = 2\njit = off\nrestart_after_crash = on\n");
+$node->start;
+my $columns = join ', ', map { "random() AS x$_" } 1 .. 20;
+$node->safe_psql('postgres', qq{
+	CREATE EXTENSION medallion;
+	CREATE TABLE big AS SELECT $columns, random() * 10 AS y, random() < 0.4 AS won, 'k' || i % 200 AS kind FROM generate_series(1, 400000) i;
+	ANALYZE big});
+
+# Where a cancel may come: in the passes over the table, in the ordering, in the rounds of a fit that never ends by itself.
+my %trainings = (
+	linear => q{medallion.train('m', 'big', 'y', 'linear', exclude => '{won}', reproducible => true)},
+	holdout => q{medallion.train('m', 'big', 'y', 'ridge', exclude => '{won}', validation => '{"fraction": 0.3}')},
+	logistic => q{medallion.train('m', 'big', 'won', 'logistic', '{"tol": 1e-300, "max_iter": 100000}', exclude => '{y}')},
+	free => q{medallion.train('m', 'big', 'won', 'logistic', '{"tol": 1e-300, "penalty": "none"}', exclude => '{y,kind}')});
+my ($slowest, $cancelled, $ended) = (0, 0, 0);
+for my $name (sort keys %trainings)
+{
+	for my $delay (1, 20, 60, 110, 170, 240, 320, 410, 600, 900, 1400)
+	{
+		my $start = time;
+		my ($result, $out, $err) = $node->psql('postgres', "SET statement_timeout = $delay; SELECT ($trainings{$name}).rows");
+		my $late = time - $start - $delay / 1000;
+		if ($result == 0)
+		{
+			$ended++;
+			last;
+		}
+		$err =~ /canceling statement due to statement timeout/ or diag("$name after $delay ms: $err");
+		$cancelled++ if $err =~ /canceling statement/;
+		$slowest = $late if $late > $slowest;
+	}
+	$node->safe_psql('postgres', q{SELECT medallion.drop_model(model) FROM medallion.models});
+}
+cmp_ok($cancelled, '>=', 12, "$cancelled trainings cancelled, $ended ended before");
+cmp_ok($slowest, '<', 1, sprintf('the slowest took %.2f s to stop', $slowest));
+is($node->safe_psql('postgres', 'SELECT count(*) FROM medallion._model_versions'), '0', 'none left a version');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM medallion.progress'), '0', 'none is shown as running');
+
+# The same session goes on after a cancel: nothing of the load stays behind.
+is($node->safe_psql('postgres', qq{
+	DO \$\$ BEGIN
+		FOR i IN 1 .. 4 LOOP
+			BEGIN
+				SET LOCAL statement_timeout = 0;
+				PERFORM medallion.train('m', 'SELECT *, 1 / (CASE WHEN random() < 0.00001 THEN 0 ELSE 1 END) AS boom FROM big', 'won', 'logistic', exclude => '{y}');
+			EXCEPTION WHEN division_by_zero THEN NULL;
+			END;
+		END LOOP;
+	END \$\$;
+	SHOW medallion.matrix_area;
+	SELECT ($trainings{linear}).rows}), "0\n400000", 'after errors in the source the session trains again');
+
+# What others see.
+$node->safe_psql('postgres', q{SELECT medallion.drop_model('m')});
+my $session = IPC::Run::start(
+	[ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', "SELECT ($trainings{logistic}).rows" ],
+	'>', \my $out, '2>', \my $err);
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM medallion.progress WHERE kind = 'train' AND object = 'm' AND phase = 'fitting'}),
+	'medallion.progress shows the fit');
+$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM medallion.progress});
+$session->finish;
+like($err, qr/canceling statement due to user request/, 'pg_cancel_backend ends it');
+
+# Killed in the middle: the server recovers and trains again.
+$session = IPC::Run::start(
+	[ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', "SELECT ($trainings{logistic}).rows" ],
+	'>', \$out, '2>', \$err);
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM medallion.progress WHERE kind = 'train' AND phase = 'fitting'});
+kill 'KILL', $node->safe_psql('postgres', q{SELECT pid FROM medallion.progress WHERE kind = 'train'});
+$session->finish;
+ok($node->poll_query_until('postgres', 'SELECT true'), 'recovered after kill -9');
+is($node->safe_psql('postgres', "SELECT ($trainings{linear}).rows"), '400000', 'and trains again');
+$node->stop;
+done_testing();
