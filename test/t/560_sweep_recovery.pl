@@ -91,7 +91,9 @@ is($node->safe_psql('postgres', "SELECT string_agg(trial || ' ' || seconds, ';' 
 $id = $node->safe_psql('postgres', sweep_sql('workers => 2'));
 ok(becomes($node, $going->($id)), 'running');
 ($workers[0]) = split /\n/, $node->safe_psql('postgres', $pids);
+my $log_size = -s $node->logfile;
 kill 'KILL', $workers[0];
+$node->wait_for_log(qr/all server processes terminated; reinitializing/, $log_size);
 ok(becomes($node, "SELECT done > 0 AND state IN ('interrupted', 'running') FROM medallion.sweeps WHERE sweep_id = $id"), 'the server is back, trials are kept');
 $node->safe_psql('postgres', "UPDATE medallion._sweeps SET created_at = now() - interval '1 minute' WHERE sweep_id = $id");
 ok(becomes($node, $ended->($id)), 'continued after the crash');
