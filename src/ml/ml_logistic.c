@@ -125,14 +125,22 @@ add_sums(const ml_logistic *l, sums *to, sums *from)
 	to->rows += from->rows;
 }
 
-/* From linear predictors to residuals and Hessian weights of a block; the formulas keep small probabilities exact. */
+/*
+ * From linear predictors to residuals and Hessian weights of a block; the formulas keep small probabilities exact.  The
+ * loss of a row is log(1 + small), and |eta| more on the wrong side: without weights we take one logarithm of the
+ * product over the block, which is at most 2^64.
+ */
 static void
 respond(const ml_logistic *l, size_t first, size_t n, const double *eta, double *residual, double *curvature, sums *s)
 {
+	const double *weights = l->matrix->weights ? l->matrix->weights + first : NULL;
+	const int32_t *labels = l->matrix->labels + first;
+	double		product = 1;
+
 	for (size_t i = 0; i < n; i++)
 	{
-		double		weight = l->matrix->weights ? l->matrix->weights[first + i] : 1;
-		bool		positive = l->matrix->labels[first + i] == 1;
+		double		weight = weights ? weights[i] : 1;
+		bool		positive = labels[i] == 1;
 		double		small = exp(-fabs(eta[i]));
 		double		share = 1 / (1 + small);	/* probability of the side that eta is on */
 		bool		wrong = positive != (eta[i] >= 0);
@@ -140,11 +148,16 @@ respond(const ml_logistic *l, size_t first, size_t n, const double *eta, double 
 
 		residual[i] = weight * (positive ? distance : -distance);
 		curvature[i] = weight * small * share * share;
-		s->loss += weight * (log1p(small) + (wrong ? fabs(eta[i]) : 0));
+		s->loss += wrong ? weight * fabs(eta[i]) : 0;
+		if (weights)
+			s->loss += weight * log1p(small);
+		else
+			product *= 1 + small;
 		s->weight += weight;
 		s->positive += positive ? weight : 0;
 		s->residual += residual[i];
 	}
+	s->loss += log(product);
 	s->rows += n;
 }
 

@@ -5,8 +5,6 @@
  */
 #include "ml/ml_order.h"
 
-#include <string.h>
-
 #define DIGIT_BITS 11
 #define DIGITS (1 << DIGIT_BITS)
 #define PASSES 3
@@ -83,22 +81,22 @@ sort_group(ml_order_entry *group, size_t n, int (*compare) (const void *, const 
 	}
 }
 
-void
+ml_order_entry *
 ml_order_sort(ml_order_entry *entries, ml_order_entry *scratch, size_t n,
 			  int (*compare) (const void *a, const void *b, void *arg), void *arg)
 {
 	distribute(entries, scratch, n, LOW_BIT);
 	distribute(scratch, entries, n, LOW_BIT + DIGIT_BITS);
 	distribute(entries, scratch, n, LOW_BIT + 2 * DIGIT_BITS);
-	memcpy(entries, scratch, n * sizeof(ml_order_entry));
 	for (size_t start = 0; start < n;)
 	{
 		size_t		end = start + 1;
 
-		while (end < n && entries[end].key >> LOW_BIT == entries[start].key >> LOW_BIT)
+		while (end < n && scratch[end].key >> LOW_BIT == scratch[start].key >> LOW_BIT)
 			end++;
 		if (end - start > 1)
-			sort_group(entries + start, end - start, compare, arg);
+			sort_group(scratch + start, end - start, compare, arg);
 		start = end;
 	}
+	return scratch;
 }

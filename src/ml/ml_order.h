@@ -16,9 +16,9 @@ typedef struct ml_order_entry
 
 /*
  * Sorts by key and, where keys are equal, by compare, which returns < 0, 0 or > 0 and must be 0 only for rows of equal
- * content.  scratch has room for n entries.
+ * content.  scratch has room for n entries; returns which of the two arrays holds the result.
  */
-extern void ml_order_sort(ml_order_entry *entries, ml_order_entry *scratch, size_t n,
-						  int (*compare) (const void *a, const void *b, void *arg), void *arg);
+extern ml_order_entry *ml_order_sort(ml_order_entry *entries, ml_order_entry *scratch, size_t n,
+									 int (*compare) (const void *a, const void *b, void *arg), void *arg);
 
 #endif							/* ML_ORDER_H */

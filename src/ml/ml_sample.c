@@ -94,40 +94,61 @@ drop_beyond_threshold(ml_sample *s)
 	s->count = kept;
 }
 
+static uint32_t
+count_below(const uint64_t *priority, uint32_t count, uint64_t limit)
+{
+	uint32_t	below = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		below += priority[i] < limit;
+	return below;
+}
+
 /*
  * The threshold becomes the largest below which there are at most `wanted` records.  Records of equal priority stay or
  * go together, so that what is kept is the same whatever the order in which they came.
+ *
+ * Priorities are hashes, so the search goes where the right place would be if they were evenly spread, and halves the
+ * range every other time in case they are not.
  */
 void
 ml_sample_trim(ml_sample *s)
 {
 	const uint64_t *priority = priorities(s);
-	uint64_t	low = 0;
-	uint64_t	high;
+	uint64_t	low = 0;		/* at most `wanted` records are below */
+	uint64_t	high;			/* more than that are below high + 1 */
+	uint32_t	below_low = 0;
+	uint32_t	below_high;
 
 	drop_beyond_threshold(s);
 	if (s->count <= s->wanted)
 		return;
-	high = s->threshold;
-	while (low < high)
+	high = s->threshold - 1;
+	below_high = s->count;
+	for (int step = 0; low < high; step++)
 	{
-		uint64_t	middle = high - (high - low) / 2;
-		uint32_t	below = 0;
+		double		share = (s->wanted - below_low + 0.5) / (double) (below_high - below_low + 1);
+		uint64_t	offset = step % 2 ? (high - low) / 2 : (uint64_t) ((double) (high - low) * share * 0.999999);
+		uint64_t	middle = low + 1 + (offset < high - low ? offset : high - low - 1);
+		uint32_t	below = count_below(priority, s->count, middle);
 
-		for (uint32_t i = 0; i < s->count; i++)
-			below += priority[i] < middle;
 		if (below == s->wanted)
 		{
 			/* The answer is the next priority: up to there the count stays the same. */
 			for (uint32_t i = 0; i < s->count; i++)
 				high = priority[i] >= middle && priority[i] < high ? priority[i] : high;
 			low = high;
-			break;
 		}
-		if (below < s->wanted)
+		else if (below < s->wanted)
+		{
 			low = middle;
+			below_low = below;
+		}
 		else
+		{
 			high = middle - 1;
+			below_high = below;
+		}
 	}
 	s->threshold = low;
 	drop_beyond_threshold(s);

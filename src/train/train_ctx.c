@@ -3,8 +3,13 @@
  */
 #include "train/train_int.h"
 
+#include <sys/mman.h>
+
 #include "miscadmin.h"
 #include "utils/memutils.h"
+
+#define HUGE_PAGE (2 * 1024 * 1024)
+#define LARGE_BLOCK (4 * HUGE_PAGE)
 
 /* Each block is preceded by its size: there is no repalloc that returns NULL, so growing moves by hand. */
 #define BLOCK_HEAD 16
@@ -55,6 +60,26 @@ mdl_ml_ctx(MemoryContext memory, uint64 seed)
 	ml_ctx		ctx = {server_alloc, server_realloc, server_free, server_cancelled, memory, seed, 1};
 
 	return ctx;
+}
+
+/*
+ * A large block that will be written from end to end.  Asking for large pages spares the kernel a fault for every 4 kB,
+ * which for a matrix of some hundred megabytes costs as much as filling it.
+ */
+void *
+mdl_train_alloc_large(MemoryContext memory, Size size)
+{
+	char	   *block = MemoryContextAllocHuge(memory, size);
+
+#ifdef MADV_HUGEPAGE
+	if (size >= LARGE_BLOCK)
+	{
+		char	   *start = (char *) TYPEALIGN(HUGE_PAGE, (uintptr_t) block);
+
+		(void) madvise(start, (block + size - start) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+	}
+#endif
+	return block;
 }
 
 void

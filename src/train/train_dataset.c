@@ -239,7 +239,7 @@ mdl_dataset_read(const MdlTrainRequest *request, int folds)
 		elog(ERROR, "SPI_connect failed");
 	MemoryContextSwitchTo(memory);
 	mdl_training_prepare(t, &all, folds);
-	mdl_progress_phase("reading", -1);
+	mdl_training_phase(t, "reading", -1);
 	segment = t->estimator->form == ML_FORM_MATRIX ? read_matrix(t, folds) : read_grams(t, folds);
 	MemoryContextSwitchTo(caller);
 	SPI_finish();

@@ -135,7 +135,7 @@ mdl_training_fit_gram(MdlTraining *t)
 	int			n;
 
 	mdl_training_make_model(t, mdl_training_needs_reference(t));
-	mdl_progress_phase("reading", -1);
+	mdl_training_phase(t, "reading", -1);
 	bytes = mdl_source_aggregate(&t->source, "_linear_state", t->plan_bytes, InvalidOid, 0);
 	if (bytes == NULL)
 		mdl_training_too_few(t, 0);
@@ -147,9 +147,10 @@ mdl_training_fit_gram(MdlTraining *t)
 	mdl_training_too_few(t, gram.rows);
 	mdl_training_check_constant(t, &gram, sources);
 	t->rows = gram.rows;
-	mdl_progress_phase("fitting", 100);
+	mdl_training_phase(t, "fitting", 100);
 	input.gram = &gram;
 	add_rows(t, &state, &gram, &input);
 	mdl_training_run_estimator(&t->ctx, t->estimator, t->params, &input, t->model, &t->report);
+	mdl_training_phase(t, "describing", -1);
 	make_baseline(t, &state);
 }

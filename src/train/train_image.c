@@ -132,27 +132,59 @@ merge_categories(Build *b)
 	}
 }
 
+/* A chunk of rows and the part it is from. */
+typedef struct Chunk
+{
+	char	   *rows;
+	int32		count;
+	int32		part;
+} Chunk;
+
+typedef struct Recoding
+{
+	const Build *b;
+	Chunk	   *chunks;
+	Size		record_size;
+} Recoding;
+
+static void
+recode_chunk(void *arg, int index)
+{
+	const Recoding *r = arg;
+	const MdlRowPlan *plan = &r->b->t->plan;
+	const int32 *dictionary = r->b->codes[r->chunks[index].part];
+	char	   *row = r->chunks[index].rows;
+
+	for (int i = 0; i < r->chunks[index].count; i++, row += r->record_size)
+	{
+		int32	   *codes = (int32 *) (((MdlSampleRecord *) row)->numbers + plan->n_numbers);
+
+		for (int k = 0; k < plan->n_cats; k++)
+			codes[k] = codes[k] < 0 ? -1 : dictionary[codes[k]];
+	}
+}
+
 /* The codes in the rows become those of the dictionaries. */
 static void
-recode_part(Build *b, int p)
+recode(const Build *b)
 {
-	const MdlRowPlan *plan = &b->t->plan;
-	const MdlMatrixChunk *chunks = dsa_get_address(b->load->area, part_of(b, p)->chunks);
-	Size		record_size = mdl_sample_record_size(plan);
+	Recoding	r = {b, NULL, mdl_sample_record_size(&b->t->plan)};
+	int			n = 0;
 
-	for (int c = 0; c < part_of(b, p)->n_chunks; c++)
+	for (int p = 0; p < b->load->n_parts; p++)
+		n += part_of(b, p)->n_chunks;
+	r.chunks = palloc(sizeof(Chunk) * (n + 1));
+	n = 0;
+	/* Addresses are looked up here: threads must not call the server. */
+	for (int p = 0; p < b->load->n_parts; p++)
 	{
-		char	   *row = dsa_get_address(b->load->area, chunks[c].rows);
+		const MdlMatrixChunk *chunks = dsa_get_address(b->load->area, part_of(b, p)->chunks);
 
-		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < chunks[c].count; i++, row += record_size)
-		{
-			int32	   *codes = (int32 *) (((MdlSampleRecord *) row)->numbers + plan->n_numbers);
-
-			for (int k = 0; k < plan->n_cats; k++)
-				codes[k] = codes[k] < 0 ? -1 : b->codes[p][codes[k]];
-		}
+		for (int c = 0; c < part_of(b, p)->n_chunks; c++)
+			r.chunks[n++] = (Chunk) {dsa_get_address(b->load->area, chunks[c].rows), chunks[c].count, p};
 	}
+	ml_parallel(&b->t->ctx, n, recode_chunk, &r);
+	pfree(r.chunks);
 }
 
 /* ---- order ------------------------------------------------------------------------------------------------------ */
@@ -185,10 +217,11 @@ sort_rows(Build *b)
 	const MdlRowPlan *plan = &b->t->plan;
 	Size		record_size = mdl_sample_record_size(plan);
 	Size		n = b->load->rows;
-	ml_order_entry *scratch = MemoryContextAllocHuge(b->t->memory, sizeof(ml_order_entry) * (n + 1));
+	ml_order_entry *scratch = mdl_train_alloc_large(b->t->memory, sizeof(ml_order_entry) * (n + 1));
+	ml_order_entry *unsorted = mdl_train_alloc_large(b->t->memory, sizeof(ml_order_entry) * (n + 1));
 	Size		at = 0;
 
-	b->rows = MemoryContextAllocHuge(b->t->memory, sizeof(ml_order_entry) * (n + 1));
+	b->rows = unsorted;
 	b->n_folds = plan->n_folds + (plan->holdout > 0 ? 1 : 0);
 	b->fold_start = palloc0(sizeof(size_t) * (b->n_folds + 1));
 	for (int p = 0; p < b->load->n_parts; p++)
@@ -212,8 +245,8 @@ sort_rows(Build *b)
 	}
 	for (int fold = 0; fold < b->n_folds; fold++)
 		b->fold_start[fold + 1] += b->fold_start[fold];
-	ml_order_sort(b->rows, scratch, n, compare_rows, &record_size);
-	pfree(scratch);
+	b->rows = ml_order_sort(b->rows, scratch, n, compare_rows, &record_size);
+	pfree(b->rows == scratch ? unsorted : scratch);
 }
 
 /* ---- missing values --------------------------------------------------------------------------------------------- */
@@ -325,6 +358,7 @@ write_piece(void *arg, int index)
 	int32	   *labels = (int32 *) ((char *) image + image->labels_at);
 	double	   *weights = (double *) ((char *) image + image->weights_at);
 	const MdlRowColumn *target = &plan->columns[plan->target];
+	Size		record_size = mdl_sample_record_size(plan);
 
 	for (Size block = first; block < end; block += 64)
 	{
@@ -332,7 +366,8 @@ write_piece(void *arg, int index)
 		char	   *data = (char *) image + image->data_at;
 
 		for (Size r = block; r < stop; r++)
-			__builtin_prefetch(b->rows[Min(r + 64, (Size) image->rows - 1)].row);
+			for (Size line = 0; line < record_size; line += 64)
+				__builtin_prefetch((const char *) b->rows[Min(r + 64, (Size) image->rows - 1)].row + line);
 		for (int i = 0; i < image->n_columns; i++)
 		{
 			const MdlRowColumn *column = &plan->columns[i];
@@ -432,8 +467,7 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, cons
 	set_classes(&b);
 	check_categories(&b);
 	if (t->plan.n_cats > 0)
-		for (int p = 0; p < load->n_parts; p++)
-			recode_part(&b, p);
+		recode(&b);
 	CHECK_FOR_INTERRUPTS();
 	sort_rows(&b);
 	find_fills(&b);

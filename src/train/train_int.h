@@ -19,13 +19,16 @@
 
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
+#include "portability/instr_time.h"
 
 /* ---- train_ctx.c: the numeric library inside a backend -------------------------------------------------------- */
 
 /* A context over a memory context: NULL instead of errors, beyond 1 GB, everything freed with it. */
 extern ml_ctx mdl_ml_ctx(MemoryContext memory, uint64 seed);
 
-/* Raises the error of a failed call; what tells what was going on, e.g. "train model \"delay\"". */
+extern void *mdl_train_alloc_large(MemoryContext memory, Size size);
+
+/* Raises the error of a failed call. */
 extern void mdl_ml_raise(ml_status status, const ml_error *err) pg_attribute_noreturn();
 
 /* ---- train_rows.c: reading rows from the arguments of aggregates ---------------------------------------------- */
@@ -85,7 +88,17 @@ typedef struct MdlRowPlan
 	int			target;			/* column, -1: none */
 	int			weight;			/* column, -1: none */
 	ml_grid		grid;
+	int			n_runs;			/* stretches of columns that are float8 numbers; see mdl_row_read */
+	struct MdlRowRun *runs;
 } MdlRowPlan;
+
+/* Columns first … first + count - 1 are float8 numbers; the numbers they become start at `number`. */
+typedef struct MdlRowRun
+{
+	int			first;
+	int			count;			/* 0: one column of another sort */
+	int			number;
+} MdlRowRun;
 
 /* Counts per column that every state carries: (n_columns) each. */
 typedef struct MdlRowCounts
@@ -268,10 +281,15 @@ typedef struct MdlTraining
 	ml_report	report;
 	int64		rows;			/* trained on */
 	JsonbParseState *metrics;	/* an object that is being filled */
+	const char *phase;			/* NULL: none yet */
+	instr_time	phase_start;
 	int64		data_version;	/* the version of versioned tables that the snapshot shows */
 	unsigned char *baseline;	/* NULL: none */
 	size_t		baseline_size;
 } MdlTraining;
+
+/* A new phase for medallion.progress; how long the last took is told at DEBUG1.  phase NULL: only that. */
+extern void mdl_training_phase(MdlTraining *t, const char *phase, int64 total);
 
 /* train_prepare.c: reads the request, opens the source, profiles it if need be and makes the plan. */
 extern void mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds);

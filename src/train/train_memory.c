@@ -17,7 +17,7 @@
 static void *
 allocate_here(Size size, void *arg)
 {
-	return MemoryContextAllocHuge((MemoryContext) arg, size);
+	return mdl_train_alloc_large((MemoryContext) arg, size);
 }
 
 int
@@ -81,16 +81,16 @@ mdl_training_fit_matrix(MdlTraining *t)
 	const MdlSampleRecord **records;
 
 	t->ctx.nthreads = mdl_training_threads();
-	mdl_progress_phase("reading", -1);
+	mdl_training_phase(t, "reading", -1);
 	mdl_matrix_load(&t->source, &t->plan, t->plan_bytes, t->memory, load);
-	mdl_progress_phase("ordering", -1);
+	mdl_training_phase(t, "ordering", -1);
 	image = mdl_matrix_build(t, load, &sample, &records, allocate_here, t->memory);
 	mdl_training_make_model(t, reference);
 	matrix = mdl_matrix_view(image, reference);
 	training = matrix->fold_start[t->plan.n_folds];
 	mdl_training_too_few(t, training);
 	check_constant(t, matrix);
-	mdl_progress_phase("fitting", 100);
+	mdl_training_phase(t, "fitting", 100);
 	use_fold = palloc0(sizeof(bool) * (matrix->n_folds + 1));
 	for (int fold = 0; fold < t->plan.n_folds; fold++)
 		use_fold[fold] = true;
@@ -98,7 +98,7 @@ mdl_training_fit_matrix(MdlTraining *t)
 	input.use_fold = use_fold;
 	mdl_training_run_estimator(&t->ctx, t->estimator, t->params, &input, t->model, &t->report);
 	t->rows = (int64) training;
-	mdl_progress_phase("scoring", -1);
+	mdl_training_phase(t, "scoring", -1);
 	push_metrics(t, matrix, "train_", 0, training);
 	if (t->holdout > 0)
 	{
@@ -107,6 +107,7 @@ mdl_training_fit_matrix(MdlTraining *t)
 		mdl_jsonb_push_number(&t->metrics, "validation_rows", (double) (matrix->rows - training));
 		push_metrics(t, matrix, "", training, matrix->rows - training);
 	}
+	mdl_training_phase(t, "describing", -1);
 	mdl_training_make_baseline(t, records, sample, load->counts);
 	mdl_matrix_unload(load);
 }

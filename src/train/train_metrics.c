@@ -11,6 +11,7 @@
 #include "ml/eval_classify.h"
 #include "ml/eval_rank.h"
 #include "ml/ml_logistic.h"
+#include "ml/ml_parallel.h"
 #include "utils/memutils.h"
 
 #define ROWS_AT_ONCE 1048576		/* between two looks for a cancel */
@@ -31,7 +32,7 @@ typedef struct Scores
 static void *
 huge(size_t count)
 {
-	return MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * (count + 1));
+	return mdl_train_alloc_large(CurrentMemoryContext, sizeof(double) * (count + 1));
 }
 
 static void
@@ -65,17 +66,33 @@ put(MdlMetric *metrics, int *count, const char *name, bool defined, double value
 	metrics[(*count)++].value = value;
 }
 
+typedef struct SortWork
+{
+	Scores	   *scores;
+	double	   *scratch;		/* for all scores */
+} SortWork;
+
+static void
+sort_class(void *arg, int index)
+{
+	SortWork   *w = arg;
+
+	if (index == 0)
+		ml_rank_sort(w->scores->positives, w->scratch, w->scores->n_positives);
+	else
+		ml_rank_sort(w->scores->negatives, w->scratch + w->scores->n_positives, w->scores->n_negatives);
+}
+
 /* Metrics that rank the rows or count them. */
 static void
-put_unweighted(Scores *s, MdlMetric *metrics, int *count)
+put_unweighted(const ml_ctx *ctx, Scores *s, MdlMetric *metrics, int *count)
 {
-	double	   *scratch = huge(Max(s->n_positives, s->n_negatives));
+	SortWork	work = {s, huge(s->n_positives + s->n_negatives)};
 	double		value;
 	bool		defined;
 
-	ml_rank_sort(s->positives, scratch, s->n_positives);
-	ml_rank_sort(s->negatives, scratch, s->n_negatives);
-	pfree(scratch);
+	ml_parallel(ctx, 2, sort_class, &work);
+	pfree(work.scratch);
 	defined = ml_rank_roc_auc(s->positives, s->n_positives, s->negatives, s->n_negatives, &value);
 	put(metrics, count, "roc_auc", defined, value);
 	defined = ml_rank_average_precision(s->positives, s->n_positives, s->negatives, s->n_negatives, &value);
@@ -110,7 +127,7 @@ mdl_class_metrics(const ml_ctx *ctx, const ml_matrix *matrix, const double *coef
 	put(metrics, &count, "log_loss", s.weight > 0, s.log_loss / s.weight);
 	put(metrics, &count, "brier", s.weight > 0, s.squared / s.weight);
 	if (matrix->weights == NULL)
-		put_unweighted(&s, metrics, &count);
+		put_unweighted(ctx, &s, metrics, &count);
 	pfree(eta);
 	pfree(s.positives);
 	pfree(s.negatives);

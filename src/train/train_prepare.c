@@ -10,6 +10,23 @@
 #define SAMPLE_ROWS		10000	/* rows kept for the baseline, and for exact fits of small data */
 #define SAMPLE_BYTES	(16 * 1024 * 1024)
 
+void
+mdl_training_phase(MdlTraining *t, const char *phase, int64 total)
+{
+	instr_time	now;
+	instr_time	taken;
+
+	INSTR_TIME_SET_CURRENT(now);
+	taken = now;
+	INSTR_TIME_SUBTRACT(taken, t->phase_start);
+	if (t->phase != NULL)
+		ereport(DEBUG1, (errmsg_internal("training: %s took %.1f ms", t->phase, INSTR_TIME_GET_MILLISEC(taken))));
+	t->phase = phase;
+	t->phase_start = now;
+	if (phase != NULL)
+		mdl_progress_phase(phase, total);
+}
+
 /* ---- problems of the data -------------------------------------------------------------------------------------- */
 
 static const char *
@@ -323,7 +340,7 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	plan_columns(t);
 	if (gram && (has_category_features(t) || t->preprocess.impute_mean || request->reproducible))
 	{
-		mdl_progress_phase("profiling", -1);
+		mdl_training_phase(t, "profiling", -1);
 		read_profile(t);
 		use_profile(t);
 	}

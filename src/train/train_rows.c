@@ -44,6 +44,25 @@ check_column(const MdlRowColumn *column)
 		damaged_plan();
 }
 
+/* Cuts the columns into stretches of float8 numbers and single others. */
+static void
+find_runs(MdlRowPlan *plan)
+{
+	plan->runs = palloc(sizeof(MdlRowRun) * (plan->n_columns + 1));
+	plan->n_runs = 0;
+	for (int i = 0; i < plan->n_columns; i++)
+	{
+		const MdlRowColumn *column = &plan->columns[i];
+		MdlRowRun  *last = plan->n_runs > 0 ? &plan->runs[plan->n_runs - 1] : NULL;
+		bool		plain = column->number >= 0 && column->wire == MDL_WIRE_FLOAT8;
+
+		if (plain && last != NULL && last->count > 0)
+			last->count++;
+		else
+			plan->runs[plan->n_runs++] = (MdlRowRun) {i, plain ? 1 : 0, column->number};
+	}
+}
+
 void
 mdl_row_plan_derive(MdlRowPlan *plan)
 {
@@ -73,6 +92,7 @@ mdl_row_plan_derive(MdlRowPlan *plan)
 	for (int i = plan->target + 1; plan->target >= 0 && i < plan->n_columns; i++)
 		if (plan->columns[i].role != MDL_ROLE_WEIGHT)
 			damaged_plan();
+	find_runs(plan);
 	if (plan->exact)
 	{
 		double	   *scale = palloc(sizeof(double) * (plan->n_numbers + 1));
@@ -431,6 +451,69 @@ hash_with_nulls(const MdlRow *row, const MdlRowPlan *plan, const NullableDatum *
 	}
 }
 
+/* Whether the bits are those of NaN or an infinity. */
+static inline bool
+bits_not_finite(uint64 bits)
+{
+	return (bits >> 52 & 0x7FF) == 0x7FF;
+}
+
+/* Takes one float8 into its place and its lane of the hash; true if it is NULL or not finite. */
+static inline bool
+take_number(const NullableDatum *value, double *number, uint64 *lane)
+{
+	*number = DatumGetFloat8(value->value);
+	*lane = ml_hash_double(*lane, *number);
+	return value->isnull | bits_not_finite((uint64) value->value);
+}
+
+/*
+ * Reads a stretch of float8 numbers; true if one is NULL or not finite.  The lanes are variables here, four steps at a
+ * time: each is a chain of multiplications that must not wait for memory.
+ */
+static bool
+read_run(const MdlRowRun *run, const NullableDatum *values, double *numbers, uint64 *lanes)
+{
+	uint64		a = lanes[run->first & 3];
+	uint64		b = lanes[(run->first + 1) & 3];
+	uint64		c = lanes[(run->first + 2) & 3];
+	uint64		d = lanes[(run->first + 3) & 3];
+	bool		odd = false;
+	int			k = 0;
+
+	values += run->first;
+	numbers += run->number;
+	for (; k + 4 <= run->count; k += 4)
+	{
+		odd |= take_number(&values[k], &numbers[k], &a);
+		odd |= take_number(&values[k + 1], &numbers[k + 1], &b);
+		odd |= take_number(&values[k + 2], &numbers[k + 2], &c);
+		odd |= take_number(&values[k + 3], &numbers[k + 3], &d);
+	}
+	if (k < run->count)
+		odd |= take_number(&values[k], &numbers[k], &a);
+	if (k + 1 < run->count)
+		odd |= take_number(&values[k + 1], &numbers[k + 1], &b);
+	if (k + 2 < run->count)
+		odd |= take_number(&values[k + 2], &numbers[k + 2], &c);
+	lanes[run->first & 3] = a;
+	lanes[(run->first + 1) & 3] = b;
+	lanes[(run->first + 2) & 3] = c;
+	lanes[(run->first + 3) & 3] = d;
+	return odd;
+}
+
+/* Reads a number of another wire type, likewise. */
+static bool
+read_number(const MdlRowColumn *column, int index, const NullableDatum *value, double *numbers, uint64 *lanes)
+{
+	double		number = number_of(column->wire, value->value);
+
+	numbers[column->number] = number;
+	lanes[index & 3] = ml_hash_double(lanes[index & 3], number);
+	return value->isnull | !isfinite(number);
+}
+
 bool
 mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRowCounts *counts)
 {
@@ -439,8 +522,7 @@ mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRo
 	const NullableDatum *values = fcinfo->args + first_arg;
 	bool		odd = false;
 	bool		usable = true;
-	double		zero = 0;
-	uint64		lanes[4] = {1, 2, 3, 4};	/* independent, so that the processor works on four at a time */
+	uint64		lanes[4] = {1, 2, 3, 4};	/* of the hash, by column, so that four run beside each other */
 
 	if (unlikely(!reader->checked))
 	{
@@ -453,26 +535,24 @@ mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRo
 		values = reader->values;
 	}
 	row->any_null = false;
-	for (int i = 0; i < plan->n_columns; i++)
+	for (int r = 0; r < plan->n_runs; r++)
 	{
-		const MdlRowColumn *column = &plan->columns[i];
+		const MdlRowRun *run = &plan->runs[r];
+		const MdlRowColumn *column = &plan->columns[run->first];
 
-		if (likely(column->number >= 0))
-		{
-			double		number = number_of(column->wire, values[i].value);
-
-			odd |= values[i].isnull;
-			zero += number * 0;	/* NaN as soon as one is not finite */
-			row->numbers[column->number] = number;
-			lanes[i & 3] = ml_hash_double(lanes[i & 3], number);
-		}
+		if (run->count > 0)
+			odd |= read_run(run, values, row->numbers, lanes);
+		else if (column->number >= 0)
+			odd |= read_number(column, run->first, &values[run->first], row->numbers, lanes);
 		else if (column->cat >= 0)
 		{
-			usable &= read_category(row, column, &values[i], &counts[i]);
-			lanes[i & 3] = ml_hash_bytes(lanes[i & 3], row->texts[column->cat].data, row->texts[column->cat].length);
+			uint64	   *lane = &lanes[run->first & 3];
+
+			usable &= read_category(row, column, &values[run->first], &counts[run->first]);
+			*lane = ml_hash_bytes(*lane, row->texts[column->cat].data, row->texts[column->cat].length);
 		}
 	}
-	if (unlikely(odd || zero != 0))
+	if (unlikely(odd))
 	{
 		usable &= examine_numbers(row, plan, values, counts);
 		hash_with_nulls(row, plan, values, lanes);

@@ -11,7 +11,6 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "registry/registry.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -98,8 +97,9 @@ train_and_record(MdlTraining *t, const MdlTrainRequest *request, instr_time star
 	}
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, start);
-	mdl_progress_phase("registering", -1);
+	mdl_training_phase(t, "registering", -1);
 	mdl_training_record(t, INSTR_TIME_GET_DOUBLE(now), result);
+	mdl_training_phase(t, NULL, -1);
 }
 
 void

@@ -202,7 +202,7 @@ mdl_training_score_holdout(MdlTraining *t)
 	ScoreState *state;
 	double		value;
 
-	mdl_progress_phase("validating", -1);
+	mdl_training_phase(t, "validating", -1);
 	bytes = mdl_source_aggregate(&t->source, "_score_state", t->plan_bytes, BYTEAOID, PointerGetDatum(model_bytes(t)));
 	state = score_argument(PointerGetDatum(bytes));
 	if (state->slots[ML_REG_ROWS] == 0)

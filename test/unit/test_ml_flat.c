@@ -108,7 +108,10 @@ test_order(void)
 	static row	rows[ROWS];
 	static ml_order_entry one[ROWS],
 				two[ROWS],
-				scratch[ROWS];
+				scratch[ROWS],
+				more_scratch[ROWS];
+	const ml_order_entry *first,
+			   *second;
 	bool		sorted = true,
 				same = true;
 
@@ -121,14 +124,14 @@ test_order(void)
 	}
 	for (int i = 0; i < ROWS; i++)
 		two[i] = one[ROWS - 1 - i];
-	ml_order_sort(one, scratch, ROWS, compare_rows, NULL);
-	ml_order_sort(two, scratch, ROWS, compare_rows, NULL);
+	first = ml_order_sort(one, scratch, ROWS, compare_rows, NULL);
+	second = ml_order_sort(two, more_scratch, ROWS, compare_rows, NULL);
 	for (int i = 0; i < ROWS; i++)
 	{
-		same = same && one[i].key == two[i].key && compare_rows(one[i].row, two[i].row, NULL) == 0;
+		same = same && first[i].key == second[i].key && compare_rows(first[i].row, second[i].row, NULL) == 0;
 		if (i > 0)
-			sorted = sorted && (one[i - 1].key < one[i].key ||
-								(one[i - 1].key == one[i].key && compare_rows(one[i - 1].row, one[i].row, NULL) <= 0));
+			sorted = sorted && (first[i - 1].key < first[i].key ||
+								(first[i - 1].key == first[i].key && compare_rows(first[i - 1].row, first[i].row, NULL) <= 0));
 	}
 	unit_ok(sorted, "sorted by key, then by content");
 	unit_ok(same, "the same from another order");
