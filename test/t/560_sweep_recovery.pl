@@ -63,7 +63,7 @@ my $id = $node->safe_psql('postgres', sweep_sql('workers => 3'));
 ok(becomes($node, $going->($id)), 'running with helpers');
 my @workers = split /\n/, $node->safe_psql('postgres', $pids);
 is(scalar(@workers), 3, 'a coordinator and two helpers');
-is($node->safe_psql('postgres', "SELECT bool_and(usename = 'postgres') FROM pg_stat_activity WHERE application_name LIKE 'medallion sweep%'"),
+is($node->safe_psql('postgres', "SELECT bool_and(usename = current_user) FROM pg_stat_activity WHERE application_name LIKE 'medallion sweep%'"),
 	't', 'as the one who asked');
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($workers[1])");
 ok(becomes($node, $ended->($id)), 'ended');
