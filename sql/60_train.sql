@@ -1,15 +1,16 @@
 /*
  * Training.  The aggregates are the passes over the data: transition functions with plain states (bytea) and combine
  * functions, so that parallel workers, foreign partitions and distributed servers share the work.  Anybody may call
- * them on rows they can read; the functions behind them are closed.
+ * them on rows they can read; the functions behind them are closed.  Their COST is what they are: about a hundred times an
+ * operator; else the planner would not think parallel workers worth while.
  */
 CREATE OR REPLACE FUNCTION medallion._pack(VARIADIC "any") RETURNS bytea
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_train_pack';
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_train_pack';
 COMMENT ON FUNCTION medallion._pack(VARIADIC "any") IS
 'Packs many columns into one argument of a training aggregate; the result is good for one row only.';
 
 CREATE OR REPLACE FUNCTION medallion._linear_accum(bytea, bytea, VARIADIC "any") RETURNS bytea
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_linear_accum';
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_linear_accum';
 REVOKE ALL ON FUNCTION medallion._linear_accum(bytea, bytea, VARIADIC "any") FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION medallion._linear_combine(bytea, bytea) RETURNS bytea
@@ -28,7 +29,7 @@ COMMENT ON AGGREGATE medallion._linear_merge(bytea) IS
 'Merges states of medallion._linear_state, of partitions or of other servers.';
 
 CREATE OR REPLACE FUNCTION medallion._profile_accum(bytea, bytea, VARIADIC "any") RETURNS bytea
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_profile_accum';
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_profile_accum';
 REVOKE ALL ON FUNCTION medallion._profile_accum(bytea, bytea, VARIADIC "any") FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION medallion._profile_combine(bytea, bytea) RETURNS bytea
@@ -47,7 +48,7 @@ COMMENT ON AGGREGATE medallion._profile_merge(bytea) IS
 'Merges states of medallion._profile_state, of partitions or of other servers.';
 
 CREATE OR REPLACE FUNCTION medallion._score_accum(bytea, bytea, bytea, VARIADIC "any") RETURNS bytea
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_score_accum';
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_score_accum';
 REVOKE ALL ON FUNCTION medallion._score_accum(bytea, bytea, bytea, VARIADIC "any") FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION medallion._score_combine(bytea, bytea) RETURNS bytea
@@ -60,7 +61,7 @@ COMMENT ON AGGREGATE medallion._score_state(bytea, bytea, VARIADIC "any") IS
 'Errors of a regression on the rows that training held out.';
 
 CREATE OR REPLACE FUNCTION medallion._matrix_accum(bytea, bytea, VARIADIC "any") RETURNS bytea
-LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_matrix_accum';
+LANGUAGE C VOLATILE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_matrix_accum';
 REVOKE ALL ON FUNCTION medallion._matrix_accum(bytea, bytea, VARIADIC "any") FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION medallion._matrix_combine(bytea, bytea) RETURNS bytea

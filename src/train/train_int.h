@@ -294,6 +294,9 @@ extern void mdl_training_phase(MdlTraining *t, const char *phase, int64 total);
 /* train_prepare.c: reads the request, opens the source, profiles it if need be and makes the plan. */
 extern void mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds);
 
+/* Rows of a plan to keep for the baseline. */
+extern uint32 mdl_training_sample_rows(const MdlRowPlan *plan);
+
 /* Raises for NULLs, values that are not finite and so on, naming the column; counts is (n_columns). */
 extern void mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts);
 extern bool mdl_training_needs_reference(const MdlTraining *t);	/* one-hot columns need a reference category */

@@ -12,8 +12,6 @@
 #include "optimizer/paths.h"
 #include "utils/memutils.h"
 
-#define BASELINE_ROWS 10000
-
 static void *
 allocate_here(Size size, void *arg)
 {
@@ -77,7 +75,7 @@ mdl_training_fit_matrix(MdlTraining *t)
 	bool		reference = mdl_training_needs_reference(t);
 	bool	   *use_fold;
 	size_t		training;
-	uint32		sample = BASELINE_ROWS;
+	uint32		sample = mdl_training_sample_rows(&t->plan);
 	const MdlSampleRecord **records;
 
 	t->ctx.nthreads = mdl_training_threads();

@@ -8,7 +8,13 @@
 #include "base/progress.h"
 
 #define SAMPLE_ROWS		10000	/* rows kept for the baseline, and for exact fits of small data */
-#define SAMPLE_BYTES	(16 * 1024 * 1024)
+#define SAMPLE_BYTES	(4 * 1024 * 1024)	/* what workers send costs time: of 200 columns we keep 2,500 rows */
+
+uint32
+mdl_training_sample_rows(const MdlRowPlan *plan)
+{
+	return Min(SAMPLE_ROWS, SAMPLE_BYTES / mdl_sample_record_size(plan));
+}
 
 void
 mdl_training_phase(MdlTraining *t, const char *phase, int64 total)
@@ -347,7 +353,7 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	t->plan.n_folds = folds;
 	mdl_row_plan_derive(&t->plan);
 	/* A matrix takes no sample; there the field carries the limit of categories. */
-	t->plan.sample = gram ? Min(SAMPLE_ROWS, SAMPLE_BYTES / mdl_sample_record_size(&t->plan)) :
+	t->plan.sample = gram ? mdl_training_sample_rows(&t->plan) :
 		(uint32) t->preprocess.max_categories;
 	t->plan_bytes = mdl_row_plan_encode(&t->plan);
 }
