@@ -33,3 +33,6 @@ clean; : >test/sql/b_test.sql;                                  expect rule_tree
 clean; echo x >expected/c_test.out;                             expect rule_tree.sh 'expected/c_test.out:1: belongs to no test'
 clean; printf '\npip install --index-''url x\n' >README.md;     expect rule_tree.sh 'README.md:2: names a host of a package registry'
 clean; echo 'if' >test/a.sh;                                    expect rule_tree.sh 'test/a.sh:1: bash cannot parse it'
+clean; printf 'See [a](b.md).\n' >docs/a.md;          expect rule_docs.pl 'docs/a.md:1: links to b.md, which is not there'
+clean; : >docs/README.md;                                    expect rule_docs.pl 'docs/README.md:1: does not list a.md'
+clean; echo 'v is a view' >docs/a.md;               expect rule_docs.pl 'sql/20_a.sql:1: function medallion.f is named in no page of docs/'

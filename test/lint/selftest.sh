@@ -15,6 +15,7 @@ clean() {
   printf '#include <math.h>\n/* printf(x) is not for kernels */\ndouble ml_f(double x);\n' >src/ml/ml_fit.h
   printf '#if PG_VERSION_NUM < 150000\n#endif\n' >src/base/pg_compat.h
   printf "CREATE OR REPLACE FUNCTION medallion.f(a text, b int DEFAULT coalesce(1, 2)) RETURNS int\nLANGUAGE C STABLE PARALLEL SAFE AS 'x';\nCOMMENT ON FUNCTION medallion.f(text, int) IS 'Counts; the limit is none.';\nCREATE OR REPLACE VIEW medallion.v AS SELECT 1;\nCOMMENT ON VIEW medallion.v IS 'One.';\n" >sql/20_a.sql
+  mkdir docs; printf 'f and v\n' >docs/a.md; printf '[a](a.md)\n' >docs/README.md
   printf 'SELECT 1;\n' >test/sql/a_test.sql; printf 'SELECT 1;\n' >expected/a_test.out
   if [ -n "${1:-}" ]; then libraries '' ''; fi
 }
