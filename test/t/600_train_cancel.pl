@@ -52,7 +52,7 @@ is($node->safe_psql('postgres', qq{
 		FOR i IN 1 .. 4 LOOP
 			BEGIN
 				SET LOCAL statement_timeout = 0;
-				PERFORM medallion.train('m', 'SELECT *, 1 / (CASE WHEN random() < 0.00001 THEN 0 ELSE 1 END) AS boom FROM big', 'won', 'logistic', exclude => '{y}');
+				PERFORM medallion.train('m', 'SELECT *, 1 / (CASE WHEN random() < 0.001 THEN 0 ELSE 1 END) AS boom FROM big', 'won', 'logistic', exclude => '{y}');
 			EXCEPTION WHEN division_by_zero THEN NULL;
 			END;
 		END LOOP;
