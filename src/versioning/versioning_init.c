@@ -29,6 +29,6 @@ void
 mdl_versioning_init(void)
 {
 	mdl_capture_init();
-	mdl_as_of_init();
+	mdl_past_expand_init();
 	mdl_scheduler_tick_register("versioning heartbeat", heartbeat, HEARTBEAT_MILLISECONDS);
 }

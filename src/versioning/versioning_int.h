@@ -247,8 +247,23 @@ extern int64 mdl_first_unseen_version(Snapshot snapshot);
 /* Turns what a user asked for (exactly one of the two) into a settled version, waiting if need be. */
 extern int64 mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at);
 
+/* ---- past_query.c ------------------------------------------------------------------------------------------------- */
+
+struct Query;
+
+/* The state of a table as of version $1, analysed and rewritten; the version is parameter 1 (bigint) in it. */
+extern struct Query *mdl_past_query(Oid relid, bool *has_row_security);
+
+/* The history rows of a table that died at stamp $1 or later: (born, died, row). */
+extern struct Query *mdl_history_rows_query(Oid relid, bool *has_row_security);
+
+/* ---- past_expand.c ------------------------------------------------------------------------------------------------ */
+
+extern void mdl_past_expand_init(void);
+
 /* ---- as_of.c ------------------------------------------------------------------------------------------------------ */
 
-extern void mdl_as_of_init(void);
+/* The table whose row type is given; an error that tells what to write if it is none. */
+extern Oid	mdl_table_of_row_type(Oid type);
 
 #endif							/* MDL_VERSIONING_INT_H */
