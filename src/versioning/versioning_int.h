@@ -196,7 +196,7 @@ extern int	mdl_places_expand(Datum places, ItemPointerData **tids);	/* palloc'd;
 /* "<schema>.<table>", cut with a hash when it does not fit an identifier, and made unique with the number. */
 extern char *mdl_history_name(const char *schema, const char *table, int32 table_id);
 
-/* ---- capture.c: what the current transaction did to versioned tables ---------------------------------------------- */
+/* ---- table_work.c: what the current transaction did to versioned tables ---------------------------------------------- */
 
 extern void mdl_capture_init(void);
 

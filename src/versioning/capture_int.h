@@ -1,0 +1,85 @@
+/*
+ * capture_int.h: what the current transaction did to versioned tables so far, shared by the files that note it
+ * (capture.c), keep it (table_work.c) and write the record of the commit (commit_record.c).
+ */
+#ifndef MDL_CAPTURE_INT_H
+#define MDL_CAPTURE_INT_H
+
+#include "versioning/versioning_int.h"
+
+/* What one subtransaction did to one table. */
+typedef struct MdlLevel
+{
+	SubTransactionId subid;
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+	int64		unchanged;		/* updates that left the row as it was */
+	bool		tangled;		/* rows changed twice: net counts need the change feed */
+	const char *operation;		/* set when the commit is more than row changes */
+} MdlLevel;
+
+typedef struct MdlOldRow
+{
+	SubTransactionId subid;
+	HeapTuple	tuple;			/* of the history table */
+} MdlOldRow;
+
+typedef struct MdlTableWork
+{
+	Oid			relid;
+	int32		table_id;
+	Oid			history;
+	MdlTable   *table;			/* good while the generation is this one */
+	uint64		generation;
+	MemoryContext rows_context; /* of the buffered tuples */
+	MdlOldRow  *rows;			/* ascending by subid */
+	int			nrows;
+	int			rows_allocated;
+	Size		bytes;
+	MdlLevel   *levels;			/* ascending by subid */
+	int			nlevels;
+	int			levels_allocated;
+	MdlPlaces	places;
+	struct MdlTableWork *next;
+} MdlTableWork;
+
+/* Of the current transaction; in TopTransactionContext, so it goes with it. */
+typedef struct MdlTransactionWork
+{
+	MdlTableWork *tables;		/* newest first; NULL: nothing done to a versioned table */
+	int64		stamp_offset;	/* of the era, read when the first work is made */
+	FullTransactionId near_id;	/* of the current transaction */
+	int64		own_stamp;
+	List	   *claimed;		/* int64 *, stamps of rows that this commit takes over */
+	bool		recorded;		/* the record is written: nothing may be done any more */
+} MdlTransactionWork;
+
+extern MdlTransactionWork mdl_work;
+
+/* ---- table_work.c ------------------------------------------------------------------------------------------------- */
+
+/* Returns what the transaction did to a versioned table; makes it at the first change. */
+extern MdlTableWork *mdl_work_get(Oid relid);
+
+/* Returns what is known of the table now: it may have been altered since the first change. */
+extern MdlTable *mdl_work_table(MdlTableWork *work);
+
+/* Returns the counts of the current subtransaction. */
+extern MdlLevel *mdl_work_level(MdlTableWork *work);
+
+/* Keeps an old row for the history.  A row that the same transaction wrote was never part of a version. */
+extern void mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tuple);
+
+/* Writes the kept rows of the current subtransaction to the history table. */
+extern void mdl_work_flush(MdlTableWork *work);
+
+/* ---- commit_record.c ---------------------------------------------------------------------------------------------- */
+
+/* Whether anything is left to record that was not rolled back. */
+extern bool mdl_record_needed(void);
+
+/* Takes the commit lock, the number and the time, and writes the record of the commit. */
+extern void mdl_record_write(void);
+
+#endif							/* MDL_CAPTURE_INT_H */

@@ -1,0 +1,332 @@
+/*
+ * table_work.c: what the current transaction did to each versioned table, kept until it ends.
+ *
+ * Old rows go to the history table in bulk when there are many, at the end of each statement, so that the transaction's
+ * next one finds them, and before commit.
+ *
+ * Savepoints: kept rows and counts carry their subtransaction.  An abort drops those of the subtransaction; a release
+ * hands them to the parent; a flush writes only those of the current subtransaction, since what is written within it is
+ * rolled back with it.  Places are hints and stay.
+ */
+#include "versioning/capture_int.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "utils/memutils.h"
+
+/* Kept rows of one table are written when there are this many, or this many bytes. */
+#define FLUSH_ROWS	1000
+#define FLUSH_BYTES	(4 * 1024 * 1024)
+
+MdlTransactionWork mdl_work;
+
+static MdlTableWork *last_work = NULL;	/* found last; goes with the transaction too */
+
+static ExecutorFinish_hook_type previous_executor_finish = NULL;
+static bool statement_end_comes = false;	/* not in the statement that loads the library */
+
+static void
+forget_transaction(void)
+{
+	last_work = NULL;
+	memset(&mdl_work, 0, sizeof(mdl_work));
+}
+
+static MdlTableWork *
+find_work(Oid relid)
+{
+	MdlTableWork *work;
+
+	if (likely(last_work != NULL && last_work->relid == relid))
+		return last_work;
+	for (work = mdl_work.tables; work != NULL; work = work->next)
+		if (work->relid == relid)
+			return last_work = work;
+	return NULL;
+}
+
+MdlTableWork *
+mdl_work_get(Oid relid)
+{
+	MdlTableWork *work = find_work(relid);
+	MdlTable   *table;
+
+	if (likely(work != NULL))
+		return work;
+	table = mdl_table_get(relid);
+	if (mdl_work.tables == NULL)
+	{
+		MdlClock	clock;
+
+		if (!mdl_clock_read(&clock))
+			(void) mdl_history_relation(MDL_CLOCK_TABLE, false);
+		mdl_work.stamp_offset = clock.stamp_offset;
+		mdl_work.near_id = GetTopFullTransactionId();
+		mdl_work.own_stamp = U64FromFullTransactionId(mdl_work.near_id) + mdl_work.stamp_offset;
+	}
+	work = MemoryContextAllocZero(TopTransactionContext, sizeof(MdlTableWork));
+	work->relid = relid;
+	work->table_id = table->table_id;
+	work->history = table->history;
+	work->places.context = TopTransactionContext;
+	work->next = mdl_work.tables;
+	mdl_work.tables = last_work = work;
+	return work;
+}
+
+/* Returns what is known of the table now: it may have been altered since. */
+MdlTable *
+mdl_work_table(MdlTableWork *work)
+{
+	if (unlikely(work->table == NULL || work->generation != mdl_table_generation))
+	{
+		work->table = mdl_table_get(work->relid);
+		work->generation = mdl_table_generation;
+	}
+	return work->table;
+}
+
+/* Returns the counts of the current subtransaction. */
+MdlLevel *
+mdl_work_level(MdlTableWork *work)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+
+	if (unlikely(mdl_work.recorded))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("versioned table \"%s\" was changed after the commit was recorded", mdl_display_name(work->relid)),
+				 errdetail("Another extension writes while the transaction commits.")));
+	if (likely(work->nlevels > 0 && work->levels[work->nlevels - 1].subid == subid))
+		return &work->levels[work->nlevels - 1];
+	if (work->nlevels == work->levels_allocated)
+	{
+		work->levels_allocated = work->levels_allocated ? work->levels_allocated * 2 : 4;
+		work->levels = work->levels
+			? repalloc(work->levels, work->levels_allocated * sizeof(MdlLevel))
+			: MemoryContextAlloc(TopTransactionContext, work->levels_allocated * sizeof(MdlLevel));
+	}
+	memset(&work->levels[work->nlevels], 0, sizeof(MdlLevel));
+	work->levels[work->nlevels].subid = subid;
+	return &work->levels[work->nlevels++];
+}
+
+/* Writes the buffered rows of the current subtransaction: those at the end. */
+void
+mdl_work_flush(MdlTableWork *work)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	int			first = work->nrows;
+	Relation	history;
+	HeapTuple  *tuples;
+	int			count;
+
+	while (first > 0 && work->rows[first - 1].subid == subid)
+		first--;
+	count = work->nrows - first;
+	if (count == 0)
+		return;
+	tuples = palloc(count * sizeof(HeapTuple));
+	for (int i = 0; i < count; i++)
+		tuples[i] = work->rows[first + i].tuple;
+	history = table_open(work->history, RowExclusiveLock);
+	for (int i = 0; i < count; i += FLUSH_ROWS)
+		mdl_history_insert(history, tuples + i, Min(FLUSH_ROWS, count - i));
+	table_close(history, NoLock);
+	work->nrows = first;
+	if (first == 0)
+	{
+		MemoryContextReset(work->rows_context);
+		work->bytes = 0;
+	}
+	else
+	{
+		for (int i = 0; i < count; i++)
+		{
+			work->bytes -= HEAPTUPLESIZE + tuples[i]->t_len;
+			heap_freetuple(tuples[i]);
+		}
+	}
+	pfree(tuples);
+}
+
+void
+mdl_capture_flush(void)
+{
+	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
+		mdl_work_flush(work);
+}
+
+void
+mdl_capture_show(void)
+{
+	bool		any = false;
+
+	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
+		any |= work->nrows > 0;
+	if (!any)
+		return;
+	mdl_capture_flush();
+	CommandCounterIncrement();
+}
+
+/* Buffers an old row.  A row that the same transaction wrote was never part of a version and leaves no trace. */
+void
+mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tuple)
+{
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	MdlTable   *table;
+	MemoryContext saved;
+	MdlOldRow  *row;
+
+	if (TransactionIdIsCurrentTransactionId(xmin))
+	{
+		level->tangled = true;
+		return;
+	}
+	table = mdl_work_table(work);
+	if (work->rows_context == NULL)
+		work->rows_context = GenerationContextCreate(TopTransactionContext, "medallion old rows", 0, 256 * 1024, 256 * 1024);
+	if (work->nrows == work->rows_allocated)
+	{
+		work->rows_allocated = work->rows_allocated ? work->rows_allocated * 2 : 16;
+		work->rows = work->rows
+			? repalloc_huge(work->rows, work->rows_allocated * sizeof(MdlOldRow))
+			: MemoryContextAlloc(TopTransactionContext, work->rows_allocated * sizeof(MdlOldRow));
+	}
+	saved = MemoryContextSwitchTo(work->rows_context);
+	row = &work->rows[work->nrows];
+	row->subid = level->subid;
+	row->tuple = mdl_history_form(table, desc, tuple,
+								  mdl_stamp_near(xmin, mdl_work.near_id, mdl_work.stamp_offset), mdl_work.own_stamp);
+	MemoryContextSwitchTo(saved);
+	work->bytes += HEAPTUPLESIZE + row->tuple->t_len;
+	work->nrows++;
+	if (work->nrows >= FLUSH_ROWS || work->bytes >= FLUSH_BYTES || unlikely(!statement_end_comes))
+		mdl_work_flush(work);
+}
+
+void
+mdl_capture_operation(Oid relid, const char *operation)
+{
+	mdl_work_level(mdl_work_get(relid))->operation = operation;
+}
+
+void
+mdl_capture_claim(int64 stamp)
+{
+	MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
+	int64	   *copy = palloc(sizeof(int64));
+
+	*copy = stamp;
+	mdl_work.claimed = lappend(mdl_work.claimed, copy);
+	MemoryContextSwitchTo(saved);
+}
+
+/* ---- transactions and statements ---------------------------------------------------------------------------------- */
+
+static void
+transaction_callback(XactEvent event, void *argument)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (mdl_work.tables != NULL && !mdl_work.recorded && mdl_record_needed())
+				mdl_record_write();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			if (mdl_work.tables != NULL && mdl_record_needed())
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot PREPARE a transaction that has changed versioned table \"%s\"",
+								mdl_display_name(mdl_work.tables->relid)),
+						 errhint("Use COMMIT.")));
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			forget_transaction();
+			break;
+		default:
+			break;
+	}
+}
+
+/* A savepoint was rolled back: what it and its children did is gone. */
+static void
+drop_levels(MdlTableWork *work, SubTransactionId subid)
+{
+	while (work->nrows > 0 && work->rows[work->nrows - 1].subid >= subid)
+	{
+		MdlOldRow  *row = &work->rows[--work->nrows];
+
+		work->bytes -= HEAPTUPLESIZE + row->tuple->t_len;
+		heap_freetuple(row->tuple);
+	}
+	while (work->nlevels > 0 && work->levels[work->nlevels - 1].subid >= subid)
+		work->nlevels--;
+}
+
+/* A savepoint was released: its parent has done it. */
+static void
+hand_over_levels(MdlTableWork *work, SubTransactionId subid, SubTransactionId parent)
+{
+	MdlLevel   *level = work->nlevels > 0 ? &work->levels[work->nlevels - 1] : NULL;
+
+	for (int i = work->nrows - 1; i >= 0 && work->rows[i].subid == subid; i--)
+		work->rows[i].subid = parent;
+	if (level == NULL || level->subid != subid)
+		return;
+	if (work->nlevels > 1 && level[-1].subid == parent)
+	{
+		level[-1].inserted += level->inserted;
+		level[-1].updated += level->updated;
+		level[-1].deleted += level->deleted;
+		level[-1].unchanged += level->unchanged;
+		level[-1].tangled |= level->tangled;
+		if (level->operation != NULL)
+			level[-1].operation = level->operation;
+		work->nlevels--;
+	}
+	else
+		level->subid = parent;
+}
+
+static void
+subtransaction_callback(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *argument)
+{
+	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
+	{
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			drop_levels(work, subid);
+		else if (event == SUBXACT_EVENT_COMMIT_SUB)
+			hand_over_levels(work, subid, parent);
+	}
+}
+
+/*
+ * The end of a statement, its triggers included.  Rows must not wait for longer: a savepoint might come, and what is
+ * written within that is rolled back with it; and a plan made earlier reads the history table without asking anybody.
+ */
+static void
+capture_statement_end(QueryDesc *query)
+{
+	statement_end_comes = true;
+	if (previous_executor_finish)
+		previous_executor_finish(query);
+	else
+		standard_ExecutorFinish(query);
+	if (mdl_work.tables != NULL)
+		mdl_capture_flush();
+}
+
+void
+mdl_capture_init(void)
+{
+	previous_executor_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = capture_statement_end;
+	RegisterXactCallback(transaction_callback, NULL);
+	RegisterSubXactCallback(subtransaction_callback, NULL);
+}
