@@ -5,6 +5,11 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_capture';
 COMMENT ON FUNCTION medallion._capture() IS
 'Trigger function of versioned tables: notes the rows that a transaction writes and keeps the ones it ends.';
 
+CREATE OR REPLACE FUNCTION medallion._capture_later(old_row tid, new_row tid) RETURNS bool
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_capture_later';
+COMMENT ON FUNCTION medallion._capture_later(tid, tid) IS
+'The WHEN condition of the row triggers of versioned tables: captures the change at once, so that it need not be queued.';
+
 CREATE OR REPLACE FUNCTION medallion.enable_versioning(relation regclass, retain interval DEFAULT NULL) RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_enable_versioning_sql';
 COMMENT ON FUNCTION medallion.enable_versioning(regclass, interval) IS

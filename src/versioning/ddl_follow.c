@@ -61,7 +61,7 @@ check_definition(Relation relation)
 		if (trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
 			refuse(relation, "switch off the capture triggers");
 	}
-	if (captures < 2)
+	if (captures < 4)
 		refuse(relation, "drop a capture trigger");
 	if (bms_is_empty(RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY)))
 		refuse(relation, "drop the primary key");

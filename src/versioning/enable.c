@@ -1,7 +1,7 @@
 /*
  * enable.c: starting and stopping to keep the past states of a table.
  *
- * Enabling makes a history table and two triggers, and is instant at any size: rows that are there already are older
+ * Enabling makes a history table and four triggers, and is instant at any size: rows that are there already are older
  * than every readable point.  Nothing in the table's columns changes.
  */
 #include "versioning/versioning_int.h"
@@ -27,7 +27,7 @@
 #include "utils/ruleutils.h"
 #include "utils/timestamp.h"
 
-#define ROW_TRIGGER			"medallion_capture"
+#define ROW_TRIGGER			"medallion_capture_"	/* insert, update, delete */
 #define TRUNCATE_TRIGGER	"medallion_capture_truncate"
 
 static void
@@ -170,17 +170,40 @@ create_history(Relation relation, Datum retain, bool retain_is_null)
 	return table_id;
 }
 
+/* The row triggers: what each fires on, and the rows it has; see capture.c for what the condition is. */
+static const struct
+{
+	const char *event;
+	const char *rows;
+}			row_triggers[] = {{"insert", "NULL, NEW.ctid"}, {"update", "OLD.ctid, NEW.ctid"}, {"delete", "OLD.ctid, NULL"}};
+
 static void
 create_triggers(Oid relid, int32 table_id)
 {
 	char	   *name = mdl_qualified_name(relid);
+	StringInfoData always;
 
-	mdl_run(psprintf("CREATE TRIGGER " ROW_TRIGGER " AFTER INSERT OR UPDATE OR DELETE ON %s"
-					 " FOR EACH ROW EXECUTE FUNCTION medallion._capture('%d')", name, table_id), NULL, false);
+	for (int i = 0; i < lengthof(row_triggers); i++)
+		mdl_run(psprintf("CREATE TRIGGER " ROW_TRIGGER "%s AFTER %s ON %s FOR EACH ROW"
+						 " WHEN (medallion._capture_later(%s)) EXECUTE FUNCTION medallion._capture('%d')",
+						 row_triggers[i].event, row_triggers[i].event, name, row_triggers[i].rows, table_id), NULL, false);
 	mdl_run(psprintf("CREATE TRIGGER " TRUNCATE_TRIGGER " BEFORE TRUNCATE ON %s"
 					 " FOR EACH STATEMENT EXECUTE FUNCTION medallion._capture('%d')", name, table_id), NULL, false);
-	mdl_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " ROW_TRIGGER ", ENABLE ALWAYS TRIGGER " TRUNCATE_TRIGGER, name),
-			NULL, false);
+	initStringInfo(&always);
+	appendStringInfo(&always, "ALTER TABLE %s ENABLE ALWAYS TRIGGER " TRUNCATE_TRIGGER, name);
+	for (int i = 0; i < lengthof(row_triggers); i++)
+		appendStringInfo(&always, ", ENABLE ALWAYS TRIGGER " ROW_TRIGGER "%s", row_triggers[i].event);
+	mdl_run(always.data, NULL, false);
+}
+
+static void
+drop_triggers(Oid relid)
+{
+	char	   *name = mdl_qualified_name(relid);
+
+	for (int i = 0; i < lengthof(row_triggers); i++)
+		mdl_run(psprintf("DROP TRIGGER " ROW_TRIGGER "%s ON %s", row_triggers[i].event, name), NULL, false);
+	mdl_run(psprintf("DROP TRIGGER " TRUNCATE_TRIGGER " ON %s", name), NULL, false);
 }
 
 static void
@@ -232,7 +255,6 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 	bool		keep_history = PG_GETARG_BOOL(1);
 	Relation	relation = table_open(relid, AccessExclusiveLock);
-	char	   *name = mdl_qualified_name(relid);
 	MdlTable   *table;
 	MdlUser		user;
 	MdlArgs		args = {0};
@@ -246,8 +268,7 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 	mdl_capture_flush();
 	table_close(relation, NoLock);
 	SPI_connect();
-	mdl_run(psprintf("DROP TRIGGER " ROW_TRIGGER " ON %s", name), NULL, false);
-	mdl_run(psprintf("DROP TRIGGER " TRUNCATE_TRIGGER " ON %s", name), NULL, false);
+	drop_triggers(relid);
 	mdl_owner_begin(&user);
 	mdl_run("UPDATE medallion_history.versioned_tables SET enabled = false WHERE table_id = $1", &args, false);
 	if (!keep_history)

@@ -26,7 +26,7 @@ SELECT order_id, customer, amount, ordered_on, regexp_replace(_source, '^.*/', '
 SELECT bool_and(starts_with(_source, 'file:///')) FROM bronze.lake_orders;
 
 -- It is versioned from birth.
-SELECT count(*) FROM pg_trigger WHERE tgrelid = 'bronze.lake_orders'::regclass AND tgname = 'medallion_capture';
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'bronze.lake_orders'::regclass AND tgname = 'medallion_capture_insert';
 
 -- Nothing is loaded twice.
 SELECT * FROM medallion.ingest('bronze.lake_orders', 'lake_files', 'orders/2024-0[12].csv*');

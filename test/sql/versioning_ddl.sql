@@ -45,7 +45,7 @@ ALTER TABLE gold.ddl_renamed ALTER COLUMN id TYPE bigint;
 ALTER TABLE gold.ddl_renamed ADD COLUMN r double precision DEFAULT random();
 ALTER TABLE gold.ddl_renamed SET UNLOGGED;
 ALTER TABLE gold.ddl_renamed DISABLE TRIGGER ALL;
-ALTER TABLE gold.ddl_renamed DISABLE TRIGGER medallion_capture;
+ALTER TABLE gold.ddl_renamed DISABLE TRIGGER medallion_capture_update;
 ALTER TABLE gold.ddl_renamed DROP CONSTRAINT ddl_pkey;
 -- A name that the history holds with another type.
 ALTER TABLE gold.ddl_renamed ADD COLUMN n text;

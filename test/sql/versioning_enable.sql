@@ -103,3 +103,14 @@ SELECT medallion.disable_versioning('silver.e', keep_history => false);
 SELECT regexp_replace(history_table, '_\d+$', '_#') AS history_table, to_regclass(format('medallion_history.%I', history_table)) IS NOT NULL AS there
 	FROM medallion_history.versioned_tables WHERE table_name = 'e' ORDER BY table_id;
 DROP TABLE silver.e, silver."Odd.Name";
+
+-- The condition of the row triggers works for them alone.
+CREATE TABLE silver.later (id int PRIMARY KEY);
+INSERT INTO silver.later VALUES (1);
+SELECT medallion._capture_later(ctid, ctid) FROM silver.later;
+SELECT medallion._capture_later(NULL, '(0,1)');
+SELECT medallion._capture_later(NULL, NULL);
+UPDATE silver.later SET id = 2 RETURNING medallion._capture_later(ctid, ctid);
+CREATE TRIGGER mine AFTER INSERT ON silver.later FOR EACH ROW WHEN (medallion._capture_later(NULL, NEW.ctid)) EXECUTE FUNCTION suppress_redundant_updates_trigger();
+INSERT INTO silver.later VALUES (3);
+DROP TABLE silver.later;
