@@ -132,6 +132,12 @@ extern MDL_EXPORT void mdl_arg_jsonb(MdlArgs *args, Jsonb *value);	/* NULL point
  */
 extern MDL_EXPORT uint64 mdl_run(const char *sql, const MdlArgs *args, bool read_only);
 
+/*
+ * Answers a set-returning function with the rows of one statement of ours, run as the owner of the extension; its
+ * columns have the types of the function's.
+ */
+extern void mdl_owner_rows(FunctionCallInfo fcinfo, const char *sql, const MdlArgs *args);
+
 /* Fields of SPI_tuptable, column from 0.  Strings are copied into the current context; *is_null may be NULL pointer. */
 extern MDL_EXPORT Datum mdl_field(uint64 row, int column, bool *is_null);
 extern MDL_EXPORT char *mdl_field_text(uint64 row, int column);	/* output text, NULL if SQL NULL */

@@ -5,6 +5,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 
 void
@@ -60,6 +61,22 @@ mdl_run(const char *sql, const MdlArgs *args, bool read_only)
 	if (code < 0)
 		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
 	return SPI_processed;
+}
+
+void
+mdl_owner_rows(FunctionCallInfo fcinfo, const char *sql, const MdlArgs *args)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MdlUser		user;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	mdl_owner_begin(&user);
+	mdl_run(sql, args, true);
+	mdl_owner_end(&user);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	SPI_finish();
 }
 
 Datum

@@ -315,7 +315,7 @@ mdl_changes(PG_FUNCTION_ARGS)
 	first = PG_GETARG_INT64(1);
 	mdl_capture_show();
 	last = last_version(table, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2));
-	if (first <= last || table->enabled == 0)
+	if (first <= last || table->readable_from == 0)
 		(void) mdl_point_version(relid, &first, NULL);
 	InitMaterializedSRF(fcinfo, 0);
 	if (first > last)
@@ -416,7 +416,7 @@ mdl_history(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	mdl_arg(&args, INT4OID, Int32GetDatum(table->table_id), false);
-	mdl_arg_int8(&args, table->enabled);
+	mdl_arg_int8(&args, table->readable_from);
 	mdl_owner_begin(&user);
 	count = mdl_run("SELECT l.version, l.committed_at, l.role_name, l.application_name, c.operation,"
 					" c.inserted, c.updated, c.deleted, l.version OPERATOR(pg_catalog.>=) $2"

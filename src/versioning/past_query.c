@@ -3,7 +3,7 @@
  *
  *     SELECT columns FROM t                          WHERE _born_by(xmin, $1)
  *     UNION ALL
- *     SELECT columns FROM medallion_history."s.t"    WHERE _alive_at(born, died, $1) AND died >= _low_of($1)
+ *     SELECT columns FROM medallion_history."s.t"    WHERE _alive_at(born, died, $1) AND died >= _low_of($1) AND _readable(id, $1)
  *
  * $1 is the version.  The first side is analysed and rewritten as the current user's, with grants and row-level security;
  * the second gets the row-level security of the base table, its columns mapped, and needs no grant of its own, since the
@@ -235,8 +235,8 @@ mdl_past_query(Oid relid, bool *has_row_security)
 	appendStringInfoString(&sql, "SELECT ");
 	append_columns(&sql, table, base, table->history_desc, true);
 	appendStringInfo(&sql, " FROM %s WHERE medallion._alive_at(" MDL_BORN_COLUMN ", " MDL_DIED_COLUMN ", $1)"
-					 " AND " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) medallion._low_of($1)",
-					 mdl_qualified_name(table->history));
+					 " AND " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) medallion._low_of($1) AND medallion._readable(%d, $1)",
+					 mdl_qualified_name(table->history), table->table_id);
 	*has_row_security = left->hasRowSecurity;
 	return union_all(left, history_side(table, sql.data, entry));
 }

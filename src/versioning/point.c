@@ -186,6 +186,14 @@ cache_slot(int64 version, Oid clock, bool *found)
 	return oldest;
 }
 
+static void
+refuse_unkept(int64 version)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("version " INT64_FORMAT " is older than the oldest commit kept", version)));
+}
+
 const MdlPoint *
 mdl_point_resolve(int64 version, Snapshot snapshot)
 {
@@ -202,15 +210,19 @@ mdl_point_resolve(int64 version, Snapshot snapshot)
 					saved;
 
 		if (!mdl_clock_read(&clock) || !mdl_commit_at_version(version, &commit))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("version " INT64_FORMAT " is older than the oldest commit kept", version)));
+			refuse_unkept(version);
 		if (!found)
 			slot = cache_slot(commit.version, clock_oid, &found);
 		context = AllocSetContextCreate(TopMemoryContext, "medallion point", ALLOCSET_SMALL_SIZES);
 		saved = MemoryContextSwitchTo(context);
 		build_point(&commit, &clock, &point);
 		MemoryContextSwitchTo(saved);
+		/* After all that was looked up: see horizon.c. */
+		if (commit.version < mdl_horizon(MDL_LOG_HORIZON, SnapshotSelf))
+		{
+			MemoryContextDelete(context);
+			refuse_unkept(version);
+		}
 		if (cache[slot].context != NULL)
 			MemoryContextDelete(cache[slot].context);
 		cache[slot].context = context;
@@ -308,14 +320,16 @@ mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at)
 					 errdetail("The newest version is " INT64_FORMAT ".", clock.version)));
 		settle(result, &clock);
 	}
-	if (table->enabled == 0 || result < table->enabled)
+	if (result > 0 && result < table->pruned_to)
+		mdl_refuse_pruned(table->table_id, result, table->pruned_to);
+	if (table->readable_from == 0 || result < table->readable_from)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 at != NULL
 				 ? errmsg("table \"%s\" was not versioned at %s", mdl_display_name(relid), timestamptz_to_str(*at))
 				 : errmsg("table \"%s\" was not versioned at version " INT64_FORMAT, mdl_display_name(relid), result),
-				 table->enabled > 0
-				 ? errdetail("Its oldest readable version is " INT64_FORMAT ".", table->enabled)
+				 table->readable_from > 0
+				 ? errdetail("Its oldest readable version is " INT64_FORMAT ".", table->readable_from)
 				 : errdetail("Versioning was enabled in the current transaction.")));
 	return result;
 }

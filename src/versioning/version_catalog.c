@@ -74,6 +74,25 @@ static const char *const create_statements[] =
 	" table_id integer CONSTRAINT versioned_tables_pkey PRIMARY KEY, schema_name text NOT NULL, table_name text NOT NULL,"
 	" history_table text NOT NULL, retain interval, enabled bool NOT NULL, enabled_at timestamptz NOT NULL)",
 	"COMMENT ON TABLE medallion_history.versioned_tables IS 'Tables whose past states are or were kept'",
+
+	/* Rows are added, never changed, so that a scan that takes no snapshot cannot miss the one in force. */
+	"CREATE TABLE medallion_history.horizons ("
+	" table_id integer NOT NULL, readable_from bigint NOT NULL, set_at timestamptz NOT NULL, role_name text NOT NULL,"
+	" CONSTRAINT horizons_pkey PRIMARY KEY (table_id, readable_from))",
+	"COMMENT ON TABLE medallion_history.horizons IS"
+	" 'Up to where the history of each versioned table was pruned; table 0 is the log'",
+
+	"CREATE TABLE medallion_history.tags ("
+	" tag text COLLATE \"C\" CONSTRAINT tags_pkey PRIMARY KEY, version bigint NOT NULL, role_name text NOT NULL,"
+	" created_at timestamptz NOT NULL, comment text)",
+	"COMMENT ON TABLE medallion_history.tags IS 'Names of versions, which pruning keeps readable; see medallion.tags'",
+
+	"CREATE TABLE medallion_history.pins ("
+	" version bigint NOT NULL, table_id integer, holder_kind text NOT NULL, holder text NOT NULL,"
+	" created_at timestamptz NOT NULL, erased_rows bigint NOT NULL DEFAULT 0)",
+	"CREATE INDEX pins_holder_idx ON medallion_history.pins (holder_kind, holder)",
+	"COMMENT ON TABLE medallion_history.pins IS"
+	" 'Versions that something else relies on, such as a model; pruning keeps them readable; see medallion.pins'",
 };
 
 Oid
@@ -289,7 +308,8 @@ build_table(Relation relation, int32 table_id)
 	table->keys = palloc0(Max(bms_num_members(keys), 1) * sizeof(AttrNumber));
 	while ((key = bms_next_member(keys, key)) >= 0)
 		table->keys[table->nkeys++] = key + FirstLowInvalidHeapAttributeNumber;
-	table->enabled = newest_operation(table_id, "enable", 0);
+	table->pruned_to = mdl_horizon(table_id, SnapshotSelf);
+	table->readable_from = Max(newest_operation(table_id, "enable", table->pruned_to), table->pruned_to);
 	return table;
 }
 
@@ -339,7 +359,7 @@ mdl_table_find(Oid relid)
 		entry->table = NULL;
 		entry->context = NULL;
 	}
-	if (entry->valid && (entry->table == NULL || entry->table->enabled > 0))
+	if (entry->valid && (entry->table == NULL || entry->table->readable_from > 0))
 		return entry->table;
 
 	entry->table = NULL;

@@ -34,4 +34,16 @@ extern MDL_EXPORT int64 mdl_settled_version(void);
  */
 extern MDL_EXPORT int64 mdl_snapshot_version(Snapshot snapshot, bool *exact);
 
+/*
+ * Keeps a version of a versioned table readable on behalf of a holder: a kind ('model') and a name within it ('delay/3').
+ * Rights are the caller's to check.
+ */
+extern MDL_EXPORT void mdl_pin_add(const char *holder_kind, const char *holder, Oid relid, int64 version);
+
+/*
+ * Lets go what a holder, or one whose name goes on with '/', has pinned: of one table, or of all (InvalidOid).  Returns
+ * how many pins there were.
+ */
+extern MDL_EXPORT int64 mdl_pin_remove(const char *holder_kind, const char *holder, Oid relid);
+
 #endif							/* MDL_VERSIONING_H */

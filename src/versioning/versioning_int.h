@@ -78,7 +78,8 @@ typedef struct MdlTable
 	bool		same_columns;	/* the history table has these columns, no others, in this order */
 	int			nkeys;
 	AttrNumber *keys;			/* (nkeys) primary key, base attnos */
-	int64		enabled;		/* first readable version; 0 while the enabling transaction runs */
+	int64		readable_from;	/* oldest readable version; 0 while the enabling transaction runs */
+	int64		pruned_to;		/* readable_from as set by pruning; 0: never pruned */
 } MdlTable;
 
 /* OID of a relation of medallion_history; InvalidOid if it does not exist and missing_ok. */
@@ -190,6 +191,26 @@ typedef struct MdlPlaces
 extern void mdl_places_add(MdlPlaces *places, ItemPointer tid);
 extern Datum mdl_places_datum(const MdlPlaces *places, bool *is_null);	/* bytea */
 extern int	mdl_places_expand(Datum places, ItemPointerData **tids);	/* palloc'd; returns how many */
+
+/* ---- horizon.c: up to where history was pruned ---------------------------------------------------------------------- */
+
+#define MDL_HORIZONS_TABLE	"horizons"
+#define MDL_HORIZONS_INDEX	"horizons_pkey"
+#define MDL_LOG_HORIZON		0	/* in place of the number of a table: versions from here on can be resolved */
+
+/* The oldest version that pruning left of a table, or of the log, as the snapshot sees it; 0 if it never was pruned. */
+extern int64 mdl_horizon(int32 table_id, Snapshot snapshot);
+
+/* Makes it so from the commit of this transaction on.  `history` may be InvalidOid. */
+extern void mdl_horizon_publish(int32 table_id, Oid history, int64 readable_from);
+
+extern void mdl_refuse_pruned(int32 table_id, int64 version, int64 readable_from) pg_attribute_noreturn();
+
+/* ---- tag.c, pin.c --------------------------------------------------------------------------------------------------- */
+
+/* Whoever adds a row takes RowExclusiveLock before looking at horizons; pruning takes ShareRowExclusiveLock on both. */
+#define MDL_TAGS_TABLE		"tags"
+#define MDL_PINS_TABLE		"pins"
 
 /* ---- enable.c ----------------------------------------------------------------------------------------------------- */
 

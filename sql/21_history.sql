@@ -1,0 +1,41 @@
+/* ---- what is done with history: tags, pins, restoring, pruning ----------------------------------------------------- */
+
+CREATE OR REPLACE FUNCTION medallion._readable(table_id int, version bigint) RETURNS bool
+LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_readable';
+COMMENT ON FUNCTION medallion._readable(int, bigint) IS
+'True; an error if the snapshot of the statement sees that history was pruned beyond the version.';
+
+CREATE OR REPLACE FUNCTION medallion.tag(name text, version bigint DEFAULT NULL, comment text DEFAULT NULL) RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_tag';
+COMMENT ON FUNCTION medallion.tag(text, bigint, text) IS
+'Gives a version (the newest by default) a name and keeps it readable: pruning stops there. Returns the version.';
+
+CREATE OR REPLACE FUNCTION medallion.untag(name text) RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_untag';
+COMMENT ON FUNCTION medallion.untag(text) IS 'Removes a tag; its version may be pruned from now on. Returns the version it named.';
+
+CREATE OR REPLACE FUNCTION medallion.version_of(tag text) RETURNS bigint
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_version_of';
+COMMENT ON FUNCTION medallion.version_of(text) IS
+'The version that a tag names: SELECT * FROM medallion.as_of(NULL::silver.orders, version => medallion.version_of(''audit''));';
+
+CREATE OR REPLACE FUNCTION medallion._tags()
+RETURNS TABLE(tag text, version bigint, committed_at timestamptz, role_name text, created_at timestamptz, comment text)
+LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_tags';
+COMMENT ON FUNCTION medallion._tags() IS 'The rows of view medallion.tags.';
+
+CREATE OR REPLACE VIEW medallion.tags AS
+SELECT tag, version, committed_at, role_name, created_at, comment FROM medallion._tags();
+COMMENT ON VIEW medallion.tags IS 'Names of versions, with the time of the version and who tagged it when.';
+GRANT SELECT ON medallion.tags TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._pins()
+RETURNS TABLE(version bigint, relation text, holder_kind text, holder text, created_at timestamptz, erased_rows bigint)
+LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_pins';
+COMMENT ON FUNCTION medallion._pins() IS 'The rows of view medallion.pins.';
+
+CREATE OR REPLACE VIEW medallion.pins AS
+SELECT version, relation, holder_kind, holder, created_at, erased_rows FROM medallion._pins();
+COMMENT ON VIEW medallion.pins IS
+'Versions that something relies on, such as a model: pruning keeps them. erased_rows: taken from it by medallion.forget since.';
+GRANT SELECT ON medallion.pins TO PUBLIC;
