@@ -34,6 +34,10 @@ CREATE OR REPLACE FUNCTION medallion._born_by(xmin xid, version bigint) RETURNS 
 LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_born_by';
 COMMENT ON FUNCTION medallion._born_by(xid, bigint) IS 'Whether a current row of a versioned table was there at a version.';
 
+CREATE OR REPLACE FUNCTION medallion._attached_by(partition oid, version bigint) RETURNS bool
+LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_attached_by';
+COMMENT ON FUNCTION medallion._attached_by(oid, bigint) IS 'Whether a partition belonged to its versioned table at a version.';
+
 CREATE OR REPLACE FUNCTION medallion._alive_at(born bigint, died bigint, version bigint) RETURNS bool
 LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_alive_at';
 COMMENT ON FUNCTION medallion._alive_at(bigint, bigint, bigint) IS 'Whether a row of a history table was there at a version.';
@@ -55,6 +59,10 @@ COMMENT ON FUNCTION medallion._change_of_stamp(bigint, int) IS 'The commit of a 
 CREATE OR REPLACE FUNCTION medallion._change_of_row(xmin xid, feed int) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_of_row';
 COMMENT ON FUNCTION medallion._change_of_row(xid, int) IS 'The commit of a change feed that wrote a current row.';
+
+CREATE OR REPLACE FUNCTION medallion._change_of_row(xmin xid, partition oid, feed int) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_of_part_row';
+COMMENT ON FUNCTION medallion._change_of_row(xid, oid, int) IS 'The commit of a change feed that brought a current row of a partition.';
 
 CREATE OR REPLACE FUNCTION medallion._change_time(version bigint, feed int) RETURNS timestamptz
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_time';

@@ -22,7 +22,8 @@ mdl_table_of_row_type(Oid type)
 {
 	Oid			relid = OidIsValid(type) ? typeidTypeRelid(type) : InvalidOid;
 
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+	if (!OidIsValid(relid) ||
+		(get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the first argument must have the row type of a versioned table, not type %s",

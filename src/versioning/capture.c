@@ -190,7 +190,7 @@ mdl_capture_later(PG_FUNCTION_ARGS)
 	old_row = argument_slot(fcinfo, 0);
 	new_row = argument_slot(fcinfo, 1);
 	/* An update that moved a row to another partition comes here for the root too; the partitions have told it all. */
-	if (old_row != NULL && TTS_IS_VIRTUAL(old_row))
+	if (old_row != NULL && (TTS_IS_VIRTUAL(old_row) || (new_row != NULL && new_row->tts_tableOid != old_row->tts_tableOid)))
 		PG_RETURN_BOOL(false);
 	capture_row(old_row != NULL ? old_row->tts_tableOid : new_row->tts_tableOid, old_row, new_row);
 	PG_RETURN_BOOL(false);
@@ -198,9 +198,8 @@ mdl_capture_later(PG_FUNCTION_ARGS)
 
 /* ---- the trigger function ------------------------------------------------------------------------------------------ */
 
-/* Moves all current rows to history, the ones that this snapshot does not see yet included: TRUNCATE takes them too. */
-static void
-capture_truncate(Relation relation)
+void
+mdl_capture_all_rows(Relation relation, const char *operation)
 {
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	TableScanDesc scan = table_beginscan(relation, SnapshotSelf, 0, NULL);
@@ -213,8 +212,18 @@ capture_truncate(Relation relation)
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	mdl_work_level(work)->operation = "truncate";
+	mdl_level_operation(mdl_work_level(work), operation);
 	mdl_work_flush(work);
+}
+
+/* A partitioned table has no rows of its own: TRUNCATE fires the triggers of its partitions as well. */
+static void
+capture_truncate(Relation relation)
+{
+	if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		mdl_capture_operation(RelationGetRelid(relation), "truncate");
+	else
+		mdl_capture_all_rows(relation, "truncate");
 }
 
 MDL_FUNCTION(mdl_capture);

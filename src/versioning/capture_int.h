@@ -30,6 +30,8 @@ typedef struct MdlTableWork
 	Oid			relid;
 	int32		table_id;
 	Oid			history;
+	bool		partitioned;	/* a partition, or a table that has them: one record for all of these */
+	bool		recorded;
 	MdlTable   *table;			/* good while the generation is this one */
 	uint64		generation;
 	MemoryContext rows_context; /* of the buffered tuples */
@@ -67,6 +69,12 @@ extern MdlTable *mdl_work_table(MdlTableWork *work);
 
 /* Returns the counts of the current subtransaction. */
 extern MdlLevel *mdl_work_level(MdlTableWork *work);
+
+/*
+ * One commit has one operation.  One that takes all rows of a table or a partition away is told before others, because
+ * older snapshots must not ask for the past after it.
+ */
+extern void mdl_level_operation(MdlLevel *level, const char *operation);
 
 /* Keeps an old row for the history.  A row that the same transaction wrote was never part of a version. */
 extern void mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tuple);

@@ -107,22 +107,49 @@ add_stamp(ChangeRange *range, int64 stamp, const MdlCommit *commit)
 	range->stamps[range->nstamps++].committed_at = commit->committed_at;
 }
 
+/* The files that the places of commits may be in: one, or those of all partitions. */
+typedef struct BaseFiles
+{
+	bool		partitioned;
+	Oid		   *filenodes;		/* (count) ascending */
+	int			count;
+} BaseFiles;
+
+static BaseFiles
+base_files(const MdlTable *table, Relation base)
+{
+	BaseFiles	files = {.partitioned = table->partitioned};
+
+	if (files.partitioned)
+		files.filenodes = mdl_part_filenodes(table->root, &files.count);
+	else
+	{
+		files.filenodes = palloc(sizeof(Oid));
+		files.filenodes[0] = base->rd_node.relNode;
+		files.count = 1;
+	}
+	return files;
+}
+
 /* Adds the places of one commit, if they still hold. */
 static void
-add_places(ChangeRange *range, Datum places, bool is_null)
+add_places(ChangeRange *range, const BaseFiles *files, int64 filenode, Datum places, bool is_null)
 {
-	ItemPointerData *tids;
-	int			count;
+	ItemPointerData *tids = NULL;
+	int			count = 0;
 
 	if (range->scan)
 		return;
-	if (is_null)
+	if (is_null || (!files->partitioned && filenode != (int64) files->filenodes[0]) ||
+		(files->partitioned && !mdl_part_places_expand(places, files->filenodes, files->count, &tids, &count)))
 	{
 		range->scan = true;
 		return;
 	}
-	count = mdl_places_expand(places, &tids);
-	if (range->nplaces + count > MAX_PLACES)
+	if (!files->partitioned)
+		count = mdl_places_expand(places, &tids);
+	/* Places are looked up in every partition. */
+	if ((int64) (range->nplaces + count) * files->count > MAX_PLACES)
 		range->scan = true;
 	else if (count > 0)
 	{
@@ -132,7 +159,8 @@ add_places(ChangeRange *range, Datum places, bool is_null)
 		memcpy(range->places + range->nplaces, tids, count * sizeof(ItemPointerData));
 		range->nplaces += count;
 	}
-	pfree(tids);
+	if (tids != NULL)
+		pfree(tids);
 }
 
 /* Reads what the commits from `first` to `last` did to the table. */
@@ -148,7 +176,9 @@ collect_range(const MdlTable *table, int64 first, int64 last)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	MdlClock	clock;
+	BaseFiles	files;
 
+	files = base_files(table, base);
 	mdl_clock_read(&clock);
 	range->stamp_offset = clock.stamp_offset;
 	range->low = PG_INT64_MAX;
@@ -173,7 +203,7 @@ collect_range(const MdlTable *table, int64 first, int64 last)
 		add_stamp(range, commit.stamp, &commit);
 		for (int i = 0; i < commit.nsubstamps; i++)
 			add_stamp(range, commit.substamps[i], &commit);
-		add_places(range, places, is_null || filenode != (int64) base->rd_node.relNode);
+		add_places(range, &files, filenode, places, is_null);
 		CHECK_FOR_INTERRUPTS();
 	}
 	systable_endscan_ordered(scan);
@@ -232,13 +262,14 @@ feed_query(const MdlTable *table, const ChangeRange *range)
 					 "SELECT version, side, img, pg_catalog.count(*) OVER key OPERATOR(pg_catalog.=) 2 AS paired,"
 					 " img OPERATOR(pg_catalog.*=) CASE side WHEN 0 THEN pg_catalog.lead(img) OVER one ELSE pg_catalog.lag(img) OVER one END AS same"
 					 " FROM ("
-					 "SELECT medallion._change_of_row(xmin, $1) AS version, 1 AS side, %s AS img FROM ONLY %s%s"
+					 "SELECT medallion._change_of_row(xmin, %s$1) AS version, 1 AS side, %s AS img FROM %s%s%s"
 					 " UNION ALL SELECT medallion._change_of_stamp(born, $1), 1, row_data FROM medallion._history_rows(NULL::%s, $2)"
 					 " UNION ALL SELECT medallion._change_of_stamp(died, $1), 0, row_data FROM medallion._history_rows(NULL::%s, $2)"
 					 ") event WHERE version IS NOT NULL"
 					 " WINDOW key AS (PARTITION BY version, %s), one AS (PARTITION BY version, %s ORDER BY side)"
 					 ") change WHERE same IS NOT TRUE ORDER BY version, %s, side",
-					 quote_identifier(get_rel_name(table->relid)), name,
+					 mdl_partition_births_differ(table) ? "tableoid, " : "",
+					 quote_identifier(get_rel_name(table->relid)), table->has_rows ? "ONLY " : "", name,
 					 range->scan ? "" : " WHERE ctid OPERATOR(pg_catalog.=) ANY ($3)",
 					 name, name, keys, keys, keys);
 	return sql.data;
@@ -370,6 +401,22 @@ mdl_change_of_row(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(found->version);
 }
 
+/* The same where rows may be older than their partition's place in the table. */
+MDL_FUNCTION(mdl_change_of_part_row);
+Datum
+mdl_change_of_part_row(PG_FUNCTION_ARGS)
+{
+	TransactionId xmin = PG_GETARG_TRANSACTIONID(0);
+	const ChangeRange *range = find_range(PG_GETARG_INT32(2));
+	const StampVersion *found;
+
+	found = find_stamp(range, mdl_partition_birth(mdl_table_get(PG_GETARG_OID(1)), TransactionIdIsNormal(xmin)
+												  ? mdl_stamp_of_xid(xmin, range->stamp_offset) : 0));
+	if (found == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(found->version);
+}
+
 MDL_FUNCTION(mdl_change_time);
 Datum
 mdl_change_time(PG_FUNCTION_ARGS)
@@ -400,13 +447,28 @@ count_changes(Oid relid, int64 version, Datum *values)
 		values[i] = mdl_field(0, i, NULL);
 }
 
+/* The table itself: commits are those of all its partitions. */
+static MdlTable *
+history_table(Oid relid)
+{
+	MdlTable   *table = mdl_table_get(relid);
+
+	if (table->root != relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a partition of versioned table \"%s\", whose commits are counted as a whole",
+						mdl_display_name(relid), mdl_display_name(table->root)),
+				 errhint("Ask for medallion.history('%s').", mdl_qualified_name(table->root))));
+	return table;
+}
+
 MDL_FUNCTION(mdl_history);
 Datum
 mdl_history(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MdlTable   *table = mdl_table_get(relid);
+	MdlTable   *table = history_table(relid);
 	MdlArgs		args = {0};
 	MdlUser		user;
 	SPITupleTable *rows;

@@ -112,11 +112,10 @@ write_log_row(const MdlClock *clock, const Others *others, int64 high)
 	table_close(log, NoLock);
 }
 
-/* Sums what the subtransactions that survived did; false if nothing is left of it. */
+/* Adds what the subtransactions that survived did; false if nothing is left of it. */
 static bool
 sum_levels(const MdlTableWork *work, MdlLevel *sum)
 {
-	memset(sum, 0, sizeof(MdlLevel));
 	for (int i = 0; i < work->nlevels; i++)
 	{
 		const MdlLevel *level = &work->levels[i];
@@ -127,7 +126,7 @@ sum_levels(const MdlTableWork *work, MdlLevel *sum)
 		sum->unchanged += level->unchanged;
 		sum->tangled |= level->tangled;
 		if (level->operation != NULL)
-			sum->operation = level->operation;
+			mdl_level_operation(sum, level->operation);
 	}
 	/* A key that was deleted and inserted is an update. */
 	sum->tangled |= sum->inserted > 0 && sum->deleted > 0;
@@ -146,6 +145,59 @@ operation_name(const MdlLevel *sum)
 	return sum->inserted > 0 ? "insert" : sum->deleted > 0 ? "delete" : "update";
 }
 
+/* Where the rows of a table went: its file and the places there. */
+static void
+set_places(const MdlTableWork *work, Datum *values, bool *nulls)
+{
+	Relation	relation = try_relation_open(work->relid, AccessShareLock);
+
+	/* Dropped in this transaction: no row of it is left. */
+	values[Anum_commit_changes_filenode - 1] = Int64GetDatum(relation ? relation->rd_node.relNode : InvalidOid);
+	values[Anum_commit_changes_places - 1] = mdl_places_datum(&work->places, &nulls[Anum_commit_changes_places - 1]);
+	if (relation != NULL)
+		relation_close(relation, NoLock);
+}
+
+/* The same for all partitions that the transaction wrote to. */
+static void
+set_part_places(const MdlTableWork *first, Datum *values, bool *nulls)
+{
+	MdlPartPlaces parts;
+
+	mdl_part_places_begin(&parts);
+	for (const MdlTableWork *work = first; work != NULL; work = work->next)
+	{
+		Relation	relation = work->table_id == first->table_id ? try_relation_open(work->relid, AccessShareLock) : NULL;
+
+		if (relation == NULL)
+			continue;
+		if (relation->rd_rel->relispartition && mdl_table_id(relation) == work->table_id)
+			mdl_part_places_add(&parts, relation->rd_node.relNode, &work->places);
+		relation_close(relation, NoLock);
+	}
+	values[Anum_commit_changes_filenode - 1] = Int64GetDatum(0);
+	values[Anum_commit_changes_places - 1] = mdl_part_places_datum(&parts, &nulls[Anum_commit_changes_places - 1]);
+}
+
+/* Sums a table's work and that of all its partitions, which share one record; false if nothing is left of it. */
+static bool
+sum_parts(MdlTableWork *first, MdlLevel *sum, bool *partitioned)
+{
+	bool		any = false;
+
+	memset(sum, 0, sizeof(MdlLevel));
+	*partitioned = false;
+	for (MdlTableWork *work = first; work != NULL; work = work->next)
+	{
+		if (work->table_id != first->table_id)
+			continue;
+		work->recorded = true;
+		*partitioned |= work->partitioned;
+		any |= sum_levels(work, sum);
+	}
+	return any;
+}
+
 static void
 write_changes_rows(int64 version)
 {
@@ -155,13 +207,10 @@ write_changes_rows(int64 version)
 	{
 		Datum		values[Natts_commit_changes];
 		bool		nulls[Natts_commit_changes] = {false};
-		MdlLevel		sum;
-		Relation	relation;
+		MdlLevel	sum;
+		bool		partitioned;
 
-		if (!sum_levels(work, &sum))
-			continue;
-		relation = try_relation_open(work->relid, AccessShareLock);
-		if (relation == NULL)	/* dropped in this transaction */
+		if (work->recorded || !sum_parts(work, &sum, &partitioned))
 			continue;
 		values[Anum_commit_changes_table_id - 1] = Int32GetDatum(work->table_id);
 		values[Anum_commit_changes_version - 1] = Int64GetDatum(version);
@@ -171,10 +220,11 @@ write_changes_rows(int64 version)
 		values[Anum_commit_changes_deleted - 1] = Int64GetDatum(sum.deleted);
 		nulls[Anum_commit_changes_inserted - 1] = nulls[Anum_commit_changes_updated - 1] =
 			nulls[Anum_commit_changes_deleted - 1] = sum.tangled;
-		values[Anum_commit_changes_filenode - 1] = Int64GetDatum(relation->rd_node.relNode);
-		values[Anum_commit_changes_places - 1] = mdl_places_datum(&work->places, &nulls[Anum_commit_changes_places - 1]);
+		if (partitioned)
+			set_part_places(work, values, nulls);
+		else
+			set_places(work, values, nulls);
 		nulls[Anum_commit_changes_places - 1] |= mdl_work.claimed != NIL;	/* rows that others wrote, wherever they are */
-		relation_close(relation, NoLock);
 		CatalogTupleInsert(changes, heap_form_tuple(RelationGetDescr(changes), values, nulls));
 	}
 	table_close(changes, NoLock);
@@ -183,11 +233,13 @@ write_changes_rows(int64 version)
 bool
 mdl_record_needed(void)
 {
-	MdlLevel		sum;
-
 	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
+	{
+		MdlLevel	sum = {0};
+
 		if (sum_levels(work, &sum))
 			return true;
+	}
 	return false;
 }
 

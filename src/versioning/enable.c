@@ -27,9 +27,6 @@
 #include "utils/ruleutils.h"
 #include "utils/timestamp.h"
 
-#define ROW_TRIGGER			"medallion_capture_"	/* insert, update, delete */
-#define TRUNCATE_TRIGGER	"medallion_capture_truncate"
-
 static void
 refuse(Relation relation, const char *reason, const char *hint)
 {
@@ -45,13 +42,20 @@ check_table(Relation relation)
 {
 	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
 
-	if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || relation->rd_rel->relispartition)
-		refuse(relation, "partitioned tables and partitions are not supported", NULL);
-	if (relation->rd_rel->relkind != RELKIND_RELATION)
+	if (relation->rd_rel->relispartition)
+	{
+		Oid			root = mdl_partition_root(RelationGetRelid(relation));
+
+		refuse(relation, psprintf("it is a partition of \"%s\"", mdl_display_name(root)),
+			   psprintf("A partitioned table is versioned as a whole: SELECT medallion.enable_versioning('%s').",
+						mdl_qualified_name(root)));
+	}
+	if (relation->rd_rel->relkind != RELKIND_RELATION && relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		refuse(relation, "it is not an ordinary table", NULL);
 	if (relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
 		refuse(relation, "it is temporary or unlogged", "Use ALTER TABLE … SET LOGGED first.");
-	if (has_subclass(RelationGetRelid(relation)) || has_superclass(RelationGetRelid(relation)))
+	if (relation->rd_rel->relkind == RELKIND_RELATION &&
+		(has_subclass(RelationGetRelid(relation)) || has_superclass(RelationGetRelid(relation))))
 		refuse(relation, "it is part of an inheritance tree", NULL);
 	if (IsSystemRelation(relation) || strcmp(schema, MDL_HISTORY_SCHEMA) == 0 || strcmp(schema, MDL_SCHEMA) == 0)
 		refuse(relation, "it belongs to the system or to medallion", NULL);
@@ -170,61 +174,33 @@ create_history(Relation relation, Datum retain, bool retain_is_null)
 	return table_id;
 }
 
-/* The row triggers: what each fires on, and the rows it has; see capture.c for what the condition is. */
-static const struct
-{
-	const char *event;
-	const char *rows;
-}			row_triggers[] = {{"insert", "NULL, NEW.ctid"}, {"update", "OLD.ctid, NEW.ctid"}, {"delete", "OLD.ctid, NULL"}};
-
-static void
-create_triggers(Oid relid, int32 table_id)
-{
-	char	   *name = mdl_qualified_name(relid);
-	StringInfoData always;
-
-	for (int i = 0; i < lengthof(row_triggers); i++)
-		mdl_run(psprintf("CREATE TRIGGER " ROW_TRIGGER "%s AFTER %s ON %s FOR EACH ROW"
-						 " WHEN (medallion._capture_later(%s)) EXECUTE FUNCTION medallion._capture('%d')",
-						 row_triggers[i].event, row_triggers[i].event, name, row_triggers[i].rows, table_id), NULL, false);
-	mdl_run(psprintf("CREATE TRIGGER " TRUNCATE_TRIGGER " BEFORE TRUNCATE ON %s"
-					 " FOR EACH STATEMENT EXECUTE FUNCTION medallion._capture('%d')", name, table_id), NULL, false);
-	initStringInfo(&always);
-	appendStringInfo(&always, "ALTER TABLE %s ENABLE ALWAYS TRIGGER " TRUNCATE_TRIGGER, name);
-	for (int i = 0; i < lengthof(row_triggers); i++)
-		appendStringInfo(&always, ", ENABLE ALWAYS TRIGGER " ROW_TRIGGER "%s", row_triggers[i].event);
-	mdl_run(always.data, NULL, false);
-}
-
-static void
-drop_triggers(Oid relid)
-{
-	char	   *name = mdl_qualified_name(relid);
-
-	for (int i = 0; i < lengthof(row_triggers); i++)
-		mdl_run(psprintf("DROP TRIGGER " ROW_TRIGGER "%s ON %s", row_triggers[i].event, name), NULL, false);
-	mdl_run(psprintf("DROP TRIGGER " TRUNCATE_TRIGGER " ON %s", name), NULL, false);
-}
-
 static void
 enable(Oid relid, Datum retain, bool retain_is_null)
 {
 	/* Conflicts with writers, so that none of them is half captured. */
 	Relation	relation = table_open(relid, ShareRowExclusiveLock);
 	int32		table_id;
+	List	   *members;
+	ListCell   *cell;
 
 	mdl_require_table_owner(relid);
-	if (mdl_table_id(relation) >= 0)
+	if (mdl_table_id(relation) >= 0 && !relation->rd_rel->relispartition)
 	{
 		table_close(relation, NoLock);
 		return;
 	}
 	check_table(relation);
+	members = mdl_partition_members(relid, ShareRowExclusiveLock);
+	foreach(cell, members)
+		if (lfirst_oid(cell) != relid)
+			mdl_partition_check(relid, lfirst_oid(cell));
 	SPI_connect();
 	mdl_history_create();
 	table_id = create_history(relation, retain, retain_is_null);
 	table_close(relation, NoLock);	/* ALTER TABLE wants nobody to hold it; the lock stays */
-	create_triggers(relid, table_id);
+	mdl_capture_row_triggers(relid, table_id);
+	foreach(cell, members)
+		mdl_capture_truncate_trigger(lfirst_oid(cell), table_id, 0);
 	SPI_finish();
 	CommandCounterIncrement();
 	mdl_capture_operation(relid, "enable");
@@ -259,16 +235,25 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 	MdlUser		user;
 	MdlArgs		args = {0};
 	char	   *history;
+	List	   *members;
 
 	mdl_require_table_owner(relid);
 	table = mdl_table_get(relid);
+	if (table->root != relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot stop versioning \"%s\" alone: it is a partition of \"%s\"", mdl_display_name(relid),
+						mdl_display_name(table->root)),
+				 errhint("SELECT medallion.disable_versioning('%s') stops it for all partitions; a detached one is not versioned.",
+						 mdl_qualified_name(table->root))));
+	members = mdl_partition_members(relid, AccessExclusiveLock);
 	history = mdl_qualified_name(table->history);
 	mdl_arg(&args, INT4OID, Int32GetDatum(table->table_id), false);
 	mdl_capture_operation(relid, "disable");
 	mdl_capture_flush();
 	table_close(relation, NoLock);
 	SPI_connect();
-	drop_triggers(relid);
+	mdl_capture_drop_triggers(relid, members);
 	mdl_owner_begin(&user);
 	mdl_run("UPDATE medallion_history.versioned_tables SET enabled = false WHERE table_id = $1", &args, false);
 	if (!keep_history)

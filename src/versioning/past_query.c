@@ -131,6 +131,7 @@ history_side(const MdlTable *table, const char *sql, const RangeTblEntry *base_e
 	query = analyse(sql, 1);
 	mdl_owner_end(&user);
 	guard_history(query, table, base_entry);
+	mdl_partition_restrict(query, table);
 	query->hasRowSecurity = base_entry->securityQuals != NIL;
 	query->hasSubLinks |= has_sublink((Node *) base_entry->securityQuals, NULL);
 	return query;
@@ -146,7 +147,7 @@ base_side(const MdlTable *table, TupleDesc base, const char *where, int nparams,
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
 	append_columns(&sql, table, base, base, true);
-	appendStringInfo(&sql, " FROM ONLY %s%s", mdl_qualified_name(table->relid), where);
+	appendStringInfo(&sql, " FROM %s%s%s", table->has_rows ? "ONLY " : "", mdl_qualified_name(table->relid), where);
 	query = rewrite(analyse(sql.data, nparams));
 	*entry = table_entry(query, table->relid);
 	return query;
@@ -229,7 +230,9 @@ mdl_past_query(Oid relid, bool *has_row_security)
 	TupleDesc	base = base_description(relid);
 	RangeTblEntry *entry;
 	StringInfoData sql;
-	Query	   *left = base_side(table, base, " WHERE medallion._born_by(xmin, $1)", 1, &entry);
+	Query	   *left = base_side(table, base, mdl_partition_births_differ(table)
+								 ? " WHERE medallion._born_by(xmin, $1) AND medallion._attached_by(tableoid, $1)"
+								 : " WHERE medallion._born_by(xmin, $1)", 1, &entry);
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");

@@ -70,6 +70,7 @@ mdl_work_get(Oid relid)
 	work->relid = relid;
 	work->table_id = table->table_id;
 	work->history = table->history;
+	work->partitioned = table->partitioned;
 	work->places.context = TopTransactionContext;
 	work->next = mdl_work.tables;
 	mdl_work.tables = last_work = work;
@@ -111,6 +112,13 @@ mdl_work_level(MdlTableWork *work)
 	memset(&work->levels[work->nlevels], 0, sizeof(MdlLevel));
 	work->levels[work->nlevels].subid = subid;
 	return &work->levels[work->nlevels++];
+}
+
+void
+mdl_level_operation(MdlLevel *level, const char *operation)
+{
+	if (level->operation == NULL || !mdl_operation_empties(level->operation))
+		level->operation = operation;
 }
 
 /* Writes the buffered rows of the current subtransaction: those at the end. */
@@ -178,6 +186,7 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 {
 	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 	MdlTable   *table;
+	int64		born;
 	MemoryContext saved;
 	MdlOldRow  *row;
 
@@ -187,6 +196,12 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 		return;
 	}
 	table = mdl_work_table(work);
+	born = mdl_partition_birth(table, mdl_stamp_near(xmin, mdl_work.near_id, mdl_work.stamp_offset));
+	if (born == mdl_work.own_stamp)
+	{
+		level->tangled = true;
+		return;
+	}
 	if (work->rows_context == NULL)
 		work->rows_context = GenerationContextCreate(TopTransactionContext, "medallion old rows", 0, 256 * 1024, 256 * 1024);
 	if (work->nrows == work->rows_allocated)
@@ -199,8 +214,7 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 	saved = MemoryContextSwitchTo(work->rows_context);
 	row = &work->rows[work->nrows];
 	row->subid = level->subid;
-	row->tuple = mdl_history_form(table, desc, tuple,
-								  mdl_stamp_near(xmin, mdl_work.near_id, mdl_work.stamp_offset), mdl_work.own_stamp);
+	row->tuple = mdl_history_form(table, desc, tuple, born, mdl_work.own_stamp);
 	MemoryContextSwitchTo(saved);
 	work->bytes += HEAPTUPLESIZE + row->tuple->t_len;
 	work->nrows++;
@@ -211,7 +225,29 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 void
 mdl_capture_operation(Oid relid, const char *operation)
 {
-	mdl_work_level(mdl_work_get(relid))->operation = operation;
+	mdl_level_operation(mdl_work_level(mdl_work_get(relid)), operation);
+}
+
+void
+mdl_capture_unseen_rows(Oid relid)
+{
+	MdlTableWork *work = mdl_work_get(relid);
+
+	mdl_work_level(work)->tangled = true;
+	work->places.overflow = true;
+}
+
+int64
+mdl_capture_own_stamp(Oid relid)
+{
+	(void) mdl_work_get(relid);
+	return mdl_work.own_stamp;
+}
+
+bool
+mdl_capture_is_own(int64 stamp)
+{
+	return mdl_work.tables != NULL && stamp == mdl_work.own_stamp;
 }
 
 void
@@ -287,7 +323,7 @@ hand_over_levels(MdlTableWork *work, SubTransactionId subid, SubTransactionId pa
 		level[-1].unchanged += level->unchanged;
 		level[-1].tangled |= level->tangled;
 		if (level->operation != NULL)
-			level[-1].operation = level->operation;
+			mdl_level_operation(&level[-1], level->operation);
 		work->nlevels--;
 	}
 	else

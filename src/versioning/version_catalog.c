@@ -93,6 +93,12 @@ static const char *const create_statements[] =
 	"CREATE INDEX pins_holder_idx ON medallion_history.pins (holder_kind, holder)",
 	"COMMENT ON TABLE medallion_history.pins IS"
 	" 'Versions that something else relies on, such as a model; pruning keeps them readable; see medallion.pins'",
+
+	"CREATE TABLE medallion_history.partitions ("
+	" table_id integer NOT NULL, attached bigint NOT NULL, schema_name text NOT NULL, partition_name text NOT NULL)",
+	"CREATE INDEX partitions_table_id_idx ON medallion_history.partitions (table_id)",
+	"COMMENT ON TABLE medallion_history.partitions IS"
+	" 'Partitions that were attached to versioned tables together with rows, under their names of then'",
 };
 
 Oid
@@ -173,7 +179,7 @@ mdl_table_id(Relation relation)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
 
-		if (trigger->tgnargs == 1 && is_capture_function(trigger->tgfoid))
+		if (trigger->tgnargs >= 1 && is_capture_function(trigger->tgfoid))
 			return pg_strtoint32(trigger->tgargs[0]);
 	}
 	return -1;
@@ -204,9 +210,21 @@ history_name(int32 table_id)
 	return name;
 }
 
-/* The newest version from `first` on in which an operation was done to a table; 0 if in none. */
+bool
+mdl_operation_empties(const char *operation)
+{
+	return strcmp(operation, "truncate") == 0 || strcmp(operation, "detach") == 0 || strcmp(operation, "drop") == 0;
+}
+
+static bool
+enables(const char *operation)
+{
+	return strcmp(operation, "enable") == 0;
+}
+
+/* The newest version from `first` on in which an operation that `wanted` names was done to a table; 0 if in none. */
 static int64
-newest_operation(int32 table_id, const char *wanted, int64 first)
+newest_operation(int32 table_id, bool (*wanted) (const char *operation), int64 first)
 {
 	Relation	relation = table_open(mdl_history_relation(MDL_CHANGES_TABLE, false), AccessShareLock);
 	ScanKeyData keys[2];
@@ -225,7 +243,7 @@ newest_operation(int32 table_id, const char *wanted, int64 first)
 		int64		found = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_version,
 													   RelationGetDescr(relation), &is_null));
 
-		if (strcmp(operation, wanted) == 0)
+		if (wanted(operation))
 			version = Max(version, found);
 		pfree(operation);
 		CHECK_FOR_INTERRUPTS();
@@ -238,7 +256,7 @@ newest_operation(int32 table_id, const char *wanted, int64 first)
 int64
 mdl_table_truncated(const MdlTable *table, int64 first)
 {
-	return newest_operation(table->table_id, "truncate", first);
+	return newest_operation(table->table_id, mdl_operation_empties, first);
 }
 
 /* Maps the columns of the table to those of its history, by name. */
@@ -282,6 +300,30 @@ map_columns(MdlTable *table, Relation relation, Relation history)
 	}
 }
 
+/* What is the root's is taken from there, so that a thousand partitions do not each look it up. */
+static void
+set_partition(MdlTable *table, Relation relation)
+{
+	table->root = mdl_partition_root(table->relid);
+	table->has_rows = relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE;
+	table->partitioned = !table->has_rows || table->root != table->relid;
+	table->attached = mdl_partition_attached(relation);
+	if (table->root == table->relid)
+	{
+		table->pruned_to = mdl_horizon(table->table_id, SnapshotSelf);
+		table->readable_from = Max(newest_operation(table->table_id, enables, table->pruned_to), table->pruned_to);
+		table->newest_attached = table->partitioned ? mdl_partition_newest_attached(table->table_id) : 0;
+	}
+	else
+	{
+		const MdlTable *root = mdl_table_get(table->root);
+
+		table->pruned_to = root->pruned_to;
+		table->readable_from = root->readable_from;
+		table->newest_attached = root->newest_attached;
+	}
+}
+
 /* Builds what is kept of a versioned table in the current context. */
 static MdlTable *
 build_table(Relation relation, int32 table_id)
@@ -308,8 +350,7 @@ build_table(Relation relation, int32 table_id)
 	table->keys = palloc0(Max(bms_num_members(keys), 1) * sizeof(AttrNumber));
 	while ((key = bms_next_member(keys, key)) >= 0)
 		table->keys[table->nkeys++] = key + FirstLowInvalidHeapAttributeNumber;
-	table->pruned_to = mdl_horizon(table_id, SnapshotSelf);
-	table->readable_from = Max(newest_operation(table_id, "enable", table->pruned_to), table->pruned_to);
+	set_partition(table, relation);
 	return table;
 }
 
@@ -325,7 +366,8 @@ table_cache_callback(Datum argument, Oid relid)
 		return;
 	hash_seq_init(&status, table_cache);
 	while ((entry = hash_seq_search(&status)) != NULL)
-		if (!OidIsValid(relid) || entry->relid == relid || (entry->table != NULL && entry->table->history == relid))
+		if (!OidIsValid(relid) || entry->relid == relid ||
+			(entry->table != NULL && (entry->table->history == relid || entry->table->root == relid)))
 			entry->valid = false;
 }
 

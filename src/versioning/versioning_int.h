@@ -19,6 +19,7 @@
 #include "access/tupdesc.h"
 #include "access/htup.h"
 #include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 #include "utils/rel.h"
@@ -39,6 +40,8 @@
 #define MDL_CHANGES_INDEX	"commit_changes_pkey"
 #define MDL_TABLES_TABLE	"versioned_tables"
 #define MDL_TABLES_INDEX	"versioned_tables_pkey"
+#define MDL_PARTITIONS_TABLE	"partitions"
+#define MDL_PARTITIONS_INDEX	"partitions_table_id_idx"
 
 #define Natts_commit_log				11
 #define Anum_commit_log_version			1
@@ -66,6 +69,9 @@
 #define Anum_versioned_tables_table_id	1
 #define Anum_versioned_tables_history	4
 
+#define Anum_partitions_table_id		1
+#define Anum_partitions_attached		2
+
 /* What a backend keeps of a versioned table; lives in CacheMemoryContext until the relation or its history changes. */
 typedef struct MdlTable
 {
@@ -80,6 +86,11 @@ typedef struct MdlTable
 	AttrNumber *keys;			/* (nkeys) primary key, base attnos */
 	int64		readable_from;	/* oldest readable version; 0 while the enabling transaction runs */
 	int64		pruned_to;		/* readable_from as set by pruning; 0: never pruned */
+	Oid			root;			/* of a partition: the table that is versioned; else relid */
+	bool		partitioned;	/* the versioned table has partitions, or may get them */
+	bool		has_rows;		/* stores rows itself */
+	int64		attached;		/* of a partition that came with rows: stamp of the attaching transaction; else 0 */
+	int64		newest_attached;	/* the greatest stamp at which any partition came with rows; 0 if none did */
 } MdlTable;
 
 /* OID of a relation of medallion_history; InvalidOid if it does not exist and missing_ok. */
@@ -88,7 +99,10 @@ extern Oid	mdl_history_relation(const char *name, bool missing_ok);
 /* Creates the clock, the log and their companions if this database has none. */
 extern void mdl_history_create(void);
 
-/* The newest version from `first` on that truncated the table; 0 if none did. */
+/* Whether an operation takes all rows of a table or of a partition away without marking each as dead. */
+extern bool mdl_operation_empties(const char *operation);
+
+/* The newest version from `first` on with such an operation on the table; 0 if none did. */
 extern int64 mdl_table_truncated(const MdlTable *table, int64 first);
 
 /* Returns the versioned table, or NULL when the relation is not versioned. */
@@ -217,6 +231,62 @@ extern void mdl_refuse_pruned(int32 table_id, int64 version, int64 readable_from
 /* "<schema>.<table>", cut with a hash when it does not fit an identifier, and made unique with the number. */
 extern char *mdl_history_name(const char *schema, const char *table, int32 table_id);
 
+/* ---- capture_triggers.c: the triggers of versioned tables ---------------------------------------------------------- */
+
+#define MDL_ROW_TRIGGER			"medallion_capture_"	/* insert, update, delete */
+#define MDL_TRUNCATE_TRIGGER	"medallion_capture_truncate"
+
+/* They fire ALWAYS.  The row triggers of a partitioned table are cloned to its partitions by the server. */
+extern void mdl_capture_row_triggers(Oid relid, int32 table_id);
+extern void mdl_capture_truncate_trigger(Oid relid, int32 table_id, int64 attached);
+
+/* Drops them from a table and all its partitions, given as `members`. */
+extern void mdl_capture_drop_triggers(Oid relid, List *members);
+
+/* ---- partition.c: the relations of a partitioned table, their triggers, since when they belong to it ---------------- */
+
+extern Oid	mdl_partition_root(Oid relid);	/* the topmost table of a partition; any other relation itself */
+extern List *mdl_partition_members(Oid relid, LOCKMODE lock);	/* OIDs: itself, then all partitions below, locked */
+
+/* Raises an error naming the member of a partition tree that cannot be versioned; it is locked. */
+extern void mdl_partition_check(Oid root, Oid member);
+
+/* The stamp of the transaction that attached the partition with rows in it; 0 for all others. */
+extern int64 mdl_partition_attached(Relation relation);
+extern int64 mdl_partition_newest_attached(int32 table_id);
+
+/* The birth of a row as part of the versioned table: rows that were in a partition when it was attached were born then. */
+extern bool mdl_partition_came_with(const MdlTable *table, int64 stamp);
+extern int64 mdl_partition_birth(const MdlTable *table, int64 stamp);
+
+/* ---- partition_past.c: questions about the past of partitions ------------------------------------------------------ */
+
+/* Whether the births of the table's rows depend on when their partitions were attached. */
+extern bool mdl_partition_births_differ(const MdlTable *table);
+
+struct Query;
+
+/* Restricts the history side of a question about a partition to the rows that belong there now. */
+extern void mdl_partition_restrict(struct Query *history_query, const MdlTable *table);
+
+/* ---- partition_places.c: places of a commit in several partitions --------------------------------------------------- */
+
+typedef struct MdlPartPlaces
+{
+	StringInfoData data;
+	bool		unknown;		/* not known for some partition */
+} MdlPartPlaces;
+
+extern void mdl_part_places_begin(MdlPartPlaces *parts);
+extern void mdl_part_places_add(MdlPartPlaces *parts, Oid filenode, const MdlPlaces *places);
+extern Datum mdl_part_places_datum(MdlPartPlaces *parts, bool *is_null);	/* bytea */
+
+/* Files of all partitions of a table, ascending; palloc'd. */
+extern Oid *mdl_part_filenodes(Oid relid, int *count);
+
+/* Appends the places to *tids (palloc'd, or NULL); false if they are not where they were. */
+extern bool mdl_part_places_expand(Datum places, const Oid *filenodes, int nfilenodes, ItemPointerData **tids, int *count);
+
 /* ---- table_work.c: what the current transaction did to versioned tables ---------------------------------------------- */
 
 extern void mdl_capture_init(void);
@@ -226,6 +296,16 @@ extern void mdl_capture_flush(void);
 
 /* The same, and makes them visible to the snapshots taken from now on. */
 extern void mdl_capture_show(void);
+
+/* Moves all current rows to history, those included that a snapshot may not see: the operation takes them all. */
+extern void mdl_capture_all_rows(Relation relation, const char *operation);
+
+/* The table got rows that no trigger saw: counts and places of the commit are found by the feed. */
+extern void mdl_capture_unseen_rows(Oid relid);
+
+/* The stamp of the current transaction, which gets an id by this; whether a stamp is its own. */
+extern int64 mdl_capture_own_stamp(Oid relid);
+extern bool mdl_capture_is_own(int64 stamp);
 
 /* Records that the current transaction commits something about a table even if it changes no row. */
 extern void mdl_capture_operation(Oid relid, const char *operation);

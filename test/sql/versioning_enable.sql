@@ -18,7 +18,6 @@ CREATE UNLOGGED TABLE silver.unlogged (id int PRIMARY KEY);
 SELECT medallion.enable_versioning('silver.unlogged');
 CREATE TABLE silver.parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
 CREATE TABLE silver.part1 PARTITION OF silver.parted FOR VALUES FROM (0) TO (10);
-SELECT medallion.enable_versioning('silver.parted');
 SELECT medallion.enable_versioning('silver.part1');
 CREATE TABLE silver.parent (id int PRIMARY KEY);
 CREATE TABLE silver.child (PRIMARY KEY (id)) INHERITS (silver.parent);

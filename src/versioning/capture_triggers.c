@@ -1,0 +1,57 @@
+/*
+ * capture_triggers.c: making and dropping the triggers of versioned tables; capture.c is what they do.
+ */
+#include "versioning/versioning_int.h"
+
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "parser/parser.h"
+
+/* The row triggers: what each fires on, and the rows it has; see capture.c for what the condition is. */
+static const struct
+{
+	const char *event;
+	const char *rows;
+}			row_triggers[] = {{"insert", "NULL, NEW.ctid"}, {"update", "OLD.ctid, NEW.ctid"}, {"delete", "OLD.ctid, NULL"}};
+
+/* Makes one trigger by its statement, on a relation given by OID, firing ALWAYS from the start. */
+static void
+create_trigger(Oid relid, const char *sql)
+{
+	CreateTrigStmt *statement = castNode(CreateTrigStmt, linitial_node(RawStmt, raw_parser(sql, RAW_PARSE_DEFAULT))->stmt);
+
+	(void) CreateTriggerFiringOn(statement, sql, relid, InvalidOid, InvalidOid, InvalidOid, InvalidOid, InvalidOid, NULL,
+								 false, false, TRIGGER_FIRES_ALWAYS);
+}
+
+void
+mdl_capture_row_triggers(Oid relid, int32 table_id)
+{
+	for (int i = 0; i < lengthof(row_triggers); i++)
+		create_trigger(relid, psprintf("CREATE TRIGGER " MDL_ROW_TRIGGER "%s AFTER %s ON %s FOR EACH ROW"
+									   " WHEN (medallion._capture_later(%s)) EXECUTE FUNCTION medallion._capture('%d')",
+									   row_triggers[i].event, row_triggers[i].event, mdl_qualified_name(relid),
+									   row_triggers[i].rows, table_id));
+}
+
+/* A partition that came with rows tells since when it belongs to its table: see partition.c. */
+void
+mdl_capture_truncate_trigger(Oid relid, int32 table_id, int64 attached)
+{
+	char	   *since = attached > 0 ? psprintf(", '" INT64_FORMAT "'", attached) : "";
+
+	create_trigger(relid, psprintf("CREATE TRIGGER " MDL_TRUNCATE_TRIGGER " BEFORE TRUNCATE ON %s"
+								   " FOR EACH STATEMENT EXECUTE FUNCTION medallion._capture('%d'%s)",
+								   mdl_qualified_name(relid), table_id, since));
+}
+
+void
+mdl_capture_drop_triggers(Oid relid, List *members)
+{
+	ListCell   *cell;
+
+	for (int i = 0; i < lengthof(row_triggers); i++)
+		mdl_run(psprintf("DROP TRIGGER " MDL_ROW_TRIGGER "%s ON %s", row_triggers[i].event, mdl_qualified_name(relid)), NULL, false);
+	foreach(cell, members)
+		mdl_run(psprintf("DROP TRIGGER IF EXISTS " MDL_TRUNCATE_TRIGGER " ON %s", mdl_qualified_name(lfirst_oid(cell))), NULL, false);
+}
