@@ -30,9 +30,9 @@ CREATE OR REPLACE FUNCTION medallion._point(relation oid, version bigint, at tim
 LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_point';
 COMMENT ON FUNCTION medallion._point(oid, bigint, timestamptz) IS 'The settled version that a version or a time means for a table.';
 
-CREATE OR REPLACE FUNCTION medallion._born_by(xmin xid, version bigint) RETURNS bool
+CREATE OR REPLACE FUNCTION medallion._born_by(relation oid, place tid, xmin xid, version bigint) RETURNS bool
 LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_born_by';
-COMMENT ON FUNCTION medallion._born_by(xid, bigint) IS 'Whether a current row of a versioned table was there at a version.';
+COMMENT ON FUNCTION medallion._born_by(oid, tid, xid, bigint) IS 'Whether a current row of a versioned table was there at a version.';
 
 CREATE OR REPLACE FUNCTION medallion._attached_by(partition oid, version bigint) RETURNS bool
 LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_attached_by';
@@ -56,13 +56,13 @@ CREATE OR REPLACE FUNCTION medallion._change_of_stamp(stamp bigint, feed int) RE
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_of_stamp';
 COMMENT ON FUNCTION medallion._change_of_stamp(bigint, int) IS 'The commit of a change feed that a stamp belongs to.';
 
-CREATE OR REPLACE FUNCTION medallion._change_of_row(xmin xid, feed int) RETURNS bigint
+CREATE OR REPLACE FUNCTION medallion._change_of_row(relation oid, place tid, xmin xid, feed int) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_of_row';
-COMMENT ON FUNCTION medallion._change_of_row(xid, int) IS 'The commit of a change feed that wrote a current row.';
+COMMENT ON FUNCTION medallion._change_of_row(oid, tid, xid, int) IS 'The commit of a change feed that wrote a current row.';
 
-CREATE OR REPLACE FUNCTION medallion._change_of_row(xmin xid, partition oid, feed int) RETURNS bigint
+CREATE OR REPLACE FUNCTION medallion._change_of_part_row(partition oid, place tid, xmin xid, feed int) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_of_part_row';
-COMMENT ON FUNCTION medallion._change_of_row(xid, oid, int) IS 'The commit of a change feed that brought a current row of a partition.';
+COMMENT ON FUNCTION medallion._change_of_part_row(oid, tid, xid, int) IS 'The commit of a change feed that brought a current row of a partition.';
 
 CREATE OR REPLACE FUNCTION medallion._change_time(version bigint, feed int) RETURNS timestamptz
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_time';
@@ -98,9 +98,9 @@ COMMENT ON TABLE medallion._births IS 'Which commit wrote each current row of a 
 CREATE INDEX ON medallion._births (table_id, key);
 REVOKE ALL ON medallion._births FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION medallion._version_of_row(xmin xid) RETURNS bigint
+CREATE OR REPLACE FUNCTION medallion._version_of_row(relation oid, place tid, xmin xid) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_version_of_row';
-COMMENT ON FUNCTION medallion._version_of_row(xid) IS 'The commit that wrote a row of a versioned table; NULL when the log does not know it.';
+COMMENT ON FUNCTION medallion._version_of_row(oid, tid, xid) IS 'The commit that wrote a row of a versioned table; NULL when the log does not know it.';
 
 CREATE OR REPLACE FUNCTION medallion._dump_births() RETURNS TABLE(table_id int, version bigint, key text)
 LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_dump_births';

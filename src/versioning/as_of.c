@@ -81,8 +81,10 @@ typedef struct PointState
 	int64		asked;
 	MdlPoint	point;
 	uint32		reference;		/* an id not older than any row of the statement but its own */
-	uint64		low_age;		/* reference - low, as ages */
+	int64		low_age;		/* reference - low, as ages */
 	int64		high_age;
+	bool		ids_repeat;		/* an age may be that of an older row with the same bits */
+	MdlBirths  *births;			/* of the table asked last, if they do */
 } PointState;
 
 static PointState *
@@ -109,8 +111,23 @@ point_state(FunctionCallInfo fcinfo, int64 version, bool check_snapshot)
 	state->reference = (uint32) reference;
 	state->low_age = reference + point->stamp_offset - point->low;
 	state->high_age = reference + point->stamp_offset - point->high;
+	state->ids_repeat = mdl_ids_repeat();
 	state->asked = version;
 	return state;
+}
+
+/* The same where ids repeat: see births.c. */
+static bool
+repeated_born_by(FunctionCallInfo fcinfo, PointState *state, Oid relid, ItemPointer tid, TransactionId xmin)
+{
+	if (mdl_row_is_own(relid, tid, xmin))
+		return false;
+	/* Where even the newest id with these bits is old enough, all are. */
+	if ((int64) (uint32) (state->reference - xmin) > state->low_age && xmin != state->reference)
+		return true;
+	if (state->births == NULL || mdl_births_relation(state->births) != relid)
+		state->births = mdl_births_create(relid, fcinfo->flinfo->fn_mcxt);
+	return mdl_point_includes(&state->point, mdl_births_stamp(state->births, tid, xmin));
 }
 
 /* Whether a row that the statement sees was born by a version: two comparisons of ages, nearly always. */
@@ -118,13 +135,15 @@ MDL_FUNCTION(mdl_born_by);
 Datum
 mdl_born_by(PG_FUNCTION_ARGS)
 {
-	TransactionId xmin = PG_GETARG_TRANSACTIONID(0);
-	PointState *state = point_state(fcinfo, PG_GETARG_INT64(1), true);
+	TransactionId xmin = PG_GETARG_TRANSACTIONID(2);
+	PointState *state = point_state(fcinfo, PG_GETARG_INT64(3), true);
 	int32		distance = (int32) (xmin - state->reference);
 	int64		age;
 
 	if (unlikely(!TransactionIdIsNormal(xmin)))
 		PG_RETURN_BOOL(true);	/* frozen by an old server, or at bootstrap */
+	if (unlikely(state->ids_repeat))
+		PG_RETURN_BOOL(repeated_born_by(fcinfo, state, PG_GETARG_OID(0), (ItemPointer) PG_GETARG_POINTER(1), xmin));
 	if (unlikely(distance >= 0 && TransactionIdIsCurrentTransactionId(xmin)))
 		PG_RETURN_BOOL(false);
 	age = (uint32) (state->reference - xmin);

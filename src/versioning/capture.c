@@ -97,7 +97,7 @@ capture_insert(Oid relid, TupleTableSlot *new_row)
 	MdlTableWork *work = mdl_work_get(relid);
 
 	mdl_work_level(work)->inserted++;
-	mdl_places_add(&work->places, &new_row->tts_tid);
+	mdl_work_place(work, &new_row->tts_tid);
 }
 
 static void
@@ -117,7 +117,7 @@ capture_update(Oid relid, TupleTableSlot *old_row, TupleTableSlot *new_row)
 		level->deleted++;
 		level->inserted++;
 	}
-	mdl_places_add(&work->places, &new_row->tts_tid);
+	mdl_work_place(work, &new_row->tts_tid);
 	mdl_work_keep(work, level, old_row->tts_tupleDescriptor, old_tuple);
 }
 

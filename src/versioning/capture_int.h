@@ -43,6 +43,8 @@ typedef struct MdlTableWork
 	int			nlevels;
 	int			levels_allocated;
 	MdlPlaces	places;
+	Oid			filenode;		/* that the places are in */
+	MdlBirths  *births;			/* made when ids repeat */
 	struct MdlTableWork *next;
 } MdlTableWork;
 
@@ -75,6 +77,9 @@ extern MdlLevel *mdl_work_level(MdlTableWork *work);
  * older snapshots must not ask for the past after it.
  */
 extern void mdl_level_operation(MdlLevel *level, const char *operation);
+
+/* Notes where a new row went. */
+extern void mdl_work_place(MdlTableWork *work, ItemPointer tid);
 
 /* Keeps an old row for the history.  A row that the same transaction wrote was never part of a version. */
 extern void mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tuple);

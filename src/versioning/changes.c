@@ -262,13 +262,13 @@ feed_query(const MdlTable *table, const ChangeRange *range)
 					 "SELECT version, side, img, pg_catalog.count(*) OVER key OPERATOR(pg_catalog.=) 2 AS paired,"
 					 " img OPERATOR(pg_catalog.*=) CASE side WHEN 0 THEN pg_catalog.lead(img) OVER one ELSE pg_catalog.lag(img) OVER one END AS same"
 					 " FROM ("
-					 "SELECT medallion._change_of_row(xmin, %s$1) AS version, 1 AS side, %s AS img FROM %s%s%s"
+					 "SELECT medallion.%s(tableoid, ctid, xmin, $1) AS version, 1 AS side, %s AS img FROM %s%s%s"
 					 " UNION ALL SELECT medallion._change_of_stamp(born, $1), 1, row_data FROM medallion._history_rows(NULL::%s, $2)"
 					 " UNION ALL SELECT medallion._change_of_stamp(died, $1), 0, row_data FROM medallion._history_rows(NULL::%s, $2)"
 					 ") event WHERE version IS NOT NULL"
 					 " WINDOW key AS (PARTITION BY version, %s), one AS (PARTITION BY version, %s ORDER BY side)"
 					 ") change WHERE same IS NOT TRUE ORDER BY version, %s, side",
-					 mdl_partition_births_differ(table) ? "tableoid, " : "",
+					 mdl_partition_births_differ(table) ? "_change_of_part_row" : "_change_of_row",
 					 quote_identifier(get_rel_name(table->relid)), table->has_rows ? "ONLY " : "", name,
 					 range->scan ? "" : " WHERE ctid OPERATOR(pg_catalog.=) ANY ($3)",
 					 name, name, keys, keys, keys);
@@ -389,13 +389,16 @@ MDL_FUNCTION(mdl_change_of_row);
 Datum
 mdl_change_of_row(PG_FUNCTION_ARGS)
 {
-	TransactionId xmin = PG_GETARG_TRANSACTIONID(0);
-	const ChangeRange *range = find_range(PG_GETARG_INT32(1));
+	Oid			relid = PG_GETARG_OID(0);
+	ItemPointer place = (ItemPointer) PG_GETARG_POINTER(1);
+	TransactionId xmin = PG_GETARG_TRANSACTIONID(2);
+	const ChangeRange *range = find_range(PG_GETARG_INT32(3));
 	const StampVersion *found;
 
-	if (!TransactionIdIsNormal(xmin))
+	/* What the current transaction wrote is in no commit yet; its id is newer than the range. */
+	if (!TransactionIdIsNormal(xmin) || mdl_row_is_own(relid, place, xmin))
 		PG_RETURN_NULL();
-	found = find_stamp(range, mdl_stamp_of_xid(xmin, range->stamp_offset));
+	found = find_stamp(range, mdl_births_current(fcinfo->flinfo, relid, place, xmin, range->stamp_offset));
 	if (found == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(found->version);
@@ -406,12 +409,16 @@ MDL_FUNCTION(mdl_change_of_part_row);
 Datum
 mdl_change_of_part_row(PG_FUNCTION_ARGS)
 {
-	TransactionId xmin = PG_GETARG_TRANSACTIONID(0);
-	const ChangeRange *range = find_range(PG_GETARG_INT32(2));
+	Oid			relid = PG_GETARG_OID(0);
+	ItemPointer place = (ItemPointer) PG_GETARG_POINTER(1);
+	TransactionId xmin = PG_GETARG_TRANSACTIONID(2);
+	const ChangeRange *range = find_range(PG_GETARG_INT32(3));
 	const StampVersion *found;
 
-	found = find_stamp(range, mdl_partition_birth(mdl_table_get(PG_GETARG_OID(1)), TransactionIdIsNormal(xmin)
-												  ? mdl_stamp_of_xid(xmin, range->stamp_offset) : 0));
+	if (mdl_row_is_own(relid, place, xmin))
+		PG_RETURN_NULL();
+	found = find_stamp(range, mdl_partition_birth(mdl_table_get(relid), TransactionIdIsNormal(xmin)
+												  ? mdl_births_current(fcinfo->flinfo, relid, place, xmin, range->stamp_offset) : 0));
 	if (found == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(found->version);

@@ -154,6 +154,9 @@ set_places(const MdlTableWork *work, Datum *values, bool *nulls)
 	/* Dropped in this transaction: no row of it is left. */
 	values[Anum_commit_changes_filenode - 1] = Int64GetDatum(relation ? relation->rd_node.relNode : InvalidOid);
 	values[Anum_commit_changes_places - 1] = mdl_places_datum(&work->places, &nulls[Anum_commit_changes_places - 1]);
+	/* The table may have got another file after its rows. */
+	nulls[Anum_commit_changes_places - 1] |= relation != NULL && work->places.count > 0 &&
+		work->filenode != relation->rd_node.relNode;
 	if (relation != NULL)
 		relation_close(relation, NoLock);
 }
@@ -172,7 +175,10 @@ set_part_places(const MdlTableWork *first, Datum *values, bool *nulls)
 		if (relation == NULL)
 			continue;
 		if (relation->rd_rel->relispartition && mdl_table_id(relation) == work->table_id)
+		{
+			parts.unknown |= work->places.count > 0 && work->filenode != relation->rd_node.relNode;
 			mdl_part_places_add(&parts, relation->rd_node.relNode, &work->places);
+		}
 		relation_close(relation, NoLock);
 	}
 	values[Anum_commit_changes_filenode - 1] = Int64GetDatum(0);

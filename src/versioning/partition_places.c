@@ -121,3 +121,28 @@ mdl_part_places_expand(Datum places, const Oid *filenodes, int nfilenodes, ItemP
 	}
 	return true;
 }
+
+bool
+mdl_part_places_find(Datum places, const MdlTable *table, uint64 **runs, int *count)
+{
+	bytea	   *bytes = DatumGetByteaPP(places);
+	const char *data = VARDATA_ANY(bytes);
+	const char *end = data + VARSIZE_ANY_EXHDR(bytes);
+	int			nfilenodes;
+	Oid		   *filenodes = mdl_part_filenodes(table->root, &nfilenodes);
+
+	while (data < end)
+	{
+		PartHeader	header;
+
+		memcpy(&header, data, sizeof(header));
+		data += sizeof(header);
+		/* One of the files is gone: it may have been this partition's. */
+		if (bsearch(&header.filenode, filenodes, nfilenodes, sizeof(Oid), compare_oids) == NULL)
+			return false;
+		if (header.filenode == table->filenode)
+			*count = mdl_places_runs(data, header.length, runs);
+		data += header.length;
+	}
+	return true;
+}

@@ -1,7 +1,7 @@
 /*
  * past_query.c: the query that a versioned table's past means.
  *
- *     SELECT columns FROM t                          WHERE _born_by(xmin, $1)
+ *     SELECT columns FROM t                          WHERE _born_by(tableoid, ctid, xmin, $1)
  *     UNION ALL
  *     SELECT columns FROM medallion_history."s.t"    WHERE _alive_at(born, died, $1) AND died >= _low_of($1) AND _readable(id, $1)
  *
@@ -231,8 +231,8 @@ mdl_past_query(Oid relid, bool *has_row_security)
 	RangeTblEntry *entry;
 	StringInfoData sql;
 	Query	   *left = base_side(table, base, mdl_partition_births_differ(table)
-								 ? " WHERE medallion._born_by(xmin, $1) AND medallion._attached_by(tableoid, $1)"
-								 : " WHERE medallion._born_by(xmin, $1)", 1, &entry);
+								 ? " WHERE medallion._born_by(tableoid, ctid, xmin, $1) AND medallion._attached_by(tableoid, $1)"
+								 : " WHERE medallion._born_by(tableoid, ctid, xmin, $1)", 1, &entry);
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");

@@ -7,12 +7,12 @@
  */
 #include "versioning/versioning_int.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
-
-#define RUN(block, offset, length)	(((uint64) (block) << 32) | ((uint64) (offset) << 16) | (length))
-#define RUN_BLOCK(run)				((BlockNumber) ((run) >> 32))
-#define RUN_OFFSET(run)				((OffsetNumber) (((run) >> 16) & 0xFFFF))
-#define RUN_LENGTH(run)				((uint16) ((run) & 0xFFFF))
+#include "utils/snapmgr.h"
 
 void
 mdl_places_add(MdlPlaces *places, ItemPointer tid)
@@ -26,7 +26,7 @@ mdl_places_add(MdlPlaces *places, ItemPointer tid)
 	{
 		uint64		last = places->runs[places->count - 1];
 
-		if (RUN_BLOCK(last) == block && RUN_OFFSET(last) + RUN_LENGTH(last) == offset)
+		if (MDL_RUN_BLOCK(last) == block && MDL_RUN_OFFSET(last) + MDL_RUN_LENGTH(last) == offset)
 		{
 			places->runs[places->count - 1]++;
 			return;
@@ -48,7 +48,7 @@ mdl_places_add(MdlPlaces *places, ItemPointer tid)
 		else
 			places->runs = repalloc(places->runs, places->allocated * sizeof(uint64));
 	}
-	places->runs[places->count++] = RUN(block, offset, 1);
+	places->runs[places->count++] = MDL_RUN(block, offset, 1);
 }
 
 Datum
@@ -81,7 +81,7 @@ mdl_places_expand(Datum places, ItemPointerData **tids)
 		uint64		run;
 
 		memcpy(&run, data + i * sizeof(run), sizeof(run));
-		total += RUN_LENGTH(run);
+		total += MDL_RUN_LENGTH(run);
 	}
 	*tids = MemoryContextAllocHuge(CurrentMemoryContext, Max(total, 1) * sizeof(ItemPointerData));
 	for (int i = 0; i < nruns; i++)
@@ -89,8 +89,60 @@ mdl_places_expand(Datum places, ItemPointerData **tids)
 		uint64		run;
 
 		memcpy(&run, data + i * sizeof(run), sizeof(run));
-		for (int j = 0; j < RUN_LENGTH(run); j++, count++)
-			ItemPointerSet(&(*tids)[count], RUN_BLOCK(run), RUN_OFFSET(run) + j);
+		for (int j = 0; j < MDL_RUN_LENGTH(run); j++, count++)
+			ItemPointerSet(&(*tids)[count], MDL_RUN_BLOCK(run), MDL_RUN_OFFSET(run) + j);
 	}
 	return count;
+}
+
+/* Takes the runs out of their stored form; returns how many. */
+int
+mdl_places_runs(const char *data, Size size, uint64 **runs)
+{
+	*runs = MemoryContextAllocHuge(CurrentMemoryContext, Max(size, sizeof(uint64)));
+	memcpy(*runs, data, size);
+	return size / sizeof(uint64);
+}
+
+/*
+ * Reads where a commit wrote to a table or partition, as long as that holds: *known is false if the table has another
+ * file since, or places were not noted.  False if the commit did nothing to the table.
+ */
+bool
+mdl_commit_places(const MdlTable *table, int64 version, bool *known, uint64 **runs, int *count)
+{
+	Relation	changes = table_open(mdl_history_relation(MDL_CHANGES_TABLE, false), AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(changes);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	*known = false;
+	*runs = NULL;
+	*count = 0;
+	ScanKeyInit(&keys[0], Anum_commit_changes_table_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(table->table_id));
+	ScanKeyInit(&keys[1], Anum_commit_changes_version, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(version));
+	scan = systable_beginscan(changes, mdl_history_relation(MDL_CHANGES_INDEX, false), true, SnapshotSelf, 2, keys);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		bool		is_null;
+		int64		noted = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_filenode, desc, &is_null));
+		Datum		places = heap_getattr(tuple, Anum_commit_changes_places, desc, &is_null);
+
+		if (!is_null && table->partitioned)
+			*known = mdl_part_places_find(places, table, runs, count);
+		else if (!is_null && noted == (int64) table->filenode)
+		{
+			bytea	   *bytes = DatumGetByteaPP(places);
+
+			*known = true;
+			*count = mdl_places_runs(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), runs);
+		}
+	}
+	systable_endscan(scan);
+	table_close(changes, NoLock);
+	return found;
 }

@@ -43,8 +43,10 @@ compare_stamps(const void *a, const void *b)
 static bool
 still_running(int64 stamp, int64 stamp_offset)
 {
-	/* Ids of an earlier era belong to another cluster. */
-	return stamp > stamp_offset && TransactionIdIsInProgress((TransactionId) (stamp - stamp_offset));
+	/* Ids of an earlier era belong to another cluster; and one 2^31 old has ended, its bits may be another's. */
+	return stamp > stamp_offset &&
+		(int64) U64FromFullTransactionId(ReadNextFullTransactionId()) - (stamp - stamp_offset) < PG_INT32_MAX &&
+		TransactionIdIsInProgress((TransactionId) (stamp - stamp_offset));
 }
 
 /* A growing array of stamps. */

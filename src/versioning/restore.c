@@ -56,7 +56,9 @@ MDL_FUNCTION(mdl_version_of_row);
 Datum
 mdl_version_of_row(PG_FUNCTION_ARGS)
 {
-	TransactionId xmin = PG_GETARG_TRANSACTIONID(0);
+	Oid			relid = PG_GETARG_OID(0);
+	ItemPointer place = (ItemPointer) PG_GETARG_POINTER(1);
+	TransactionId xmin = PG_GETARG_TRANSACTIONID(2);
 	MdlClock	clock;
 	MdlCommit	commit;
 	int64		stamp;
@@ -64,7 +66,7 @@ mdl_version_of_row(PG_FUNCTION_ARGS)
 
 	if (!TransactionIdIsNormal(xmin) || !mdl_clock_read(&clock))
 		PG_RETURN_NULL();
-	stamp = mdl_stamp_of_xid(xmin, clock.stamp_offset);
+	stamp = mdl_births_current(fcinfo->flinfo, relid, place, xmin, clock.stamp_offset);
 	if (mdl_commit_of_stamp(stamp, &commit))
 		PG_RETURN_INT64(commit.version);
 	version = mdl_version_claiming(stamp);
@@ -89,7 +91,7 @@ mdl_dump_births(PG_FUNCTION_ARGS)
 	{
 		MdlTable   *table = mdl_table_get(lfirst_oid(cell));
 
-		mdl_run(psprintf("SELECT %d, v, k FROM (SELECT medallion._version_of_row(b.xmin) AS v, %s AS k FROM ONLY %s b) r"
+		mdl_run(psprintf("SELECT %d, v, k FROM (SELECT medallion._version_of_row(b.tableoid, b.ctid, b.xmin) AS v, %s AS k FROM ONLY %s b) r"
 						 " WHERE v IS NOT NULL", table->table_id, key_text(table), mdl_qualified_name(table->relid)),
 				NULL, true);
 		for (uint64 i = 0; i < SPI_processed; i++)
@@ -109,7 +111,7 @@ claim_rows(const MdlTable *table)
 	mdl_clock_read(&clock);
 	mdl_run(psprintf("SELECT xmin FROM ONLY %s GROUP BY xmin", mdl_qualified_name(table->relid)), NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		mdl_capture_claim(mdl_stamp_of_xid(DatumGetTransactionId(mdl_field(i, 0, NULL)), clock.stamp_offset));
+		mdl_capture_claim(mdl_stamp_by_age(DatumGetTransactionId(mdl_field(i, 0, NULL)), clock.stamp_offset));
 }
 
 /* Records the current rows of one table in history: alive from birth to now. */

@@ -180,6 +180,44 @@ mdl_capture_show(void)
 	CommandCounterIncrement();
 }
 
+void
+mdl_work_place(MdlTableWork *work, ItemPointer tid)
+{
+	Oid			filenode = mdl_work_table(work)->filenode;
+
+	if (unlikely(work->filenode != filenode))
+	{
+		/* Places of two files cannot be told apart. */
+		work->places.overflow |= work->places.count > 0;
+		work->filenode = filenode;
+	}
+	mdl_places_add(&work->places, tid);
+}
+
+/*
+ * The birth of an old row that others wrote.  A row that is not frozen is less than 2^31 ids old, so that the distance
+ * from the own id says it; a frozen one may be of any age.
+ */
+static int64
+birth_of(MdlTableWork *work, HeapTuple tuple, TransactionId xmin)
+{
+	if (likely(!HeapTupleHeaderXminFrozen(tuple->t_data)))
+		return mdl_stamp_near(xmin, mdl_work.near_id, mdl_work.stamp_offset);
+	if (!mdl_ids_repeat())
+		return mdl_stamp_by_age(xmin, mdl_work.stamp_offset);
+	if (work->births == NULL || !mdl_births_of_file(work->births, mdl_work_table(work)->filenode))
+		work->births = mdl_births_create(work->relid, TopTransactionContext);
+	return mdl_births_stamp(work->births, &tuple->t_self, xmin);
+}
+
+/* Whether the transaction itself wrote a row.  A frozen one may have the same bits in its id for having them by chance. */
+static bool
+is_own(Oid relid, HeapTuple tuple, TransactionId xmin)
+{
+	return TransactionIdIsCurrentTransactionId(xmin) &&
+		(!HeapTupleHeaderXminFrozen(tuple->t_data) || !mdl_ids_repeat() || mdl_frozen_row_is_own(relid));
+}
+
 /* Buffers an old row.  A row that the same transaction wrote was never part of a version and leaves no trace. */
 void
 mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tuple)
@@ -190,13 +228,13 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 	MemoryContext saved;
 	MdlOldRow  *row;
 
-	if (TransactionIdIsCurrentTransactionId(xmin))
+	if (is_own(work->relid, tuple, xmin))
 	{
 		level->tangled = true;
 		return;
 	}
 	table = mdl_work_table(work);
-	born = mdl_partition_birth(table, mdl_stamp_near(xmin, mdl_work.near_id, mdl_work.stamp_offset));
+	born = mdl_partition_birth(table, birth_of(work, tuple, xmin));
 	if (born == mdl_work.own_stamp)
 	{
 		level->tangled = true;

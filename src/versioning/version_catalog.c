@@ -259,6 +259,12 @@ mdl_table_truncated(const MdlTable *table, int64 first)
 	return newest_operation(table->table_id, mdl_operation_empties, first);
 }
 
+int64
+mdl_table_adopted(const MdlTable *table)
+{
+	return newest_operation(table->table_id, "adopt", 0);
+}
+
 /* Maps the columns of the table to those of its history, by name. */
 static void
 map_columns(MdlTable *table, Relation relation, Relation history)
@@ -336,6 +342,7 @@ build_table(Relation relation, int32 table_id)
 
 	table->relid = RelationGetRelid(relation);
 	table->table_id = table_id;
+	table->filenode = relation->rd_node.relNode;
 	table->history = name ? mdl_history_relation(name, true) : InvalidOid;
 	if (!OidIsValid(table->history))
 		ereport(ERROR,

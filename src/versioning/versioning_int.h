@@ -22,6 +22,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "storage/itemptr.h"
+#include "fmgr.h"
 #include "utils/rel.h"
 
 /* ---- version_catalog.c: relations of medallion_history and what is known of each versioned table ---------------- */
@@ -77,6 +78,7 @@ typedef struct MdlTable
 {
 	Oid			relid;
 	int32		table_id;
+	Oid			filenode;		/* the file that its rows are in */
 	Oid			history;		/* the history table */
 	TupleDesc	history_desc;
 	int			natts;			/* of the base table, dropped ones included */
@@ -104,6 +106,9 @@ extern bool mdl_operation_empties(const char *operation);
 
 /* The newest version from `first` on with such an operation on the table; 0 if none did. */
 extern int64 mdl_table_truncated(const MdlTable *table, int64 first);
+
+/* The newest version that adopted the table from a dump; 0 if none did. */
+extern int64 mdl_table_adopted(const MdlTable *table);
 
 /* Returns the versioned table, or NULL when the relation is not versioned. */
 extern MdlTable *mdl_table_find(Oid relid);
@@ -161,6 +166,9 @@ extern int64 mdl_stamp_of_xid(TransactionId xid, int64 stamp_offset);	/* of an i
 /* The same for an id at most 2^31 from `near`, without reading the next id, which takes a lock. */
 extern int64 mdl_stamp_near(TransactionId xid, FullTransactionId near, int64 stamp_offset);
 
+/* The stamp of an id that was given up to 2^32 ids ago: that of a frozen row while ids do not repeat. */
+extern int64 mdl_stamp_by_age(TransactionId xid, int64 stamp_offset);
+
 /* ---- commit_log.c ------------------------------------------------------------------------------------------------ */
 
 typedef struct MdlCommit
@@ -202,9 +210,40 @@ typedef struct MdlPlaces
 
 #define MDL_MAX_RUNS (8 * 1024 * 1024)
 
+#define MDL_RUN(block, offset, length)	(((uint64) (block) << 32) | ((uint64) (offset) << 16) | (length))
+#define MDL_RUN_BLOCK(run)				((BlockNumber) ((run) >> 32))
+#define MDL_RUN_OFFSET(run)				((OffsetNumber) (((run) >> 16) & 0xFFFF))
+#define MDL_RUN_LENGTH(run)				((uint16) ((run) & 0xFFFF))
+
 extern void mdl_places_add(MdlPlaces *places, ItemPointer tid);
 extern Datum mdl_places_datum(const MdlPlaces *places, bool *is_null);	/* bytea */
 extern int	mdl_places_expand(Datum places, ItemPointerData **tids);	/* palloc'd; returns how many */
+extern int	mdl_places_runs(const char *data, Size size, uint64 **runs);
+extern bool mdl_commit_places(const MdlTable *table, int64 version, bool *known, uint64 **runs, int *count);
+
+/* ---- births.c: which transaction wrote a current row --------------------------------------------------------------- */
+
+typedef struct MdlBirths MdlBirths;
+
+/* Whether ids have begun to repeat, so that a row's id by age need not be the one that wrote it.  Cheap. */
+extern bool mdl_ids_repeat(void);
+
+/* For one table and one statement or transaction; goes with the memory context.  Needed only where ids repeat. */
+extern MdlBirths *mdl_births_create(Oid relid, MemoryContext parent);
+extern Oid	mdl_births_relation(const MdlBirths *births);
+
+/* The stamp of the transaction that wrote the row at a place, which is not the current one. */
+extern int64 mdl_births_stamp(MdlBirths *births, ItemPointer tid, TransactionId xmin);
+
+/* The same, whether ids repeat or not, with what is known kept in the function's memory. */
+extern int64 mdl_births_current(FmgrInfo *function, Oid relid, ItemPointer tid, TransactionId xmin, int64 stamp_offset);
+
+/* Whether the births were made for this file of the table. */
+extern bool mdl_births_of_file(const MdlBirths *births, Oid filenode);
+
+/* Whether the current transaction wrote the row; the second form for a row whose header says it is frozen. */
+extern bool mdl_row_is_own(Oid relid, ItemPointer tid, TransactionId xmin);
+extern bool mdl_frozen_row_is_own(Oid relid);
 
 /* ---- horizon.c: up to where history was pruned ---------------------------------------------------------------------- */
 
@@ -286,6 +325,9 @@ extern Oid *mdl_part_filenodes(Oid relid, int *count);
 
 /* Appends the places to *tids (palloc'd, or NULL); false if they are not where they were. */
 extern bool mdl_part_places_expand(Datum places, const Oid *filenodes, int nfilenodes, ItemPointerData **tids, int *count);
+
+/* The runs in one partition; false if a file is gone that may have been the partition's. */
+extern bool mdl_part_places_find(Datum places, const MdlTable *table, uint64 **runs, int *count);
 
 /* ---- table_work.c: what the current transaction did to versioned tables ---------------------------------------------- */
 
