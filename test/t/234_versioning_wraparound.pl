@@ -12,7 +12,7 @@ shared_preload_libraries = 'medallion'
 autovacuum = off
 vacuum_freeze_min_age = 0
 vacuum_freeze_table_age = 0
-medallion.scheduler_enabled = off
+medallion.scheduler = off
 });
 $node->start;
 
@@ -21,7 +21,7 @@ sub jump
 {
 	my ($to, $epoch) = @_;
 	$node->safe_psql('postgres', 'UPDATE pg_database SET datallowconn = true WHERE datname = \'template0\'');
-	$node->command_ok([ 'vacuumdb', '-a', '-F', '-q', '-d', $node->connstr('postgres') ], "frozen before id $to");
+	$node->command_ok([ 'vacuumdb', '-a', '-F', '-q', '--maintenance-db', $node->connstr('postgres') ], "frozen before id $to");
 	$node->safe_psql('postgres', 'CHECKPOINT');
 	$node->stop;
 	# pg_resetwal does not make the pages of the commit status that the new ids need.
@@ -52,7 +52,7 @@ my (%picture, $last);
 # What each table was at each version, as it was when the version was made.
 sub remember
 {
-	$last = $node->safe_psql('postgres', 'SELECT medallion._point(\'a\', NULL, clock_timestamp())');
+	$last = $node->safe_psql('postgres', 'SELECT medallion._point(\'a\'::regclass, NULL, clock_timestamp())');
 	$picture{$last} = join '|', map { $node->safe_psql('postgres', "SELECT coalesce(string_agg(t::text, ' ' ORDER BY id), '') FROM $_ t") } qw(a b);
 }
 
@@ -67,7 +67,7 @@ sub check
 	my $feed = $node->safe_psql('postgres', q{
 		SELECT string_agg(t, ' ' ORDER BY t) FROM (SELECT row_data::text AS t FROM (SELECT DISTINCT ON ((row_data).id) _change_type, row_data
 		FROM medallion.changes(NULL::a, (SELECT min(version) FROM medallion.commits WHERE relations @> '{public.a}'))
-		ORDER BY (row_data).id, _commit_version DESC, _change_type = 'update_preimage') c WHERE _change_type <> 'delete') f});
+		ORDER BY (row_data).id, _commit_version DESC, _change_type = 'update_preimage') c WHERE _change_type <> 'delete' AND (row_data).id < 1000) f});
 	is($feed, $node->safe_psql('postgres', "SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM a WHERE id < 1000"), "$when: the feed folds to the table");
 }
 
@@ -106,7 +106,7 @@ jump(4_294_967_000);
 next_id(4294967290);
 $node->safe_psql('postgres', "INSERT INTO a VALUES (10, 'before the wrap')");
 remember();
-$node->safe_psql('postgres', "INSERT INTO a SELECT $_ + 10, 'around the wrap'"), remember() for 1 .. 12;
+$node->safe_psql('postgres', "INSERT INTO a SELECT $_ + 10, 'around the wrap'"), remember() for 1 .. 9;
 cmp_ok($node->safe_psql('postgres', 'SELECT pg_current_xact_id()::text'), '>', 4294967296, 'ids have wrapped around');
 check('just after the wrap');
 is($node->safe_psql('postgres', "SELECT count(*) FROM medallion.history('a') WHERE version > $last"), '0', 'history is in order');
