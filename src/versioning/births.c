@@ -77,7 +77,7 @@ find_floor(MdlBirths *births, const MdlTable *table)
 	int64		adopted = mdl_table_adopted(table);
 	MdlCommit	commit;
 
-	births->floor_version = Max(table->enabled, adopted);
+	births->floor_version = Max(table->readable_from, adopted);
 	births->floor_low = PG_INT64_MAX;
 	births->floor_stamp = 0;
 	if (births->floor_version == 0)
