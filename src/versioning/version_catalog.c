@@ -217,6 +217,12 @@ mdl_operation_empties(const char *operation)
 }
 
 static bool
+adopts(const char *operation)
+{
+	return strcmp(operation, "adopt") == 0;
+}
+
+static bool
 enables(const char *operation)
 {
 	return strcmp(operation, "enable") == 0;
@@ -262,7 +268,7 @@ mdl_table_truncated(const MdlTable *table, int64 first)
 int64
 mdl_table_adopted(const MdlTable *table)
 {
-	return newest_operation(table->table_id, "adopt", 0);
+	return newest_operation(table->table_id, adopts, 0);
 }
 
 /* Maps the columns of the table to those of its history, by name. */
