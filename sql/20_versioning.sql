@@ -125,6 +125,19 @@ CREATE OR REPLACE FUNCTION medallion._refuse_rewrite() RETURNS event_trigger
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_refuse_rewrite';
 COMMENT ON FUNCTION medallion._refuse_rewrite() IS 'Refuses to rewrite a versioned table, which would give all rows a new birth.';
 
+CREATE OR REPLACE FUNCTION medallion._check_partitions() RETURNS event_trigger
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_check_partitions';
+COMMENT ON FUNCTION medallion._check_partitions() IS 'Refuses what cannot be done with partitions of versioned tables.';
+
+CREATE OR REPLACE FUNCTION medallion._follow_partitions() RETURNS event_trigger
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_follow_partitions';
+COMMENT ON FUNCTION medallion._follow_partitions() IS 'Lets the history of a versioned table follow partitions that come and go.';
+
+CREATE EVENT TRIGGER medallion_check_partitions ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
+EXECUTE FUNCTION medallion._check_partitions();
+CREATE EVENT TRIGGER medallion_follow_partitions ON ddl_command_end
+WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA')
+EXECUTE FUNCTION medallion._follow_partitions();
 CREATE EVENT TRIGGER medallion_follow_ddl ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
 EXECUTE FUNCTION medallion._follow_ddl();
 CREATE EVENT TRIGGER medallion_refuse_rewrite ON table_rewrite WHEN TAG IN ('ALTER TABLE')

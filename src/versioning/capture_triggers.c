@@ -3,9 +3,12 @@
  */
 #include "versioning/versioning_int.h"
 
+#include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "parser/parser.h"
+#include "utils/lsyscache.h"
 
 /* The row triggers: what each fires on, and the rows it has; see capture.c for what the condition is. */
 static const struct
@@ -45,13 +48,36 @@ mdl_capture_truncate_trigger(Oid relid, int32 table_id, int64 attached)
 								   mdl_qualified_name(relid), table_id, since));
 }
 
-void
-mdl_capture_drop_triggers(Oid relid, List *members)
+bool
+mdl_has_truncate_trigger(Oid relid)
 {
+	return OidIsValid(get_trigger_oid(relid, MDL_TRUNCATE_TRIGGER, true));
+}
+
+/* Below SQL, where nobody refuses it: DROP TRIGGER is for users. */
+void
+mdl_capture_drop_triggers(List *relids)
+{
+	ObjectAddresses *triggers = new_object_addresses();
 	ListCell   *cell;
 
-	for (int i = 0; i < lengthof(row_triggers); i++)
-		mdl_run(psprintf("DROP TRIGGER " MDL_ROW_TRIGGER "%s ON %s", row_triggers[i].event, mdl_qualified_name(relid)), NULL, false);
-	foreach(cell, members)
-		mdl_run(psprintf("DROP TRIGGER IF EXISTS " MDL_TRUNCATE_TRIGGER " ON %s", mdl_qualified_name(lfirst_oid(cell))), NULL, false);
+	foreach(cell, relids)
+	{
+		Oid			relid = lfirst_oid(cell);
+		ObjectAddress trigger = {.classId = TriggerRelationId};
+
+		trigger.objectId = get_trigger_oid(relid, MDL_TRUNCATE_TRIGGER, true);
+		if (OidIsValid(trigger.objectId))
+			add_exact_object_address(&trigger, triggers);
+		/* Those of partitions are clones and go with the root's. */
+		for (int i = 0; i < lengthof(row_triggers) && !get_rel_relispartition(relid); i++)
+		{
+			trigger.objectId = get_trigger_oid(relid, psprintf(MDL_ROW_TRIGGER "%s", row_triggers[i].event), true);
+			if (OidIsValid(trigger.objectId))
+				add_exact_object_address(&trigger, triggers);
+		}
+	}
+	performMultipleDeletions(triggers, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(triggers);
+	CommandCounterIncrement();
 }

@@ -65,7 +65,9 @@ check_definition(Relation relation)
 		refuse(relation, "drop a capture trigger");
 	if (bms_is_empty(RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY)))
 		refuse(relation, "drop the primary key");
-	if (relation->rd_rel->relispartition || has_superclass(RelationGetRelid(relation)))
+	if (mdl_partition_root(RelationGetRelid(relation)) == RelationGetRelid(relation)
+		? has_superclass(RelationGetRelid(relation))
+		: !OidIsValid(get_trigger_oid(mdl_partition_root(RelationGetRelid(relation)), MDL_TRUNCATE_TRIGGER, true)))
 		refuse(relation, "make a partition or an inheritance child");
 }
 
@@ -178,7 +180,8 @@ mdl_follow_ddl(PG_FUNCTION_ARGS)
 	if (!OidIsValid(mdl_history_relation(MDL_TABLES_TABLE, true)))
 		PG_RETURN_NULL();
 	relid = altered_relation(event->parsetree);
-	if (!OidIsValid(relid) || (get_rel_relkind(relid) != RELKIND_RELATION))
+	if (!OidIsValid(relid) ||
+		(get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE))
 		PG_RETURN_NULL();
 	relation = relation_open(relid, AccessShareLock);
 	table_id = mdl_table_id(relation);
@@ -186,7 +189,9 @@ mdl_follow_ddl(PG_FUNCTION_ARGS)
 	if (table_id >= 0 && !mdl_clock_restored())
 	{
 		check_definition(relation);
-		follow(relation, event->parsetree, table_id);
+		/* Columns and names of history are the root's. */
+		if (mdl_partition_root(relid) == relid)
+			follow(relation, event->parsetree, table_id);
 	}
 	relation_close(relation, NoLock);
 	PG_RETURN_NULL();
@@ -208,7 +213,8 @@ mdl_refuse_rewrite(PG_FUNCTION_ARGS)
 	if (event->parsetree == NULL || !IsA(event->parsetree, AlterTableStmt))
 		PG_RETURN_NULL();
 	relid = altered_relation(event->parsetree);
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+	if (!OidIsValid(relid) ||
+		(get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE))
 		PG_RETURN_NULL();
 	relation = relation_open(relid, AccessShareLock);
 	if (mdl_table_id(relation) >= 0)

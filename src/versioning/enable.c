@@ -253,7 +253,7 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 	mdl_capture_flush();
 	table_close(relation, NoLock);
 	SPI_connect();
-	mdl_capture_drop_triggers(relid, members);
+	mdl_capture_drop_triggers(members);
 	mdl_owner_begin(&user);
 	mdl_run("UPDATE medallion_history.versioned_tables SET enabled = false WHERE table_id = $1", &args, false);
 	if (!keep_history)

@@ -48,8 +48,6 @@ mdl_partition_attached(Relation relation)
 {
 	TriggerDesc *triggers = relation->trigdesc;
 
-	if (!relation->rd_rel->relispartition)
-		return 0;
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 		if (strcmp(triggers->triggers[i].tgname, MDL_TRUNCATE_TRIGGER) == 0 && triggers->triggers[i].tgnargs == 2)
 			return pg_strtoint64(triggers->triggers[i].tgargs[1]);

@@ -279,8 +279,10 @@ extern char *mdl_history_name(const char *schema, const char *table, int32 table
 extern void mdl_capture_row_triggers(Oid relid, int32 table_id);
 extern void mdl_capture_truncate_trigger(Oid relid, int32 table_id, int64 attached);
 
-/* Drops them from a table and all its partitions, given as `members`. */
-extern void mdl_capture_drop_triggers(Oid relid, List *members);
+/* Drops them from relations of one tree, locked exclusively. */
+extern void mdl_capture_drop_triggers(List *relids);
+
+extern bool mdl_has_truncate_trigger(Oid relid);
 
 /* ---- partition.c: the relations of a partitioned table, their triggers, since when they belong to it ---------------- */
 
