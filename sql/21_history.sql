@@ -39,3 +39,15 @@ SELECT version, relation, holder_kind, holder, created_at, erased_rows FROM meda
 COMMENT ON VIEW medallion.pins IS
 'Versions that something relies on, such as a model: pruning keeps them. erased_rows: taken from it by medallion.forget since.';
 GRANT SELECT ON medallion.pins TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion.restore(relation regclass, version bigint DEFAULT NULL, at timestamptz DEFAULT NULL,
+	OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_restore';
+COMMENT ON FUNCTION medallion.restore(regclass, bigint, timestamptz) IS
+'Makes a versioned table equal to its state as of a version or a time, as a new commit; only rows that differ are touched.';
+
+CREATE OR REPLACE FUNCTION medallion.clone(relation regclass, new_name text, version bigint DEFAULT NULL,
+	at timestamptz DEFAULT NULL, versioned bool DEFAULT false) RETURNS regclass
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_clone';
+COMMENT ON FUNCTION medallion.clone(regclass, text, bigint, timestamptz, bool) IS
+'Makes a new table with the structure of a versioned table and its rows as of a version or a time; the caller owns it.';

@@ -228,7 +228,7 @@ enables(const char *operation)
 	return strcmp(operation, "enable") == 0;
 }
 
-/* The newest version from `first` on in which an operation that `wanted` names was done to a table; 0 if in none. */
+/* The newest version from `first` on in which an operation that `wanted` names (NULL: any) was done to a table; 0 if in none. */
 static int64
 newest_operation(int32 table_id, bool (*wanted) (const char *operation), int64 first)
 {
@@ -249,7 +249,7 @@ newest_operation(int32 table_id, bool (*wanted) (const char *operation), int64 f
 		int64		found = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_version,
 													   RelationGetDescr(relation), &is_null));
 
-		if (wanted(operation))
+		if (wanted == NULL || wanted(operation))
 			version = Max(version, found);
 		pfree(operation);
 		CHECK_FOR_INTERRUPTS();
@@ -269,6 +269,12 @@ int64
 mdl_table_adopted(const MdlTable *table)
 {
 	return newest_operation(table->table_id, adopts, 0);
+}
+
+int64
+mdl_table_changed(const MdlTable *table, int64 first)
+{
+	return newest_operation(table->table_id, NULL, first);
 }
 
 /* Maps the columns of the table to those of its history, by name. */

@@ -110,6 +110,9 @@ extern int64 mdl_table_truncated(const MdlTable *table, int64 first);
 /* The newest version that adopted the table from a dump; 0 if none did. */
 extern int64 mdl_table_adopted(const MdlTable *table);
 
+/* The newest version from `first` on that changed the table in any way; 0 if none did. */
+extern int64 mdl_table_changed(const MdlTable *table, int64 first);
+
 /* Returns the versioned table, or NULL when the relation is not versioned. */
 extern MdlTable *mdl_table_find(Oid relid);
 
@@ -264,6 +267,22 @@ extern void mdl_refuse_pruned(int32 table_id, int64 version, int64 readable_from
 /* Whoever adds a row takes RowExclusiveLock before looking at horizons; pruning takes ShareRowExclusiveLock on both. */
 #define MDL_TAGS_TABLE		"tags"
 #define MDL_PINS_TABLE		"pins"
+
+/* ---- past_columns.c: lists of columns for statements that bring past rows back ---------------------------------------- */
+
+typedef struct MdlPastColumns
+{
+	int			natts;
+	bool	   *written;		/* (natts) to be given a value: not dropped, not generated, there as of the version */
+	bool	   *always_identity;	/* (natts) GENERATED ALWAYS AS IDENTITY: INSERT may give it, UPDATE may not */
+	char	  **names;			/* (natts) quoted; NULL for a dropped column */
+	char	   *absent;			/* names of columns that did not exist then, for a message; NULL if there are none */
+} MdlPastColumns;
+
+extern MdlPastColumns *mdl_past_columns(const MdlTable *table, Relation relation, int64 version);
+
+/* "a.x, a.y" of the written columns; alias NULL: "x, y".  NULL if there are none. */
+extern char *mdl_past_column_list(const MdlPastColumns *columns, const char *alias);
 
 /* ---- enable.c ----------------------------------------------------------------------------------------------------- */
 
