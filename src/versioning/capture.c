@@ -95,9 +95,10 @@ static void
 capture_insert(Oid relid, TupleTableSlot *new_row)
 {
 	MdlTableWork *work = mdl_work_get(relid);
+	MdlLevel   *level = mdl_work_level(work);
 
-	mdl_work_level(work)->inserted++;
-	mdl_work_place(work, &new_row->tts_tid);
+	level->inserted++;
+	mdl_work_place(work, level, &new_row->tts_tid);
 }
 
 static void
@@ -117,7 +118,7 @@ capture_update(Oid relid, TupleTableSlot *old_row, TupleTableSlot *new_row)
 		level->deleted++;
 		level->inserted++;
 	}
-	mdl_work_place(work, &new_row->tts_tid);
+	mdl_work_place(work, level, &new_row->tts_tid);
 	mdl_work_keep(work, level, old_row->tts_tupleDescriptor, old_tuple);
 }
 

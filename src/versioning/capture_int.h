@@ -15,6 +15,8 @@ typedef struct MdlLevel
 	int64		updated;
 	int64		deleted;
 	int64		unchanged;		/* updates that left the row as it was */
+	int64		born;			/* row versions written that are there at the end, and */
+	int64		died;			/* those of others that were kept for the history: what reconcile() counts */
 	bool		tangled;		/* rows changed twice: net counts need the change feed */
 	const char *operation;		/* set when the commit is more than row changes */
 } MdlLevel;
@@ -79,7 +81,7 @@ extern MdlLevel *mdl_work_level(MdlTableWork *work);
 extern void mdl_level_operation(MdlLevel *level, const char *operation);
 
 /* Notes where a new row went. */
-extern void mdl_work_place(MdlTableWork *work, ItemPointer tid);
+extern void mdl_work_place(MdlTableWork *work, MdlLevel *level, ItemPointer tid);
 
 /* Keeps an old row for the history.  A row that the same transaction wrote was never part of a version. */
 extern void mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tuple);

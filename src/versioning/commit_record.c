@@ -124,6 +124,8 @@ sum_levels(const MdlTableWork *work, MdlLevel *sum)
 		sum->updated += level->updated;
 		sum->deleted += level->deleted;
 		sum->unchanged += level->unchanged;
+		sum->born += level->born;
+		sum->died += level->died;
 		sum->tangled |= level->tangled;
 		if (level->operation != NULL)
 			mdl_level_operation(sum, level->operation);
@@ -226,6 +228,11 @@ write_changes_rows(int64 version)
 		values[Anum_commit_changes_deleted - 1] = Int64GetDatum(sum.deleted);
 		nulls[Anum_commit_changes_inserted - 1] = nulls[Anum_commit_changes_updated - 1] =
 			nulls[Anum_commit_changes_deleted - 1] = sum.tangled;
+		values[Anum_commit_changes_born - 1] = Int64GetDatum(sum.born);
+		values[Anum_commit_changes_died - 1] = Int64GetDatum(sum.died);
+		/* An operation may bring or take rows that no trigger saw. */
+		nulls[Anum_commit_changes_born - 1] = nulls[Anum_commit_changes_died - 1] =
+			sum.operation != NULL && strcmp(sum.operation, "truncate") != 0 && strcmp(sum.operation, "restore") != 0;
 		if (partitioned)
 			set_part_places(work, values, nulls);
 		else

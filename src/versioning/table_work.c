@@ -181,7 +181,7 @@ mdl_capture_show(void)
 }
 
 void
-mdl_work_place(MdlTableWork *work, ItemPointer tid)
+mdl_work_place(MdlTableWork *work, MdlLevel *level, ItemPointer tid)
 {
 	Oid			filenode = mdl_work_table(work)->filenode;
 
@@ -192,6 +192,7 @@ mdl_work_place(MdlTableWork *work, ItemPointer tid)
 		work->filenode = filenode;
 	}
 	mdl_places_add(&work->places, tid);
+	level->born++;
 }
 
 /*
@@ -230,6 +231,7 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 
 	if (is_own(work->relid, tuple, xmin))
 	{
+		level->born--;
 		level->tangled = true;
 		return;
 	}
@@ -256,6 +258,7 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 	MemoryContextSwitchTo(saved);
 	work->bytes += HEAPTUPLESIZE + row->tuple->t_len;
 	work->nrows++;
+	level->died++;
 	if (work->nrows >= FLUSH_ROWS || work->bytes >= FLUSH_BYTES || unlikely(!statement_end_comes))
 		mdl_work_flush(work);
 }
@@ -359,6 +362,8 @@ hand_over_levels(MdlTableWork *work, SubTransactionId subid, SubTransactionId pa
 		level[-1].updated += level->updated;
 		level[-1].deleted += level->deleted;
 		level[-1].unchanged += level->unchanged;
+		level[-1].born += level->born;
+		level[-1].died += level->died;
 		level[-1].tangled |= level->tangled;
 		if (level->operation != NULL)
 			mdl_level_operation(&level[-1], level->operation);

@@ -65,7 +65,7 @@ static const char *const create_statements[] =
 
 	"CREATE TABLE medallion_history.commit_changes ("
 	" table_id integer NOT NULL, version bigint NOT NULL, operation text NOT NULL, inserted bigint, updated bigint,"
-	" deleted bigint, filenode bigint NOT NULL, places bytea,"
+	" deleted bigint, filenode bigint NOT NULL, places bytea, born bigint, died bigint,"
 	" CONSTRAINT commit_changes_pkey PRIMARY KEY (table_id, version))",
 	"COMMENT ON TABLE medallion_history.commit_changes IS"
 	" 'What each commit did to each versioned table; see medallion.history()'",

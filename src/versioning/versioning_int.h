@@ -57,7 +57,7 @@
 #define Anum_commit_log_application		10
 #define Anum_commit_log_era				11
 
-#define Natts_commit_changes			8
+#define Natts_commit_changes			10
 #define Anum_commit_changes_table_id	1
 #define Anum_commit_changes_version		2
 #define Anum_commit_changes_operation	3
@@ -66,6 +66,8 @@
 #define Anum_commit_changes_deleted		6
 #define Anum_commit_changes_filenode	7
 #define Anum_commit_changes_places		8
+#define Anum_commit_changes_born		9
+#define Anum_commit_changes_died		10
 
 #define Anum_versioned_tables_table_id	1
 #define Anum_versioned_tables_history	4
