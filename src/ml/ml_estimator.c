@@ -74,6 +74,9 @@ void
 ml_report_free(const ml_ctx *ctx, ml_report *report)
 {
 	ml_free(ctx, report->coefficients);
+	for (int i = 0; i < report->n_arrays; i++)
+		ml_free(ctx, report->arrays[i].values);
+	ml_free(ctx, report->arrays);
 	memset(report, 0, sizeof(*report));
 }
 
@@ -84,4 +87,31 @@ ml_report_fact(ml_report *report, const char *name, double value)
 		return;
 	report->facts[report->n_facts].name = name;
 	report->facts[report->n_facts++].value = value;
+}
+
+ml_status
+ml_report_array(const ml_ctx *ctx, ml_report *report, const char *name, const double *values, int n_rows, int n_columns,
+				ml_report_matrix **added, ml_error *err)
+{
+	size_t		count = (size_t) n_rows * n_columns;
+	double	   *copy = ml_alloc(ctx, count, sizeof(double));
+	ml_report_matrix *arrays = ml_alloc(ctx, report->n_arrays + 1, sizeof(ml_report_matrix));
+
+	if (copy == NULL || arrays == NULL)
+	{
+		ml_free(ctx, copy);
+		ml_free(ctx, arrays);
+		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	}
+	if (count > 0)
+		memcpy(copy, values, count * sizeof(double));
+	if (report->n_arrays > 0)
+		memcpy(arrays, report->arrays, report->n_arrays * sizeof(ml_report_matrix));
+	ml_free(ctx, report->arrays);
+	report->arrays = arrays;
+	arrays[report->n_arrays] = (ml_report_matrix) {name, n_rows, n_columns, copy, false, false};
+	if (added != NULL)
+		*added = &arrays[report->n_arrays];
+	report->n_arrays++;
+	return ML_OK;
 }

@@ -40,12 +40,31 @@ typedef struct ml_param_spec
 typedef enum ml_data_form
 {
 	ML_FORM_GRAM = 1,			/* sufficient statistics from one parallel pass */
-	ML_FORM_MATRIX				/* all rows in memory */
+	ML_FORM_MATRIX,				/* all rows in memory, column by column, categories as codes */
+	ML_FORM_ROWS,				/* all rows in memory as design rows, prepared as the model prepares them */
+	ML_FORM_COLUMNS				/* the same, term after term */
 } ml_data_form;
+
+/* Prepared rows of the training folds, in canonical order.  Without keeps_missing all numbers are finite. */
+typedef struct ml_design
+{
+	size_t		rows;
+	int			n_terms;
+	const double *x;			/* ML_FORM_ROWS: row i at x + i * stride; ML_FORM_COLUMNS: term j at x + j * stride */
+	size_t		stride;
+	const double *target;		/* (rows) regression, or … */
+	const int32_t *labels;		/* … (rows) class codes from 0, or neither */
+	int			n_classes;
+	const double *weights;		/* (rows) above 0, NULL: 1 */
+} ml_design;
 
 typedef struct ml_train_input
 {
 	const ml_gram *gram;		/* ML_FORM_GRAM */
+	int			n_fold_grams;	/* if the estimator asked for folds: */
+	const ml_gram *fold_grams;	/* (n_fold_grams), whose sum is gram */
+	const ml_design *design;	/* ML_FORM_ROWS, ML_FORM_COLUMNS */
+	const struct ml_model *previous;	/* a model of this estimator to go on from; NULL: start anew */
 	/* ML_FORM_GRAM with all rows at hand, as few rows are: (rows, n - 1) column by column; else NULL */
 	const double *rows_x;
 	const double *rows_y;
@@ -65,6 +84,17 @@ typedef struct ml_coefficient
 	double		p_value;
 } ml_coefficient;
 
+/* Something learnt that users look at: centres, explained variance, priors …, for view medallion.model_attributes. */
+typedef struct ml_report_matrix
+{
+	const char *name;			/* constant; scikit-learn's attribute without the underscore at its end */
+	int			n_rows;			/* 1 for a list */
+	int			n_columns;
+	double	   *values;			/* (n_rows, n_columns) */
+	bool		columns_are_terms;	/* they have the names of the model's terms */
+	bool		rows_are_classes;
+} ml_report_matrix;
+
 #define ML_MAX_FACTS 24
 
 /* What training tells beside the model; from the context's memory. */
@@ -78,6 +108,8 @@ typedef struct ml_report
 		const char *name;		/* constant, for the metrics */
 		double		value;
 	}			facts[ML_MAX_FACTS];
+	int			n_arrays;
+	ml_report_matrix *arrays;	/* (n_arrays) */
 	int			n_aliased;		/* terms without a coefficient of their own */
 	int			iterations;		/* 0: closed form */
 	bool		converged;
@@ -87,19 +119,36 @@ extern ml_status ml_report_init(const ml_ctx *ctx, ml_report *report, size_t n_c
 extern void ml_report_free(const ml_ctx *ctx, ml_report *report);
 extern void ml_report_fact(ml_report *report, const char *name, double value);	/* left out if NaN */
 
+/* Adds a copy of a matrix; flags are set on what is returned in *added (may be NULL). */
+extern ml_status ml_report_array(const ml_ctx *ctx, ml_report *report, const char *name, const double *values, int n_rows,
+								 int n_columns, ml_report_matrix **added, ml_error *err);
+
+/* Where a training is, after a step. */
+typedef struct ml_progress
+{
+	double		share;			/* 0 … 1 */
+	int			iteration;
+	double		loss;			/* NaN: none */
+} ml_progress;
+
 typedef struct ml_estimator
 {
 	const char *name;
 	unsigned	tasks;			/* ML_TASK_BITs */
 	ml_data_form form;
+	bool		wants_scaling;	/* numbers are standardised unless the user says otherwise */
+	bool		keeps_missing;	/* takes design rows with NaN for missing values */
+	bool		no_weights;		/* rows cannot have weights */
 	int			n_params;
 	const ml_param_spec *params;
+	/* ML_FORM_GRAM: folds to read apart for choosing a penalty, 0: none; may be NULL. */
+	int			(*folds) (const double *params);
 	/* Whether a one-hot encoded column needs a reference category: the fit has no penalty to tell categories apart. */
 	bool		(*needs_reference) (const double *params);
 	const char *(*check) (const double *params);	/* what is wrong with the combination, or NULL; may be NULL */
 	ml_status	(*begin) (const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state,
 						  ml_error *err);
-	ml_status	(*step) (void *state, double *progress, ml_error *err); /* ML_MORE, ML_DONE or an error */
+	ml_status	(*step) (void *state, ml_progress *progress, ml_error *err);	/* ML_MORE, ML_DONE or an error */
 	/* Gives the model its predictor and fills the report (may be NULL), which is freed by the caller. */
 	ml_status	(*finish) (void *state, ml_model *model, ml_report *report, ml_error *err);
 	void		(*end) (void *state);	/* NULL allowed */

@@ -60,7 +60,7 @@ ridge_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params
 
 /* A closed form: one step, with cancellation looked for inside. */
 static ml_status
-linear_step(void *state, double *progress, ml_error *err)
+linear_step(void *state, ml_progress *progress, ml_error *err)
 {
 	linear_state *s = state;
 	const ml_gram *gram = s->input.gram;
@@ -71,7 +71,7 @@ linear_step(void *state, double *progress, ml_error *err)
 									 (size_t) gram->rows, gram->n - 1, &s->params, &s->fit, err);
 	else
 		status = ml_linear_from_gram(&s->ctx, gram, &s->params, &s->fit, err);
-	*progress = 1;
+	progress->share = 1;
 	return status == ML_OK ? ML_DONE : status;
 }
 

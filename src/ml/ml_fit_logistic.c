@@ -63,9 +63,9 @@ logistic_begin(const ml_ctx *ctx, const ml_train_input *input, const double *par
 }
 
 static ml_status
-logistic_step(void *state, double *progress, ml_error *err)
+logistic_step(void *state, ml_progress *progress, ml_error *err)
 {
-	return ml_logistic_step(((logistic_state *) state)->fit, progress, err);
+	return ml_logistic_step(((logistic_state *) state)->fit, &progress->share, err);
 }
 
 static void

@@ -13,22 +13,116 @@ no_memory(ml_error *err)
 	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
 }
 
+static bool
+all_finite(const double *numbers, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (!isfinite(numbers[i]))
+			return false;
+	return true;
+}
+
+/* The part of a description that has to do with categories. */
+static ml_status
+check_categories(const ml_column_spec *spec, ml_error *err)
+{
+	if (spec->encoding == ML_ENCODE_HASHING)
+	{
+		if (spec->buckets < 1 || spec->n_categories != 0)
+			return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" cannot be hashed into %d terms", spec->name, spec->buckets);
+		return ML_OK;
+	}
+	if (spec->n_categories < 1)
+		return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" has no categories", spec->name);
+	if (spec->reference < -1 || spec->reference >= spec->n_categories)
+		return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" has no category %d", spec->name, spec->reference);
+	if (spec->has_fill && (spec->fill_code < 0 || spec->fill_code >= spec->n_categories))
+		return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" has no category %d", spec->name, spec->fill_code);
+	if (!isfinite(spec->unknown_value) ||
+		(spec->encoding == ML_ENCODE_TABLE && (spec->table == NULL || !all_finite(spec->table, spec->n_categories))))
+		return ml_fail(err, ML_BAD_PARAM, NULL, "the numbers for the categories of column \"%s\" are not finite", spec->name);
+	return ML_OK;
+}
+
+static ml_status
+check_numbers(const ml_column_spec *spec, ml_error *err)
+{
+	int			length = spec->kind == ML_VECTOR ? spec->length : 1;
+
+	if (length < 1 || length > ML_MAX_TERMS)
+		return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" cannot have %d elements", spec->name, length);
+	if (!isfinite(spec->shift) || !isfinite(spec->scale) || (spec->has_fill && !isfinite(spec->fill_number)) ||
+		(spec->shifts != NULL) != (spec->scales != NULL) ||
+		(spec->shifts != NULL && !(all_finite(spec->shifts, length) && all_finite(spec->scales, length))))
+		return ml_fail(err, ML_BAD_PARAM, NULL, "the scaling of column \"%s\" is not finite", spec->name);
+	if (spec->warp > ML_WARP_QUANTILE_NORMAL || !isfinite(spec->lambda))
+		return ml_fail(err, ML_BAD_PARAM, NULL, "the transformation of column \"%s\" is not known", spec->name);
+	if (spec->warp == ML_WARP_QUANTILE || spec->warp == ML_WARP_QUANTILE_NORMAL)
+	{
+		if (spec->n_knots < 2 || spec->knots == NULL || !all_finite(spec->knots, spec->n_knots))
+			return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" has no quantiles", spec->name);
+		for (int i = 1; i < spec->n_knots; i++)
+			if (spec->knots[i - 1] > spec->knots[i])
+				return ml_fail(err, ML_BAD_PARAM, NULL, "the quantiles of column \"%s\" do not ascend", spec->name);
+	}
+	if (spec->encoding == ML_ENCODE_DATE_PARTS && (spec->parts == 0 || (spec->parts & ~ML_PART_ALL) != 0))
+		return ml_fail(err, ML_BAD_PARAM, NULL, "the parts of column \"%s\" are not known", spec->name);
+	return ML_OK;
+}
+
 static ml_status
 check_column(const ml_column_spec *spec, ml_error *err)
 {
-	if (spec->kind == ML_CATEGORICAL)
-	{
-		if (spec->n_categories < 1)
-			return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" has no categories", spec->name);
-		if (spec->reference < -1 || spec->reference >= spec->n_categories)
-			return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" has no category %d", spec->name, spec->reference);
-		if (spec->has_fill && (spec->fill_code < 0 || spec->fill_code >= spec->n_categories))
-			return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" has no category %d", spec->name, spec->fill_code);
-	}
-	else if (spec->kind != ML_NUMERIC && spec->kind != ML_BOOLEAN)
+	bool		category_encoding = spec->encoding == ML_ENCODE_ORDINAL || spec->encoding == ML_ENCODE_TABLE ||
+		spec->encoding == ML_ENCODE_HASHING;
+
+	if (spec->kind < ML_NUMERIC || spec->kind > ML_VECTOR)
 		return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" has no known kind", spec->name);
-	else if (!isfinite(spec->shift) || !isfinite(spec->scale) || (spec->has_fill && !isfinite(spec->fill_number)))
-		return ml_fail(err, ML_BAD_PARAM, NULL, "the scaling of column \"%s\" is not finite", spec->name);
+	if (spec->encoding > ML_ENCODE_DATE_PARTS || (category_encoding && spec->kind != ML_CATEGORICAL) ||
+		(spec->encoding == ML_ENCODE_DATE_PARTS && spec->kind != ML_TIME) ||
+		(spec->warp != ML_WARP_NONE && spec->kind != ML_NUMERIC && spec->kind != ML_VECTOR))
+		return ml_fail(err, ML_BAD_PARAM, NULL, "the encoding of column \"%s\" does not fit its kind", spec->name);
+	if ((spec->keeps_missing && spec->has_fill) || (spec->indicator && !spec->has_fill))
+		return ml_fail(err, ML_BAD_PARAM, NULL, "the imputation of column \"%s\" contradicts itself", spec->name);
+	return spec->kind == ML_CATEGORICAL ? check_categories(spec, err) : check_numbers(spec, err);
+}
+
+/* A copy of `count` numbers, NULL for NULL; *failed is set when there is no memory. */
+static double *
+copy_numbers(const ml_ctx *ctx, const double *numbers, int count, bool *failed)
+{
+	double	   *copy;
+
+	if (numbers == NULL)
+		return NULL;
+	copy = ml_alloc(ctx, count, sizeof(double));
+	if (copy == NULL)
+		*failed = true;
+	else
+		memcpy(copy, numbers, count * sizeof(double));
+	return copy;
+}
+
+static ml_status
+copy_column(ml_model *model, ml_column *column, const ml_column_spec *spec, ml_error *err)
+{
+	const ml_ctx *ctx = &model->ctx;
+	bool		failed = false;
+
+	column->name = ml_strdup(ctx, spec->name);
+	column->type = ml_strdup(ctx, spec->type);
+	column->table = copy_numbers(ctx, spec->encoding == ML_ENCODE_TABLE ? spec->table : NULL, spec->n_categories, &failed);
+	if (spec->warp == ML_WARP_QUANTILE || spec->warp == ML_WARP_QUANTILE_NORMAL)
+	{
+		column->n_knots = spec->n_knots;
+		column->knots = copy_numbers(ctx, spec->knots, spec->n_knots, &failed);
+	}
+	column->shifts = copy_numbers(ctx, spec->kind == ML_VECTOR ? spec->shifts : NULL, column->length, &failed);
+	column->scales = copy_numbers(ctx, spec->kind == ML_VECTOR ? spec->scales : NULL, column->length, &failed);
+	if (column->name == NULL || column->type == NULL || failed)
+		return no_memory(err);
+	if (spec->n_categories > 0)
+		return ml_dictionary_make(ctx, &column->categories, spec->n_categories, spec->categories, err);
 	return ML_OK;
 }
 
@@ -45,19 +139,27 @@ add_column(ml_model *model, ml_column *column, const ml_column_spec *spec, ml_er
 	column->fill_code = spec->fill_code;
 	column->shift = spec->shift;
 	column->scale = spec->scale;
-	column->reference = spec->kind == ML_CATEGORICAL ? spec->reference : -1;
+	column->reference = spec->kind == ML_CATEGORICAL && spec->encoding == ML_ENCODE_PLAIN ? spec->reference : -1;
 	column->unknown_is_zero = spec->unknown_is_zero;
+	column->encoding = spec->encoding;
+	column->keeps_missing = spec->keeps_missing;
+	column->indicator = spec->indicator;
+	column->length = spec->kind == ML_VECTOR ? spec->length : 1;
+	column->buckets = spec->encoding == ML_ENCODE_HASHING ? spec->buckets : 0;
+	column->parts = spec->encoding == ML_ENCODE_DATE_PARTS ? spec->parts : 0;
+	column->unknown_value = spec->unknown_value;
+	column->warp = spec->warp;
+	column->lambda = spec->lambda;
 	column->first_term = model->n_terms;
-	column->n_terms = spec->kind == ML_CATEGORICAL ? spec->n_categories - (spec->reference >= 0) : 1;
+	column->is_simple = spec->encoding == ML_ENCODE_PLAIN && spec->warp == ML_WARP_NONE && !spec->indicator &&
+		!spec->keeps_missing && spec->kind != ML_VECTOR;
+	status = copy_column(model, column, spec, err);
+	if (status != ML_OK)
+		return status;
+	column->n_terms = ml_column_terms(column);
 	if (column->n_terms > ML_MAX_TERMS - model->n_terms)
 		return ml_fail(err, ML_BAD_PARAM, NULL, "the model has more than %d terms", ML_MAX_TERMS);
-	column->name = ml_strdup(&model->ctx, spec->name);
-	column->type = ml_strdup(&model->ctx, spec->type);
-	if (column->name == NULL || column->type == NULL)
-		return no_memory(err);
 	model->n_terms += column->n_terms;
-	if (spec->kind == ML_CATEGORICAL)
-		return ml_dictionary_make(&model->ctx, &column->categories, spec->n_categories, spec->categories, err);
 	return ML_OK;
 }
 
@@ -66,7 +168,7 @@ add_classes(ml_model *model, const ml_model_spec *spec, ml_error *err)
 {
 	int			least = spec->task == ML_MULTICLASS ? 3 : 2;
 
-	if (spec->task == ML_REGRESSION && spec->n_classes == 0)
+	if (spec->n_classes == 0 && (spec->task == ML_REGRESSION || (spec->task > ML_MULTICLASS && spec->task <= ML_N_TASKS)))
 		return ML_OK;
 	if ((spec->task != ML_BINARY && spec->task != ML_MULTICLASS) || spec->n_classes < least ||
 		(spec->task == ML_BINARY && spec->n_classes != 2) || spec->n_classes > ML_MAX_TERMS)
@@ -139,8 +241,14 @@ ml_model_free(ml_model *model)
 	{
 		ml_free(&ctx, model->columns[i].name);
 		ml_free(&ctx, model->columns[i].type);
+		ml_free(&ctx, model->columns[i].table);
+		ml_free(&ctx, model->columns[i].knots);
+		ml_free(&ctx, model->columns[i].shifts);
+		ml_free(&ctx, model->columns[i].scales);
 		ml_dictionary_clear(&ctx, &model->columns[i].categories);
 	}
+	if (model->class != NULL)
+		model->class->free(&ctx, model->predictor);
 	for (int i = 0; i < model->n_classes; i++)
 		ml_free(&ctx, model->classes[i]);
 	ml_free(&ctx, model->classes);
@@ -161,7 +269,7 @@ ml_model_set_linear(ml_model *model, ml_link link, const double *coefficients, c
 	ml_task		task = link == ML_LINK_SOFTMAX ? ML_MULTICLASS : link == ML_LINK_LOGIT ? ML_BINARY : ML_REGRESSION;
 	size_t		count = (size_t) n_outputs * model->n_terms;
 
-	if (link < ML_LINK_IDENTITY || link > ML_LINK_SOFTMAX || task != model->task || model->link != 0)
+	if (link < ML_LINK_IDENTITY || link > ML_LINK_INVERSE || task != model->task || model->link != 0 || model->class != NULL)
 		return ml_fail(err, ML_BAD_PARAM, NULL, "this link does not fit the model");
 	for (size_t i = 0; i < count; i++)
 		if (!isfinite(coefficients[i]))
@@ -181,12 +289,27 @@ ml_model_set_linear(ml_model *model, ml_link link, const double *coefficients, c
 	return ML_OK;
 }
 
+ml_status
+ml_model_set_predictor(ml_model *model, const ml_predictor_class *class, void *predictor, ml_error *err)
+{
+	if (model->link != 0 || model->class != NULL)
+	{
+		class->free(&model->ctx, predictor);
+		return ml_fail(err, ML_BAD_PARAM, NULL, "the model has a predictor already");
+	}
+	model->class = class;
+	model->predictor = predictor;
+	return ML_OK;
+}
+
 /* ---- what a model is ----------------------------------------------------------------------------------------- */
 
 const char *
 ml_task_name(ml_task task)
 {
-	return task == ML_BINARY ? "binary" : task == ML_MULTICLASS ? "multiclass" : "regression";
+	static const char *const names[] = {"", "regression", "binary", "multiclass", "clustering", "decomposition", "outlier"};
+
+	return names[task];
 }
 
 const char *
@@ -222,10 +345,12 @@ ml_model_memory(const ml_model *model)
 	{
 		const ml_dictionary *categories = &model->columns[i].categories;
 
-		total += ((size_t) categories->mask + 1) * sizeof(int32_t);
+		total += ((size_t) categories->mask + 1) * sizeof(int32_t) + (size_t) model->columns[i].n_knots * sizeof(double);
 		for (int code = 0; code < categories->count; code++)
 			total += categories->lengths[code] + 32;
 	}
+	if (model->class != NULL)
+		total += model->class->memory(model->predictor);
 	return total + (size_t) model->n_outputs * (model->n_terms + 1) * sizeof(double) + (size_t) model->n_classes * 64;
 }
 
@@ -256,7 +381,13 @@ ml_model_column_type(const ml_model *model, int column)
 bool
 ml_model_column_takes_null(const ml_model *model, int column)
 {
-	return model->columns[column].has_fill;
+	return model->columns[column].has_fill || model->columns[column].keeps_missing;
+}
+
+int
+ml_model_column_length(const ml_model *model, int column)
+{
+	return model->columns[column].length;
 }
 
 int
@@ -320,20 +451,73 @@ ml_model_term_category(const ml_model *model, int term)
 	const ml_column *column = &model->columns[ml_model_term_column(model, term)];
 	int			code = term - column->first_term;
 
-	if (column->kind != ML_CATEGORICAL)
+	if (column->kind != ML_CATEGORICAL || column->encoding != ML_ENCODE_PLAIN ||
+		(column->indicator && code == column->n_terms - 1))
 		return -1;
 	return column->reference >= 0 && code >= column->reference ? code + 1 : code;
+}
+
+/* The name of the wanted-th bit that is set. */
+static const char *
+part_name(unsigned parts, int wanted)
+{
+	static const char *const names[] = {"epoch", "year", "month", "day", "dow", "doy", "hour", "minute"};
+
+	for (int bit = 0; bit < 8; bit++)
+		if ((parts & (1u << bit)) != 0 && wanted-- == 0)
+			return names[bit];
+	return "";
 }
 
 int
 ml_model_term_name(const ml_model *model, int term, char *name, size_t size)
 {
 	const ml_column *column = &model->columns[ml_model_term_column(model, term)];
+	int			place = term - column->first_term;
 	int			code = ml_model_term_category(model, term);
 
-	if (code < 0)
-		return snprintf(name, size, "%s", column->name);
-	return snprintf(name, size, "%s=%s", column->name, column->categories.texts[code]);
+	if (column->indicator && place == column->n_terms - 1)
+		return snprintf(name, size, "%s is missing", column->name);
+	if (code >= 0)
+		return snprintf(name, size, "%s=%s", column->name, column->categories.texts[code]);
+	if (column->encoding == ML_ENCODE_HASHING)
+		return snprintf(name, size, "%s#%d", column->name, place);
+	if (column->encoding == ML_ENCODE_DATE_PARTS)
+		return snprintf(name, size, "%s.%s", column->name, part_name(column->parts, place));
+	if (column->kind == ML_VECTOR)
+		return snprintf(name, size, "%s[%d]", column->name, place + 1);
+	return snprintf(name, size, "%s", column->name);
+}
+
+int
+ml_model_width(const ml_model *model)
+{
+	if (model->n_classes > 0)
+		return model->n_classes;
+	return model->task == ML_DECOMPOSITION ? 0 : 1;
+}
+
+int
+ml_model_n_components(const ml_model *model)
+{
+	if (model->class == NULL || model->class->n_components == NULL)
+		return 0;
+	return model->class->n_components(model->predictor);
+}
+
+void
+ml_model_get_shape(const ml_model *model, ml_model_shape *shape)
+{
+	shape->task = model->task;
+	shape->n_terms = model->n_terms;
+	shape->n_classes = model->n_classes;
+	shape->width = ml_model_width(model);
+}
+
+const void *
+ml_model_predictor(const ml_model *model, const ml_predictor_class *class)
+{
+	return model->class == class ? model->predictor : NULL;
 }
 
 int

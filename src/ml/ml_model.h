@@ -19,14 +19,21 @@ typedef enum ml_task
 {
 	ML_REGRESSION = 1,
 	ML_BINARY,
-	ML_MULTICLASS
+	ML_MULTICLASS,
+	ML_CLUSTERING,				/* no target; the prediction is the number of a cluster, from 0 */
+	ML_DECOMPOSITION,			/* no target and no prediction; rows are transformed */
+	ML_OUTLIER					/* no target; the prediction is a score, below 0 for outliers */
 } ml_task;
+
+#define ML_N_TASKS ML_OUTLIER
 
 typedef enum ml_kind			/* of an input column */
 {
 	ML_NUMERIC = 1,				/* a double; integers, numeric … are converted by the caller */
 	ML_BOOLEAN,					/* 0 or 1 as a double */
-	ML_CATEGORICAL				/* text (enums by their label) */
+	ML_CATEGORICAL,				/* text (enums by their label) */
+	ML_TIME,					/* seconds since 1970-01-01 00:00 (UTC, or the clock's where there is no zone) as a double */
+	ML_VECTOR					/* an array of numbers of one length */
 } ml_kind;
 
 /* ---- saving and loading -------------------------------------------------------------------------------------- */
@@ -44,8 +51,8 @@ extern void ml_model_free(ml_model *model);	/* NULL allowed */
 
 extern const char *ml_model_algorithm(const ml_model *model);
 extern ml_task ml_model_task(const ml_model *model);
-extern const char *ml_task_name(ml_task task);	/* regression, binary, multiclass */
-extern const char *ml_model_target(const ml_model *model);	/* name of the target column */
+extern const char *ml_task_name(ml_task task);	/* regression, binary, multiclass, clustering, decomposition, outlier */
+extern const char *ml_model_target(const ml_model *model);	/* name of the target column; empty without one */
 extern const char *ml_model_target_type(const ml_model *model);	/* its SQL type, e.g. "boolean" */
 extern size_t ml_model_memory(const ml_model *model);	/* bytes held, about; for caches */
 
@@ -55,6 +62,7 @@ extern ml_kind ml_model_column_kind(const ml_model *model, int column);
 extern const char *ml_model_column_type(const ml_model *model, int column);	/* SQL type, e.g. "double precision" */
 extern bool ml_model_column_takes_null(const ml_model *model, int column);	/* NULL is imputed or has a meaning */
 
+extern int	ml_model_column_length(const ml_model *model, int column);	/* of a vector's elements; else 1 */
 extern int	ml_model_n_categories(const ml_model *model, int column);	/* 0 unless categorical */
 extern const char *ml_model_category(const ml_model *model, int column, int code);
 /* The code of a category, -1 if training did not see it; one hash look-up. */
@@ -66,7 +74,10 @@ extern const char *ml_model_class(const ml_model *model, int index);	/* ordered 
 extern int	ml_model_n_terms(const ml_model *model);
 extern int	ml_model_term_column(const ml_model *model, int term);
 extern int	ml_model_term_category(const ml_model *model, int term);	/* -1 unless one-hot */
-/* Writes "age" or "carrier=AA", cut to size and ended with NUL; returns the full length as snprintf does. */
+/*
+ * Writes "age", "carrier=AA", "day.month", "pixels[3]", "age is missing" or "word#17", cut to size and ended with NUL;
+ * returns the full length as snprintf does.
+ */
 extern int	ml_model_term_name(const ml_model *model, int term, char *name, size_t size);
 /*
  * The coefficients of a linear predictor, for export and explanation: 1 output (regression, binary) or n_classes.
@@ -86,7 +97,7 @@ typedef struct ml_text
 /* One input column of a batch, (n) each.  Unused pointers are NULL. */
 typedef struct ml_values
 {
-	const double *numbers;		/* numeric and boolean columns */
+	const double *numbers;		/* all but categorical columns; of a vector (n, length) row after row */
 	const ml_text *texts;		/* categorical: by text … */
 	const int32_t *codes;		/* … or by code; -1 is a category that training did not see */
 	const unsigned char *nulls; /* 1 where NULL; NULL pointer: no NULL in the batch */
@@ -106,18 +117,72 @@ typedef struct ml_row_state
 	int32_t		column;			/* where it is */
 } ml_row_state;
 
+/* Numbers that a prediction has per row: 1, or the number of classes; 0 for a decomposition. */
+extern int	ml_model_width(const ml_model *model);
+
 /*
- * Predicts n rows.  columns is (n_columns) in the model's order.  out is (n) values for regression, else
- * (n, n_classes) probabilities, row after row.  Rows that cannot be predicted get NaN and are told in rows (n); with
+ * Predicts n rows.  columns is (n_columns) in the model's order.  out is (n, width): a value, else
+ * probabilities, row after row.  Rows that cannot be predicted get NaN and are told in rows (n); with
  * rows NULL the first such row fails the call with a message that names the column.  Row by row and in a batch give
  * the same bits.  May fail with ML_BAD_DATA (rows NULL), ML_NO_MEMORY, ML_CANCELLED.
  */
 extern ml_status ml_model_predict(const ml_model *model, const ml_values *columns, size_t n, double *out,
 								  ml_row_state *rows, ml_error *err);
 
+/*
+ * Other views of a row that some models have: components of a decomposition, distances to the centres of clusters,
+ * responsibilities of a mixture.  0: it has none.
+ */
+extern int	ml_model_n_components(const ml_model *model);
+
+/* The same as ml_model_predict, but out is (n, n_components). */
+extern ml_status ml_model_transform(const ml_model *model, const ml_values *columns, size_t n, double *out,
+									ml_row_state *rows, ml_error *err);
+
+/*
+ * The design rows that the model's predictor gets: x is (n, n_terms) row after row.  Problems as in ml_model_predict.
+ */
+extern ml_status ml_model_design(const ml_model *model, const ml_values *columns, size_t n, double *x,
+								 ml_row_state *rows, ml_error *err);
+
 /* ---- making a model (training) ------------------------------------------------------------------------------- */
 
-/* How one column becomes terms. */
+/* How a column is spread out into terms. */
+typedef enum ml_encoding
+{
+	ML_ENCODE_PLAIN = 0,		/* a number is its own term, a vector has one per element, a category is one-hot */
+	ML_ENCODE_ORDINAL,			/* a category is its code */
+	ML_ENCODE_TABLE,			/* a category has a number: mean target, frequency … */
+	ML_ENCODE_HASHING,			/* a category is one-hot by a hash of its text, into `buckets` terms; no dictionary */
+	ML_ENCODE_DATE_PARTS		/* a time has a term per bit of `parts` */
+} ml_encoding;
+
+/* How numbers are bent before they are shifted and scaled. */
+typedef enum ml_warp
+{
+	ML_WARP_NONE = 0,
+	ML_WARP_LOG1P,				/* sign(v) log(1 + |v|) */
+	ML_WARP_YEO_JOHNSON,		/* with lambda */
+	ML_WARP_BOX_COX,			/* with lambda; of values above 0, others are a problem */
+	ML_WARP_QUANTILE,			/* share of training values below, by interpolation between knots: 0 … 1 */
+	ML_WARP_QUANTILE_NORMAL		/* the same, to standard normal deviates, cut at 5.2 */
+} ml_warp;
+
+/* Parts of a time, as extract() names them; bits of ml_column_spec.parts. */
+typedef enum ml_date_part
+{
+	ML_PART_EPOCH = 1,			/* in days */
+	ML_PART_YEAR = 2,
+	ML_PART_MONTH = 4,			/* 1 … 12 */
+	ML_PART_DAY = 8,			/* 1 … 31 */
+	ML_PART_DOW = 16,			/* 0 (Sunday) … 6 */
+	ML_PART_DOY = 32,			/* 1 … 366 */
+	ML_PART_HOUR = 64,			/* 0 … 23 */
+	ML_PART_MINUTE = 128,
+	ML_PART_ALL = 255
+} ml_date_part;
+
+/* How one column becomes terms.  All zero bytes but name, type, kind and scale 1 are a plain column. */
 typedef struct ml_column_spec
 {
 	const char *name;
@@ -126,12 +191,26 @@ typedef struct ml_column_spec
 	bool		has_fill;		/* NULL becomes fill_number or, categorical, the category fill_code */
 	double		fill_number;
 	int32_t		fill_code;
-	double		shift;			/* numeric: the term is (value - shift) * scale */
+	double		shift;			/* numbers: the term is (value - shift) * scale */
 	double		scale;
 	int			n_categories;	/* categorical: ordered by bytes */
 	const char *const *categories;
 	int			reference;		/* one-hot: the category without a term, or -1 */
 	bool		unknown_is_zero;	/* a category not seen has zeros in all terms; else it is a problem */
+	ml_encoding encoding;
+	bool		keeps_missing;	/* NULL and NaN reach the predictor as NaN; not with has_fill */
+	bool		indicator;		/* one more term, the column's last: 1 where the value was missing; needs has_fill */
+	int			length;			/* vector: its elements */
+	int			buckets;		/* ML_ENCODE_HASHING */
+	unsigned	parts;			/* ML_ENCODE_DATE_PARTS */
+	const double *table;		/* (n_categories) ML_ENCODE_TABLE … */
+	double		unknown_value;	/* … and for a category not seen, if unknown_is_zero */
+	ml_warp		warp;			/* kinds ML_NUMERIC and ML_VECTOR */
+	double		lambda;
+	int			n_knots;		/* ML_WARP_QUANTILE: at least 2 */
+	const double *knots;		/* (n_knots) ascending, evenly spaced quantiles */
+	const double *shifts;		/* (length) of a vector's elements … */
+	const double *scales;		/* … both or neither; then shift and scale do not matter */
 } ml_column_spec;
 
 typedef struct ml_model_spec
@@ -146,6 +225,8 @@ typedef struct ml_model_spec
 	const char *const *classes; /* ordered by bytes, without repetition */
 } ml_model_spec;
 
+struct ml_predictor_class;
+
 /* Makes a model without a predictor: its terms can be asked for.  Everything is copied. */
 extern ml_status ml_model_new(const ml_ctx *ctx, const ml_model_spec *spec, ml_model **model, ml_error *err);
 
@@ -155,11 +236,19 @@ typedef enum ml_link
 	ML_LINK_IDENTITY = 1,		/* regression */
 	ML_LINK_LOG,				/* regression of positive values: exp(eta) */
 	ML_LINK_LOGIT,				/* binary: probability of the last class */
-	ML_LINK_SOFTMAX				/* multiclass: one output per class */
+	ML_LINK_SOFTMAX,			/* multiclass: one output per class */
+	ML_LINK_INVERSE				/* regression: 1 / eta */
 } ml_link;
 
 /* Gives it a linear predictor: coefficients (n_outputs, n_terms), intercepts (n_outputs); all must be finite. */
 extern ml_status ml_model_set_linear(ml_model *model, ml_link link, const double *coefficients,
 									 const double *intercepts, ml_error *err);
+
+/*
+ * Gives it a predictor of some class (ml_predictor.h), which it owns from then on, also after a failure; the predictor's
+ * memory is from the model's context.
+ */
+extern ml_status ml_model_set_predictor(ml_model *model, const struct ml_predictor_class *class, void *predictor,
+										ml_error *err);
 
 #endif							/* ML_MODEL_H */

@@ -7,6 +7,7 @@
 #include "ml/ml_bytes.h"
 #include "ml/ml_dictionary.h"
 #include "ml/ml_model.h"
+#include "ml/ml_predictor.h"
 
 typedef struct ml_column
 {
@@ -20,8 +21,23 @@ typedef struct ml_column
 	double		shift;
 	double		scale;
 	int			reference;		/* category without a term, or -1 */
+	ml_encoding encoding;
+	bool		keeps_missing;
+	bool		indicator;
+	int			length;			/* vector: elements; else 1 */
+	int			buckets;
+	unsigned	parts;
+	double	   *table;			/* (categories.count) or NULL */
+	double		unknown_value;
+	ml_warp		warp;
+	double		lambda;
+	int			n_knots;
+	double	   *knots;			/* (n_knots) or NULL */
+	double	   *shifts;			/* (length) or NULL, as scales */
+	double	   *scales;
 	int			first_term;
 	int			n_terms;
+	bool		is_simple;		/* a number as it is, shifted and scaled, or one-hot: what the linear predictor does itself */
 	ml_dictionary categories;
 } ml_column;
 
@@ -41,7 +57,40 @@ struct ml_model
 	int			n_outputs;
 	double	   *coefficients;	/* (n_outputs, n_terms) */
 	double	   *intercepts;		/* (n_outputs) */
+	const ml_predictor_class *class;	/* NULL: none, or linear */
+	void	   *predictor;
 };
+
+/* ml_prepare.c: one prepared block of rows, for ml_model_predict.c. */
+typedef struct ml_problems
+{
+	ml_row_state rows[ML_PREDICT_ROWS];	/* the first problem of each row */
+} ml_problems;
+
+static inline void
+ml_note_problem(ml_problems *problems, size_t row, int problem, int column)
+{
+	if (problems->rows[row].problem == ML_PROBLEM_NONE)
+	{
+		problems->rows[row].problem = problem;
+		problems->rows[row].column = column;
+	}
+}
+
+/* The numbers of a simple number column, ready to be multiplied. */
+extern void ml_prepare_numbers(const ml_column *column, int index, const ml_values *values, size_t first, size_t n,
+							   double *numbers, ml_problems *problems);
+
+/* The terms of a simple categorical column; -1: none. */
+extern void ml_prepare_categories(const ml_column *column, int index, const ml_values *values, size_t first, size_t n,
+								  int32_t *terms, ml_problems *problems);
+
+/* All terms of any column: those of row i to x + i * stride. */
+extern void ml_prepare_terms(const ml_column *column, int index, const ml_values *values, size_t first, size_t n, double *x,
+							 size_t stride, ml_problems *problems);
+
+/* The number of terms a column has, 0 if the description makes no sense. */
+extern int	ml_column_terms(const ml_column *column);
 
 #define ML_MAX_COLUMNS		100000
 #define ML_MAX_TERMS		ML_MAX_CATEGORIES

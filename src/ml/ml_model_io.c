@@ -4,18 +4,19 @@
  * Layout, all integers little-endian, texts as length (u32) and bytes without NUL:
  *   "MDLMODEL", u32 format version, u64 length of the whole, u32 CRC-32C of what follows,
  *   then sections, each u32 tag, u64 length of its payload, payload:
- *     HEAD  algorithm, u32 task, target, target type, u32 columns, u32 classes, u32 1 if a LINR section follows
- *     COLS  per column: name, type, u8 kind, u8 flags, f64 fill, u32 fill code, f64 shift, f64 scale, u32 reference + 1,
- *           u32 categories, the categories
+ *     HEAD  algorithm, u32 task, target, target type, u32 columns, u32 classes, u32 1 if LINR follows, 2 if PRED does
+ *     COLS  per column: name, type, u8 kind, u8 encoding, u8 flags, f64 fill, u32 fill code, f64 shift, f64 scale,
+ *           u32 reference + 1, f64 value of unknown categories, u32 length, u32 buckets, u32 parts, u8 warp, f64 lambda,
+ *           u32 knots, the knots, u32 categories, the categories, [the table], [shifts, scales]
  *     CLAS  the classes
  *     LINR  u32 link, u32 outputs, u32 terms, intercepts, coefficients
- * A new sort of predictor is a new section.
+ *     PRED  the name of the predictor's class, what the class writes
  */
 #include "ml/ml_model_int.h"
 
 #include <string.h>
 
-#define FORMAT_VERSION	1
+#define FORMAT_VERSION	2
 #define HEADER_SIZE		24
 
 static const char magic[8] = {'M', 'D', 'L', 'M', 'O', 'D', 'E', 'L'};
@@ -25,14 +26,30 @@ enum
 	TAG_HEAD = 0x44414548,
 	TAG_COLS = 0x534c4f43,
 	TAG_CLAS = 0x53414c43,
-	TAG_LINR = 0x524e494c
+	TAG_LINR = 0x524e494c,
+	TAG_PRED = 0x44455250
 };
 
 enum
 {
 	FLAG_FILL = 1,
-	FLAG_UNKNOWN_IS_ZERO = 2
+	FLAG_UNKNOWN_IS_ZERO = 2,
+	FLAG_KEEPS_MISSING = 4,
+	FLAG_INDICATOR = 8,
+	FLAG_TABLE = 16,
+	FLAG_SCALES = 32,
+	FLAGS = 63
 };
+
+enum
+{
+	NO_PREDICTOR = 0,
+	LINEAR_PREDICTOR,
+	OTHER_PREDICTOR
+};
+
+/* What a column takes at least. */
+#define LEAST_COLUMN_BYTES 80
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
@@ -50,21 +67,45 @@ end_section(ml_writer *w, size_t start)
 	ml_patch_u64(w, start - 8, w->length - start);
 }
 
+static uint8_t
+column_flags(const ml_column *column)
+{
+	return (uint8_t) ((column->has_fill ? FLAG_FILL : 0) | (column->unknown_is_zero ? FLAG_UNKNOWN_IS_ZERO : 0) |
+					  (column->keeps_missing ? FLAG_KEEPS_MISSING : 0) | (column->indicator ? FLAG_INDICATOR : 0) |
+					  (column->table ? FLAG_TABLE : 0) | (column->shifts ? FLAG_SCALES : 0));
+}
+
 static void
 put_column(ml_writer *w, const ml_column *column)
 {
 	ml_put_text(w, column->name);
 	ml_put_text(w, column->type);
 	ml_put_u8(w, (uint8_t) column->kind);
-	ml_put_u8(w, (column->has_fill ? FLAG_FILL : 0) | (column->unknown_is_zero ? FLAG_UNKNOWN_IS_ZERO : 0));
+	ml_put_u8(w, (uint8_t) column->encoding);
+	ml_put_u8(w, column_flags(column));
 	ml_put_double(w, column->fill_number);
 	ml_put_u32(w, (uint32_t) column->fill_code);
 	ml_put_double(w, column->shift);
 	ml_put_double(w, column->scale);
 	ml_put_u32(w, (uint32_t) (column->reference + 1));
+	ml_put_double(w, column->unknown_value);
+	ml_put_u32(w, (uint32_t) column->length);
+	ml_put_u32(w, (uint32_t) column->buckets);
+	ml_put_u32(w, column->parts);
+	ml_put_u8(w, (uint8_t) column->warp);
+	ml_put_double(w, column->lambda);
+	ml_put_u32(w, (uint32_t) column->n_knots);
+	ml_put_doubles(w, column->knots, column->n_knots);
 	ml_put_u32(w, (uint32_t) column->categories.count);
 	for (int i = 0; i < column->categories.count; i++)
 		ml_put_text(w, column->categories.texts[i]);
+	if (column->table != NULL)
+		ml_put_doubles(w, column->table, column->categories.count);
+	if (column->shifts != NULL)
+	{
+		ml_put_doubles(w, column->shifts, column->length);
+		ml_put_doubles(w, column->scales, column->length);
+	}
 }
 
 static void
@@ -78,7 +119,7 @@ put_sections(ml_writer *w, const ml_model *model)
 	ml_put_text(w, model->target_type);
 	ml_put_u32(w, (uint32_t) model->n_columns);
 	ml_put_u32(w, (uint32_t) model->n_classes);
-	ml_put_u32(w, model->link != 0);
+	ml_put_u32(w, model->link != 0 ? LINEAR_PREDICTOR : model->class != NULL ? OTHER_PREDICTOR : NO_PREDICTOR);
 	end_section(w, start);
 
 	start = begin_section(w, TAG_COLS);
@@ -99,6 +140,16 @@ put_sections(ml_writer *w, const ml_model *model)
 		ml_put_u32(w, (uint32_t) model->n_terms);
 		ml_put_doubles(w, model->intercepts, model->n_outputs);
 		ml_put_doubles(w, model->coefficients, (size_t) model->n_outputs * model->n_terms);
+		end_section(w, start);
+	}
+	else if (model->class != NULL)
+	{
+		ml_model_shape shape;
+
+		ml_model_get_shape(model, &shape);
+		start = begin_section(w, TAG_PRED);
+		ml_put_text(w, model->class->name);
+		model->class->save(model->predictor, &shape, w);
 		end_section(w, start);
 	}
 }
@@ -138,7 +189,7 @@ typedef struct loading
 	ml_model_spec spec;
 	ml_column_spec *columns;
 	char	  **classes;
-	bool		has_linear;
+	uint32_t	predictor;
 } loading;
 
 static void *
@@ -196,10 +247,11 @@ load_head(loading *l)
 	l->spec.target_type = ml_get_text(&l->r, l->ctx, &l->no_memory);
 	n_columns = ml_get_u32(&l->r);
 	n_classes = ml_get_u32(&l->r);
-	l->has_linear = ml_get_u32(&l->r) == 1;
+	l->predictor = ml_get_u32(&l->r);
 	leave_section(l, outer);
-	/* A column takes at least 47 bytes and a class 4, which bounds what is allocated by what was given. */
-	if (n_columns > ML_MAX_COLUMNS || n_columns > l->r.length / 47 || n_classes > l->r.length / 4)
+	/* A class takes at least 4 bytes: so what was given bounds what is allocated. */
+	if (n_columns > ML_MAX_COLUMNS || n_columns > l->r.length / LEAST_COLUMN_BYTES || n_classes > l->r.length / 4 ||
+		l->spec.task < ML_REGRESSION || l->spec.task > ML_N_TASKS)
 		l->r.failed = true;
 	l->columns = load_array(l, n_columns, sizeof(ml_column_spec));
 	l->classes = load_array(l, n_classes, sizeof(char *));
@@ -211,36 +263,79 @@ load_head(loading *l)
 	l->spec.classes = (const char *const *) l->classes;
 }
 
-static void
-load_column(loading *l, ml_column_spec *column)
+/* An array of numbers, as far as there are bytes for it; NULL for none. */
+static double *
+load_numbers(loading *l, size_t count)
 {
-	uint8_t		flags;
-	uint32_t	reference;
-	uint32_t	count;
-	char	  **categories;
+	double	   *numbers;
 
-	column->name = ml_get_text(&l->r, l->ctx, &l->no_memory);
-	column->type = ml_get_text(&l->r, l->ctx, &l->no_memory);
-	column->kind = (ml_kind) ml_get_u8(&l->r);
-	flags = ml_get_u8(&l->r);
-	column->has_fill = (flags & FLAG_FILL) != 0;
-	column->unknown_is_zero = (flags & FLAG_UNKNOWN_IS_ZERO) != 0;
-	column->fill_number = ml_get_double(&l->r);
-	column->fill_code = (int32_t) ml_get_u32(&l->r);
-	column->shift = ml_get_double(&l->r);
-	column->scale = ml_get_double(&l->r);
-	reference = ml_get_u32(&l->r);
-	count = ml_get_count(&l->r, 4);
-	if (reference > count || (count > 0) != (column->kind == ML_CATEGORICAL) ||
-		(flags & ~(FLAG_FILL | FLAG_UNKNOWN_IS_ZERO)) != 0)
-		l->r.failed = true;
-	column->reference = (int) reference - 1;
-	categories = load_array(l, count, sizeof(char *));
+	if (count == 0 || count > (l->r.length - l->r.at) / sizeof(double))
+	{
+		l->r.failed |= count > 0;
+		return NULL;
+	}
+	numbers = load_array(l, count, sizeof(double));
+	if (numbers != NULL)
+		ml_get_doubles(&l->r, numbers, count);
+	return numbers;
+}
+
+static void
+load_categories(loading *l, ml_column_spec *column)
+{
+	uint32_t	count = ml_get_count(&l->r, 4);
+	char	  **categories = load_array(l, count, sizeof(char *));
+
 	column->categories = (const char *const *) categories;
 	for (uint32_t i = 0; i < count && going(l); i++)
 	{
 		categories[i] = ml_get_text(&l->r, l->ctx, &l->no_memory);
 		column->n_categories = (int) i + 1;
+	}
+}
+
+static void
+load_column(loading *l, ml_column_spec *column)
+{
+	uint8_t		flags;
+	uint32_t	reference;
+	uint32_t	length;
+
+	column->name = ml_get_text(&l->r, l->ctx, &l->no_memory);
+	column->type = ml_get_text(&l->r, l->ctx, &l->no_memory);
+	column->kind = (ml_kind) ml_get_u8(&l->r);
+	column->encoding = (ml_encoding) ml_get_u8(&l->r);
+	flags = ml_get_u8(&l->r);
+	column->has_fill = (flags & FLAG_FILL) != 0;
+	column->unknown_is_zero = (flags & FLAG_UNKNOWN_IS_ZERO) != 0;
+	column->keeps_missing = (flags & FLAG_KEEPS_MISSING) != 0;
+	column->indicator = (flags & FLAG_INDICATOR) != 0;
+	column->fill_number = ml_get_double(&l->r);
+	column->fill_code = (int32_t) ml_get_u32(&l->r);
+	column->shift = ml_get_double(&l->r);
+	column->scale = ml_get_double(&l->r);
+	reference = ml_get_u32(&l->r);
+	column->unknown_value = ml_get_double(&l->r);
+	length = ml_get_u32(&l->r);
+	column->buckets = (int) ml_get_u32(&l->r);
+	column->parts = ml_get_u32(&l->r);
+	column->warp = (ml_warp) ml_get_u8(&l->r);
+	column->lambda = ml_get_double(&l->r);
+	column->n_knots = (int) ml_get_count(&l->r, sizeof(double));
+	column->knots = load_numbers(l, column->n_knots);
+	load_categories(l, column);
+	if (reference > (uint32_t) column->n_categories || length < 1 || length > ML_MAX_TERMS || column->buckets < 0 ||
+		column->buckets > ML_MAX_TERMS || (flags & ~FLAGS) != 0 ||
+		(column->n_categories > 0) != (column->kind == ML_CATEGORICAL && column->encoding != ML_ENCODE_HASHING))
+		l->r.failed = true;
+	column->reference = (int) reference - 1;
+	column->length = (int) length;
+	if (flags & FLAG_TABLE)
+		column->table = load_numbers(l, column->n_categories);
+	if (flags & FLAG_SCALES)
+	{
+		column->shifts = load_numbers(l, column->length);
+		column->scales = load_numbers(l, column->length);
 	}
 }
 
@@ -288,6 +383,32 @@ load_linear(loading *l, ml_model *model, ml_error *err)
 	return status;
 }
 
+/* A predictor of a class of its own, which checks what it reads. */
+static ml_status
+load_predictor(loading *l, ml_model *model, ml_error *err)
+{
+	size_t		outer = enter_section(l, TAG_PRED);
+	char	   *name = ml_get_text(&l->r, l->ctx, &l->no_memory);
+	const ml_predictor_class *class = name ? ml_predictor_class_find(name) : NULL;
+	ml_status	status = ML_BAD_MODEL;
+	void	   *predictor = NULL;
+	ml_model_shape shape;
+
+	ml_free(l->ctx, name);
+	if (!going(l) || class == NULL)
+		return ML_BAD_MODEL;
+	ml_model_get_shape(model, &shape);
+	status = class->load(l->ctx, &l->r, &shape, &predictor);
+	if (status == ML_OK)
+		leave_section(l, outer);
+	if (status != ML_OK || l->r.failed)
+	{
+		class->free(l->ctx, predictor);
+		return status == ML_OK ? ML_BAD_MODEL : status;
+	}
+	return ml_model_set_predictor(model, class, predictor, err);
+}
+
 static void
 free_loading(loading *l)
 {
@@ -301,6 +422,10 @@ free_loading(loading *l)
 		for (int code = 0; code < l->columns[i].n_categories; code++)
 			ml_free(l->ctx, (void *) l->columns[i].categories[code]);
 		ml_free(l->ctx, (void *) l->columns[i].categories);
+		ml_free(l->ctx, (void *) l->columns[i].knots);
+		ml_free(l->ctx, (void *) l->columns[i].table);
+		ml_free(l->ctx, (void *) l->columns[i].shifts);
+		ml_free(l->ctx, (void *) l->columns[i].scales);
 	}
 	for (int i = 0; i < l->spec.n_classes; i++)
 		ml_free(l->ctx, l->classes[i]);
@@ -319,8 +444,12 @@ load_model(loading *l, ml_model **model, ml_error *err)
 		load_body(l);
 	if (going(l))
 		status = ml_model_new(l->ctx, &l->spec, model, err);
-	if (going(l) && status == ML_OK && l->has_linear)
+	if (going(l) && status == ML_OK && l->predictor == LINEAR_PREDICTOR)
 		status = load_linear(l, *model, err);
+	else if (going(l) && status == ML_OK && l->predictor == OTHER_PREDICTOR)
+		status = load_predictor(l, *model, err);
+	else if (l->predictor != NO_PREDICTOR)
+		l->r.failed = true;
 	if (l->no_memory || status == ML_NO_MEMORY)
 		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
 	if (status != ML_OK || l->r.failed || l->r.at != l->r.length)

@@ -1,107 +1,51 @@
 /*
  * ml_model_predict.c: from columns to predictions.
  *
- * Rows go in blocks that fit the nearest cache.  Within a block the columns are taken one after the other, each added
- * to the linear predictors of all rows, so that a row's sum has the same order, and so the same bits, in a block of
- * any size.  One-hot columns are never spread out: a row adds the one coefficient of its category.
+ * Rows go in blocks that fit the nearest cache.  A linear predictor takes the columns of a block one after the other,
+ * each added to the linear predictors of all rows, so that a row's sum has the same order, and so the same bits, in a
+ * block of any size; one-hot columns are never spread out: a row adds the one coefficient of its category.  Predictors
+ * of other classes get design rows.
  */
 #include "ml/ml_model_int.h"
 
 #include <math.h>
 #include <string.h>
 
-#define BLOCK 256
+#define BLOCK ML_PREDICT_ROWS
+#define BLOCK_BYTES (512 * 1024)	/* of design rows */
 
-/* One column of one block, prepared: numbers for numeric and boolean columns, terms (-1: none) for categorical ones. */
-typedef struct prepared
+/* What one call needs beside its arguments. */
+typedef struct prediction
 {
+	const ml_model *model;
+	ml_model_shape shape;
+	size_t		rows;			/* of a block */
+	double	   *x;				/* (rows, n_terms) design rows, or the terms of one row; NULL: not needed */
+	void	   *work;			/* of the predictor, in the same piece of memory */
+	void	   *memory;
+	ml_problems problems;
 	double		numbers[BLOCK];
 	int32_t		terms[BLOCK];
-	ml_row_state rows[BLOCK];	/* the first problem of each row */
-} prepared;
+} prediction;
 
-static inline void
-note_problem(prepared *p, size_t row, int problem, int column)
+static ml_status
+row_error(const ml_model *model, const ml_row_state *row, ml_error *err)
 {
-	if (p->rows[row].problem == ML_PROBLEM_NONE)
+	const char *name = model->columns[row->column].name;
+
+	switch (row->problem)
 	{
-		p->rows[row].problem = problem;
-		p->rows[row].column = column;
+		case ML_PROBLEM_NULL:
+			return ml_fail(err, ML_BAD_DATA, "Give the column a value, or train the model with imputation.",
+						   "column \"%s\" is NULL, and the model has no imputation for it", name);
+		case ML_PROBLEM_NOT_FINITE:
+			return ml_fail(err, ML_BAD_DATA, NULL, "column \"%s\" is NaN or infinite", name);
+		default:
+			return ml_fail(err, ML_BAD_DATA, NULL, "column \"%s\" has a category that training did not see", name);
 	}
 }
 
-static void
-prepare_numbers(prepared *p, const ml_column *column, int index, const ml_values *values, size_t first, size_t n)
-{
-	const double *numbers = values->numbers + first;
-	bool		all_finite = true;
-
-	if (values->nulls == NULL)
-		memcpy(p->numbers, numbers, n * sizeof(double));
-	else
-		for (size_t i = 0; i < n; i++)
-		{
-			bool		is_null = values->nulls[first + i] != 0;
-
-			p->numbers[i] = is_null ? column->fill_number : numbers[i];
-			if (is_null && !column->has_fill)
-				note_problem(p, i, ML_PROBLEM_NULL, index);
-		}
-	for (size_t i = 0; i < n; i++)
-		all_finite &= fabs(p->numbers[i]) <= 1.7976931348623157e308;
-	if (!all_finite)
-		for (size_t i = 0; i < n; i++)
-			if (!isfinite(p->numbers[i]))
-				note_problem(p, i, ML_PROBLEM_NOT_FINITE, index);
-	for (size_t i = 0; i < n; i++)
-		p->numbers[i] = (p->numbers[i] - column->shift) * column->scale;
-}
-
-static void
-prepare_categories(prepared *p, const ml_column *column, int index, const ml_values *values, size_t first, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-	{
-		bool		is_null = values->nulls != NULL && values->nulls[first + i] != 0;
-		int			code;
-
-		if (is_null)
-			code = column->has_fill ? column->fill_code : -1;
-		else if (values->codes != NULL)
-			code = values->codes[first + i];
-		else
-			code = ml_dictionary_find(&column->categories, values->texts[first + i].data,
-									  values->texts[first + i].length);
-		if (code < 0 || code >= column->categories.count)
-		{
-			p->terms[i] = -1;
-			if (is_null || !column->unknown_is_zero)
-				note_problem(p, i, is_null ? ML_PROBLEM_NULL : ML_PROBLEM_CATEGORY, index);
-		}
-		else
-			p->terms[i] = ml_category_term(column, code);
-	}
-}
-
-/* Adds the prepared column to the linear predictors of one output; out has one number every stride. */
-static void
-add_to_output(const prepared *p, const ml_column *column, const double *coefficients, size_t n, double *out,
-			  size_t stride)
-{
-	if (column->kind == ML_CATEGORICAL)
-	{
-		for (size_t i = 0; i < n; i++)
-			if (p->terms[i] >= 0)
-				out[i * stride] += coefficients[p->terms[i]];
-	}
-	else
-	{
-		double		coefficient = coefficients[column->first_term];
-
-		for (size_t i = 0; i < n; i++)
-			out[i * stride] += p->numbers[i] * coefficient;
-	}
-}
+/* ---- linear predictors ------------------------------------------------------------------------------------------- */
 
 static void
 softmax(double *values, int count)
@@ -132,6 +76,10 @@ apply_link(const ml_model *model, size_t n, double *out)
 			for (size_t i = 0; i < n; i++)
 				out[i] = exp(out[i]);
 			break;
+		case ML_LINK_INVERSE:
+			for (size_t i = 0; i < n; i++)
+				out[i] = 1 / out[i];
+			break;
 		case ML_LINK_LOGIT:
 			/* Each side by its own formula, so that a probability near 0 keeps its digits. */
 			for (size_t i = 0; i < n; i++)
@@ -149,73 +97,229 @@ apply_link(const ml_model *model, size_t n, double *out)
 	}
 }
 
-static ml_status
-row_error(const ml_model *model, const ml_row_state *row, ml_error *err)
+/* Adds a simple column to the linear predictors of one output; out has one number every width. */
+static void
+add_simple(const prediction *p, const ml_column *column, const double *coefficients, size_t n, double *out)
 {
-	const char *name = model->columns[row->column].name;
+	size_t		width = p->shape.width;
 
-	switch (row->problem)
+	if (column->kind == ML_CATEGORICAL)
 	{
-		case ML_PROBLEM_NULL:
-			return ml_fail(err, ML_BAD_DATA, "Give the column a value, or train the model with imputation.",
-						   "column \"%s\" is null, and the model was trained without imputation", name);
-		case ML_PROBLEM_NOT_FINITE:
-			return ml_fail(err, ML_BAD_DATA, NULL, "column \"%s\" is NaN or infinite", name);
-		default:
-			return ml_fail(err, ML_BAD_DATA, NULL, "column \"%s\" has a category that training did not see", name);
+		for (size_t i = 0; i < n; i++)
+			if (p->terms[i] >= 0)
+				out[i * width] += coefficients[p->terms[i]];
+	}
+	else
+	{
+		double		coefficient = coefficients[column->first_term];
+
+		for (size_t i = 0; i < n; i++)
+			out[i * width] += p->numbers[i] * coefficient;
 	}
 }
 
-/* Predicts one block; p->rows tells the problems. */
+/* Adds a column of many terms, row by row. */
 static void
-predict_block(const ml_model *model, const ml_values *columns, size_t first, size_t n, double *out, prepared *p)
+add_spread(prediction *p, const ml_column *column, int index, const ml_values *values, size_t first, size_t n, double *out)
 {
-	size_t		width = model->n_classes > 0 ? model->n_classes : 1;
+	const ml_model *model = p->model;
 
-	memset(p->rows, 0, n * sizeof(ml_row_state));
+	for (size_t i = 0; i < n; i++)
+	{
+		ml_problems one;
+
+		one.rows[0].problem = ML_PROBLEM_NONE;
+		ml_prepare_terms(column, index, values, first + i, 1, p->x, 0, &one);
+		if (one.rows[0].problem != ML_PROBLEM_NONE)
+			ml_note_problem(&p->problems, i, one.rows[0].problem, index);
+		for (int k = 0; k < model->n_outputs; k++)
+		{
+			const double *coefficients = model->coefficients + (size_t) k * model->n_terms + column->first_term;
+			double		sum = 0;
+
+			for (int term = 0; term < column->n_terms; term++)
+				sum += p->x[term] * coefficients[term];
+			out[i * p->shape.width + k] += sum;
+		}
+	}
+}
+
+static void
+predict_linear(prediction *p, const ml_values *columns, size_t first, size_t n, double *out)
+{
+	const ml_model *model = p->model;
+
 	for (size_t i = 0; i < n; i++)
 		for (int k = 0; k < model->n_outputs; k++)
-			out[i * width + k] = model->intercepts[k];
+			out[i * p->shape.width + k] = model->intercepts[k];
 	for (int j = 0; j < model->n_columns; j++)
 	{
 		const ml_column *column = &model->columns[j];
 
+		if (!column->is_simple)
+		{
+			add_spread(p, column, j, &columns[j], first, n, out);
+			continue;
+		}
 		if (column->kind == ML_CATEGORICAL)
-			prepare_categories(p, column, j, &columns[j], first, n);
+			ml_prepare_categories(column, j, &columns[j], first, n, p->terms, &p->problems);
 		else
-			prepare_numbers(p, column, j, &columns[j], first, n);
+			ml_prepare_numbers(column, j, &columns[j], first, n, p->numbers, &p->problems);
 		for (int k = 0; k < model->n_outputs; k++)
-			add_to_output(p, column, model->coefficients + (size_t) k * model->n_terms, n, out + k, width);
+			add_simple(p, column, model->coefficients + (size_t) k * model->n_terms, n, out + k);
 	}
 	apply_link(model, n, out);
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
+
+static void
+design_block(prediction *p, const ml_values *columns, size_t first, size_t n, double *x)
+{
+	for (int j = 0; j < p->model->n_columns; j++)
+	{
+		const ml_column *column = &p->model->columns[j];
+
+		ml_prepare_terms(column, j, &columns[j], first, n, x + column->first_term, p->model->n_terms, &p->problems);
+	}
+}
+
+/* Finds out how many rows go at a time and gets the memory for them. */
+static ml_status
+begin(prediction *p, const ml_model *model, size_t n, bool design, bool work, ml_error *err)
+{
+	size_t		terms = (size_t) model->n_terms + 1;
+	size_t		bytes = 0;
+	size_t		work_bytes = 0;
+	bool		spread = false;
+
+	p->model = model;
+	p->rows = BLOCK;
+	p->x = NULL;
+	p->memory = p->work = NULL;
+	ml_model_get_shape(model, &p->shape);
+	if (!design)
+	{
+		for (int j = 0; j < model->n_columns && !spread; j++)
+			spread = !model->columns[j].is_simple;
+		if (spread)
+			bytes = terms * sizeof(double);
+	}
+	else
+	{
+		size_t		fit = BLOCK_BYTES / (terms * sizeof(double));
+
+		p->rows = fit < 1 ? 1 : fit > BLOCK ? BLOCK : fit;
+		p->rows = p->rows > n ? (n > 0 ? n : 1) : p->rows;
+		bytes = p->rows * terms * sizeof(double);
+	}
+	if (work && model->class->work_size != NULL)
+		work_bytes = model->class->work_size(model->predictor, &p->shape);
+	if (bytes + work_bytes == 0)
+		return ML_OK;
+	bytes = (bytes + 63) / 64 * 64;
+	p->memory = ml_alloc(&model->ctx, bytes + work_bytes + 64, 1);
+	if (p->memory == NULL)
+		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	p->x = (double *) (((uintptr_t) p->memory + 63) / 64 * 64);
+	p->work = (char *) p->x + bytes;
+	return ML_OK;
+}
+
+/* Tells the problems of a block, and spoils the rows that have one. */
+static ml_status
+settle_rows(const prediction *p, size_t n, size_t width, double *out, ml_row_state *rows, ml_error *err)
+{
 	for (size_t i = 0; i < n; i++)
-		if (p->rows[i].problem != ML_PROBLEM_NONE)
-			for (size_t k = 0; k < width; k++)
-				out[i * width + k] = NAN;
+	{
+		if (p->problems.rows[i].problem == ML_PROBLEM_NONE)
+			continue;
+		if (rows == NULL)
+			return row_error(p->model, &p->problems.rows[i], err);
+		for (size_t k = 0; k < width; k++)
+			out[i * width + k] = NAN;
+	}
+	if (rows != NULL)
+		memcpy(rows, p->problems.rows, n * sizeof(ml_row_state));
+	return ML_OK;
+}
+
+typedef enum what
+{
+	PREDICT,
+	TRANSFORM,
+	DESIGN
+} what;
+
+static void
+do_block(prediction *p, what wanted, const ml_values *columns, size_t first, size_t n, double *out)
+{
+	const ml_model *model = p->model;
+
+	memset(p->problems.rows, 0, n * sizeof(ml_row_state));
+	if (wanted == PREDICT && model->class == NULL)
+		predict_linear(p, columns, first, n, out);
+	else if (wanted == DESIGN)
+		design_block(p, columns, first, n, out);
+	else
+	{
+		design_block(p, columns, first, n, p->x);
+		/* A predictor may be sure of what it gets: rows with a problem, which are spoilt afterwards, are made harmless. */
+		for (size_t i = 0; i < n; i++)
+			if (p->problems.rows[i].problem != ML_PROBLEM_NONE)
+				memset(p->x + i * model->n_terms, 0, model->n_terms * sizeof(double));
+		if (wanted == PREDICT)
+			model->class->predict(model->predictor, &p->shape, p->x, n, out, p->work);
+		else
+			model->class->transform(model->predictor, &p->shape, p->x, n, out, p->work);
+	}
+}
+
+static ml_status
+run(const ml_model *model, what wanted, const ml_values *columns, size_t n, size_t width, double *out, ml_row_state *rows,
+	ml_error *err)
+{
+	prediction	p;
+	bool		linear = wanted == PREDICT && model->class == NULL;
+	ml_status	status = begin(&p, model, n, !linear && wanted != DESIGN, !linear && wanted != DESIGN, err);
+
+	for (size_t first = 0; first < n && status == ML_OK; first += p.rows)
+	{
+		size_t		here = n - first < p.rows ? n - first : p.rows;
+
+		if (first % (64 * BLOCK) == 0 && first > 0 && ml_is_cancelled(&model->ctx))
+			status = ml_fail(err, ML_CANCELLED, NULL, "cancelled");
+		else
+		{
+			do_block(&p, wanted, columns, first, here, out + first * width);
+			status = settle_rows(&p, here, width, out + first * width, rows ? rows + first : NULL, err);
+		}
+	}
+	if (p.memory != NULL)
+		ml_free(&model->ctx, p.memory);
+	return status;
 }
 
 ml_status
 ml_model_predict(const ml_model *model, const ml_values *columns, size_t n, double *out, ml_row_state *rows,
 				 ml_error *err)
 {
-	size_t		width = model->n_classes > 0 ? model->n_classes : 1;
-	prepared	p;
-
-	if (model->link == 0)
+	if (model->link == 0 && (model->class == NULL || model->class->predict == NULL))
 		return ml_fail(err, ML_BAD_MODEL, NULL, "the model has no predictor");
-	for (size_t first = 0; first < n; first += BLOCK)
-	{
-		size_t		here = n - first < BLOCK ? n - first : BLOCK;
+	return run(model, PREDICT, columns, n, ml_model_width(model), out, rows, err);
+}
 
-		if (first % (64 * BLOCK) == 0 && first > 0 && ml_is_cancelled(&model->ctx))
-			return ml_fail(err, ML_CANCELLED, NULL, "cancelled");
-		predict_block(model, columns, first, here, out + first * width, &p);
-		if (rows != NULL)
-			memcpy(rows + first, p.rows, here * sizeof(ml_row_state));
-		else
-			for (size_t i = 0; i < here; i++)
-				if (p.rows[i].problem != ML_PROBLEM_NONE)
-					return row_error(model, &p.rows[i], err);
-	}
-	return ML_OK;
+ml_status
+ml_model_transform(const ml_model *model, const ml_values *columns, size_t n, double *out, ml_row_state *rows,
+				   ml_error *err)
+{
+	if (ml_model_n_components(model) == 0)
+		return ml_fail(err, ML_BAD_PARAM, NULL, "a model of algorithm %s has no components", model->algorithm);
+	return run(model, TRANSFORM, columns, n, ml_model_n_components(model), out, rows, err);
+}
+
+ml_status
+ml_model_design(const ml_model *model, const ml_values *columns, size_t n, double *x, ml_row_state *rows, ml_error *err)
+{
+	return run(model, DESIGN, columns, n, model->n_terms, x, rows, err);
 }

@@ -19,7 +19,7 @@ mdl_training_run_estimator(const ml_ctx *ctx, const ml_estimator *estimator, con
 						   const ml_train_input *input, ml_model *model, ml_report *report)
 {
 	void	   *state = NULL;
-	double		progress = 0;
+	ml_progress progress = {0, 0, NAN};
 	ml_error	err;
 	ml_status	status = estimator->begin(ctx, input, params, &state, &err);
 
@@ -27,7 +27,9 @@ mdl_training_run_estimator(const ml_ctx *ctx, const ml_estimator *estimator, con
 		while ((status = estimator->step(state, &progress, &err)) == ML_MORE)
 		{
 			CHECK_FOR_INTERRUPTS();
-			mdl_progress_update((int64) (progress * 100));
+			mdl_progress_update((int64) (progress.share * 100));
+			if (!isnan(progress.loss))
+				mdl_progress_metric(progress.loss);
 		}
 	if (status == ML_DONE)
 		status = estimator->finish(state, model, report, &err);

@@ -1,0 +1,19 @@
+/*
+ * ml_predictor.c: the table of predictor classes, by the names that stored models carry.
+ */
+#include "ml/ml_predictor.h"
+
+#include <string.h>
+
+const ml_predictor_class *const ml_predictor_classes[] = {
+	NULL
+};
+
+const ml_predictor_class *
+ml_predictor_class_find(const char *name)
+{
+	for (int i = 0; ml_predictor_classes[i] != NULL; i++)
+		if (strcmp(ml_predictor_classes[i]->name, name) == 0)
+			return ml_predictor_classes[i];
+	return NULL;
+}
