@@ -99,6 +99,29 @@ COMMENT ON VIEW medallion.coefficients IS
 'Coefficients of linear models: estimate (NULL if the other features determine the feature), standard error, t or z statistic, p-value.';
 GRANT SELECT ON medallion.coefficients TO PUBLIC;
 
+CREATE TABLE medallion._model_attributes (
+	version_id bigint NOT NULL REFERENCES medallion._model_versions ON DELETE CASCADE,
+	attribute text NOT NULL,
+	i integer NOT NULL,
+	j integer NOT NULL,
+	class text,
+	feature text,
+	value double precision,
+	CONSTRAINT _model_attributes_pkey PRIMARY KEY (version_id, attribute, i, j)
+);
+COMMENT ON TABLE medallion._model_attributes IS 'Lists and matrices that models have learnt; row i, column j, from 1.';
+SELECT pg_catalog.pg_extension_config_dump('medallion._model_attributes', '');
+
+CREATE OR REPLACE VIEW medallion.model_attributes WITH (security_barrier) AS
+SELECT m.name AS model, v.version, a.attribute, a.i, a.j, a.class, a.feature, a.value
+FROM medallion._model_attributes a
+JOIN medallion._model_versions v ON v.version_id OPERATOR(pg_catalog.=) a.version_id
+JOIN medallion._models m ON m.model_id OPERATOR(pg_catalog.=) v.model_id
+WHERE medallion._model_privilege(m.model_id, m.owner, '{read,manage}');
+COMMENT ON VIEW medallion.model_attributes IS
+'What models have learnt beside coefficients: class counts, means, centres, components, explained variance …; row i, column j, from 1.';
+GRANT SELECT ON medallion.model_attributes TO PUBLIC;
+
 CREATE OR REPLACE FUNCTION medallion._algorithms()
 RETURNS TABLE (algorithm text, tasks text[], parameter text, type text, default_value text, minimum double precision,
 	maximum double precision, description text)

@@ -166,6 +166,7 @@ extern ml_status ml_param_check(const ml_param_spec *spec, double value, ml_erro
 
 extern const ml_estimator ml_estimator_linear;
 extern const ml_estimator ml_estimator_logistic;
+extern const ml_estimator ml_estimator_naive_bayes;
 extern const ml_estimator ml_estimator_ridge;
 
 #endif							/* ML_ESTIMATOR_H */

@@ -390,6 +390,38 @@ ml_model_column_length(const ml_model *model, int column)
 	return model->columns[column].length;
 }
 
+bool
+ml_model_column_is_raw(const ml_model *model, int column)
+{
+	const ml_column *c = &model->columns[column];
+
+	return c->is_simple && (c->kind == ML_CATEGORICAL || (c->shift == 0 && c->scale == 1));
+}
+
+int
+ml_model_column_first_term(const ml_model *model, int column)
+{
+	return model->columns[column].first_term;
+}
+
+int
+ml_model_column_n_terms(const ml_model *model, int column)
+{
+	return model->columns[column].n_terms;
+}
+
+int
+ml_model_column_fill_code(const ml_model *model, int column)
+{
+	return model->columns[column].fill_code;
+}
+
+int
+ml_model_column_reference(const ml_model *model, int column)
+{
+	return model->columns[column].reference;
+}
+
 int
 ml_model_n_categories(const ml_model *model, int column)
 {

@@ -130,6 +130,15 @@ extern ml_status ml_model_predict(const ml_model *model, const ml_values *column
 								  ml_row_state *rows, ml_error *err);
 
 /*
+ * The same for rows first … first + n - 1 of the columns, in threads, which cannot ask the context for memory: workspace
+ * has ml_model_workspace(model) bytes, aligned to 64, one for each thread.  Nothing is cancelled within a call, so n
+ * should be some thousands.  out is (n, width).
+ */
+extern size_t ml_model_workspace(const ml_model *model);
+extern ml_status ml_model_predict_in(const ml_model *model, const ml_values *columns, size_t first, size_t n, double *out,
+									 ml_row_state *rows, void *workspace, ml_error *err);
+
+/*
  * Other views of a row that some models have: components of a decomposition, distances to the centres of clusters,
  * responsibilities of a mixture.  0: it has none.
  */
@@ -140,10 +149,22 @@ extern ml_status ml_model_transform(const ml_model *model, const ml_values *colu
 									ml_row_state *rows, ml_error *err);
 
 /*
- * The design rows that the model's predictor gets: x is (n, n_terms) row after row.  Problems as in ml_model_predict.
+ * The design rows that the model's predictor gets, of rows first … first + n - 1: x is (n, n_terms) row after row.
+ * Problems as in ml_model_predict.  Takes no memory and is never cancelled, so threads may call it.
  */
-extern ml_status ml_model_design(const ml_model *model, const ml_values *columns, size_t n, double *x,
+extern ml_status ml_model_design(const ml_model *model, const ml_values *columns, size_t first, size_t n, double *x,
 								 ml_row_state *rows, ml_error *err);
+
+/* Whether a column is one term per number or category as it is, neither scaled nor bent. */
+extern bool ml_model_column_is_raw(const ml_model *model, int column);
+extern int	ml_model_column_first_term(const ml_model *model, int column);
+extern int	ml_model_column_n_terms(const ml_model *model, int column);
+extern int	ml_model_column_fill_code(const ml_model *model, int column);
+extern int	ml_model_column_reference(const ml_model *model, int column);	/* -1: every category has a term */
+
+/* The same for the terms of one column: those of a row at x + i * stride. */
+extern ml_status ml_model_design_column(const ml_model *model, int column, const ml_values *values, size_t first, size_t n,
+										double *x, size_t stride, ml_error *err);
 
 /* ---- making a model (training) ------------------------------------------------------------------------------- */
 

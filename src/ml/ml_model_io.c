@@ -11,6 +11,7 @@
  *     CLAS  the classes
  *     LINR  u32 link, u32 outputs, u32 terms, intercepts, coefficients
  *     PRED  the name of the predictor's class, what the class writes
+ * Version 1 had columns without encoding … knots, table, shifts and scales; it is read, not written.
  */
 #include "ml/ml_model_int.h"
 
@@ -48,8 +49,8 @@ enum
 	OTHER_PREDICTOR
 };
 
-/* What a column takes at least. */
-#define LEAST_COLUMN_BYTES 80
+/* What a column takes at least, by format version. */
+static const size_t least_column_bytes[FORMAT_VERSION + 1] = {0, 47, 80};
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
@@ -189,6 +190,7 @@ typedef struct loading
 	ml_model_spec spec;
 	ml_column_spec *columns;
 	char	  **classes;
+	uint32_t	version;
 	uint32_t	predictor;
 } loading;
 
@@ -250,7 +252,7 @@ load_head(loading *l)
 	l->predictor = ml_get_u32(&l->r);
 	leave_section(l, outer);
 	/* A class takes at least 4 bytes: so what was given bounds what is allocated. */
-	if (n_columns > ML_MAX_COLUMNS || n_columns > l->r.length / LEAST_COLUMN_BYTES || n_classes > l->r.length / 4 ||
+	if (n_columns > ML_MAX_COLUMNS || n_columns > l->r.length / least_column_bytes[l->version] || n_classes > l->r.length / 4 ||
 		l->spec.task < ML_REGRESSION || l->spec.task > ML_N_TASKS)
 		l->r.failed = true;
 	l->columns = load_array(l, n_columns, sizeof(ml_column_spec));
@@ -294,17 +296,36 @@ load_categories(loading *l, ml_column_spec *column)
 	}
 }
 
+/* What version 2 added before the categories. */
+static void
+load_encoding(loading *l, ml_column_spec *column)
+{
+	uint32_t	length;
+
+	column->unknown_value = ml_get_double(&l->r);
+	length = ml_get_u32(&l->r);
+	column->buckets = (int) ml_get_u32(&l->r);
+	column->parts = ml_get_u32(&l->r);
+	column->warp = (ml_warp) ml_get_u8(&l->r);
+	column->lambda = ml_get_double(&l->r);
+	column->n_knots = (int) ml_get_count(&l->r, sizeof(double));
+	column->knots = load_numbers(l, column->n_knots);
+	if (length < 1 || length > ML_MAX_TERMS || column->buckets < 0 || column->buckets > ML_MAX_TERMS)
+		l->r.failed = true;
+	column->length = (int) length;
+}
+
 static void
 load_column(loading *l, ml_column_spec *column)
 {
 	uint8_t		flags;
 	uint32_t	reference;
-	uint32_t	length;
 
 	column->name = ml_get_text(&l->r, l->ctx, &l->no_memory);
 	column->type = ml_get_text(&l->r, l->ctx, &l->no_memory);
 	column->kind = (ml_kind) ml_get_u8(&l->r);
-	column->encoding = (ml_encoding) ml_get_u8(&l->r);
+	if (l->version > 1)
+		column->encoding = (ml_encoding) ml_get_u8(&l->r);
 	flags = ml_get_u8(&l->r);
 	column->has_fill = (flags & FLAG_FILL) != 0;
 	column->unknown_is_zero = (flags & FLAG_UNKNOWN_IS_ZERO) != 0;
@@ -315,21 +336,13 @@ load_column(loading *l, ml_column_spec *column)
 	column->shift = ml_get_double(&l->r);
 	column->scale = ml_get_double(&l->r);
 	reference = ml_get_u32(&l->r);
-	column->unknown_value = ml_get_double(&l->r);
-	length = ml_get_u32(&l->r);
-	column->buckets = (int) ml_get_u32(&l->r);
-	column->parts = ml_get_u32(&l->r);
-	column->warp = (ml_warp) ml_get_u8(&l->r);
-	column->lambda = ml_get_double(&l->r);
-	column->n_knots = (int) ml_get_count(&l->r, sizeof(double));
-	column->knots = load_numbers(l, column->n_knots);
+	if (l->version > 1)
+		load_encoding(l, column);
 	load_categories(l, column);
-	if (reference > (uint32_t) column->n_categories || length < 1 || length > ML_MAX_TERMS || column->buckets < 0 ||
-		column->buckets > ML_MAX_TERMS || (flags & ~FLAGS) != 0 ||
+	if (reference > (uint32_t) column->n_categories || (flags & ~FLAGS) != 0 ||
 		(column->n_categories > 0) != (column->kind == ML_CATEGORICAL && column->encoding != ML_ENCODE_HASHING))
 		l->r.failed = true;
 	column->reference = (int) reference - 1;
-	column->length = (int) length;
 	if (flags & FLAG_TABLE)
 		column->table = load_numbers(l, column->n_categories);
 	if (flags & FLAG_SCALES)
@@ -462,16 +475,15 @@ ml_model_load(const ml_ctx *ctx, const unsigned char *bytes, size_t length, ml_m
 {
 	loading		l = {.ctx = ctx, .r = {bytes, length, 0, false}};
 	const unsigned char *found = ml_get_bytes(&l.r, sizeof(magic));
-	uint32_t	version;
 	ml_status	status;
 
 	*model = NULL;
 	if (found == NULL || memcmp(found, magic, sizeof(magic)) != 0)
 		return ml_fail(err, ML_BAD_MODEL, NULL, "these bytes are not a model");
-	version = ml_get_u32(&l.r);
-	if (!l.r.failed && version != FORMAT_VERSION)
+	l.version = ml_get_u32(&l.r);
+	if (!l.r.failed && (l.version < 1 || l.version > FORMAT_VERSION))
 		return ml_fail(err, ML_BAD_MODEL, "Use the version of medallion that saved it, or a later one.",
-					   "the model has format version %u, expected %d", (unsigned) version, FORMAT_VERSION);
+					   "the model has format version %u, expected at most %d", (unsigned) l.version, FORMAT_VERSION);
 	if (ml_get_u64(&l.r) != length || l.r.failed)
 		return ml_fail(err, ML_BAD_MODEL, NULL, "the stored model is incomplete");
 	if (ml_get_u32(&l.r) != ml_crc32c(bytes + HEADER_SIZE, length - HEADER_SIZE) || l.r.failed)

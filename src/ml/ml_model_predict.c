@@ -21,8 +21,7 @@ typedef struct prediction
 	ml_model_shape shape;
 	size_t		rows;			/* of a block */
 	double	   *x;				/* (rows, n_terms) design rows, or the terms of one row; NULL: not needed */
-	void	   *work;			/* of the predictor, in the same piece of memory */
-	void	   *memory;
+	void	   *work;			/* of the predictor */
 	ml_problems problems;
 	double		numbers[BLOCK];
 	int32_t		terms[BLOCK];
@@ -184,46 +183,35 @@ design_block(prediction *p, const ml_values *columns, size_t first, size_t n, do
 	}
 }
 
-/* Finds out how many rows go at a time and gets the memory for them. */
-static ml_status
-begin(prediction *p, const ml_model *model, size_t n, bool design, bool work, ml_error *err)
+/* How many rows go at a time, and the bytes for their design rows; 0: none are needed. */
+static size_t
+design_bytes(const ml_model *model, size_t *rows)
 {
-	size_t		terms = (size_t) model->n_terms + 1;
-	size_t		bytes = 0;
-	size_t		work_bytes = 0;
+	size_t		row = ((size_t) model->n_terms + 1) * sizeof(double);
 	bool		spread = false;
 
-	p->model = model;
-	p->rows = BLOCK;
-	p->x = NULL;
-	p->memory = p->work = NULL;
-	ml_model_get_shape(model, &p->shape);
-	if (!design)
+	*rows = BLOCK;
+	if (model->class == NULL)
 	{
 		for (int j = 0; j < model->n_columns && !spread; j++)
 			spread = !model->columns[j].is_simple;
-		if (spread)
-			bytes = terms * sizeof(double);
+		return spread ? (row + 63) / 64 * 64 : 0;
 	}
-	else
-	{
-		size_t		fit = BLOCK_BYTES / (terms * sizeof(double));
+	*rows = BLOCK_BYTES / row < 1 ? 1 : BLOCK_BYTES / row > BLOCK ? BLOCK : BLOCK_BYTES / row;
+	return (*rows * row + 63) / 64 * 64;
+}
 
-		p->rows = fit < 1 ? 1 : fit > BLOCK ? BLOCK : fit;
-		p->rows = p->rows > n ? (n > 0 ? n : 1) : p->rows;
-		bytes = p->rows * terms * sizeof(double);
-	}
-	if (work && model->class->work_size != NULL)
-		work_bytes = model->class->work_size(model->predictor, &p->shape);
-	if (bytes + work_bytes == 0)
-		return ML_OK;
-	bytes = (bytes + 63) / 64 * 64;
-	p->memory = ml_alloc(&model->ctx, bytes + work_bytes + 64, 1);
-	if (p->memory == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-	p->x = (double *) (((uintptr_t) p->memory + 63) / 64 * 64);
-	p->work = (char *) p->x + bytes;
-	return ML_OK;
+size_t
+ml_model_workspace(const ml_model *model)
+{
+	size_t		rows;
+	size_t		bytes = design_bytes(model, &rows);
+	ml_model_shape shape;
+
+	if (model->class == NULL || model->class->work_size == NULL)
+		return bytes;
+	ml_model_get_shape(model, &shape);
+	return bytes + model->class->work_size(model->predictor, &shape);
 }
 
 /* Tells the problems of a block, and spoils the rows that have one. */
@@ -276,37 +264,80 @@ do_block(prediction *p, what wanted, const ml_values *columns, size_t first, siz
 }
 
 static ml_status
-run(const ml_model *model, what wanted, const ml_values *columns, size_t n, size_t width, double *out, ml_row_state *rows,
-	ml_error *err)
+run_in(const ml_model *model, what wanted, const ml_values *columns, size_t start, size_t n, size_t width, double *out,
+	   ml_row_state *rows, void *workspace, bool may_cancel, ml_error *err)
 {
 	prediction	p;
-	bool		linear = wanted == PREDICT && model->class == NULL;
-	ml_status	status = begin(&p, model, n, !linear && wanted != DESIGN, !linear && wanted != DESIGN, err);
+	ml_status	status = ML_OK;
 
+	p.model = model;
+	ml_model_get_shape(model, &p.shape);
+	p.x = workspace;
+	p.work = (char *) workspace + design_bytes(model, &p.rows);
 	for (size_t first = 0; first < n && status == ML_OK; first += p.rows)
 	{
 		size_t		here = n - first < p.rows ? n - first : p.rows;
 
-		if (first % (64 * BLOCK) == 0 && first > 0 && ml_is_cancelled(&model->ctx))
-			status = ml_fail(err, ML_CANCELLED, NULL, "cancelled");
-		else
-		{
-			do_block(&p, wanted, columns, first, here, out + first * width);
-			status = settle_rows(&p, here, width, out + first * width, rows ? rows + first : NULL, err);
-		}
+		if (may_cancel && first / (64 * BLOCK) != (first + here) / (64 * BLOCK) && ml_is_cancelled(&model->ctx))
+			return ml_fail(err, ML_CANCELLED, NULL, "cancelled");
+		do_block(&p, wanted, columns, start + first, here, out + first * width);
+		status = settle_rows(&p, here, width, out + first * width, rows ? rows + first : NULL, err);
 	}
-	if (p.memory != NULL)
-		ml_free(&model->ctx, p.memory);
 	return status;
+}
+
+static ml_status
+run(const ml_model *model, what wanted, const ml_values *columns, size_t n, size_t width, double *out, ml_row_state *rows,
+	ml_error *err)
+{
+	size_t		bytes = ml_model_workspace(model);
+	void	   *memory = NULL;
+	void	   *aligned = NULL;
+	ml_status	status;
+
+	if (bytes > 0)
+	{
+		memory = ml_alloc(&model->ctx, bytes + 64, 1);
+		if (memory == NULL)
+			return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		aligned = (void *) (((uintptr_t) memory + 63) / 64 * 64);
+	}
+	status = run_in(model, wanted, columns, 0, n, width, out, rows, aligned, true, err);
+	if (memory != NULL)
+		ml_free(&model->ctx, memory);
+	return status;
+}
+
+static ml_status
+no_predictor(const ml_model *model, ml_error *err)
+{
+	if (model->task == ML_DECOMPOSITION)
+		return ml_fail(err, ML_BAD_PARAM, NULL, "a model of algorithm %s predicts nothing, it transforms rows", model->algorithm);
+	return ml_fail(err, ML_BAD_MODEL, NULL, "the model has no predictor");
+}
+
+static bool
+can_predict(const ml_model *model)
+{
+	return model->link != 0 || (model->class != NULL && model->class->predict != NULL && model->task != ML_DECOMPOSITION);
 }
 
 ml_status
 ml_model_predict(const ml_model *model, const ml_values *columns, size_t n, double *out, ml_row_state *rows,
 				 ml_error *err)
 {
-	if (model->link == 0 && (model->class == NULL || model->class->predict == NULL))
-		return ml_fail(err, ML_BAD_MODEL, NULL, "the model has no predictor");
+	if (!can_predict(model))
+		return no_predictor(model, err);
 	return run(model, PREDICT, columns, n, ml_model_width(model), out, rows, err);
+}
+
+ml_status
+ml_model_predict_in(const ml_model *model, const ml_values *columns, size_t first, size_t n, double *out,
+					ml_row_state *rows, void *workspace, ml_error *err)
+{
+	if (!can_predict(model))
+		return no_predictor(model, err);
+	return run_in(model, PREDICT, columns, first, n, ml_model_width(model), out, rows, workspace, false, err);
 }
 
 ml_status
@@ -319,7 +350,27 @@ ml_model_transform(const ml_model *model, const ml_values *columns, size_t n, do
 }
 
 ml_status
-ml_model_design(const ml_model *model, const ml_values *columns, size_t n, double *x, ml_row_state *rows, ml_error *err)
+ml_model_design(const ml_model *model, const ml_values *columns, size_t first, size_t n, double *x, ml_row_state *rows,
+				ml_error *err)
 {
-	return run(model, DESIGN, columns, n, model->n_terms, x, rows, err);
+	return run_in(model, DESIGN, columns, first, n, model->n_terms, x, rows, NULL, false, err);
+}
+
+ml_status
+ml_model_design_column(const ml_model *model, int column, const ml_values *values, size_t first, size_t n, double *x,
+					   size_t stride, ml_error *err)
+{
+	ml_problems problems;
+
+	for (size_t done = 0; done < n; done += BLOCK)
+	{
+		size_t		here = n - done < BLOCK ? n - done : BLOCK;
+
+		memset(problems.rows, 0, here * sizeof(ml_row_state));
+		ml_prepare_terms(&model->columns[column], column, values, first + done, here, x + done * stride, stride, &problems);
+		for (size_t i = 0; i < here; i++)
+			if (problems.rows[i].problem != ML_PROBLEM_NONE)
+				return row_error(model, &problems.rows[i], err);
+	}
+	return ML_OK;
 }

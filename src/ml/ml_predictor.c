@@ -5,7 +5,10 @@
 
 #include <string.h>
 
+#include "ml/ml_naive_bayes.h"
+
 const ml_predictor_class *const ml_predictor_classes[] = {
+	&ml_gaussian_nb_class,
 	NULL
 };
 

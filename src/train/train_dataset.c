@@ -26,6 +26,7 @@ typedef struct DatasetHead
 	int32		task;
 	int32		n_folds;
 	int32		n_variables;	/* of a Gram: terms and the target */
+	MdlPreprocess preprocess;
 	int64		rows;
 	uint64		image_at;		/* MdlMatrixImage, or per fold: int64 rows, double weight, the Gram's doubles */
 	char		algorithm[64];
@@ -38,7 +39,7 @@ struct MdlDataset
 	MemoryContext memory;		/* of what is below and of work */
 	const ml_estimator *estimator;
 	ml_gram    *grams;			/* (n_folds) */
-	ml_matrix  *matrix;
+	MdlMatrixData *data;
 };
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
@@ -60,8 +61,8 @@ open_dataset(dsm_segment *segment)
 	if (dsm_segment_map_length(segment) < sizeof(DatasetHead) || d->head->magic != DATASET_MAGIC)
 		elog(ERROR, "the shared memory segment is not a dataset");
 	d->estimator = mdl_estimator_by_name(d->head->algorithm);
-	if (d->head->form == ML_FORM_MATRIX)
-		d->matrix = mdl_matrix_view((MdlMatrixImage *) (base + d->head->image_at), false);
+	if (d->head->form != ML_FORM_GRAM)
+		d->data = mdl_matrix_open((MdlMatrixImage *) (base + d->head->image_at));
 	else
 	{
 		d->grams = palloc0(sizeof(ml_gram) * d->head->n_folds);
@@ -132,6 +133,7 @@ fill_head(DatasetHead *head, const MdlTraining *t, int folds, int64 rows)
 	head->magic = DATASET_MAGIC;
 	head->form = t->estimator->form;
 	head->task = t->task;
+	head->preprocess = t->preprocess;
 	head->n_folds = folds;
 	head->rows = rows;
 	head->image_at = TYPEALIGN(64, sizeof(DatasetHead));
@@ -161,7 +163,8 @@ read_grams(MdlTraining *t, int folds)
 	int			n;
 
 	/* Terms for all categories: params, which may leave one out, come later. */
-	mdl_training_make_model(t, false);
+	mdl_training_describe_columns(t, false);
+	mdl_training_make_model(t);
 	bytes = mdl_source_aggregate(&t->source, "_linear_state", t->plan_bytes, InvalidOid, 0);
 	if (bytes == NULL)
 		mdl_training_too_few(t, 0);
@@ -240,7 +243,7 @@ mdl_dataset_read(const MdlTrainRequest *request, int folds)
 	MemoryContextSwitchTo(memory);
 	mdl_training_prepare(t, &all, folds);
 	mdl_training_phase(t, "reading", -1);
-	segment = t->estimator->form == ML_FORM_MATRIX ? read_matrix(t, folds) : read_grams(t, folds);
+	segment = t->estimator->form == ML_FORM_GRAM ? read_grams(t, folds) : read_matrix(t, folds);
 	MemoryContextSwitchTo(caller);
 	SPI_finish();
 	MemoryContextSwitchTo(caller);
@@ -258,14 +261,45 @@ typedef struct KnownMetric
 	bool		takes_weights;
 } KnownMetric;
 
-static const KnownMetric regression_metrics[] = {
+/* The first is the default. */
+static const KnownMetric gram_metrics[] = {
 	{"r2", true, true}, {"mse", false, true}, {"rmse", false, true}, {NULL}
 };
 
-static const KnownMetric class_metrics[] = {
-	{"roc_auc", true, false}, {"accuracy", true, true}, {"log_loss", false, true}, {"brier", false, true},
-	{"f1", true, false}, {"precision", true, false}, {"recall", true, false}, {"average_precision", true, false}, {NULL}
+static const KnownMetric regression_metrics[] = {
+	{"r2", true, true}, {"mse", false, true}, {"rmse", false, true}, {"mae", false, true}, {"mape", false, true},
+	{"max_error", false, true}, {"explained_variance", true, true}, {NULL}
 };
+
+static const KnownMetric binary_metrics[] = {
+	{"roc_auc", true, false}, {"accuracy", true, true}, {"log_loss", false, true}, {"brier", false, true},
+	{"f1", true, false}, {"precision", true, false}, {"recall", true, false}, {"balanced_accuracy", true, false},
+	{"average_precision", true, false}, {NULL}
+};
+
+static const KnownMetric multiclass_metrics[] = {
+	{"accuracy", true, true}, {"log_loss", false, true}, {"roc_auc_ovr", true, false}, {"f1_macro", true, false},
+	{"precision_macro", true, false}, {"recall_macro", true, false}, {"balanced_accuracy", true, false}, {NULL}
+};
+
+static const KnownMetric *
+known_metrics(const MdlDataset *d)
+{
+	switch (d->head->task)
+	{
+		case ML_REGRESSION:
+			return d->data ? regression_metrics : gram_metrics;
+		case ML_BINARY:
+			return binary_metrics;
+		case ML_MULTICLASS:
+			return multiclass_metrics;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("algorithm \"%s\" has no target, so cross-validation cannot tell how good it is", d->head->algorithm)));
+	}
+	return NULL;
+}
 
 static char *
 metric_names(const KnownMetric *metrics)
@@ -281,11 +315,11 @@ metric_names(const KnownMetric *metrics)
 const char *
 mdl_dataset_metric(const MdlDataset *d, const char *metric, bool *greater_is_better)
 {
-	const KnownMetric *known = d->head->task == ML_REGRESSION ? regression_metrics : class_metrics;
+	const KnownMetric *known = known_metrics(d);
 	const KnownMetric *found = known;
-	bool		weighted = d->matrix != NULL && d->matrix->weights != NULL;
+	bool		weighted = d->data != NULL && d->data->weights != NULL;
 
-	if (metric == NULL && weighted)
+	if (metric == NULL && weighted && !known->takes_weights)
 		metric = "log_loss";
 	if (metric != NULL)
 		while (found->name != NULL && strcmp(found->name, metric) != 0)
@@ -304,31 +338,74 @@ mdl_dataset_metric(const MdlDataset *d, const char *metric, bool *greater_is_bet
 	return found->name;
 }
 
-/* A model whose columns are the terms: what an estimator can give its coefficients to. */
-static ml_model *
-model_of_terms(const ml_ctx *ctx, const MdlDataset *d, int n_terms)
+/* Names that stand for the real ones, in ascending order. */
+static const char **
+made_up_names(int count)
 {
-	ml_column_spec *columns = palloc0(sizeof(ml_column_spec) * (n_terms + 1));
-	static const char *const classes[] = {"0", "1"};
+	const char **names = palloc(sizeof(char *) * (count + 1));
+
+	for (int i = 0; i < count; i++)
+		names[i] = psprintf("%010d", i);
+	return names;
+}
+
+/* A model of columns without names: what an estimator can give its predictor to. */
+static ml_model *
+model_of_columns(const ml_ctx *ctx, const MdlDataset *d, const ml_column_spec *columns, int n_columns)
+{
 	ml_model_spec spec = {0};
 	ml_model   *model;
 	ml_error	err;
 	ml_status	status;
 
-	for (int i = 0; i < n_terms; i++)
-		columns[i] = (ml_column_spec) {.name = "", .type = "", .kind = ML_NUMERIC, .scale = 1, .reference = -1};
 	spec.algorithm = d->head->algorithm;
 	spec.task = d->head->task;
 	spec.target = "";
 	spec.target_type = "";
-	spec.n_columns = n_terms;
+	spec.n_columns = n_columns;
 	spec.columns = columns;
-	spec.n_classes = d->head->task == ML_REGRESSION ? 0 : 2;
-	spec.classes = classes;
+	spec.n_classes = d->data ? d->data->n_classes : 0;
+	spec.classes = made_up_names(spec.n_classes);
 	status = ml_model_new(ctx, &spec, &model, &err);
 	if (status != ML_OK)
 		mdl_ml_raise(status, &err);
 	return model;
+}
+
+/* The columns of the image, as the preprocessing makes them from some folds. */
+static ml_column_spec *
+columns_of_folds(const MdlDataset *d, const double *params, const bool *use_fold)
+{
+	const MdlPreprocess *preprocess = &d->head->preprocess;
+	ml_column_spec *columns = palloc0(sizeof(ml_column_spec) * (d->data->n_columns + 1));
+	bool		reference = d->estimator->needs_reference != NULL && d->estimator->needs_reference(params);
+
+	for (int i = 0; i < d->data->n_columns; i++)
+	{
+		ml_column_spec *column = &columns[i];
+
+		column->name = "";
+		column->type = "";
+		column->kind = d->data->kinds[i];
+		column->scale = 1;
+		column->n_categories = d->data->n_categories[i];
+		column->categories = made_up_names(column->n_categories);
+		column->reference = column->n_categories > 0 && reference ? 0 : -1;
+		column->has_fill = preprocess->impute_mean;
+		column->keeps_missing = d->estimator->keeps_missing && !preprocess->impute_mean;
+	}
+	mdl_design_fit(d->data, mdl_matrix_rows(d->data, use_fold), d->estimator, preprocess, columns);
+	return columns;
+}
+
+static ml_column_spec *
+columns_of_terms(int n_terms)
+{
+	ml_column_spec *columns = palloc0(sizeof(ml_column_spec) * (n_terms + 1));
+
+	for (int i = 0; i < n_terms; i++)
+		columns[i] = (ml_column_spec) {.name = "", .type = "", .kind = ML_NUMERIC, .scale = 1, .reference = -1};
+	return columns;
 }
 
 static double
@@ -338,7 +415,7 @@ score_gram(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, con
 	const ml_gram *test = &d->grams[fold];
 	ml_gram		training;
 	ml_train_input input = {0};
-	ml_model   *model = model_of_terms(ctx, d, n - 1);
+	ml_model   *model = model_of_columns(ctx, d, columns_of_terms(n - 1), n - 1);
 	const double *coefficients;
 	double		intercept;
 	double		rss;
@@ -358,44 +435,44 @@ score_gram(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, con
 	return strcmp(metric, "mse") == 0 ? rss / test->weight : sqrt(rss / test->weight);
 }
 
-/* Whether the rows of all folds but one have both classes. */
+/* Whether the rows of all folds but one have all classes. */
 static bool
-has_both_classes(const ml_matrix *m, int without)
+has_all_classes(const MdlMatrixData *data, int without)
 {
-	bool		seen[2] = {false, false};
+	bool	   *seen = palloc0(sizeof(bool) * (data->n_classes + 1));
+	int			missing = data->n_classes;
 
-	for (int fold = 0; fold < m->n_folds; fold++)
-		for (size_t i = m->fold_start[fold]; fold != without && i < m->fold_start[fold + 1]; i++)
-		{
-			seen[m->labels[i]] = true;
-			if (seen[0] && seen[1])
-				return true;
-		}
-	return false;
+	for (int fold = 0; fold < data->n_folds && missing > 0; fold++)
+		for (size_t i = data->fold_start[fold]; fold != without && i < data->fold_start[fold + 1] && missing > 0; i++)
+			if (!seen[data->labels[i]])
+			{
+				seen[data->labels[i]] = true;
+				missing--;
+			}
+	pfree(seen);
+	return missing == 0;
 }
 
 static double
 score_matrix(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, const char *metric)
 {
-	const ml_matrix *m = d->matrix;
+	const MdlMatrixData *data = d->data;
+	size_t		first = data->fold_start[fold];
+	size_t		n = data->fold_start[fold + 1] - first;
 	ml_train_input input = {0};
-	ml_model   *model = model_of_terms(ctx, d, m->n_terms);
-	bool	   *use_fold = palloc(sizeof(bool) * m->n_folds);
+	ml_model   *model;
+	bool	   *use_fold = palloc(sizeof(bool) * data->n_folds);
 	MdlMetric	metrics[MDL_MAX_METRICS];
-	const double *coefficients;
-	double		intercept;
 	int			count;
 
-	if (!has_both_classes(m, fold))
+	if (!has_all_classes(data, fold))
 		return NAN;
-	for (int other = 0; other < m->n_folds; other++)
+	for (int other = 0; other < data->n_folds; other++)
 		use_fold[other] = other != fold;
-	input.matrix = m;
-	input.use_fold = use_fold;
+	model = model_of_columns(ctx, d, columns_of_folds(d, params, use_fold), data->n_columns);
+	mdl_design_input(ctx, d->estimator, model, data, use_fold, &input);
 	mdl_training_run_estimator(ctx, d->estimator, params, &input, model, NULL);
-	coefficients = ml_model_coefficients(model, 0, &intercept);
-	count = mdl_class_metrics(ctx, m, coefficients, intercept, m->fold_start[fold],
-							  m->fold_start[fold + 1] - m->fold_start[fold], metrics);
+	count = mdl_matrix_metrics(ctx, data, mdl_design_predict(ctx, model, data, first, n), first, n, metrics);
 	for (int i = 0; i < count; i++)
 		if (strcmp(metrics[i].name, metric) == 0)
 			return metrics[i].value;
@@ -416,7 +493,7 @@ mdl_dataset_score(MdlDataset *d, Jsonb *params, int fold, const char *metric)
 	metric = mdl_dataset_metric(d, metric, &greater);
 	ctx.nthreads = Max(mdl_train_threads, 1);
 	mdl_params_read(d->estimator, params, values);
-	score = d->matrix ? score_matrix(&ctx, d, values, fold, metric) : score_gram(&ctx, d, values, fold, metric);
+	score = d->data ? score_matrix(&ctx, d, values, fold, metric) : score_gram(&ctx, d, values, fold, metric);
 	MemoryContextSwitchTo(saved);
 	MemoryContextDelete(work);
 	return score;

@@ -136,7 +136,8 @@ mdl_training_fit_gram(MdlTraining *t)
 	bytea	   *bytes;
 	int			n;
 
-	mdl_training_make_model(t, mdl_training_needs_reference(t));
+	mdl_training_describe_columns(t, mdl_training_needs_reference(t));
+	mdl_training_make_model(t);
 	mdl_training_phase(t, "reading", -1);
 	bytes = mdl_source_aggregate(&t->source, "_linear_state", t->plan_bytes, InvalidOid, 0);
 	if (bytes == NULL)

@@ -2,7 +2,8 @@
  * train_image.c: from rows in shared memory to a matrix in canonical order.
  *
  * The parts' texts are put together into one dictionary per column; the rows are sorted by fold and then by a hash of
- * their content; missing values are filled with what the training rows tell; then the columns are written, in threads.
+ * their content; then the columns are written, in threads.  Missing values stay missing: what stands for them is learnt
+ * from the rows that are trained on (train_design.c).
  */
 #include "train/train_matrix.h"
 
@@ -12,7 +13,6 @@
 #include "ml/ml_catset.h"
 #include "ml/ml_order.h"
 #include "ml/ml_parallel.h"
-#include "ml/ml_sum.h"
 #include "utils/memutils.h"
 
 #define IMAGE_MAGIC 0x494d4731u
@@ -249,67 +249,13 @@ sort_rows(Build *b)
 	pfree(b->rows == scratch ? unsorted : scratch);
 }
 
-/* ---- missing values --------------------------------------------------------------------------------------------- */
+/* ---- the image --------------------------------------------------------------------------------------------------- */
 
 static const int32 *
 codes_of(const MdlRowPlan *plan, const void *row)
 {
 	return (const int32 *) (((const MdlSampleRecord *) row)->numbers + plan->n_numbers);
 }
-
-/* Means and most frequent categories of the training rows, for columns that have missing values. */
-static void
-find_fills(Build *b)
-{
-	MdlRowPlan *plan = &b->t->plan;
-	Size		training = b->fold_start[plan->n_folds];
-
-	for (int i = 0; i < plan->n_columns; i++)
-	{
-		MdlRowColumn *column = &plan->columns[i];
-
-		if (!column->has_fill || b->load->counts[i].nulls == 0)
-			continue;
-		CHECK_FOR_INTERRUPTS();
-		if (column->cat >= 0)
-		{
-			int64	   *rows = palloc0(sizeof(int64) * (b->n_categories[i] + 1));
-
-			for (Size r = 0; r < training; r++)
-				if (codes_of(plan, b->rows[r].row)[column->cat] >= 0)
-					rows[codes_of(plan, b->rows[r].row)[column->cat]]++;
-			column->fill_code = 0;
-			for (int code = 1; code < b->n_categories[i]; code++)
-				if (rows[code] > rows[column->fill_code])
-					column->fill_code = code;
-			pfree(rows);
-		}
-		else
-		{
-			ml_sum	   *sum = palloc0(sizeof(ml_sum));
-			ml_sum	   *weight = palloc0(sizeof(ml_sum));
-
-			for (Size r = 0; r < training; r++)
-			{
-				const MdlSampleRecord *record = b->rows[r].row;
-
-				if (!isnan(record->numbers[column->number]))
-				{
-					ml_sum_add(sum, record->weight * record->numbers[column->number]);
-					ml_sum_add(weight, record->weight);
-				}
-			}
-			if (ml_sum_value(weight) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_DATA_EXCEPTION),
-						 errmsg("feature \"%s\" is NULL in every row", b->t->source.columns[i].name),
-						 errhint("Exclude the column.")));
-			column->fill_number = ml_sum_value(sum) / ml_sum_value(weight);
-		}
-	}
-}
-
-/* ---- the image --------------------------------------------------------------------------------------------------- */
 
 static Size
 column_bytes(const MdlRowColumn *column, Size rows)
@@ -327,7 +273,8 @@ lay_out(Build *b, MdlMatrixImage *head)
 	memset(head, 0, sizeof(*head));
 	head->magic = IMAGE_MAGIC;
 	head->n_columns = t->source.n_features;
-	head->n_classes = b->n_categories[t->plan.target];
+	head->n_classes = t->plan.target >= 0 && t->plan.columns[t->plan.target].cat >= 0 ? b->n_categories[t->plan.target] : 0;
+	head->has_target = t->plan.target >= 0 && head->n_classes == 0;
 	head->n_folds = b->n_folds;
 	head->has_holdout = t->plan.holdout > 0;
 	head->has_weights = t->plan.weight >= 0;
@@ -339,8 +286,12 @@ lay_out(Build *b, MdlMatrixImage *head)
 	head->data_at = at;
 	for (int i = 0; i < head->n_columns; i++)
 		at += column_bytes(&t->plan.columns[i], rows);
+	head->missing_at = at;
+	at += TYPEALIGN(64, sizeof(int64) * (head->n_columns + 1));
 	head->labels_at = at;
-	at += TYPEALIGN(64, rows * sizeof(int32));
+	at += head->n_classes > 0 ? TYPEALIGN(64, rows * sizeof(int32)) : 0;
+	head->target_at = at;
+	at += head->has_target ? TYPEALIGN(64, rows * sizeof(double)) : 0;
 	head->weights_at = at;
 	at += head->has_weights ? TYPEALIGN(64, rows * sizeof(double)) : 0;
 	head->size = at;
@@ -356,8 +307,9 @@ write_piece(void *arg, int index)
 	Size		first = (Size) (b->first_piece + index) * PIECE;
 	Size		end = Min(first + PIECE, (Size) image->rows);
 	int32	   *labels = (int32 *) ((char *) image + image->labels_at);
+	double	   *target = (double *) ((char *) image + image->target_at);
 	double	   *weights = (double *) ((char *) image + image->weights_at);
-	const MdlRowColumn *target = &plan->columns[plan->target];
+	int			label_cat = image->n_classes > 0 ? plan->columns[plan->target].cat : -1;
 	Size		record_size = mdl_sample_record_size(plan);
 
 	for (Size block = first; block < end; block += 64)
@@ -374,22 +326,16 @@ write_piece(void *arg, int index)
 
 			if (column->cat >= 0)
 				for (Size r = block; r < stop; r++)
-				{
-					int32		code = codes_of(plan, b->rows[r].row)[column->cat];
-
-					((int32 *) data)[r] = code >= 0 ? code : column->fill_code;
-				}
+					((int32 *) data)[r] = codes_of(plan, b->rows[r].row)[column->cat];
 			else
 				for (Size r = block; r < stop; r++)
-				{
-					double		value = ((const MdlSampleRecord *) b->rows[r].row)->numbers[column->number];
-
-					((double *) data)[r] = isnan(value) ? column->fill_number : value;
-				}
+					((double *) data)[r] = ((const MdlSampleRecord *) b->rows[r].row)->numbers[column->number];
 			data += column_bytes(column, image->rows);
 		}
-		for (Size r = block; r < stop; r++)
-			labels[r] = codes_of(plan, b->rows[r].row)[target->cat];
+		for (Size r = block; r < stop && label_cat >= 0; r++)
+			labels[r] = codes_of(plan, b->rows[r].row)[label_cat];
+		for (Size r = block; r < stop && image->has_target; r++)
+			target[r] = ((const MdlSampleRecord *) b->rows[r].row)->numbers[plan->n_numbers - 1];
 		if (image->has_weights)
 			for (Size r = block; r < stop; r++)
 				weights[r] = ((const MdlSampleRecord *) b->rows[r].row)->weight;
@@ -409,13 +355,16 @@ write_columns(Build *b)
 	}
 }
 
-/* The classes of a classification: at least two, all of them in training. */
+/* The classes of a classification: at least two, and two at most where the algorithm can tell no more apart. */
 static void
 set_classes(Build *b)
 {
 	MdlTraining *t = b->t;
-	const ml_dictionary *labels = &t->plan.columns[t->plan.target].dictionary;
+	const ml_dictionary *labels;
 
+	if (t->plan.target < 0 || t->plan.columns[t->plan.target].cat < 0)
+		return;
+	labels = &t->plan.columns[t->plan.target].dictionary;
 	t->n_classes = labels->count;
 	t->classes = (const char **) labels->texts;
 	if (t->n_classes == 1)
@@ -423,7 +372,8 @@ set_classes(Build *b)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("the target \"%s\" has only one class, \"%s\"", t->request->target, t->classes[0]),
 				 errhint("A classification needs rows of at least two classes.")));
-	if (t->n_classes > 2)
+	t->task = t->n_classes > 2 ? ML_MULTICLASS : ML_BINARY;
+	if ((t->estimator->tasks & ML_TASK_BIT(t->task)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the target \"%s\" has %d classes, but algorithm \"%s\" can tell only two apart", t->request->target,
@@ -470,51 +420,20 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, cons
 		recode(&b);
 	CHECK_FOR_INTERRUPTS();
 	sort_rows(&b);
-	find_fills(&b);
 	lay_out(&b, &head);
 	b.image = allocate(head.size, arg);
 	*b.image = head;
 	for (int fold = 0; fold <= b.n_folds; fold++)
 		((uint64 *) ((char *) b.image + head.folds_at))[fold] = b.fold_start[fold];
 	for (int i = 0; i < head.n_columns; i++)
-		((int32 *) ((char *) b.image + head.kinds_at))[i] = t->plan.columns[i].cat >= 0 ? b.n_categories[i] : 0;
+	{
+		((int32 *) ((char *) b.image + head.kinds_at))[i] = t->plan.columns[i].cat >= 0 ? b.n_categories[i] :
+			t->plan.columns[i].kind == ML_BOOLEAN ? -1 : 0;
+		((int64 *) ((char *) b.image + head.missing_at))[i] = load->counts[i].nulls;
+	}
 	write_columns(&b);
 	*sample = Min(*sample, b.fold_start[t->plan.n_folds]);
 	*records = sample_rows(&b, *sample);
 	pfree(b.rows);
 	return b.image;
-}
-
-ml_matrix *
-mdl_matrix_view(const MdlMatrixImage *image, bool reference)
-{
-	ml_matrix  *m = palloc0(sizeof(ml_matrix));
-	ml_matrix_column *columns = palloc0(sizeof(ml_matrix_column) * (image->n_columns + 1));
-	const int32 *kinds = (const int32 *) ((const char *) image + image->kinds_at);
-	const char *data = (const char *) image + image->data_at;
-	size_t	   *folds = palloc(sizeof(size_t) * (image->n_folds + 1));
-
-	for (int i = 0; i < image->n_columns; i++)
-	{
-		columns[i].n_categories = kinds[i];
-		columns[i].reference = kinds[i] > 0 && reference ? 0 : -1;
-		columns[i].first_term = m->n_terms;
-		if (kinds[i] > 0)
-			columns[i].codes = (const int32 *) data;
-		else
-			columns[i].numbers = (const double *) data;
-		m->n_terms += kinds[i] > 0 ? kinds[i] - (reference ? 1 : 0) : 1;
-		data += TYPEALIGN(64, image->rows * (kinds[i] > 0 ? sizeof(int32) : sizeof(double)));
-	}
-	for (int fold = 0; fold <= image->n_folds; fold++)
-		folds[fold] = ((const uint64 *) ((const char *) image + image->folds_at))[fold];
-	m->rows = image->rows;
-	m->n_columns = image->n_columns;
-	m->columns = columns;
-	m->labels = (const int32 *) ((const char *) image + image->labels_at);
-	m->n_classes = image->n_classes;
-	m->weights = image->has_weights ? (const double *) ((const char *) image + image->weights_at) : NULL;
-	m->n_folds = image->n_folds;
-	m->fold_start = folds;
-	return m;
 }

@@ -224,8 +224,13 @@ typedef struct MdlSource
 	int			n_features;
 } MdlSource;
 
-/* classes: the target is one of labels, of any type; else it must be numeric.  Needs an SPI connection. */
-extern void mdl_train_source_open(const MdlTrainRequest *request, bool classes, MdlSource *source);
+/*
+ * Finds the columns and, from the type of the target and what the estimator can do, the task; for a classification
+ * ML_BINARY, until the classes are known.  A target of labels may have any type.  Needs an SPI connection.
+ */
+extern ml_task mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estimator, const double *params,
+									 MdlSource *source);
+extern const MdlSourceColumn *mdl_source_target(const MdlSource *source);	/* NULL: a task without one */
 extern int	mdl_source_pack(const MdlSource *source);	/* columns per packed argument, 0: not packed */
 
 /*
@@ -242,9 +247,17 @@ extern const ml_estimator *mdl_estimator_by_name(const char *name);
 extern void mdl_params_read(const ml_estimator *estimator, Jsonb *params, double *values);
 extern Jsonb *mdl_params_jsonb(const ml_estimator *estimator, const double *values);
 
+typedef enum MdlScaling
+{
+	MDL_SCALE_DEFAULT = 0,		/* what the algorithm wants */
+	MDL_SCALE_NONE,
+	MDL_SCALE_STANDARD
+} MdlScaling;
+
 typedef struct MdlPreprocess
 {
 	bool		impute_mean;
+	MdlScaling	scaling;
 	bool		unknown_is_zero;
 	int			max_categories;
 } MdlPreprocess;
@@ -300,7 +313,8 @@ extern uint32 mdl_training_sample_rows(const MdlRowPlan *plan);
 /* Raises for NULLs, values that are not finite and so on, naming the column; counts is (n_columns). */
 extern void mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts);
 extern bool mdl_training_needs_reference(const MdlTraining *t);	/* one-hot columns need a reference category */
-extern void mdl_training_make_model(MdlTraining *t, bool reference);	/* its terms, without a predictor */
+extern void mdl_training_describe_columns(MdlTraining *t, bool reference);	/* t->columns, as far as the plan tells */
+extern void mdl_training_make_model(MdlTraining *t);	/* of t->columns, without a predictor */
 extern void mdl_training_too_few(const MdlTraining *t, int64 rows);	/* raises for 0 or 1 row */
 
 /* The variables of a Gram of this plan: the terms of the model, then the target; *n is their number. */

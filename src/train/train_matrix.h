@@ -6,6 +6,7 @@
 
 #include "train/train_int.h"
 
+#include "ml/ml_prep.h"
 #include "utils/dsa.h"
 
 /*
@@ -60,18 +61,21 @@ typedef struct MdlMatrixImage
 	int32		n_folds;		/* with the holdout, which is the last */
 	int32		has_holdout;
 	int32		has_weights;
+	int32		has_target;		/* numbers to predict; classes have n_classes instead */
 	int64		rows;
 	uint64		size;			/* of the block */
 	uint64		folds_at;		/* uint64 (n_folds + 1) */
-	uint64		kinds_at;		/* int32 (n_columns): 0 numbers, else the number of categories */
-	uint64		data_at;		/* (n_columns) arrays of doubles or int32, each padded to 64 bytes */
+	uint64		kinds_at;		/* int32 (n_columns): 0 numbers, -1 booleans as numbers, else the number of categories */
+	uint64		data_at;		/* (n_columns) arrays of doubles (missing: NaN) or int32 (missing: -1), padded to 64 bytes */
+	uint64		missing_at;		/* int64 (n_columns): rows without a value */
 	uint64		labels_at;		/* int32 (rows) */
+	uint64		target_at;		/* double (rows) */
 	uint64		weights_at;		/* double (rows) */
 } MdlMatrixImage;
 
 /*
  * Makes the image from what was loaded, in canonical order.  Decides categories and classes, which go into t->plan's
- * dictionaries and t->classes, and the fills of missing values; raises for what cannot be learnt from.  `allocate`
+ * dictionaries and t->classes, and the task of a classification; raises for what cannot be learnt from.  `allocate`
  * gives the memory of the image.  *records gets up to `*sample` training rows, which live as long as the load; *sample
  * becomes their number.
  */
@@ -79,8 +83,48 @@ extern MdlMatrixImage *mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *loa
 										const MdlSampleRecord ***records, void *(*allocate) (Size size, void *arg),
 										void *arg);
 
-/* A view of the image for the learners, in the current context; reference: one-hot without the first category. */
-extern ml_matrix *mdl_matrix_view(const MdlMatrixImage *image, bool reference);
+/* ---- train_design.c: what learners get from an image ------------------------------------------------------------- */
+
+/* The image as arrays. */
+typedef struct MdlMatrixData
+{
+	size_t		rows;
+	int			n_columns;
+	ml_values  *columns;		/* (n_columns), with nulls where values are missing */
+	int		   *n_categories;	/* (n_columns), 0 for numbers */
+	ml_kind    *kinds;			/* (n_columns) */
+	const double *target;		/* (rows), or … */
+	const int32 *labels;		/* … (rows), or neither */
+	int			n_classes;
+	const double *weights;		/* (rows) or NULL */
+	int			n_folds;		/* with the holdout, which is the last */
+	bool		has_holdout;
+	const size_t *fold_start;	/* (n_folds + 1) */
+} MdlMatrixData;
+
+/* In the current context; the image must outlive it. */
+extern MdlMatrixData *mdl_matrix_open(const MdlMatrixImage *image);
+
+/* The rows of some folds, in the current context. */
+extern ml_row_list *mdl_matrix_rows(const MdlMatrixData *data, const bool *use_fold);
+
+/*
+ * Fits the preprocessing on the rows given: fills, scales and so on go into the columns (n_columns), which have name,
+ * type, kind and categories already.  Raises for a column without a value.
+ */
+extern void mdl_design_fit(const MdlMatrixData *data, const ml_row_list *rows, const ml_estimator *estimator,
+						   const MdlPreprocess *preprocess, ml_column_spec *columns);
+
+/*
+ * What the estimator reads, prepared by the model from some folds: design or matrix, whichever its form is.  In the
+ * current context; what is not a part of the image is bounded by medallion.train_mem.  use_fold is (n_folds) and must
+ * outlive the input.
+ */
+extern void mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, const ml_model *model,
+							 const MdlMatrixData *data, const bool *use_fold, ml_train_input *input);
+
+/* Predictions of the model for n rows from `first` on: (n, width), in threads, with looks for a cancel in between. */
+extern double *mdl_design_predict(const ml_ctx *ctx, const ml_model *model, const MdlMatrixData *data, size_t first, size_t n);
 
 /* ---- train_metrics.c -------------------------------------------------------------------------------------------- */
 
@@ -93,10 +137,13 @@ typedef struct MdlMetric
 } MdlMetric;
 
 /*
- * Metrics of the linear predictor of two classes on n rows from `first` on; returns their number.  Those that rank or
- * count rows are left out when rows have weights, as are those that are not defined (one class only).
+ * Metrics of predictions (n, width) for n rows from `first` on; returns their number.  Those that rank or count rows are
+ * left out when rows have weights, as are those that are not defined (one class only).  None for a task without target.
  */
-extern int	mdl_class_metrics(const ml_ctx *ctx, const ml_matrix *matrix, const double *coefficients, double intercept,
-							  size_t first, size_t n, MdlMetric *metrics);
+extern int	mdl_matrix_metrics(const ml_ctx *ctx, const MdlMatrixData *data, const double *predictions, size_t first, size_t n,
+							   MdlMetric *metrics);
+
+/* Metrics from a state of eval_regression.h; returns their number. */
+extern int	mdl_regression_metrics(const double *state, MdlMetric *metrics);
 
 #endif							/* MDL_TRAIN_MATRIX_H */

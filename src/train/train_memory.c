@@ -28,22 +28,22 @@ mdl_training_threads(void)
 	return Min(threads, Max((int) sysconf(_SC_NPROCESSORS_ONLN), 1));
 }
 
-/* A column without variation among the rows trained on; the view's columns are in the order of the features. */
+/* A column without variation among the rows trained on. */
 static void
-check_constant(const MdlTraining *t, const ml_matrix *matrix)
+check_constant(const MdlTraining *t, const MdlMatrixData *data, size_t n)
 {
-	size_t		n = matrix->fold_start[t->plan.n_folds];
-
-	for (int i = 0; i < matrix->n_columns; i++)
+	for (int i = 0; i < data->n_columns; i++)
 	{
-		const ml_matrix_column *column = &matrix->columns[i];
+		const ml_values *column = &data->columns[i];
 		size_t		same = 1;
 
+		CHECK_FOR_INTERRUPTS();
 		if (column->codes != NULL)
 			while (same < n && column->codes[same] == column->codes[0])
 				same++;
 		else
-			while (same < n && column->numbers[same] == column->numbers[0])
+			while (same < n && (column->numbers[same] == column->numbers[0] ||
+								(isnan(column->numbers[same]) && isnan(column->numbers[0]))))
 				same++;
 		if (same == n)
 			mdl_training_constant_column(t->source.columns[i].name);
@@ -52,15 +52,19 @@ check_constant(const MdlTraining *t, const ml_matrix *matrix)
 
 /* Adds the metrics of some rows to those of the training; the names get a prefix. */
 static void
-push_metrics(MdlTraining *t, const ml_matrix *matrix, const char *prefix, size_t first, size_t n)
+push_metrics(MdlTraining *t, const MdlMatrixData *data, const char *prefix, size_t first, size_t n)
 {
 	MdlMetric	metrics[MDL_MAX_METRICS];
-	double		intercept;
-	const double *coefficients = ml_model_coefficients(t->model, 0, &intercept);
-	int			count = mdl_class_metrics(&t->ctx, matrix, coefficients, intercept, first, n, metrics);
+	double	   *predictions;
+	int			count;
 
+	if (data->n_classes == 0 && data->target == NULL)
+		return;
+	predictions = mdl_design_predict(&t->ctx, t->model, data, first, n);
+	count = mdl_matrix_metrics(&t->ctx, data, predictions, first, n, metrics);
 	for (int i = 0; i < count; i++)
 		mdl_jsonb_push_number(&t->metrics, psprintf("%s%s", prefix, metrics[i].name), metrics[i].value);
+	pfree(predictions);
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
@@ -69,10 +73,8 @@ void
 mdl_training_fit_matrix(MdlTraining *t)
 {
 	MdlMatrixLoad *load = palloc0(sizeof(MdlMatrixLoad));
-	MdlMatrixImage *image;
-	ml_matrix  *matrix;
+	MdlMatrixData *data;
 	ml_train_input input = {0};
-	bool		reference = mdl_training_needs_reference(t);
 	bool	   *use_fold;
 	size_t		training;
 	uint32		sample = mdl_training_sample_rows(&t->plan);
@@ -82,28 +84,29 @@ mdl_training_fit_matrix(MdlTraining *t)
 	mdl_training_phase(t, "reading", -1);
 	mdl_matrix_load(&t->source, &t->plan, t->plan_bytes, t->memory, load);
 	mdl_training_phase(t, "ordering", -1);
-	image = mdl_matrix_build(t, load, &sample, &records, allocate_here, t->memory);
-	mdl_training_make_model(t, reference);
-	matrix = mdl_matrix_view(image, reference);
-	training = matrix->fold_start[t->plan.n_folds];
+	data = mdl_matrix_open(mdl_matrix_build(t, load, &sample, &records, allocate_here, t->memory));
+	training = data->fold_start[t->plan.n_folds];
 	mdl_training_too_few(t, training);
-	check_constant(t, matrix);
-	mdl_training_phase(t, "fitting", 100);
-	use_fold = palloc0(sizeof(bool) * (matrix->n_folds + 1));
+	check_constant(t, data, training);
+	use_fold = palloc0(sizeof(bool) * (data->n_folds + 1));
 	for (int fold = 0; fold < t->plan.n_folds; fold++)
 		use_fold[fold] = true;
-	input.matrix = matrix;
-	input.use_fold = use_fold;
+	mdl_training_phase(t, "preparing", -1);
+	mdl_training_describe_columns(t, mdl_training_needs_reference(t));
+	mdl_design_fit(data, mdl_matrix_rows(data, use_fold), t->estimator, &t->preprocess, t->columns);
+	mdl_training_make_model(t);
+	mdl_design_input(&t->ctx, t->estimator, t->model, data, use_fold, &input);
+	mdl_training_phase(t, "fitting", 100);
 	mdl_training_run_estimator(&t->ctx, t->estimator, t->params, &input, t->model, &t->report);
 	t->rows = (int64) training;
 	mdl_training_phase(t, "scoring", -1);
-	push_metrics(t, matrix, "train_", 0, training);
+	push_metrics(t, data, "train_", 0, training);
 	if (t->holdout > 0)
 	{
-		if (matrix->rows == training)
+		if (data->rows == training)
 			mdl_training_empty_holdout();
-		mdl_jsonb_push_number(&t->metrics, "validation_rows", (double) (matrix->rows - training));
-		push_metrics(t, matrix, "", training, matrix->rows - training);
+		mdl_jsonb_push_number(&t->metrics, "validation_rows", (double) (data->rows - training));
+		push_metrics(t, data, "", training, data->rows - training);
 	}
 	mdl_training_phase(t, "describing", -1);
 	mdl_training_make_baseline(t, records, sample, load->counts);

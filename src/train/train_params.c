@@ -192,11 +192,11 @@ mdl_params_jsonb(const ml_estimator *estimator, const double *values)
 void
 mdl_preprocess_read(Jsonb *preprocess, MdlPreprocess *options)
 {
-	static const char *const keys[] = {"impute", "max_categories", "unknown", NULL};
+	static const char *const keys[] = {"impute", "max_categories", "scale", "unknown", NULL};
 	char	   *word;
 	int64		limit;
 
-	*options = (MdlPreprocess) {false, false, 1000};
+	*options = (MdlPreprocess) {.max_categories = 1000};
 	mdl_jsonb_check_keys(preprocess, "preprocess", keys);
 	if (mdl_jsonb_text(preprocess, "preprocess", "impute", &word))
 	{
@@ -206,6 +206,15 @@ mdl_preprocess_read(Jsonb *preprocess, MdlPreprocess *options)
 					 errmsg("\"impute\" in argument \"preprocess\" cannot be \"%s\"", word),
 					 errhint("Values are: error, mean.")));
 		options->impute_mean = strcmp(word, "mean") == 0;
+	}
+	if (mdl_jsonb_text(preprocess, "preprocess", "scale", &word))
+	{
+		if (strcmp(word, "none") != 0 && strcmp(word, "standard") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"scale\" in argument \"preprocess\" cannot be \"%s\"", word),
+					 errhint("Values are: none, standard.")));
+		options->scaling = strcmp(word, "none") == 0 ? MDL_SCALE_NONE : MDL_SCALE_STANDARD;
 	}
 	if (mdl_jsonb_text(preprocess, "preprocess", "unknown", &word))
 	{

@@ -142,7 +142,8 @@ plan_columns(MdlTraining *t)
 		plan->columns[i].role = t->source.columns[i].role;
 		plan->columns[i].wire = t->source.columns[i].wire;
 		plan->columns[i].kind = t->source.columns[i].kind;
-		plan->columns[i].has_fill = t->preprocess.impute_mean && plan->columns[i].role == MDL_ROLE_FEATURE;
+		plan->columns[i].has_fill = (t->preprocess.impute_mean || t->estimator->keeps_missing) &&
+			plan->columns[i].role == MDL_ROLE_FEATURE;
 	}
 	plan->pack = mdl_source_pack(&t->source);
 	plan->seed = (uint64) t->request->seed;
@@ -249,8 +250,8 @@ use_profile(MdlTraining *t)
 
 /* ---- the model's columns --------------------------------------------------------------------------------------- */
 
-static void
-describe_columns(MdlTraining *t, bool reference)
+void
+mdl_training_describe_columns(MdlTraining *t, bool reference)
 {
 	t->columns = palloc0(sizeof(ml_column_spec) * t->source.n_features);
 	for (int i = 0; i < t->source.n_features; i++)
@@ -262,7 +263,8 @@ describe_columns(MdlTraining *t, bool reference)
 		spec->name = source->name;
 		spec->type = source->type_name;
 		spec->kind = source->kind;
-		spec->has_fill = row->has_fill;
+		spec->keeps_missing = row->has_fill && !t->preprocess.impute_mean;
+		spec->has_fill = row->has_fill && !spec->keeps_missing;
 		spec->fill_number = row->fill_number;
 		spec->fill_code = row->fill_code;
 		spec->scale = 1;
@@ -284,17 +286,17 @@ mdl_training_needs_reference(const MdlTraining *t)
 }
 
 void
-mdl_training_make_model(MdlTraining *t, bool reference)
+mdl_training_make_model(MdlTraining *t)
 {
+	const MdlSourceColumn *target = mdl_source_target(&t->source);
 	ml_model_spec spec = {0};
 	ml_error	err;
 	ml_status	status;
 
-	describe_columns(t, reference);
 	spec.algorithm = t->estimator->name;
 	spec.task = t->task;
-	spec.target = t->request->target;
-	spec.target_type = t->source.columns[t->source.n_features].type_name;
+	spec.target = target ? target->name : "";
+	spec.target_type = target ? target->type_name : "";
 	spec.n_columns = t->source.n_features;
 	spec.columns = t->columns;
 	spec.n_classes = t->n_classes;
@@ -329,7 +331,6 @@ mdl_training_gram_sources(const MdlTraining *t, int *n)
 void
 mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 {
-	bool		classes;
 	bool		gram;
 
 	t->request = request;
@@ -338,11 +339,14 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	t->estimator = mdl_estimator_by_name(request->algorithm);
 	mdl_params_read(t->estimator, request->params, t->params);
 	mdl_preprocess_read(request->preprocess, &t->preprocess);
+	if (t->preprocess.scaling == MDL_SCALE_STANDARD && t->estimator->form == ML_FORM_GRAM)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("algorithm \"%s\" does not scale its features", t->estimator->name),
+				 errhint("Scale them in the source query.")));
 	t->holdout = mdl_validation_read(request->validation);
-	classes = (t->estimator->tasks & ML_TASK_BIT(ML_REGRESSION)) == 0;
 	gram = t->estimator->form == ML_FORM_GRAM;
-	t->task = classes ? ML_BINARY : ML_REGRESSION;
-	mdl_train_source_open(request, classes, &t->source);
+	t->task = mdl_train_source_open(request, t->estimator, t->params, &t->source);
 	plan_columns(t);
 	if (gram && (has_category_features(t) || t->preprocess.impute_mean || request->reproducible))
 	{

@@ -24,7 +24,7 @@ static Jsonb *
 signature_of(const MdlTraining *t)
 {
 	JsonbParseState *state = NULL;
-	const MdlSourceColumn *target = &t->source.columns[t->source.n_features];
+	const MdlSourceColumn *target = mdl_source_target(&t->source);
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	mdl_jsonb_push_key(&state, "features");
@@ -37,11 +37,14 @@ signature_of(const MdlTraining *t)
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
 	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	mdl_jsonb_push_key(&state, "target");
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	mdl_jsonb_push_text(&state, "name", target->name);
-	mdl_jsonb_push_text(&state, "type", target->type_name);
-	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	if (target != NULL)
+	{
+		mdl_jsonb_push_key(&state, "target");
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		mdl_jsonb_push_text(&state, "name", target->name);
+		mdl_jsonb_push_text(&state, "type", target->type_name);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
 	if (t->n_classes > 0)
 	{
 		mdl_jsonb_push_key(&state, "classes");
@@ -153,15 +156,61 @@ record_coefficients(const MdlTraining *t, int64 version_id)
 	mdl_owner_end(&user);
 }
 
+/* ---- attributes ------------------------------------------------------------------------------------------------ */
+
+/* Fills medallion._model_attributes with one matrix. */
+static void
+record_matrix(const MdlTraining *t, int64 version_id, const ml_report_matrix *m)
+{
+	int			n = m->n_rows * m->n_columns;
+	Datum	   *values = palloc(sizeof(Datum) * (n + 1));
+	bool	   *nulls = palloc(sizeof(bool) * (n + 1));
+	Datum	   *classes = palloc(sizeof(Datum) * (m->n_rows + 1));
+	Datum	   *features = palloc(sizeof(Datum) * (m->n_columns + 1));
+	MdlArgs		args = {0};
+	MdlUser		user;
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		nulls[i] = isnan(m->values[i]);
+		values[i] = Float8GetDatum(m->values[i]);
+	}
+	for (int i = 0; i < m->n_rows && m->rows_are_classes; i++)
+		classes[i] = CStringGetTextDatum(t->classes[i]);
+	for (int j = 0; j < m->n_columns && m->columns_are_terms; j++)
+		features[j] = CStringGetTextDatum(term_name(t, j));
+	mdl_arg_int8(&args, version_id);
+	mdl_arg_text(&args, m->name);
+	mdl_arg(&args, INT4OID, Int32GetDatum(m->n_columns), false);
+	mdl_arg(&args, FLOAT8ARRAYOID, array_of(values, nulls, n, FLOAT8OID), false);
+	mdl_arg(&args, TEXTARRAYOID, array_of(classes, NULL, m->rows_are_classes ? m->n_rows : 0, TEXTOID), false);
+	mdl_arg(&args, TEXTARRAYOID, array_of(features, NULL, m->columns_are_terms ? m->n_columns : 0, TEXTOID), false);
+	mdl_owner_begin(&user);
+	mdl_run("INSERT INTO medallion._model_attributes (version_id, attribute, i, j, class, feature, value)"
+			" SELECT $1, $2, (u.n - 1) / $3 + 1, (u.n - 1) % $3 + 1, ($5)[(u.n - 1) / $3 + 1], ($6)[(u.n - 1) % $3 + 1], u.value"
+			" FROM pg_catalog.unnest($4) WITH ORDINALITY AS u(value, n)", &args, false);
+	mdl_owner_end(&user);
+}
+
 /* ---- metrics and deployment ------------------------------------------------------------------------------------ */
 
 /* The metric that decides, and whether more of it is better: of the holdout if there was one. */
 static const char *
 deciding_metric(const MdlTraining *t)
 {
-	if (t->task == ML_REGRESSION)
-		return t->holdout > 0 ? "r2" : "train_r2";
-	return t->holdout > 0 ? "roc_auc" : "train_roc_auc";
+	switch (t->task)
+	{
+		case ML_REGRESSION:
+			return t->holdout > 0 ? "r2" : "train_r2";
+		case ML_BINARY:
+			return t->holdout > 0 ? "roc_auc" : "train_roc_auc";
+		case ML_MULTICLASS:
+			return t->holdout > 0 ? "accuracy" : "train_accuracy";
+		default:
+			return NULL;
+	}
 }
 
 /* Whether the new version is better than the champion, as the metrics of both say; true if there is no champion. */
@@ -178,6 +227,11 @@ is_better(const MdlTraining *t, Jsonb *metrics)
 
 	if (champion == 0)
 		return true;
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("nothing says which of two %s models is better", ml_task_name(t->task)),
+				 errhint("Use deploy => 'always', or medallion.set_alias().")));
 	if (!mdl_jsonb_float8(metrics, "metrics", name, &ours))
 		return false;
 	mdl_arg_text(&args, t->request->model);
@@ -270,6 +324,8 @@ mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
 	UpdateActiveSnapshotCommandId();
 	mdl_model_resolve(psprintf("%s/%d", request->model, result->version), MDL_MODEL_PREDICT, &resolved);
 	record_coefficients(t, resolved.version_id);
+	for (int i = 0; i < t->report.n_arrays; i++)
+		record_matrix(t, resolved.version_id, &t->report.arrays[i]);
 	if (request->deploy != NULL && (strcmp(request->deploy, "always") == 0 || is_better(t, version.metrics)))
 		mdl_model_set_alias(request->model, MDL_ALIAS_CHAMPION, result->version);
 	PopActiveSnapshot();

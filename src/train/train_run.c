@@ -75,9 +75,7 @@ check_request(const MdlTrainRequest *request)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"deploy\" cannot be \"%s\"", request->deploy),
 				 errhint("Values are: always, if_better, or NULL for no deployment.")));
-	mdl_model_check_new(request->model,
-						ml_task_name((mdl_estimator_by_name(request->algorithm)->tasks & ML_TASK_BIT(ML_REGRESSION)) ?
-									 ML_REGRESSION : ML_BINARY));
+	mdl_model_check_new(request->model, NULL);
 }
 
 static void
@@ -87,14 +85,17 @@ train_and_record(MdlTraining *t, const MdlTrainRequest *request, instr_time star
 
 	pushJsonbValue(&t->metrics, WJB_BEGIN_OBJECT, NULL);
 	mdl_training_prepare(t, request, 1);
-	if (t->estimator->form == ML_FORM_MATRIX)
-		mdl_training_fit_matrix(t);
-	else
+	/* Whether a classification has two classes or more is known later, but most mistakes are found before any work. */
+	if (t->task == ML_REGRESSION || t->task > ML_MULTICLASS)
+		mdl_model_check_new(request->model, ml_task_name(t->task));
+	if (t->estimator->form == ML_FORM_GRAM)
 	{
 		mdl_training_fit_gram(t);
 		if (t->holdout > 0)
 			mdl_training_score_holdout(t);
 	}
+	else
+		mdl_training_fit_matrix(t);
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, start);
 	mdl_training_phase(t, "registering", -1);
@@ -172,7 +173,7 @@ read_request(FunctionCallInfo fcinfo, MdlTrainRequest *request)
 	memset(request, 0, sizeof(*request));
 	request->model = mdl_required_text(fcinfo, 0, "model");
 	request->source = mdl_required_text(fcinfo, 1, "source");
-	request->target = mdl_required_text(fcinfo, 2, "target");
+	request->target = mdl_optional_text(fcinfo, 2);
 	request->algorithm = mdl_required_text(fcinfo, 3, "algorithm");
 	request->params = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
 	request->features = text_array(fcinfo, 5, "features", &request->n_features);

@@ -4,7 +4,7 @@
  * The state is the flat array of eval_regression.h behind a head.  Which rows are held out follows from the plan, so the
  * pass reads the same query as training did.
  */
-#include "train/train_int.h"
+#include "train/train_matrix.h"
 
 #include <math.h>
 
@@ -188,19 +188,10 @@ model_bytes(const MdlTraining *t)
 void
 mdl_training_score_holdout(MdlTraining *t)
 {
-	static const struct
-	{
-		const char *name;
-		bool		(*value) (const double *state, double *value);
-	}			metrics[] =
-	{
-		{"r2", ml_regression_r2}, {"rmse", ml_regression_rmse}, {"mae", ml_regression_mae}, {"mse", ml_regression_mse},
-		{"mape", ml_regression_mape}, {"max_error", ml_regression_max_error},
-		{"explained_variance", ml_regression_explained_variance},
-	};
 	bytea	   *bytes;
 	ScoreState *state;
-	double		value;
+	MdlMetric	metrics[MDL_MAX_METRICS];
+	int			count;
 
 	mdl_training_phase(t, "validating", -1);
 	bytes = mdl_source_aggregate(&t->source, "_score_state", t->plan_bytes, BYTEAOID, PointerGetDatum(model_bytes(t)));
@@ -208,7 +199,7 @@ mdl_training_score_holdout(MdlTraining *t)
 	if (state->slots[ML_REG_ROWS] == 0)
 		mdl_training_empty_holdout();
 	mdl_jsonb_push_number(&t->metrics, "validation_rows", state->slots[ML_REG_ROWS]);
-	for (int i = 0; i < lengthof(metrics); i++)
-		if (metrics[i].value(state->slots, &value))
-			mdl_jsonb_push_number(&t->metrics, metrics[i].name, value);
+	count = mdl_regression_metrics(state->slots, metrics);
+	for (int i = 0; i < count; i++)
+		mdl_jsonb_push_number(&t->metrics, metrics[i].name, metrics[i].value);
 }

@@ -195,7 +195,7 @@ add_features(const MdlTrainRequest *request, TupleDesc columns, MdlSource *sourc
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_COLUMN),
 						 errmsg("argument \"features\" names column \"%s\" twice", name)));
-			if (strcmp(name, request->target) == 0)
+			if (request->target != NULL && strcmp(name, request->target) == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 errmsg("the target \"%s\" cannot be a feature", name)));
@@ -209,7 +209,7 @@ add_features(const MdlTrainRequest *request, TupleDesc columns, MdlSource *sourc
 			Form_pg_attribute attribute = TupleDescAttr(columns, i);
 			const char *name = NameStr(attribute->attname);
 
-			if (attribute->attisdropped || strcmp(name, request->target) == 0 ||
+			if (attribute->attisdropped || (request->target != NULL && strcmp(name, request->target) == 0) ||
 				is_named(request->exclude, request->n_exclude, name) ||
 				(request->weight != NULL && strcmp(name, request->weight) == 0))
 				continue;
@@ -223,27 +223,92 @@ add_features(const MdlTrainRequest *request, TupleDesc columns, MdlSource *sourc
 				 errhint("Its columns are: %s.", column_names(columns))));
 }
 
-static void
-add_target(const MdlTrainRequest *request, TupleDesc columns, bool classes, MdlSource *source)
+/* ---- the task ------------------------------------------------------------------------------------------------ */
+
+#define SUPERVISED (ML_TASK_BIT(ML_REGRESSION) | ML_TASK_BIT(ML_BINARY) | ML_TASK_BIT(ML_MULTICLASS))
+#define CLASSIFICATION (ML_TASK_BIT(ML_BINARY) | ML_TASK_BIT(ML_MULTICLASS))
+
+/* What the parameter "task" asks for; NULL: nothing, or the algorithm has no such parameter. */
+static const char *
+wanted_task(const ml_estimator *estimator, const double *params)
 {
-	Form_pg_attribute attribute = find_column(columns, request->target, "target");
+	int			index = ml_estimator_param(estimator, "task");
+	const char *word = index < 0 ? "auto" : estimator->params[index].choices[(int) params[index]];
+
+	return strcmp(word, "auto") == 0 ? NULL : word;
+}
+
+/* A task without target; raises if the algorithm has none, or several and nobody said which. */
+static ml_task
+task_without_target(const ml_estimator *estimator, const char *wanted)
+{
+	for (ml_task task = ML_CLUSTERING; task <= ML_N_TASKS; task++)
+		if ((estimator->tasks & ML_TASK_BIT(task)) != 0 && (wanted == NULL || strcmp(wanted, ml_task_name(task)) == 0))
+			return task;
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("argument \"target\" must not be NULL for algorithm \"%s\"", estimator->name),
+			 errhint("Name the column to be predicted.")));
+	return 0;
+}
+
+/*
+ * With a target: an algorithm that can do both takes numbers for a quantity and everything else for labels, unless the
+ * parameter "task" says what they are.
+ */
+static ml_task
+task_with_target(const ml_estimator *estimator, const char *wanted, bool is_numeric)
+{
+	unsigned	tasks = estimator->tasks & SUPERVISED;
+	bool		classes = (tasks & ML_TASK_BIT(ML_REGRESSION)) == 0;
+
+	if (tasks == 0 || (wanted != NULL && strcmp(wanted, ml_task_name(ML_OUTLIER)) == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("algorithm \"%s\" takes no target", estimator->name),
+				 errhint("Give NULL for argument \"target\", and the column in argument \"exclude\" if it is no feature.")));
+	if ((tasks & CLASSIFICATION) != 0 && (tasks & ML_TASK_BIT(ML_REGRESSION)) != 0)
+		classes = wanted != NULL ? strcmp(wanted, "classification") == 0 : !is_numeric;
+	return classes ? ML_BINARY : ML_REGRESSION;
+}
+
+static ml_task
+add_target(const MdlTrainRequest *request, TupleDesc columns, const ml_estimator *estimator, const double *params,
+		   MdlSource *source)
+{
+	const char *wanted = wanted_task(estimator, params);
+	Form_pg_attribute attribute;
 	MdlWire		wire;
 	ml_kind		kind;
 	const char *cast;
+	bool		is_numeric;
 
-	if (classes)
+	if (request->target == NULL)
+		return task_without_target(estimator, wanted);
+	attribute = find_column(columns, request->target, "target");
+	is_numeric = wire_of(attribute->atttypid, &wire, &kind, &cast) && kind == ML_NUMERIC;
+	if (task_with_target(estimator, wanted, is_numeric) != ML_REGRESSION)
 	{
 		/* Any type: labels are compared as text. */
 		add_column(source, attribute, MDL_ROLE_TARGET, MDL_WIRE_TEXT, ML_CATEGORICAL, "::pg_catalog.text");
-		return;
+		return ML_BINARY;
 	}
-	if (!wire_of(attribute->atttypid, &wire, &kind, &cast) || kind != ML_NUMERIC)
+	if (!is_numeric)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the target \"%s\" of type %s is not numeric, as a regression needs", request->target,
 						format_type_be(attribute->atttypid)),
 				 errhint("Choose an algorithm for classification, such as logistic, or cast the target to a number.")));
 	add_column(source, attribute, MDL_ROLE_TARGET, wire, kind, cast);
+	return ML_REGRESSION;
+}
+
+const MdlSourceColumn *
+mdl_source_target(const MdlSource *source)
+{
+	const MdlSourceColumn *target = &source->columns[source->n_features];
+
+	return source->n_columns > source->n_features && target->role == MDL_ROLE_TARGET ? target : NULL;
 }
 
 static void
@@ -254,7 +319,7 @@ add_weight(const MdlTrainRequest *request, TupleDesc columns, MdlSource *source)
 	ml_kind		kind;
 	const char *cast;
 
-	if (strcmp(request->weight, request->target) == 0 || !wire_of(attribute->atttypid, &wire, &kind, &cast) ||
+	if ((request->target != NULL && strcmp(request->weight, request->target) == 0) || !wire_of(attribute->atttypid, &wire, &kind, &cast) ||
 		kind != ML_NUMERIC)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -264,10 +329,11 @@ add_weight(const MdlTrainRequest *request, TupleDesc columns, MdlSource *source)
 	add_column(source, attribute, MDL_ROLE_WEIGHT, wire, kind, cast);
 }
 
-void
-mdl_train_source_open(const MdlTrainRequest *request, bool classes, MdlSource *source)
+ml_task
+mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estimator, const double *params, MdlSource *source)
 {
 	TupleDesc	columns;
+	ml_task		task;
 
 	memset(source, 0, sizeof(*source));
 	source->from = mdl_source_from(request->source, &source->relid);
@@ -275,11 +341,17 @@ mdl_train_source_open(const MdlTrainRequest *request, bool classes, MdlSource *s
 	source->columns = palloc0(sizeof(MdlSourceColumn) * (columns->natts + 3));
 	for (int i = 0; i < request->n_exclude; i++)
 		find_column(columns, request->exclude[i], "exclude");
-	find_column(columns, request->target, "target");
+	if (request->target != NULL)
+		find_column(columns, request->target, "target");
 	add_features(request, columns, source);
-	add_target(request, columns, classes, source);
+	task = add_target(request, columns, estimator, params, source);
+	if (request->weight != NULL && estimator->no_weights)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("algorithm \"%s\" takes no row weights", estimator->name)));
 	if (request->weight != NULL)
 		add_weight(request, columns, source);
+	return task;
 }
 
 /* ---- the query ----------------------------------------------------------------------------------------------- */

@@ -10,7 +10,10 @@ FROM generate_series(1, 40) i;
 -- the request
 SELECT medallion.train(NULL, 't', 'y', 'linear');
 SELECT medallion.train('m', NULL, 'y', 'linear');
+-- the hint lists the algorithms
+\set VERBOSITY terse
 SELECT medallion.train('m', 't', 'y', 'lasagne');
+\set VERBOSITY default
 SELECT medallion.train('m', 'train_errors.missing', 'y', 'linear');
 SELECT medallion.train('m', 'DELETE FROM t', 'y', 'linear');
 SELECT medallion.train('m', 'SELECT * FROM t; SELECT 1', 'y', 'linear');
@@ -40,7 +43,7 @@ SELECT medallion.train('m', 't', 'flag', 'logistic', '{"C": 0}', features => '{a
 SELECT medallion.train('m', 't', 'flag', 'logistic', '{"penalty": "l3"}', features => '{a}');
 SELECT medallion.train('m', 't', 'flag', 'logistic', '{"max_iter": 1.5}', features => '{a}');
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', preprocess => '{"impute": "guess"}');
-SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', preprocess => '{"scale": "standard"}');
+SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', preprocess => '{"bend": "standard"}');
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', validation => '{}');
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', validation => '{"fraction": 1}');
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', validation => '{"fraction": 1e-9}');

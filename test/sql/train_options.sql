@@ -116,7 +116,8 @@ SELECT m.name, count(b.*) > 0 AS has_baseline FROM medallion._models m JOIN meda
 LEFT JOIN medallion._model_blobs b ON b.version_id = v.version_id AND b.kind = 'baseline'
 WHERE m.name IN ('opt_types', 'opt_holes', 'opt_bool') GROUP BY m.name ORDER BY m.name COLLATE "C";
 -- what there is to choose from
-SELECT algorithm, tasks, parameter, type, default_value, minimum, maximum FROM medallion.algorithms ORDER BY algorithm COLLATE "C", parameter COLLATE "C";
+SELECT algorithm, tasks, parameter, type, default_value, minimum, maximum FROM medallion.algorithms
+WHERE algorithm IN ('linear', 'logistic', 'ridge') ORDER BY algorithm COLLATE "C", parameter COLLATE "C";
 SELECT count(*) FROM medallion.algorithms WHERE description !~ '\.$';
 -- an aborted training leaves nothing
 BEGIN;

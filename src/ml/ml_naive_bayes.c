@@ -1,0 +1,118 @@
+/*
+ * ml_naive_bayes.c: predicting with naive Bayes.
+ */
+#include "ml/ml_naive_bayes.h"
+
+#include <math.h>
+
+ml_gaussian_nb *
+ml_gaussian_nb_new(const ml_ctx *ctx, int n_terms, int n_classes)
+{
+	size_t		head = (sizeof(ml_gaussian_nb) + 63) / 64 * 64;
+	size_t		cells = (size_t) n_terms * n_classes;
+	char	   *block = ml_alloc_zero(ctx, head + (n_classes + 2 * cells) * sizeof(double), 1);
+	ml_gaussian_nb *nb = (ml_gaussian_nb *) block;
+
+	if (block == NULL)
+		return NULL;
+	nb->n_terms = n_terms;
+	nb->n_classes = n_classes;
+	nb->log_prior = (double *) (block + head);
+	nb->mean = nb->log_prior + n_classes;
+	nb->variance = nb->mean + cells;
+	return nb;
+}
+
+static void
+gaussian_free(const ml_ctx *ctx, void *predictor)
+{
+	ml_free(ctx, predictor);
+}
+
+static size_t
+gaussian_memory(const void *predictor)
+{
+	const ml_gaussian_nb *nb = predictor;
+
+	return sizeof(*nb) + sizeof(double) * nb->n_classes * (2 * (size_t) nb->n_terms + 1);
+}
+
+/* From logarithms of joint densities to probabilities. */
+static void
+normalise(double *values, int count)
+{
+	double		largest = values[0];
+	double		sum = 0;
+
+	for (int k = 1; k < count; k++)
+		largest = values[k] > largest ? values[k] : largest;
+	for (int k = 0; k < count; k++)
+		sum += values[k] = exp(values[k] - largest);
+	for (int k = 0; k < count; k++)
+		values[k] /= sum;
+}
+
+static void
+gaussian_predict(const void *predictor, const ml_model_shape *shape, const double *x, size_t n, double *out, void *work)
+{
+	const ml_gaussian_nb *nb = predictor;
+
+	(void) shape;
+	(void) work;
+	for (size_t i = 0; i < n; i++, x += nb->n_terms, out += nb->n_classes)
+	{
+		for (int k = 0; k < nb->n_classes; k++)
+		{
+			const double *mean = nb->mean + (size_t) k * nb->n_terms;
+			const double *variance = nb->variance + (size_t) k * nb->n_terms;
+			double		density = 0;
+
+			for (int j = 0; j < nb->n_terms; j++)
+			{
+				double		distance = x[j] - mean[j];
+
+				density += log(2 * M_PI * variance[j]) + distance * distance / variance[j];
+			}
+			out[k] = nb->log_prior[k] - 0.5 * density;
+		}
+		normalise(out, nb->n_classes);
+	}
+}
+
+static void
+gaussian_save(const void *predictor, const ml_model_shape *shape, ml_writer *w)
+{
+	const ml_gaussian_nb *nb = predictor;
+	size_t		cells = (size_t) nb->n_terms * nb->n_classes;
+
+	(void) shape;
+	ml_put_doubles(w, nb->log_prior, nb->n_classes);
+	ml_put_doubles(w, nb->mean, cells);
+	ml_put_doubles(w, nb->variance, cells);
+}
+
+static ml_status
+gaussian_load(const ml_ctx *ctx, ml_reader *r, const ml_model_shape *shape, void **predictor)
+{
+	size_t		numbers = (size_t) shape->n_classes * (2 * (size_t) shape->n_terms + 1);
+	ml_gaussian_nb *nb;
+
+	if (shape->n_classes < 2 || numbers > (r->length - r->at) / sizeof(double))
+		return ML_BAD_MODEL;
+	*predictor = nb = ml_gaussian_nb_new(ctx, shape->n_terms, shape->n_classes);
+	if (nb == NULL)
+		return ML_NO_MEMORY;
+	ml_get_doubles(r, nb->log_prior, numbers);	/* the arrays follow one another */
+	for (size_t i = 0; i < numbers; i++)
+		if (isnan(nb->log_prior[i]) || nb->log_prior[i] == INFINITY)
+			return ML_BAD_MODEL;
+	for (size_t i = 0; i < (size_t) shape->n_classes * shape->n_terms; i++)
+		if (!(nb->variance[i] > 0))
+			return ML_BAD_MODEL;
+	return ML_OK;
+}
+
+const ml_predictor_class ml_gaussian_nb_class = {
+	.name = "gaussian_nb", .predict = gaussian_predict, .save = gaussian_save, .load = gaussian_load,
+	.free = gaussian_free, .memory = gaussian_memory
+};

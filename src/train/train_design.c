@@ -1,0 +1,459 @@
+/*
+ * train_design.c: from the image of a source to what a learner reads: preprocessing is fitted on the rows that are
+ * trained on, and the model itself turns columns into terms, as it will when it predicts.
+ */
+#include "train/train_matrix.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "ml/ml_parallel.h"
+#include "utils/memutils.h"
+
+#define PIECE 4096				/* rows that a thread does at a time */
+#define PIECES_AT_ONCE 64		/* between two looks for a cancel */
+#define TRANSPOSED_BYTES (1024 * 1024)	/* of design rows, on their way to columns */
+
+/* ---- the image as arrays ------------------------------------------------------------------------------------------ */
+
+/* Which rows have no value, as bytes. */
+static unsigned char *
+missing_rows(const MdlMatrixImage *image, const double *numbers, const int32 *codes)
+{
+	unsigned char *nulls = MemoryContextAllocHuge(CurrentMemoryContext, image->rows + 1);
+
+	for (int64 i = 0; i < image->rows; i++)
+		nulls[i] = codes != NULL ? codes[i] < 0 : isnan(numbers[i]);
+	return nulls;
+}
+
+MdlMatrixData *
+mdl_matrix_open(const MdlMatrixImage *image)
+{
+	MdlMatrixData *data = palloc0(sizeof(MdlMatrixData));
+	const char *base = (const char *) image;
+	const int32 *kinds = (const int32 *) (base + image->kinds_at);
+	const int64 *missing = (const int64 *) (base + image->missing_at);
+	const char *at = base + image->data_at;
+	size_t	   *folds = palloc(sizeof(size_t) * (image->n_folds + 1));
+
+	data->rows = image->rows;
+	data->n_columns = image->n_columns;
+	data->columns = palloc0(sizeof(ml_values) * (image->n_columns + 1));
+	data->n_categories = palloc0(sizeof(int) * (image->n_columns + 1));
+	data->kinds = palloc0(sizeof(ml_kind) * (image->n_columns + 1));
+	for (int i = 0; i < image->n_columns; i++)
+	{
+		data->n_categories[i] = Max(kinds[i], 0);
+		data->kinds[i] = kinds[i] > 0 ? ML_CATEGORICAL : kinds[i] < 0 ? ML_BOOLEAN : ML_NUMERIC;
+		if (kinds[i] > 0)
+			data->columns[i].codes = (const int32 *) at;
+		else
+			data->columns[i].numbers = (const double *) at;
+		if (missing[i] > 0)
+			data->columns[i].nulls = missing_rows(image, data->columns[i].numbers, data->columns[i].codes);
+		at += TYPEALIGN(64, image->rows * (kinds[i] > 0 ? sizeof(int32) : sizeof(double)));
+	}
+	for (int fold = 0; fold <= image->n_folds; fold++)
+		folds[fold] = ((const uint64 *) (base + image->folds_at))[fold];
+	data->n_classes = image->n_classes;
+	data->labels = image->n_classes > 0 ? (const int32 *) (base + image->labels_at) : NULL;
+	data->target = image->has_target ? (const double *) (base + image->target_at) : NULL;
+	data->weights = image->has_weights ? (const double *) (base + image->weights_at) : NULL;
+	data->n_folds = image->n_folds;
+	data->has_holdout = image->has_holdout != 0;
+	data->fold_start = folds;
+	return data;
+}
+
+ml_row_list *
+mdl_matrix_rows(const MdlMatrixData *data, const bool *use_fold)
+{
+	ml_row_list *rows = palloc(sizeof(ml_row_list));
+	ml_stretch *stretches = palloc(sizeof(ml_stretch) * (data->n_folds + 1));
+
+	rows->n = 0;
+	for (int fold = 0; fold < data->n_folds; fold++)
+	{
+		if (!use_fold[fold] || data->fold_start[fold] == data->fold_start[fold + 1])
+			continue;
+		if (rows->n > 0 && stretches[rows->n - 1].end == data->fold_start[fold])
+			stretches[rows->n - 1].end = data->fold_start[fold + 1];
+		else
+			stretches[rows->n++] = (ml_stretch) {data->fold_start[fold], data->fold_start[fold + 1]};
+	}
+	rows->stretches = stretches;
+	rows->weights = data->weights;
+	return rows;
+}
+
+/* ---- fitting the preprocessing ------------------------------------------------------------------------------------ */
+
+static bool
+wants_scaling(const ml_estimator *estimator, const MdlPreprocess *preprocess)
+{
+	if (preprocess->scaling == MDL_SCALE_DEFAULT)
+		return estimator->wants_scaling;
+	return preprocess->scaling == MDL_SCALE_STANDARD;
+}
+
+static void
+no_value(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("feature \"%s\" is NULL in every row", name),
+			 errhint("Exclude the column.")));
+}
+
+static void
+fit_numbers(const MdlMatrixData *data, int index, const ml_row_list *rows, bool scale, ml_column_spec *column)
+{
+	ml_column_facts facts;
+
+	if (!scale && data->columns[index].nulls == NULL)
+		return;
+	ml_prep_facts(data->columns[index].numbers, 1, rows, &facts);
+	if (facts.present == 0)
+		no_value(column->name);
+	if (column->has_fill)
+		column->fill_number = facts.mean;
+	if (scale)
+	{
+		column->shift = facts.mean;
+		column->scale = facts.std > 0 ? 1 / facts.std : 1;
+	}
+}
+
+static void
+fit_categories(const MdlMatrixData *data, int index, const ml_row_list *rows, ml_column_spec *column)
+{
+	double	   *weights;
+
+	if (!column->has_fill || data->columns[index].nulls == NULL)
+		return;
+	weights = palloc(sizeof(double) * (column->n_categories + 1));
+	ml_prep_category_weights(data->columns[index].codes, column->n_categories, rows, weights);
+	column->fill_code = 0;
+	for (int code = 1; code < column->n_categories; code++)
+		if (weights[code] > weights[column->fill_code])
+			column->fill_code = code;
+	pfree(weights);
+}
+
+void
+mdl_design_fit(const MdlMatrixData *data, const ml_row_list *rows, const ml_estimator *estimator,
+			   const MdlPreprocess *preprocess, ml_column_spec *columns)
+{
+	bool		scale = wants_scaling(estimator, preprocess);
+
+	for (int i = 0; i < data->n_columns; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (columns[i].kind == ML_CATEGORICAL)
+			fit_categories(data, i, rows, &columns[i]);
+		else
+			fit_numbers(data, i, rows, scale && columns[i].kind != ML_BOOLEAN, &columns[i]);
+	}
+}
+
+/* ---- work in pieces ----------------------------------------------------------------------------------------------- */
+
+/* Rows from `first` of the data on, which become rows from `place` on. */
+typedef struct Piece
+{
+	size_t		first;
+	size_t		n;
+	size_t		place;
+} Piece;
+
+typedef struct Pieces
+{
+	const ml_model *model;
+	const MdlMatrixData *data;
+	size_t		rows;			/* of a piece at most */
+	size_t		width;
+	double	   *out;
+	size_t		stride;
+	Piece		pieces[PIECES_AT_ONCE];
+	ml_status	status[PIECES_AT_ONCE];
+	ml_error	errors[PIECES_AT_ONCE];
+	char	   *workspace;		/* (at_once, workspace_bytes) */
+	size_t		workspace_bytes;
+	int			at_once;
+} Pieces;
+
+static void
+do_pieces(const ml_ctx *ctx, Pieces *p, int count, void (*work) (void *arg, int index))
+{
+	CHECK_FOR_INTERRUPTS();
+	ml_parallel(ctx, count, work, p);
+	for (int i = 0; i < count; i++)
+		if (p->status[i] != ML_OK)
+			mdl_ml_raise(p->status[i], &p->errors[i]);
+}
+
+/* Divides the rows into pieces and has them done, some at a time. */
+static void
+for_all_pieces(const ml_ctx *ctx, Pieces *p, const ml_row_list *rows, void (*work) (void *arg, int index))
+{
+	int			count = 0;
+	size_t		place = 0;
+
+	p->at_once = Max(1, Min(p->at_once, PIECES_AT_ONCE));
+	p->workspace_bytes = TYPEALIGN(64, p->workspace_bytes);
+	p->workspace = MemoryContextAllocHuge(CurrentMemoryContext, p->at_once * p->workspace_bytes + 64);
+	for (int s = 0; s < rows->n; s++)
+		for (size_t first = rows->stretches[s].first; first < rows->stretches[s].end; first += p->rows)
+		{
+			size_t		n = Min(p->rows, rows->stretches[s].end - first);
+
+			p->pieces[count++] = (Piece) {first, n, place};
+			place += n;
+			if (count == p->at_once)
+			{
+				do_pieces(ctx, p, count, work);
+				count = 0;
+			}
+		}
+	do_pieces(ctx, p, count, work);
+	pfree(p->workspace);
+}
+
+static void *
+workspace_of(const Pieces *p, int index)
+{
+	return (void *) (TYPEALIGN(64, (uintptr_t) p->workspace) + index * p->workspace_bytes);
+}
+
+/* ---- designs ------------------------------------------------------------------------------------------------------ */
+
+static void
+rows_piece(void *arg, int index)
+{
+	Pieces	   *p = arg;
+	const Piece *piece = &p->pieces[index];
+
+	p->status[index] = ml_model_design(p->model, p->data->columns, piece->first, piece->n, p->out + piece->place * p->width, NULL,
+									   &p->errors[index]);
+}
+
+static void
+columns_piece(void *arg, int index)
+{
+	Pieces	   *p = arg;
+	const Piece *piece = &p->pieces[index];
+	double	   *x = workspace_of(p, index);
+
+	p->status[index] = ml_model_design(p->model, p->data->columns, piece->first, piece->n, x, NULL, &p->errors[index]);
+	for (size_t term = 0; term < p->width && p->status[index] == ML_OK; term++)
+	{
+		double	   *column = p->out + term * p->stride + piece->place;
+
+		for (size_t i = 0; i < piece->n; i++)
+			column[i] = x[i * p->width + term];
+	}
+}
+
+static void
+check_memory(double bytes)
+{
+	if (bytes > (double) mdl_train_mem * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the prepared rows take %.0f MB, more than medallion.train_mem, which is %d MB", bytes / (1024 * 1024),
+						mdl_train_mem / 1024),
+				 errhint("Raise medallion.train_mem, name fewer features, or train on a sample of the rows.")));
+}
+
+/* Numbers or labels of some rows: a part of the array if the rows lie together, else a copy. */
+static const void *
+gather(const void *values, size_t size, const ml_row_list *rows)
+{
+	char	   *copy;
+	size_t		at = 0;
+
+	if (values == NULL)
+		return NULL;
+	if (rows->n == 1)
+		return (const char *) values + rows->stretches[0].first * size;
+	copy = MemoryContextAllocHuge(CurrentMemoryContext, ml_row_list_rows(rows) * size + 1);
+	for (int s = 0; s < rows->n; s++)
+	{
+		size_t		bytes = (rows->stretches[s].end - rows->stretches[s].first) * size;
+
+		memcpy(copy + at, (const char *) values + rows->stretches[s].first * size, bytes);
+		at += bytes;
+	}
+	return copy;
+}
+
+static ml_design *
+make_design(const ml_ctx *ctx, ml_data_form form, const ml_model *model, const MdlMatrixData *data, const ml_row_list *rows)
+{
+	ml_design  *design = palloc0(sizeof(ml_design));
+	Pieces	   *p = palloc0(sizeof(Pieces));
+	size_t		width = ml_model_n_terms(model);
+	bool		by_row = form == ML_FORM_ROWS;
+	double	   *x;
+
+	design->rows = ml_row_list_rows(rows);
+	design->n_terms = (int) width;
+	design->stride = by_row ? width : TYPEALIGN(8, design->rows);
+	check_memory((double) sizeof(double) * width * (by_row ? design->rows : design->stride));
+	x = mdl_train_alloc_large(CurrentMemoryContext, sizeof(double) * (width * (by_row ? design->rows : design->stride) + 1));
+	design->x = x;
+	design->target = gather(data->target, sizeof(double), rows);
+	design->labels = gather(data->labels, sizeof(int32), rows);
+	design->weights = gather(data->weights, sizeof(double), rows);
+	design->n_classes = data->n_classes;
+	p->model = model;
+	p->data = data;
+	p->width = width;
+	p->out = x;
+	p->stride = design->stride;
+	p->rows = by_row ? PIECE : Max(16, Min(PIECE, TRANSPOSED_BYTES / (sizeof(double) * (width + 1))));
+	p->workspace_bytes = by_row ? 0 : sizeof(double) * p->rows * width;
+	p->at_once = by_row ? PIECES_AT_ONCE : 4 * ctx->nthreads;
+	for_all_pieces(ctx, p, rows, by_row ? rows_piece : columns_piece);
+	pfree(p);
+	return design;
+}
+
+/* ---- matrices ----------------------------------------------------------------------------------------------------- */
+
+/* A column of categories without missing values: those of the image, or a copy with the fill. */
+static const int32 *
+filled_codes(const MdlMatrixData *data, int index, int32 fill)
+{
+	const int32 *codes = data->columns[index].codes;
+	int32	   *copy;
+
+	if (data->columns[index].nulls == NULL)
+		return codes;
+	copy = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int32) * (data->rows + 1));
+	for (size_t i = 0; i < data->rows; i++)
+		copy[i] = codes[i] >= 0 ? codes[i] : fill;
+	return copy;
+}
+
+/* Terms of a column as numbers, column after column; all rows of the data. */
+static double *
+term_columns(const ml_model *model, const MdlMatrixData *data, int index, int n_terms)
+{
+	double	   *terms = mdl_train_alloc_large(CurrentMemoryContext, sizeof(double) * (data->rows * n_terms + 1));
+	double	   *x = palloc(sizeof(double) * PIECE * n_terms);
+	ml_error	err;
+	ml_status	status;
+
+	for (size_t first = 0; first < data->rows; first += PIECE)
+	{
+		size_t		n = Min(PIECE, data->rows - first);
+
+		CHECK_FOR_INTERRUPTS();
+		status = ml_model_design_column(model, index, &data->columns[index], first, n, x, n_terms, &err);
+		if (status != ML_OK)
+			mdl_ml_raise(status, &err);
+		for (int term = 0; term < n_terms; term++)
+			for (size_t i = 0; i < n; i++)
+				terms[term * data->rows + first + i] = x[i * n_terms + term];
+	}
+	pfree(x);
+	return terms;
+}
+
+static ml_matrix *
+make_matrix(const ml_model *model, const MdlMatrixData *data)
+{
+	ml_matrix  *m = palloc0(sizeof(ml_matrix));
+	ml_matrix_column *columns = palloc0(sizeof(ml_matrix_column) * (ml_model_n_terms(model) + data->n_columns + 1));
+	double		bytes = 0;
+	int			n = 0;
+
+	for (int i = 0; i < data->n_columns; i++)
+	{
+		int			n_terms = ml_model_column_n_terms(model, i);
+		int			first_term = ml_model_column_first_term(model, i);
+		bool		raw = ml_model_column_is_raw(model, i);
+
+		if (raw && data->n_categories[i] > 0)
+		{
+			columns[n].codes = filled_codes(data, i, ml_model_column_fill_code(model, i));
+			columns[n].n_categories = data->n_categories[i];
+			columns[n].reference = ml_model_column_reference(model, i);
+			columns[n++].first_term = first_term;
+		}
+		else
+		{
+			const double *numbers = data->columns[i].numbers;
+
+			if (!raw || data->columns[i].nulls != NULL)
+			{
+				check_memory(bytes += (double) sizeof(double) * data->rows * n_terms);
+				numbers = term_columns(model, data, i, n_terms);
+			}
+			for (int term = 0; term < n_terms; term++)
+			{
+				columns[n].numbers = numbers + term * data->rows;
+				columns[n].reference = -1;
+				columns[n++].first_term = first_term + term;
+			}
+		}
+	}
+	m->rows = data->rows;
+	m->n_columns = n;
+	m->columns = columns;
+	m->n_terms = ml_model_n_terms(model);
+	m->target = data->target;
+	m->labels = data->labels;
+	m->n_classes = data->n_classes;
+	m->weights = data->weights;
+	m->n_folds = data->n_folds;
+	m->fold_start = data->fold_start;
+	return m;
+}
+
+void
+mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, const ml_model *model, const MdlMatrixData *data,
+				 const bool *use_fold, ml_train_input *input)
+{
+	if (estimator->form == ML_FORM_MATRIX)
+	{
+		input->matrix = make_matrix(model, data);
+		input->use_fold = use_fold;
+	}
+	else
+		input->design = make_design(ctx, estimator->form, model, data, mdl_matrix_rows(data, use_fold));
+}
+
+/* ---- predictions -------------------------------------------------------------------------------------------------- */
+
+static void
+predict_piece(void *arg, int index)
+{
+	Pieces	   *p = arg;
+	const Piece *piece = &p->pieces[index];
+
+	p->status[index] = ml_model_predict_in(p->model, p->data->columns, piece->first, piece->n, p->out + piece->place * p->width,
+										   NULL, workspace_of(p, index), &p->errors[index]);
+}
+
+double *
+mdl_design_predict(const ml_ctx *ctx, const ml_model *model, const MdlMatrixData *data, size_t first, size_t n)
+{
+	Pieces	   *p = palloc0(sizeof(Pieces));
+	ml_stretch	stretch = {first, first + n};
+	ml_row_list rows = {1, &stretch, NULL};
+	double	   *out;
+
+	p->model = model;
+	p->data = data;
+	p->rows = PIECE;
+	p->width = ml_model_width(model);
+	p->out = out = mdl_train_alloc_large(CurrentMemoryContext, sizeof(double) * (n * p->width + 1));
+	p->workspace_bytes = ml_model_workspace(model);
+	p->at_once = 4 * ctx->nthreads;
+	for_all_pieces(ctx, p, &rows, predict_piece);
+	pfree(p);
+	return out;
+}
