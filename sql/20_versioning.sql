@@ -133,6 +133,15 @@ CREATE OR REPLACE FUNCTION medallion._follow_partitions() RETURNS event_trigger
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_follow_partitions';
 COMMENT ON FUNCTION medallion._follow_partitions() IS 'Lets the history of a versioned table follow partitions that come and go.';
 
+CREATE OR REPLACE FUNCTION medallion._check_drop() RETURNS event_trigger
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_check_drop';
+COMMENT ON FUNCTION medallion._check_drop() IS
+'Before DROP: refuses to drop capture triggers, and sees to it that the rows of dropped versioned tables are kept.';
+
+CREATE EVENT TRIGGER medallion_check_drop ON ddl_command_start
+WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION', 'DROP TYPE', 'DROP SERVER', 'DROP ACCESS METHOD',
+             'DROP TRIGGER', 'ALTER TRIGGER')
+EXECUTE FUNCTION medallion._check_drop();
 CREATE EVENT TRIGGER medallion_check_partitions ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
 EXECUTE FUNCTION medallion._check_partitions();
 CREATE EVENT TRIGGER medallion_follow_partitions ON ddl_command_end

@@ -34,7 +34,9 @@ typedef struct MdlTableWork
 	Oid			history;
 	bool		partitioned;	/* a partition, or a table that has them: one record for all of these */
 	bool		recorded;
-	MdlTable   *table;			/* good while the generation is this one */
+	MdlTable   *table;			/* good while the generation is this one, or if pinned */
+	bool		pinned;			/* the table is being dropped: its definition cannot be read any more */
+	bool		dropped;		/* its rows are in history */
 	uint64		generation;
 	MemoryContext rows_context; /* of the buffered tuples */
 	MdlOldRow  *rows;			/* ascending by subid */

@@ -151,7 +151,7 @@ operation_name(const MdlLevel *sum)
 static void
 set_places(const MdlTableWork *work, Datum *values, bool *nulls)
 {
-	Relation	relation = try_relation_open(work->relid, AccessShareLock);
+	Relation	relation = OidIsValid(work->relid) ? try_relation_open(work->relid, AccessShareLock) : NULL;
 
 	/* Dropped in this transaction: no row of it is left. */
 	values[Anum_commit_changes_filenode - 1] = Int64GetDatum(relation ? relation->rd_node.relNode : InvalidOid);
@@ -172,8 +172,11 @@ set_part_places(const MdlTableWork *first, Datum *values, bool *nulls)
 	mdl_part_places_begin(&parts);
 	for (const MdlTableWork *work = first; work != NULL; work = work->next)
 	{
-		Relation	relation = work->table_id == first->table_id ? try_relation_open(work->relid, AccessShareLock) : NULL;
+		Relation	relation;
 
+		if (work->table_id != first->table_id || !OidIsValid(work->relid))
+			continue;
+		relation = try_relation_open(work->relid, AccessShareLock);
 		if (relation == NULL)
 			continue;
 		if (relation->rd_rel->relispartition && mdl_table_id(relation) == work->table_id)

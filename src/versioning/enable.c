@@ -200,7 +200,10 @@ enable(Oid relid, Datum retain, bool retain_is_null)
 	table_close(relation, NoLock);	/* ALTER TABLE wants nobody to hold it; the lock stays */
 	mdl_capture_row_triggers(relid, table_id);
 	foreach(cell, members)
+	{
 		mdl_capture_truncate_trigger(lfirst_oid(cell), table_id, 0);
+		mdl_capture_retire(lfirst_oid(cell));
+	}
 	SPI_finish();
 	CommandCounterIncrement();
 	mdl_capture_operation(relid, "enable");

@@ -81,7 +81,7 @@ mdl_work_get(Oid relid)
 MdlTable *
 mdl_work_table(MdlTableWork *work)
 {
-	if (unlikely(work->table == NULL || work->generation != mdl_table_generation))
+	if (unlikely((work->table == NULL || work->generation != mdl_table_generation) && !work->pinned))
 	{
 		work->table = mdl_table_get(work->relid);
 		work->generation = mdl_table_generation;
@@ -285,10 +285,57 @@ mdl_capture_own_stamp(Oid relid)
 	return mdl_work.own_stamp;
 }
 
+void
+mdl_capture_retire(Oid relid)
+{
+	MdlTableWork *work = find_work(relid);
+
+	if (work == NULL)
+		return;
+	work->relid = InvalidOid;
+	work->places.overflow = true;
+	last_work = NULL;
+}
+
 bool
 mdl_capture_is_own(int64 stamp)
 {
 	return mdl_work.tables != NULL && stamp == mdl_work.own_stamp;
+}
+
+/* ---- tables that are being dropped -------------------------------------------------------------------------------- */
+
+void
+mdl_capture_pin(Oid relid)
+{
+	MdlTableWork *work = mdl_work_get(relid);
+
+	if (work->pinned)
+		return;
+	work->table = mdl_table_take(relid, TopTransactionContext);
+	work->pinned = true;
+}
+
+bool
+mdl_capture_is_pinned(Oid relid)
+{
+	MdlTableWork *work = find_work(relid);
+
+	return work != NULL && work->pinned;
+}
+
+bool
+mdl_capture_is_dropped(Oid relid)
+{
+	MdlTableWork *work = find_work(relid);
+
+	return work != NULL && work->dropped;
+}
+
+void
+mdl_capture_drop(Oid relid)
+{
+	mdl_work_get(relid)->dropped = true;
 }
 
 void
@@ -310,7 +357,8 @@ transaction_callback(XactEvent event, void *argument)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			if (mdl_work.tables != NULL && !mdl_work.recorded && mdl_record_needed())
+			if (mdl_work.tables != NULL && !mdl_work.recorded && mdl_record_needed() &&
+				OidIsValid(mdl_history_relation(MDL_LOG_TABLE, true)))	/* not if history goes as well */
 				mdl_record_write();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
@@ -379,7 +427,13 @@ subtransaction_callback(SubXactEvent event, SubTransactionId subid, SubTransacti
 	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
 	{
 		if (event == SUBXACT_EVENT_ABORT_SUB)
+		{
 			drop_levels(work, subid);
+			/* A drop that is not rolled back needs this no more: it has moved its rows. */
+			if (work->pinned)
+				work->table = NULL;
+			work->pinned = work->dropped = false;
+		}
 		else if (event == SUBXACT_EVENT_COMMIT_SUB)
 			hand_over_levels(work, subid, parent);
 	}

@@ -447,6 +447,31 @@ mdl_table_find(Oid relid)
 }
 
 MdlTable *
+mdl_table_take(Oid relid, MemoryContext parent)
+{
+	MdlTable   *table = mdl_table_get(relid);
+	TableCacheEntry *entry = hash_search(table_cache, &relid, HASH_FIND, NULL);
+
+	MemoryContextSetParent(entry->context, parent);
+	entry->context = NULL;
+	entry->table = NULL;
+	entry->valid = false;
+	return table;
+}
+
+bool
+mdl_table_has_history(Oid relid)
+{
+	Relation	relation = try_relation_open(relid, AccessShareLock);
+	int32		table_id = relation ? mdl_table_id(relation) : -1;
+	char	   *name = table_id >= 0 ? history_name(table_id) : NULL;
+
+	if (relation != NULL)
+		relation_close(relation, AccessShareLock);
+	return name != NULL && OidIsValid(mdl_history_relation(name, true));
+}
+
+MdlTable *
 mdl_table_get(Oid relid)
 {
 	MdlTable   *table = mdl_table_find(relid);

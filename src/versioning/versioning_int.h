@@ -121,6 +121,12 @@ extern MdlTable *mdl_table_find(Oid relid);
 /* The same, but an error that tells how to enable versioning. */
 extern MdlTable *mdl_table_get(Oid relid);
 
+/* The same, taken out of the cache: it lives as long as `parent`, whatever happens to the table. */
+extern MdlTable *mdl_table_take(Oid relid, MemoryContext parent);
+
+/* Whether the relation is versioned and its history table exists, without an error. */
+extern bool mdl_table_has_history(Oid relid);
+
 /* The number that the capture triggers of a table carry; -1 if it has none. */
 extern int32 mdl_table_id(Relation relation);
 
@@ -368,6 +374,18 @@ extern void mdl_capture_all_rows(Relation relation, const char *operation);
 /* The table got rows that no trigger saw: counts and places of the commit are found by the feed. */
 extern void mdl_capture_unseen_rows(Oid relid);
 
+/*
+ * A table that is being dropped loses its triggers first: pinned, what is known of it stays as it is for the rest of the
+ * transaction.  Dropped says that its rows are in history.
+ */
+extern void mdl_capture_pin(Oid relid);
+extern bool mdl_capture_is_pinned(Oid relid);
+extern void mdl_capture_drop(Oid relid);
+extern bool mdl_capture_is_dropped(Oid relid);
+
+/* What was done to the relation so far belongs to a history that it has no more: it gets another one. */
+extern void mdl_capture_retire(Oid relid);
+
 /* The stamp of the current transaction, which gets an id by this; whether a stamp is its own. */
 extern int64 mdl_capture_own_stamp(Oid relid);
 extern bool mdl_capture_is_own(int64 stamp);
@@ -412,6 +430,10 @@ extern int64 mdl_first_unseen_version(Snapshot snapshot);
 
 /* Turns what a user asked for (exactly one of the two) into a settled version, waiting if need be. */
 extern int64 mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at);
+
+/* ---- drop_follow.c -------------------------------------------------------------------------------------------------- */
+
+extern void mdl_drop_init(void);
 
 /* ---- past_query.c ------------------------------------------------------------------------------------------------- */
 
