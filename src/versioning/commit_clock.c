@@ -74,13 +74,26 @@ refuse_restored(void)
 			 errhint("SELECT medallion.adopt_history() as a superuser; it takes about as long as copying the versioned tables.")));
 }
 
+/* The clock is made before its row comes: a dump is being restored. */
+static bool
+clock_is_empty(void)
+{
+	Oid			relid = mdl_history_relation(MDL_CLOCK_TABLE, true);
+	Relation	relation = OidIsValid(relid) ? table_open(relid, AccessShareLock) : NULL;
+	bool		empty = relation != NULL && RelationGetNumberOfBlocks(relation) == 0;
+
+	if (relation != NULL)
+		table_close(relation, NoLock);
+	return empty;
+}
+
 bool
 mdl_clock_restored(void)
 {
 	MdlClock	clock;
 	bool		restored;
 
-	return read_clock(&clock, &restored) && restored;
+	return clock_is_empty() || (read_clock(&clock, &restored) && restored);
 }
 
 bool
