@@ -19,12 +19,12 @@ CREATE TYPE prop.pair AS (x int, y text);
 -- The versioned tables of a script and their numbers.
 CREATE FUNCTION prop.tables(s text) RETURNS TABLE (tab oid, table_id int, shape_changed bool) LANGUAGE sql STABLE
 SET search_path = pg_catalog AS $$
-	SELECT c.oid, convert_from(substring(t.tgargs FOR length(t.tgargs) - 1), 'UTF8')::int,
+	SELECT DISTINCT c.oid, convert_from(substring(t.tgargs FOR length(t.tgargs) - 1), 'UTF8')::int,
 		EXISTS (SELECT FROM pg_attribute a WHERE attrelid = c.oid AND attnum > 0 AND (attisdropped OR atthasmissing))
 	FROM pg_class c JOIN pg_trigger t ON t.tgrelid = c.oid
 	WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = s)
 	AND t.tgfoid = 'medallion._capture'::regproc AND t.tgtype & 1 = 1 AND NOT c.relispartition
-	ORDER BY c.oid$$;
+	ORDER BY 1$$;
 
 -- ARRAY[a::text, NULL, …]: a row as an image; what = '(row_data).' for a row in a column.
 CREATE FUNCTION prop.image_of(tab oid, what text) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
@@ -96,7 +96,9 @@ BEGIN
 			SELECT ''missing '' || image::text FROM (SELECT %1$s AS image FROM prop.image WHERE s = %2$L AND tab = %3$s AND version = %4$s EXCEPT ALL %5$s) x
 			UNION ALL SELECT ''surplus '' || image::text FROM (%5$s EXCEPT ALL SELECT %1$s FROM prop.image WHERE s = %2$L AND tab = %3$s AND version = %4$s) x) y(d)',
 		prop.expected_of(tab), s, tab, v, prop.past(s, tab, v, form)) INTO differences USING v;
-	PERFORM set_config('force_parallel_mode', 'off', true), set_config('enable_seqscan', 'on', true);
+	PERFORM set_config('force_parallel_mode', 'off', true), set_config('parallel_setup_cost', '1000', true),
+		set_config('parallel_tuple_cost', '0.1', true), set_config('min_parallel_table_scan_size', '8MB', true),
+		set_config('enable_seqscan', 'on', true);
 	RETURN format('%s version %s form %s: ', tab::regclass, v, form) || left(differences, 1000);
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, state = RETURNED_SQLSTATE;
