@@ -152,3 +152,10 @@ EXECUTE FUNCTION medallion._follow_ddl();
 CREATE EVENT TRIGGER medallion_refuse_rewrite ON table_rewrite WHEN TAG IN ('ALTER TABLE')
 EXECUTE FUNCTION medallion._refuse_rewrite();
 
+-- In sessions with session_replication_role = replica too: what they alter is as much altered.
+ALTER EVENT TRIGGER medallion_check_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER medallion_check_partitions ENABLE ALWAYS;
+ALTER EVENT TRIGGER medallion_follow_partitions ENABLE ALWAYS;
+ALTER EVENT TRIGGER medallion_follow_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER medallion_refuse_rewrite ENABLE ALWAYS;
+
