@@ -124,16 +124,21 @@ mdl_commit_of_stamp(int64 stamp, MdlCommit *commit)
 						Int64GetDatum(stamp), ForwardScanDirection, commit);
 }
 
-/* All ids but the top-level ones that commits claim, for lookups in bulk; built once per newest version. */
+/*
+ * All ids but the top-level ones that commits claim, for lookups where ids repeat and in dumps.  The log is read once;
+ * later only what may have ended since.
+ */
 typedef struct Claim
 {
 	int64		stamp;
 	int64		version;
 } Claim;
 
-static Claim *claims = NULL;
+static Claim *claims = NULL;	/* (nclaims) ascending by stamp */
 static int	nclaims = 0;
-static int64 claims_version = -1;
+static int	claims_allocated = 0;
+static int64 claims_version = -1;	/* newest version read */
+static int64 claims_settled = 0;	/* all versions up to this were read */
 static Oid	claims_log = InvalidOid;
 static MemoryContext claims_context = NULL;
 
@@ -146,39 +151,47 @@ compare_claims(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-static void
-build_claims(int64 newest)
+static bool
+add_claims(const MdlCommit *commit, void *argument)
 {
-	ListCell   *cell;
-	MemoryContext saved;
-	List	   *commits;
-	int			allocated = 1024;
+	for (int i = 0; i < commit->nsubstamps; i++)
+	{
+		if (nclaims == claims_allocated)
+			claims = repalloc_huge(claims, (claims_allocated *= 2) * sizeof(Claim));
+		claims[nclaims].stamp = commit->substamps[i];
+		claims[nclaims++].version = commit->version;
+	}
+	return true;
+}
 
+/* Reads the claims of the commits after those that had ended at the last look. */
+static void
+read_claims(int64 newest)
+{
+	Oid			log = mdl_history_relation(MDL_LOG_TABLE, false);
+	MdlClock	clock;
+	int			kept = 0;
+
+	mdl_clock_read(&clock);
 	if (claims_context == NULL)
 		claims_context = AllocSetContextCreate(CacheMemoryContext, "medallion claims", ALLOCSET_DEFAULT_SIZES);
-	claims_version = -1;
-	MemoryContextReset(claims_context);
-	commits = mdl_commits_between(0, newest);
-	saved = MemoryContextSwitchTo(claims_context);
-	claims = palloc(allocated * sizeof(Claim));
-	nclaims = 0;
-	foreach(cell, commits)
+	if (claims == NULL || claims_log != log || clock.settled < claims_settled)
 	{
-		MdlCommit  *commit = lfirst(cell);
-
-		for (int i = 0; i < commit->nsubstamps; i++)
-		{
-			if (nclaims == allocated)
-				claims = repalloc_huge(claims, (allocated *= 2) * sizeof(Claim));
-			claims[nclaims].stamp = commit->substamps[i];
-			claims[nclaims++].version = commit->version;
-		}
+		claims_settled = 0;
+		nclaims = 0;
+		MemoryContextReset(claims_context);
+		claims = MemoryContextAlloc(claims_context, (claims_allocated = 1024) * sizeof(Claim));
 	}
-	MemoryContextSwitchTo(saved);
-	list_free_deep(commits);
+	claims_log = log;
+	claims_version = -1;		/* until all is read */
+	for (int i = 0; i < nclaims; i++)
+		if (claims[i].version <= claims_settled)
+			claims[kept++] = claims[i];
+	nclaims = kept;
+	mdl_commits_from(claims_settled + 1, add_claims, NULL);
 	qsort(claims, nclaims, sizeof(Claim), compare_claims);
+	claims_settled = clock.settled;
 	claims_version = newest;
-	claims_log = mdl_history_relation(MDL_LOG_TABLE, false);
 }
 
 int64
@@ -191,11 +204,15 @@ mdl_version_claiming(int64 stamp)
 	if (!mdl_commit_at_version(PG_INT64_MAX, &newest))
 		return 0;
 	if (claims_version != newest.version || claims_log != mdl_history_relation(MDL_LOG_TABLE, false))
-		build_claims(newest.version);
-	found = bsearch(&key, claims, nclaims, sizeof(Claim), compare_claims);
+		read_claims(newest.version);
+	found = nclaims > 0 ? bsearch(&key, claims, nclaims, sizeof(Claim), compare_claims) : NULL;
 	return found ? found->version : 0;
 }
 
+/*
+ * Ids are given before numbers, so the order of ids is not quite that of versions.  But whoever has a smaller number than
+ * the commit found had its id when that number was given: below `high` of that commit, which is where the search ends.
+ */
 int64
 mdl_version_from_stamp(int64 stamp)
 {
@@ -203,37 +220,51 @@ mdl_version_from_stamp(int64 stamp)
 	ScanKeyData key;
 	HeapTuple	tuple;
 	int64		first = PG_INT64_MAX;
+	int64		end = PG_INT64_MAX;
 
 	ScanKeyInit(&key, Anum_commit_log_stamp, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(stamp));
 	log_scan_begin(&state, MDL_LOG_BY_STAMP, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext_ordered(state.scan, ForwardScanDirection)))
 	{
-		first = Min(first, number_column(tuple, Anum_commit_log_version, RelationGetDescr(state.log)));
+		TupleDesc	desc = RelationGetDescr(state.log);
+		int64		version = number_column(tuple, Anum_commit_log_version, desc);
+
+		if (number_column(tuple, Anum_commit_log_stamp, desc) >= end)
+			break;
+		if (version < first)
+		{
+			first = version;
+			end = number_column(tuple, Anum_commit_log_high, desc);
+		}
 		CHECK_FOR_INTERRUPTS();
 	}
 	log_scan_end(&state);
 	return first;
 }
 
-List *
-mdl_commits_between(int64 first, int64 last)
+void
+mdl_commits_from(int64 first, MdlCommitLook look, void *argument)
 {
 	LogScan		state;
-	ScanKeyData keys[2];
+	ScanKeyData key;
 	HeapTuple	tuple;
-	List	   *commits = NIL;
+	bool		more = true;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "medallion commit", ALLOCSET_SMALL_SIZES);
+	MemoryContext saved;
 
-	ScanKeyInit(&keys[0], Anum_commit_log_version, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(first));
-	ScanKeyInit(&keys[1], Anum_commit_log_version, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(last));
-	log_scan_begin(&state, MDL_LOG_BY_VERSION, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext_ordered(state.scan, ForwardScanDirection)))
+	ScanKeyInit(&key, Anum_commit_log_version, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(first));
+	log_scan_begin(&state, MDL_LOG_BY_VERSION, 1, &key);
+	saved = MemoryContextSwitchTo(context);
+	while (more && HeapTupleIsValid(tuple = systable_getnext_ordered(state.scan, ForwardScanDirection)))
 	{
-		MdlCommit  *commit = palloc(sizeof(MdlCommit));
+		MdlCommit	commit;
 
-		read_commit(tuple, RelationGetDescr(state.log), commit);
-		commits = lappend(commits, commit);
+		read_commit(tuple, RelationGetDescr(state.log), &commit);
+		more = look(&commit, argument);
+		MemoryContextReset(context);
 		CHECK_FOR_INTERRUPTS();
 	}
+	MemoryContextSwitchTo(saved);
 	log_scan_end(&state);
-	return commits;
+	MemoryContextDelete(context);
 }

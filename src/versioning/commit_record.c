@@ -6,13 +6,16 @@
  */
 #include "versioning/capture_int.h"
 
+#include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
+#include "catalog/index.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -74,6 +77,37 @@ add_newcomers(Others *others, int64 high)
 	}
 }
 
+/*
+ * Inserts a row of the log.  The only partial index is that of the changes that were more than row changes, so the
+ * writer knows whether a row belongs there.
+ */
+static void
+insert_record(Relation relation, HeapTuple tuple, bool special)
+{
+	ResultRelInfo *result = makeNode(ResultRelInfo);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsHeapTuple);
+
+	result->ri_RelationDesc = relation;
+	ExecOpenIndices(result, false);
+	simple_heap_insert(relation, tuple);
+	ExecStoreHeapTuple(tuple, slot, false);
+	for (int i = 0; i < result->ri_NumIndices; i++)
+	{
+		Relation	index = result->ri_IndexRelationDescs[i];
+		IndexInfo  *info = result->ri_IndexRelationInfo[i];
+		Datum		values[INDEX_MAX_KEYS];
+		bool		nulls[INDEX_MAX_KEYS];
+
+		if (info->ii_Predicate != NIL && !special)
+			continue;
+		FormIndexDatum(info, slot, NULL, values, nulls);
+		index_insert(index, values, nulls, &tuple->t_self, relation,
+					 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	ExecCloseIndices(result);
+}
+
 static void
 write_log_row(const MdlClock *clock, const Others *others, int64 high)
 {
@@ -108,7 +142,7 @@ write_log_row(const MdlClock *clock, const Others *others, int64 high)
 	values[Anum_commit_log_role_name - 1] = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
 	values[Anum_commit_log_application - 1] = CStringGetTextDatum(application_name ? application_name : "");
 	values[Anum_commit_log_era - 1] = Int64GetDatum(clock->era);
-	CatalogTupleInsert(log, heap_form_tuple(RelationGetDescr(log), values, nulls));
+	insert_record(log, heap_form_tuple(RelationGetDescr(log), values, nulls), false);
 	table_close(log, NoLock);
 }
 
@@ -241,7 +275,7 @@ write_changes_rows(int64 version)
 		else
 			set_places(work, values, nulls);
 		nulls[Anum_commit_changes_places - 1] |= mdl_work.claimed != NIL;	/* rows that others wrote, wherever they are */
-		CatalogTupleInsert(changes, heap_form_tuple(RelationGetDescr(changes), values, nulls));
+		insert_record(changes, heap_form_tuple(RelationGetDescr(changes), values, nulls), sum.operation != NULL);
 	}
 	table_close(changes, NoLock);
 }

@@ -370,13 +370,31 @@ mdl_first_unseen_version(Snapshot snapshot)
 	return mdl_clock_read(&clock) ? first_unseen(snapshot, clock.stamp_offset) : PG_INT64_MAX;
 }
 
+/* What a snapshot makes of the commits from the first one on that it does not see. */
+typedef struct SnapshotLook
+{
+	Snapshot	snapshot;
+	int64		xmax;			/* no id from here on is visible to it; as stamps */
+	int64		stamp_offset;
+	bool		sees_some;
+} SnapshotLook;
+
+static bool
+look_for_seen(const MdlCommit *commit, void *argument)
+{
+	SnapshotLook *look = argument;
+
+	look->sees_some = !XidInMVCCSnapshot((TransactionId) (commit->stamp - look->stamp_offset), look->snapshot);
+	/* What has a greater number than this had not ended, so its id is no smaller than low. */
+	return !look->sees_some && commit->low < look->xmax;
+}
+
 int64
 mdl_snapshot_version(Snapshot snapshot, bool *exact)
 {
 	MdlClock	clock;
 	MdlCommit	last;
 	int64		unseen;
-	ListCell   *cell;
 
 	*exact = true;
 	if (!mdl_clock_read(&clock))
@@ -386,13 +404,10 @@ mdl_snapshot_version(Snapshot snapshot, bool *exact)
 		last.version = 0;
 	if (unseen < PG_INT64_MAX)
 	{
-		foreach(cell, mdl_commits_between(unseen, PG_INT64_MAX))
-		{
-			MdlCommit  *commit = lfirst(cell);
+		SnapshotLook look = {snapshot, mdl_stamp_of_xid(snapshot->xmax, clock.stamp_offset), clock.stamp_offset, false};
 
-			if (!XidInMVCCSnapshot((TransactionId) (commit->stamp - clock.stamp_offset), snapshot))
-				*exact = false;
-		}
+		mdl_commits_from(unseen, look_for_seen, &look);
+		*exact = !look.sees_some;
 	}
 	return last.version;
 }

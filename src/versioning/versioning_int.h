@@ -39,6 +39,7 @@
 #define MDL_LOG_BY_TIME		"commit_log_committed_at_idx"
 #define MDL_CHANGES_TABLE	"commit_changes"
 #define MDL_CHANGES_INDEX	"commit_changes_pkey"
+#define MDL_CHANGES_SPECIAL	"commit_changes_special_idx"	/* of operations that are more than row changes */
 #define MDL_TABLES_TABLE	"versioned_tables"
 #define MDL_TABLES_INDEX	"versioned_tables_pkey"
 #define MDL_PARTITIONS_TABLE	"partitions"
@@ -203,7 +204,10 @@ extern bool mdl_commit_at_version(int64 version, MdlCommit *commit);	/* the newe
 extern bool mdl_commit_at_time(TimestampTz time, MdlCommit *commit);	/* the newest with a time up to it */
 extern bool mdl_commit_of_stamp(int64 stamp, MdlCommit *commit);	/* by the id of the top-level transaction */
 extern int64 mdl_version_claiming(int64 stamp);	/* by any other id that a commit claims; 0 if none */
-extern List *mdl_commits_between(int64 first, int64 last);	/* MdlCommit *, ascending */
+
+/* Calls `look` for the commits from `first` on, ascending, until it returns false. */
+typedef bool (*MdlCommitLook) (const MdlCommit *commit, void *argument);
+extern void mdl_commits_from(int64 first, MdlCommitLook look, void *argument);
 
 /* The smallest version among the commits with the id `stamp` or a greater one (top-level ids); PG_INT64_MAX if none. */
 extern int64 mdl_version_from_stamp(int64 stamp);
