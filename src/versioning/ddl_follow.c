@@ -29,7 +29,7 @@ refuse(Relation relation, const char *what)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot %s of versioned table \"%s\"", what, mdl_display_name(RelationGetRelid(relation))),
 			 errhint("SELECT medallion.disable_versioning('%s') first, and enable it again afterwards.",
-					 mdl_qualified_name(RelationGetRelid(relation)))));
+					 mdl_qualified_name(mdl_partition_root(RelationGetRelid(relation))))));
 }
 
 /* Name of the history table of a number, quoted; NULL if there is none. */
