@@ -26,6 +26,19 @@ LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1000 AS 'MODULE_PATHNAME', 'mdl_as_of
 COMMENT ON FUNCTION medallion.as_of(anyelement, bigint, timestamptz) IS
 'The rows of a versioned table as of a version or a time: SELECT * FROM medallion.as_of(NULL::silver.orders, version => 42).';
 
+CREATE OR REPLACE FUNCTION medallion.travel_to(version bigint DEFAULT NULL, at timestamptz DEFAULT NULL) RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_travel_to';
+COMMENT ON FUNCTION medallion.travel_to(bigint, timestamptz) IS
+'Lets the session read all versioned tables as of a version or a time (SET medallion.as_of); returns the version. NULL: the present.';
+
+CREATE OR REPLACE FUNCTION medallion.travel_back() RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_travel_back';
+COMMENT ON FUNCTION medallion.travel_back() IS 'Lets the session read the present again, as RESET medallion.as_of does.';
+
+CREATE OR REPLACE FUNCTION medallion.travel_version() RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_travel_version_sql';
+COMMENT ON FUNCTION medallion.travel_version() IS 'The version that the session reads; NULL if it reads the present.';
+
 CREATE OR REPLACE FUNCTION medallion._point(relation oid, version bigint, at timestamptz) RETURNS bigint
 LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_point';
 COMMENT ON FUNCTION medallion._point(oid, bigint, timestamptz) IS 'The settled version that a version or a time means for a table.';

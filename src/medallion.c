@@ -26,6 +26,7 @@ _PG_init(void)
 	/* Before anything opens OpenBLAS: no thread of its may run in a backend (our kernels have their own). */
 	setenv("OPENBLAS_NUM_THREADS", "1", 0);
 
+	mdl_travel_setting_init();
 	mdl_guc_init();
 	mdl_versioning_init();
 	mdl_feature_init();

@@ -1,5 +1,5 @@
 /*
- * guc.c: every setting of medallion, in alphabetical order.
+ * guc.c: every setting of medallion, in alphabetical order, but medallion.as_of (versioning/travel_setting.c).
  */
 #include "base/base.h"
 

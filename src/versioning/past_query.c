@@ -1,17 +1,21 @@
 /*
  * past_query.c: the query that a versioned table's past means.
  *
- *     SELECT columns FROM t                          WHERE _born_by(tableoid, ctid, xmin, $1)
- *     UNION ALL
- *     SELECT columns FROM medallion_history."s.t"    WHERE _alive_at(born, died, $1) AND died >= _low_of($1) AND _readable(id, $1)
+ *     SELECT columns FROM (SELECT columns, 1 AS side, tableoid, ctid, xmin, 0 AS born, 0 AS died FROM t
+ *                          UNION ALL
+ *                          SELECT columns, 2, '0', '(0,0)', '0', born, died FROM medallion_history."s.t") past
+ *     WHERE (side = 1 AND _born_by(tableoid, ctid, xmin, $1))
+ *        OR (side = 2 AND _alive_at(born, died, $1) AND died >= _low_of($1) AND _readable(id, $1))
  *
- * $1 is the version.  The first side is analysed and rewritten as the current user's, with grants and row-level security;
- * the second gets the row-level security of the base table, its columns mapped, and needs no grant of its own, since the
- * first side has required it.
+ * $1 is the version.  The condition stands outside because the planner then makes both tables members of one append, as
+ * it does with partitions: each gets its half of the condition, and join clauses reach the indexes of both.
+ *
+ * The first side carries the rights: what the entry that it stands for required of whom, or, for a call of a function, the
+ * columns that the query uses, of the current user; and the row-level security.  The second side gets the same row-level
+ * security, with its own columns, and needs no grant, since the first side has required it.
  */
 #include "versioning/versioning_int.h"
 
-#include "access/attmap.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
@@ -20,6 +24,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
+#include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/acl.h"
@@ -40,7 +45,7 @@ append_columns(StringInfo sql, const MdlTable *table, TupleDesc base, TupleDesc 
 		{
 			if (!keep_places)
 				continue;
-			appendStringInfo(sql, "%sNULL::pg_catalog.int4 AS dropped_%d", separator, i + 1);
+			appendStringInfo(sql, "%sNULL::pg_catalog.int4 AS _medallion_dropped_%d", separator, i + 1);
 		}
 		else
 		{
@@ -52,21 +57,19 @@ append_columns(StringInfo sql, const MdlTable *table, TupleDesc base, TupleDesc 
 	}
 }
 
-/* Analyses one SELECT with parameters of type int8 and applies the rewriter to it, as the current user. */
+/* Analyses one SELECT of ours with parameters of type int8.  The user may not even use the schemas that it names. */
 static Query *
 analyse(const char *sql, int nparams)
 {
 	Oid			types[2] = {INT8OID, INT8OID};
 	List	   *parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
-	Query	   *query = parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, types, nparams, NULL);
+	MdlUser		user;
+	Query	   *query;
 
+	mdl_owner_begin(&user);
+	query = parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, types, nparams, NULL);
+	mdl_owner_end(&user);
 	return query;
-}
-
-static Query *
-rewrite(Query *query)
-{
-	return linitial_node(Query, QueryRewrite(query));
 }
 
 /* The one table of a query. */
@@ -86,29 +89,6 @@ table_entry(Query *query, Oid relid)
 	return NULL;				/* keep the compiler quiet */
 }
 
-/* Gives the history side the row-level security of the base table, and takes away the need for a grant. */
-static void
-guard_history(Query *history_query, const MdlTable *table, const RangeTblEntry *base_entry)
-{
-	RangeTblEntry *entry = table_entry(history_query, table->history);
-	AttrMap    *map = make_attrmap(table->natts);
-	bool		whole_row = false;
-
-	entry->requiredPerms = 0;
-	entry->selectedCols = NULL;
-	for (int i = 0; i < table->natts; i++)
-		map->attnums[i] = table->history_attno[i];
-	entry->securityQuals = castNode(List, map_variable_attnos((Node *) base_entry->securityQuals, 1, 0, map,
-															   InvalidOid, &whole_row));
-	free_attrmap(map);
-	if (whole_row)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot read the past of \"%s\": a row-level security policy uses the whole row",
-						mdl_display_name(table->relid)),
-				 errhint("Name the columns in the policy.")));
-}
-
 static bool
 has_sublink(Node *node, void *context)
 {
@@ -119,97 +99,23 @@ has_sublink(Node *node, void *context)
 	return expression_tree_walker(node, has_sublink, context);
 }
 
-/* Analyses a SELECT from the history table and gives it the base table's row-level security. */
-static Query *
-history_side(const MdlTable *table, const char *sql, const RangeTblEntry *base_entry)
+/*
+ * Copies the policies of the base side to the history side.  What stands for a column of the base table there is taken
+ * from the target list of the history side.
+ */
+static void
+copy_policies(Query *base_query, RangeTblEntry *base_entry, Query *history_query, const MdlTable *table)
 {
-	MdlUser		user;
-	Query	   *query;
+	RangeTblEntry *entry = table_entry(history_query, table->history);
+	bool		has_sublinks = has_sublink((Node *) base_entry->securityQuals, NULL);
 
-	/* The user may not even use the schema; analysis of our own text runs nothing. */
-	mdl_owner_begin(&user);
-	query = analyse(sql, 1);
-	mdl_owner_end(&user);
-	guard_history(query, table, base_entry);
-	mdl_partition_restrict(query, table);
-	query->hasRowSecurity = base_entry->securityQuals != NIL;
-	query->hasSubLinks |= has_sublink((Node *) base_entry->securityQuals, NULL);
-	return query;
-}
-
-/* Analyses and rewrites the base side, whose entry carries the rights and the row-level security. */
-static Query *
-base_side(const MdlTable *table, TupleDesc base, const char *where, int nparams, RangeTblEntry **entry)
-{
-	StringInfoData sql;
-	Query	   *query;
-
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
-	append_columns(&sql, table, base, base, true);
-	appendStringInfo(&sql, " FROM %s%s%s", table->has_rows ? "ONLY " : "", mdl_qualified_name(table->relid), where);
-	query = rewrite(analyse(sql.data, nparams));
-	*entry = table_entry(query, table->relid);
-	return query;
-}
-
-/* Wraps a query as an entry of a set operation. */
-static RangeTblEntry *
-side_entry(Query *query, const char *name)
-{
-	RangeTblEntry *entry = makeNode(RangeTblEntry);
-
-	entry->rtekind = RTE_SUBQUERY;
-	entry->subquery = query;
-	entry->alias = makeAlias(name, NIL);
-	entry->eref = makeAlias(name, NIL);
-	for (ListCell *cell = list_head(query->targetList); cell != NULL; cell = lnext(query->targetList, cell))
-		entry->eref->colnames = lappend(entry->eref->colnames,
-										makeString(pstrdup(lfirst_node(TargetEntry, cell)->resname)));
-	entry->inFromCl = false;
-	return entry;
-}
-
-/* left UNION ALL right, whose columns have the same types. */
-static Query *
-union_all(Query *left, Query *right)
-{
-	Query	   *query = makeNode(Query);
-	SetOperationStmt *operation = makeNode(SetOperationStmt);
-	RangeTblRef *refs[2];
-	ListCell   *cell;
-
-	query->commandType = CMD_SELECT;
-	query->canSetTag = true;
-	query->rtable = list_make2(side_entry(left, "*SELECT* 1"), side_entry(right, "*SELECT* 2"));
-	query->jointree = makeFromExpr(NIL, NULL);
-	query->hasRowSecurity = left->hasRowSecurity || right->hasRowSecurity;
-	for (int i = 0; i < 2; i++)
-	{
-		refs[i] = makeNode(RangeTblRef);
-		refs[i]->rtindex = i + 1;
-	}
-	operation->op = SETOP_UNION;
-	operation->all = true;
-	operation->larg = (Node *) refs[0];
-	operation->rarg = (Node *) refs[1];
-	foreach(cell, left->targetList)
-	{
-		TargetEntry *target = lfirst(cell);
-		Node	   *expression = (Node *) target->expr;
-		Oid			type = exprType(expression);
-		int32		typmod = -1;
-		Oid			collation = exprCollation(expression);
-
-		operation->colTypes = lappend_oid(operation->colTypes, type);
-		operation->colTypmods = lappend_int(operation->colTypmods, typmod);
-		operation->colCollations = lappend_oid(operation->colCollations, collation);
-		query->targetList = lappend(query->targetList,
-									makeTargetEntry((Expr *) makeVar(1, target->resno, type, typmod, collation, 0),
-													target->resno, pstrdup(target->resname), false));
-	}
-	query->setOperations = (Node *) operation;
-	return query;
+	entry->securityQuals = (List *) ReplaceVarsFromTargetList((Node *) base_entry->securityQuals, 1, 0, base_entry,
+															  history_query->targetList, REPLACEVARS_REPORT_ERROR, 0,
+															  &history_query->hasSubLinks);
+	base_query->hasSubLinks |= has_sublinks;
+	history_query->hasSubLinks |= has_sublinks;
+	base_query->hasRowSecurity |= base_entry->securityQuals != NIL;
+	history_query->hasRowSecurity = base_query->hasRowSecurity;
 }
 
 /* A copy of the description of a table, which the caller may keep after closing it. */
@@ -223,25 +129,94 @@ base_description(Oid relid)
 	return desc;
 }
 
-Query *
-mdl_past_query(Oid relid, bool *has_row_security)
+/* The parts of the query of a past. */
+typedef struct Past
+{
+	const MdlTable *table;
+	Query	   *query;
+	Query	   *base_query;
+	RangeTblEntry *base_entry;
+	Query	   *history_query;
+} Past;
+
+/* Finds the parts in the analysed query: a FROM item with two sides, each with one table. */
+static void
+find_parts(Past *past)
+{
+	Query	   *sides = linitial_node(RangeTblEntry, past->query->rtable)->subquery;
+	RangeTblEntry *history_entry;
+
+	past->base_query = rt_fetch(1, sides->rtable)->subquery;
+	past->base_entry = table_entry(past->base_query, past->table->relid);
+	past->history_query = rt_fetch(2, sides->rtable)->subquery;
+	history_entry = table_entry(past->history_query, past->table->history);
+	history_entry->requiredPerms = 0;
+	history_entry->selectedCols = NULL;
+}
+
+/* Analyses the query of a table's past, without rights and policies. */
+static void
+make_past(Past *past, Oid relid)
 {
 	MdlTable   *table = mdl_table_get(relid);
 	TupleDesc	base = base_description(relid);
-	RangeTblEntry *entry;
+	bool		by_partition = mdl_partition_births_differ(table);
 	StringInfoData sql;
-	Query	   *left = base_side(table, base, mdl_partition_births_differ(table)
-								 ? " WHERE medallion._born_by(tableoid, ctid, xmin, $1) AND medallion._attached_by(tableoid, $1)"
-								 : " WHERE medallion._born_by(tableoid, ctid, xmin, $1)", 1, &entry);
 
+	past->table = table;
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
+	append_columns(&sql, table, base, base, true);
+	appendStringInfoString(&sql, " FROM (SELECT ");
+	append_columns(&sql, table, base, base, true);
+	appendStringInfo(&sql, ", 1 AS _medallion_side, tableoid AS _medallion_part, ctid AS _medallion_place, xmin AS _medallion_xmin,"
+					 " 0::pg_catalog.int8 AS " MDL_BORN_COLUMN ", 0::pg_catalog.int8 AS " MDL_DIED_COLUMN " FROM %s%s UNION ALL SELECT ",
+					 table->has_rows ? "ONLY " : "", mdl_qualified_name(relid));
 	append_columns(&sql, table, base, table->history_desc, true);
-	appendStringInfo(&sql, " FROM %s WHERE medallion._alive_at(" MDL_BORN_COLUMN ", " MDL_DIED_COLUMN ", $1)"
-					 " AND " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) medallion._low_of($1) AND medallion._readable(%d, $1)",
-					 mdl_qualified_name(table->history), table->table_id);
-	*has_row_security = left->hasRowSecurity;
-	return union_all(left, history_side(table, sql.data, entry));
+	appendStringInfo(&sql, ", 2, 0::pg_catalog.oid, '(0,0)'::pg_catalog.tid, '0'::pg_catalog.xid,"
+					 " " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN " FROM %s) past"
+					 " WHERE (_medallion_side OPERATOR(pg_catalog.=) 1"
+					 " AND medallion._born_by(_medallion_part, _medallion_place, _medallion_xmin, $1)%s)"
+					 " OR (_medallion_side OPERATOR(pg_catalog.=) 2"
+					 " AND medallion._alive_at(" MDL_BORN_COLUMN ", " MDL_DIED_COLUMN ", $1)"
+					 " AND " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) medallion._low_of($1) AND medallion._readable(%d, $1))",
+					 mdl_qualified_name(table->history),
+					 by_partition ? " AND medallion._attached_by(_medallion_part, $1)" : "", table->table_id);
+	past->query = analyse(sql.data, 1);
+	find_parts(past);
+}
+
+Query *
+mdl_past_query(Oid relid, const Bitmapset *used_columns, bool *has_row_security)
+{
+	Past		past;
+
+	make_past(&past, relid);
+	/* Adds the policies that the current user reads the table with. */
+	past.query = linitial_node(Query, QueryRewrite(past.query));
+	find_parts(&past);
+	past.base_entry->selectedCols = bms_copy(used_columns);
+	copy_policies(past.base_query, past.base_entry, past.history_query, past.table);
+	mdl_partition_restrict(past.history_query, past.table);
+	*has_row_security = past.base_query->hasRowSecurity;
+	return past.query;
+}
+
+Query *
+mdl_past_query_of_entry(const RangeTblEntry *original, int index)
+{
+	Past		past;
+
+	make_past(&past, original->relid);
+	past.base_entry->requiredPerms = original->requiredPerms;
+	past.base_entry->checkAsUser = original->checkAsUser;
+	past.base_entry->selectedCols = bms_copy(original->selectedCols);
+	past.base_entry->inh &= original->inh;
+	past.base_entry->securityQuals = copyObject(original->securityQuals);
+	ChangeVarNodes((Node *) past.base_entry->securityQuals, index, 1, 0);
+	copy_policies(past.base_query, past.base_entry, past.history_query, past.table);
+	mdl_partition_restrict(past.history_query, past.table);
+	return past.query;
 }
 
 Query *
@@ -249,15 +224,30 @@ mdl_history_rows_query(Oid relid, bool *has_row_security)
 {
 	MdlTable   *table = mdl_table_get(relid);
 	TupleDesc	base = base_description(relid);
+	Past		past;
 	RangeTblEntry *entry;
+	Query	   *query;
 	StringInfoData sql;
 
 	mdl_require_privilege(relid, ACL_SELECT);
-	*has_row_security = base_side(table, base, "", 0, &entry)->hasRowSecurity;
+	make_past(&past, relid);
+	past.query = linitial_node(Query, QueryRewrite(past.query));
+	find_parts(&past);
+	copy_policies(past.base_query, past.base_entry, past.history_query, table);
+	*has_row_security = past.base_query->hasRowSecurity;
+
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN ", ROW(");
 	append_columns(&sql, table, base, table->history_desc, false);
 	appendStringInfo(&sql, ")::%s FROM %s WHERE " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) $1",
 					 mdl_qualified_name(relid), mdl_qualified_name(table->history));
-	return history_side(table, sql.data, entry);
+	query = analyse(sql.data, 1);
+	entry = table_entry(query, table->history);
+	entry->requiredPerms = 0;
+	entry->selectedCols = NULL;
+	entry->securityQuals = table_entry(past.history_query, table->history)->securityQuals;
+	query->hasRowSecurity = past.history_query->hasRowSecurity;
+	query->hasSubLinks |= past.history_query->hasSubLinks;
+	mdl_partition_restrict(query, table);
+	return query;
 }

@@ -136,19 +136,19 @@ running_ids(Snapshot snapshot, int *count)
 	return snapshot->takenDuringRecovery ? snapshot->subxip : snapshot->xip;
 }
 
-/* Raises an error unless the snapshot sees every commit numbered up to the point. */
-static void
-check_snapshot(const MdlPoint *point, Snapshot snapshot)
+/* Whether the snapshot sees every commit numbered up to the point. */
+static bool
+snapshot_sees(const MdlPoint *point, Snapshot snapshot)
 {
 	bool		sees_all = true;
 	int			nids;
 	const TransactionId *ids;
 
 	if (!IsMVCCSnapshot(snapshot))
-		return;
+		return true;
 	/* Ids below high are all there are. */
 	if (mdl_stamp_of_xid(snapshot->xmin, point->stamp_offset) >= point->high)
-		return;
+		return true;
 	ids = running_ids(snapshot, &nids);
 	for (int i = 0; i < nids && sees_all; i++)
 	{
@@ -159,7 +159,13 @@ check_snapshot(const MdlPoint *point, Snapshot snapshot)
 	}
 	if (sees_all)
 		sees_all = mdl_version_from_stamp(mdl_stamp_of_xid(snapshot->xmax, point->stamp_offset)) > point->version;
-	if (!sees_all)
+	return sees_all;
+}
+
+static void
+check_snapshot(const MdlPoint *point, Snapshot snapshot)
+{
+	if (!snapshot_sees(point, snapshot))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("version " INT64_FORMAT " is newer than the snapshot of this transaction", point->version),
@@ -238,6 +244,12 @@ mdl_point_resolve(int64 version, Snapshot snapshot)
 }
 
 bool
+mdl_point_seen(int64 version, Snapshot snapshot)
+{
+	return snapshot_sees(mdl_point_resolve(version, NULL), snapshot);
+}
+
+bool
 mdl_point_includes(const MdlPoint *point, int64 stamp)
 {
 	if (stamp < point->low)
@@ -298,10 +310,30 @@ version_at_time(TimestampTz at)
 }
 
 int64
+mdl_settled_version_of(const int64 *version, const TimestampTz *at)
+{
+	MdlClock	clock;
+
+	if (!mdl_clock_read(&clock))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("nothing was ever versioned in this database"),
+				 errhint("Start with medallion.enable_versioning().")));
+	if (at != NULL)
+		return version_at_time(*at);
+	if (*version > clock.version)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("version " INT64_FORMAT " does not exist yet", *version),
+				 errdetail("The newest version is " INT64_FORMAT ".", clock.version)));
+	settle(*version, &clock);
+	return *version;
+}
+
+int64
 mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at)
 {
 	MdlTable   *table = mdl_table_get(relid);
-	MdlClock	clock;
 	int64		result;
 
 	if ((version == NULL) == (at == NULL))
@@ -309,19 +341,7 @@ mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("time travel on \"%s\" needs either a version or a time", mdl_display_name(relid)),
 				 errhint("Write version => 42 or at => '2026-11-20 10:00'.")));
-	mdl_clock_read(&clock);
-	if (at != NULL)
-		result = version_at_time(*at);
-	else
-	{
-		result = *version;
-		if (result > clock.version)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("version " INT64_FORMAT " does not exist yet", result),
-					 errdetail("The newest version is " INT64_FORMAT ".", clock.version)));
-		settle(result, &clock);
-	}
+	result = mdl_settled_version_of(version, at);
 	if (result > 0 && result < table->pruned_to)
 		mdl_refuse_pruned(table->table_id, result, table->pruned_to);
 	if (table->readable_from == 0 || result < table->readable_from)

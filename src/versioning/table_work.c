@@ -167,14 +167,20 @@ mdl_capture_flush(void)
 		mdl_work_flush(work);
 }
 
-void
-mdl_capture_show(void)
+bool
+mdl_capture_pending(void)
 {
 	bool		any = false;
 
 	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
 		any |= work->nrows > 0;
-	if (!any)
+	return any;
+}
+
+void
+mdl_capture_show(void)
+{
+	if (!mdl_capture_pending())
 		return;
 	mdl_capture_flush();
 	CommandCounterIncrement();

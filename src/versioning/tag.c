@@ -154,34 +154,43 @@ mdl_untag(PG_FUNCTION_ARGS)
 }
 
 /* Below SQL, since anybody may ask and the answer is needed while queries are planned. */
-MDL_FUNCTION(mdl_version_of);
-Datum
-mdl_version_of(PG_FUNCTION_ARGS)
+bool
+mdl_tag_find(const char *tag, int64 *version)
 {
-	char	   *tag = tag_argument(fcinfo, 0);
 	Oid			relid = mdl_history_relation(MDL_TAGS_TABLE, true);
 	Relation	relation;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	int64		version = 0;
+	bool		found;
 
 	if (!OidIsValid(relid))
-		missing_tag(tag);
+		return false;
 	relation = table_open(relid, AccessShareLock);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(tag));
 	key.sk_collation = C_COLLATION_OID;
 	scan = systable_beginscan(relation, mdl_history_relation("tags_pkey", false), true, GetActiveSnapshot(), 1, &key);
 	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
+	found = HeapTupleIsValid(tuple);
+	if (found)
 	{
 		bool		is_null;
 
-		version = DatumGetInt64(heap_getattr(tuple, 2, RelationGetDescr(relation), &is_null));
+		*version = DatumGetInt64(heap_getattr(tuple, 2, RelationGetDescr(relation), &is_null));
 	}
 	systable_endscan(scan);
 	table_close(relation, NoLock);
-	if (version == 0)
+	return found;
+}
+
+MDL_FUNCTION(mdl_version_of);
+Datum
+mdl_version_of(PG_FUNCTION_ARGS)
+{
+	char	   *tag = tag_argument(fcinfo, 0);
+	int64		version;
+
+	if (!mdl_tag_find(tag, &version))
 		missing_tag(tag);
 	PG_RETURN_INT64(version);
 }

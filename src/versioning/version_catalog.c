@@ -492,6 +492,13 @@ mdl_table_get(Oid relid)
 }
 
 bool
+mdl_is_history_table(Oid relid)
+{
+	return get_rel_namespace(relid) == get_namespace_oid(MDL_HISTORY_SCHEMA, true) &&
+		get_attnum(relid, MDL_BORN_COLUMN) == MDL_BORN_ATTNO;
+}
+
+bool
 mdl_is_versioned(Oid relid)
 {
 	return mdl_table_find(relid) != NULL;

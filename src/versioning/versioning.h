@@ -10,6 +10,9 @@
 #include "base/base.h"
 #include "utils/snapshot.h"
 
+/* Defines the setting medallion.as_of; called from _PG_init before mdl_guc_init, which closes the list of settings. */
+extern void mdl_travel_setting_init(void);
+
 /* Registers hooks and callbacks; called once from _PG_init. */
 extern void mdl_versioning_init(void);
 
@@ -45,5 +48,11 @@ extern MDL_EXPORT void mdl_pin_add(const char *holder_kind, const char *holder, 
  * how many pins there were.
  */
 extern MDL_EXPORT int64 mdl_pin_remove(const char *holder_kind, const char *holder, Oid relid);
+
+/*
+ * Raises an error if the session reads the past (medallion.as_of); `what` is what the user asked for.  For functions that
+ * write below SQL: statements are refused by themselves.
+ */
+extern MDL_EXPORT void mdl_refuse_while_travelling(const char *what);
 
 #endif							/* MDL_VERSIONING_H */

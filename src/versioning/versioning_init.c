@@ -31,5 +31,7 @@ mdl_versioning_init(void)
 	mdl_capture_init();
 	mdl_drop_init();
 	mdl_past_expand_init();
+	mdl_past_run_init();
+	mdl_travel_refuse_init();
 	mdl_scheduler_tick_register("versioning heartbeat", heartbeat, HEARTBEAT_MILLISECONDS);
 }

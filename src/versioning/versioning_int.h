@@ -116,6 +116,9 @@ extern int64 mdl_table_adopted(const MdlTable *table);
 /* The newest version from `first` on that changed the table in any way; 0 if none did. */
 extern int64 mdl_table_changed(const MdlTable *table, int64 first);
 
+/* Whether a relation is a table of past rows. */
+extern bool mdl_is_history_table(Oid relid);
+
 /* Returns the versioned table, or NULL when the relation is not versioned. */
 extern MdlTable *mdl_table_find(Oid relid);
 
@@ -296,6 +299,9 @@ extern MdlPastColumns *mdl_past_columns(const MdlTable *table, Relation relation
 /* "a.x, a.y" of the written columns; alias NULL: "x, y".  NULL if there are none. */
 extern char *mdl_past_column_list(const MdlPastColumns *columns, const char *alias);
 
+/* The version that a tag names; false if there is no such tag. */
+extern bool mdl_tag_find(const char *tag, int64 *version);
+
 /* ---- enable.c ----------------------------------------------------------------------------------------------------- */
 
 /* "<schema>.<table>", cut with a hash when it does not fit an identifier, and made unique with the number. */
@@ -371,6 +377,7 @@ extern void mdl_capture_flush(void);
 
 /* The same, and makes them visible to the snapshots taken from now on. */
 extern void mdl_capture_show(void);
+extern bool mdl_capture_pending(void);	/* whether there are any */
 
 /* Moves all current rows to history, those included that a snapshot may not see: the operation takes them all. */
 extern void mdl_capture_all_rows(Relation relation, const char *operation);
@@ -427,12 +434,18 @@ typedef struct MdlPoint
  */
 extern const MdlPoint *mdl_point_resolve(int64 version, Snapshot snapshot);
 
+/* Whether a snapshot sees all that belongs to a version. */
+extern bool mdl_point_seen(int64 version, Snapshot snapshot);
+
 extern bool mdl_point_includes(const MdlPoint *point, int64 stamp);
 
 /* The smallest version that has ended but that the snapshot does not see; PG_INT64_MAX if there is none. */
 extern int64 mdl_first_unseen_version(Snapshot snapshot);
 
-/* Turns what a user asked for (exactly one of the two) into a settled version, waiting if need be. */
+/* Turns a version or a time (exactly one of the two) into a settled version, waiting if need be. */
+extern int64 mdl_settled_version_of(const int64 *version, const TimestampTz *at);
+
+/* The same for a table, an error if it cannot be read as of then. */
 extern int64 mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at);
 
 /* ---- drop_follow.c -------------------------------------------------------------------------------------------------- */
@@ -442,18 +455,66 @@ extern void mdl_drop_init(void);
 /* ---- past_query.c ------------------------------------------------------------------------------------------------- */
 
 struct Query;
+struct RangeTblEntry;
+struct PlannedStmt;
+struct Node;
 
-/* The state of a table as of version $1, analysed and rewritten; the version is parameter 1 (bigint) in it. */
-extern struct Query *mdl_past_query(Oid relid, bool *has_row_security);
+/*
+ * The state of a table as of version $1 (bigint).  The current user needs SELECT on the columns used (as in selectedCols),
+ * and gets the rows that the table's policies show.
+ */
+extern struct Query *mdl_past_query(Oid relid, const Bitmapset *used_columns, bool *has_row_security);
+
+/* The same in place of an entry of a rewritten query, whose rights and policies it takes over; `index` is its place. */
+extern struct Query *mdl_past_query_of_entry(const struct RangeTblEntry *entry, int index);
 
 /* The history rows of a table that died at stamp $1 or later: (born, died, row). */
 extern struct Query *mdl_history_rows_query(Oid relid, bool *has_row_security);
+
+/* ---- past_use.c --------------------------------------------------------------------------------------------------- */
+
+/* The columns that a query uses of one of its FROM items, as in selectedCols. */
+extern Bitmapset *mdl_used_columns(struct Query *query, int index);
 
 /* ---- past_expand.c ------------------------------------------------------------------------------------------------ */
 
 extern void mdl_past_expand_init(void);
 
+#define MDL_MARK_SESSION	"medallion: past of a session"
+#define MDL_MARK_CALL		"medallion: past of a call"
+
+/* Whether a table of a plan was put there to read the past; *version is 0 if that is known only when the plan runs. */
+extern bool mdl_past_mark(const struct RangeTblEntry *entry, bool *of_session, int64 *version);
+
+/* ---- past_run.c --------------------------------------------------------------------------------------------------- */
+
+extern void mdl_past_run_init(void);
+
+/* ---- travel_setting.c: the setting medallion.as_of ----------------------------------------------------------------- */
+
+extern bool mdl_travelling(void);		/* whether the session reads the past */
+extern const char *mdl_travel_text(void);	/* the setting, for messages */
+
+/* The settled version that the session reads; found out at its first use. */
+extern int64 mdl_travel_version(void);
+
+/* Finds it out before workers start, which cannot. */
+extern void mdl_travel_prepare_workers(void);
+
+/* What runs between the two reads the present, for work of ours that asks for versions by number; an error ends it too. */
+extern int	mdl_travel_suspend(void);
+extern void mdl_travel_resume(int level);
+
+/* ---- travel_refuse.c: what cannot be done meanwhile ----------------------------------------------------------------- */
+
+extern void mdl_travel_refuse_init(void);
+extern void mdl_refuse_query(struct Query *query);
+extern void mdl_refuse_plan(const struct PlannedStmt *plan);
+extern void mdl_refuse_expression(const struct Node *node);
+
 /* ---- as_of.c ------------------------------------------------------------------------------------------------------ */
+
+extern PGDLLEXPORT Datum mdl_point(PG_FUNCTION_ARGS);
 
 /* The table whose row type is given; an error that tells what to write if it is none. */
 extern Oid	mdl_table_of_row_type(Oid type);

@@ -1,0 +1,71 @@
+/*
+ * past_use.c: which columns of a FROM item a query uses, so that a question about the past needs the same rights as the
+ * same question about the present.
+ *
+ * The parser notes that for tables; for functions that return rows it does not, so it is found here, before planning.
+ */
+#include "versioning/versioning_int.h"
+
+#include "access/sysattr.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+
+typedef struct ColumnUse
+{
+	Query	   *query;			/* the one whose FROM item it is */
+	int			index;			/* in its range table */
+	int			depth;			/* of the query being walked below that one */
+	Bitmapset  *columns;		/* as in selectedCols */
+} ColumnUse;
+
+static bool use_walker(Node *node, ColumnUse *use);
+
+/* A column of a join is that of one of its sides, or made of both. */
+static void
+note_join_column(Var *var, List *aliases, ColumnUse *use)
+{
+	int			depth = use->depth;
+
+	use->depth = 0;
+	if (var->varattno == InvalidAttrNumber)
+		(void) expression_tree_walker((Node *) aliases, use_walker, use);
+	else if (var->varattno > 0)
+		(void) use_walker(list_nth(aliases, var->varattno - 1), use);
+	use->depth = depth;
+}
+
+static bool
+use_walker(Node *node, ColumnUse *use)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		if (var->varlevelsup != use->depth)
+			return false;
+		if (var->varno == use->index)
+			use->columns = bms_add_member(use->columns, var->varattno - FirstLowInvalidHeapAttributeNumber);
+		else if (rt_fetch(var->varno, use->query->rtable)->rtekind == RTE_JOIN)
+			note_join_column(var, rt_fetch(var->varno, use->query->rtable)->joinaliasvars, use);
+		return false;
+	}
+	if (IsA(node, Query))
+	{
+		use->depth++;
+		(void) query_tree_walker((Query *) node, use_walker, use, QTW_IGNORE_JOINALIASES);
+		use->depth--;
+		return false;
+	}
+	return expression_tree_walker(node, use_walker, use);
+}
+
+Bitmapset *
+mdl_used_columns(struct Query *query, int index)
+{
+	ColumnUse	use = {query, index, 0, NULL};
+
+	(void) query_tree_walker(query, use_walker, &use, QTW_IGNORE_JOINALIASES);
+	return use.columns;
+}
