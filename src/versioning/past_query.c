@@ -154,6 +154,32 @@ find_parts(Past *past)
 	history_entry->selectedCols = NULL;
 }
 
+/* Gives the columns the modifiers and collations of the table, also where past rows do not have them any more. */
+static void
+keep_column_types(Past *past, TupleDesc base)
+{
+	Query	   *sides = linitial_node(RangeTblEntry, past->query->rtable)->subquery;
+	SetOperationStmt *operation = castNode(SetOperationStmt, sides->setOperations);
+
+	for (int i = 0; i < base->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(base, i);
+		Query	   *queries[2] = {past->query, sides};
+
+		if (column->attisdropped)
+			continue;
+		lfirst_int(list_nth_cell(operation->colTypmods, i)) = column->atttypmod;
+		lfirst_oid(list_nth_cell(operation->colCollations, i)) = column->attcollation;
+		for (int j = 0; j < 2; j++)
+		{
+			Var		   *var = castNode(Var, list_nth_node(TargetEntry, queries[j]->targetList, i)->expr);
+
+			var->vartypmod = column->atttypmod;
+			var->varcollid = column->attcollation;
+		}
+	}
+}
+
 /* Analyses the query of a table's past, without rights and policies. */
 static void
 make_past(Past *past, Oid relid)
@@ -183,6 +209,7 @@ make_past(Past *past, Oid relid)
 					 mdl_qualified_name(table->history),
 					 by_partition ? " AND medallion._attached_by(_medallion_part, $1)" : "", table->table_id);
 	past->query = analyse(sql.data, 1);
+	keep_column_types(past, base);
 	find_parts(past);
 }
 
