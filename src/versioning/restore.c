@@ -64,9 +64,10 @@ mdl_version_of_row(PG_FUNCTION_ARGS)
 	int64		stamp;
 	int64		version;
 
-	if (!TransactionIdIsNormal(xmin) || !mdl_clock_read(&clock))
+	if (!mdl_clock_read(&clock))
 		PG_RETURN_NULL();
-	stamp = mdl_births_current(fcinfo->flinfo, relid, place, xmin, clock.stamp_offset);
+	stamp = TransactionIdIsNormal(xmin) ? mdl_births_current(fcinfo->flinfo, relid, place, xmin, clock.stamp_offset) : 0;
+	stamp = mdl_partition_birth(mdl_table_get(relid), stamp);
 	if (mdl_commit_of_stamp(stamp, &commit))
 		PG_RETURN_INT64(commit.version);
 	version = mdl_version_claiming(stamp);
@@ -197,7 +198,7 @@ mdl_adopt_history(PG_FUNCTION_ARGS)
 	{
 		adopt_table(mdl_table_get(lfirst_oid(cell)), own_stamp);
 		mdl_capture_operation(lfirst_oid(cell), "adopt");
-		count++;
+		count += mdl_partition_root(lfirst_oid(cell)) == lfirst_oid(cell);
 	}
 	mdl_run("DELETE FROM medallion._births", NULL, false);
 	SPI_finish();
