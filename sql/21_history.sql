@@ -51,3 +51,15 @@ CREATE OR REPLACE FUNCTION medallion.clone(relation regclass, new_name text, ver
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_clone';
 COMMENT ON FUNCTION medallion.clone(regclass, text, bigint, timestamptz, bool) IS
 'Makes a new table with the structure of a versioned table and its rows as of a version or a time; the caller owns it.';
+
+CREATE OR REPLACE FUNCTION medallion.set_retention(relation regclass, retain interval) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_set_retention';
+COMMENT ON FUNCTION medallion.set_retention(regclass, interval) IS
+'Sets how long the past of a versioned table is kept; NULL: as long as medallion.history_retention says. The scheduler prunes what is older.';
+
+CREATE OR REPLACE FUNCTION medallion.prune_history(INOUT relation regclass DEFAULT NULL, older_than interval DEFAULT NULL,
+	dry_run bool DEFAULT false, OUT readable_from bigint, OUT rows_removed bigint, OUT bytes bigint, OUT blocked_by text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_prune_history';
+COMMENT ON FUNCTION medallion.prune_history(regclass, interval, bool) IS
+'Removes the past of a versioned table (NULL: of all that the caller owns) that is older than given, or than its retention.';

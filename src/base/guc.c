@@ -8,6 +8,7 @@
 #include "utils/guc.h"
 
 int			mdl_feature_mem = 512 * 1024;
+int			mdl_history_retention = -1;
 int			mdl_job_history = 1000;
 int			mdl_matrix_area = 0;
 int			mdl_max_workers = 2;
@@ -25,6 +26,10 @@ mdl_guc_init(void)
 							&mdl_feature_mem, 512 * 1024, 1024, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 
+	DefineCustomIntVariable("medallion.history_retention",
+							"How long the past of versioned tables is kept that have no retention of their own.",
+							"-1: for ever.",
+							&mdl_history_retention, -1, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("medallion.job_history",
 							"How many runs of a job are kept in medallion.job_runs.", NULL,
 							&mdl_job_history, 1000, 1, 1000000, PGC_SIGHUP, 0, NULL, NULL, NULL);

@@ -361,6 +361,9 @@ mdl_changes(PG_FUNCTION_ARGS)
 			run_feed(table, range, result);
 	}
 	SPI_finish();
+	/* If it was pruned while it was read, rows may be missing from what was read. */
+	if (first < mdl_horizon(table->table_id, SnapshotSelf))
+		mdl_refuse_pruned(table->table_id, first, mdl_horizon(table->table_id, SnapshotSelf));
 	PG_RETURN_NULL();
 }
 
@@ -516,23 +519,20 @@ MDL_FUNCTION(mdl_commits);
 Datum
 mdl_commits(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MdlUser		user;
+	MdlArgs		args = {0};
 
-	InitMaterializedSRF(fcinfo, 0);
 	if (!OidIsValid(mdl_history_relation(MDL_LOG_TABLE, true)))
+	{
+		InitMaterializedSRF(fcinfo, 0);
 		PG_RETURN_NULL();
-	SPI_connect();
-	mdl_owner_begin(&user);
-	mdl_run("SELECT l.version, l.committed_at, l.role_name, l.application_name,"
-			" ARRAY(SELECT t.schema_name OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) t.table_name"
-			" FROM medallion_history.commit_changes c JOIN medallion_history.versioned_tables t"
-			" ON t.table_id OPERATOR(pg_catalog.=) c.table_id"
-			" WHERE c.version OPERATOR(pg_catalog.=) l.version ORDER BY 1)"
-			" FROM medallion_history.commit_log l ORDER BY l.version", NULL, true);
-	mdl_owner_end(&user);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
-	SPI_finish();
+	}
+	/* What pruning left at or below the horizon of the log is there for the sake of newer commits. */
+	mdl_arg_int8(&args, mdl_horizon(MDL_LOG_HORIZON, SnapshotSelf));
+	mdl_owner_rows(fcinfo, "SELECT l.version, l.committed_at, l.role_name, l.application_name,"
+				   " ARRAY(SELECT t.schema_name OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) t.table_name"
+				   " FROM medallion_history.commit_changes c JOIN medallion_history.versioned_tables t"
+				   " ON t.table_id OPERATOR(pg_catalog.=) c.table_id"
+				   " WHERE c.version OPERATOR(pg_catalog.=) l.version ORDER BY 1)"
+				   " FROM medallion_history.commit_log l WHERE l.version OPERATOR(pg_catalog.>) $1 ORDER BY l.version", &args);
 	PG_RETURN_NULL();
 }

@@ -40,9 +40,9 @@ require_right(void)
 }
 
 static char *
-tag_argument(FunctionCallInfo fcinfo, int index)
+tag_argument(FunctionCallInfo fcinfo, const char *name)
 {
-	char	   *tag = mdl_required_text(fcinfo, index, "tag");
+	char	   *tag = mdl_required_text(fcinfo, 0, name);
 
 	if (tag[0] == '\0' || strlen(tag) > MAX_TAG_LENGTH)
 		ereport(ERROR,
@@ -81,7 +81,7 @@ checked_version(bool given, int64 version)
 				 errmsg("version " INT64_FORMAT " does not exist yet", version),
 				 errdetail("The newest version is " INT64_FORMAT ".", clock.version)));
 	/* A number between two commits means the one before; a tag says which. */
-	if (version < 1 || !mdl_commit_at_version(version, &commit) || commit.version < kept)
+	if (version < 1 || !mdl_commit_at_version(version, &commit) || commit.version <= kept)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("version " INT64_FORMAT " is not kept", version),
@@ -93,7 +93,7 @@ MDL_FUNCTION(mdl_tag);
 Datum
 mdl_tag(PG_FUNCTION_ARGS)
 {
-	char	   *tag = tag_argument(fcinfo, 0);
+	char	   *tag = tag_argument(fcinfo, "name");
 	char	   *comment = mdl_optional_text(fcinfo, 2);
 	MdlArgs		args = {0};
 	MdlUser		user;
@@ -134,7 +134,7 @@ MDL_FUNCTION(mdl_untag);
 Datum
 mdl_untag(PG_FUNCTION_ARGS)
 {
-	char	   *tag = tag_argument(fcinfo, 0);
+	char	   *tag = tag_argument(fcinfo, "name");
 	MdlArgs		args = {0};
 	MdlUser		user;
 	int64		version;
@@ -187,7 +187,7 @@ MDL_FUNCTION(mdl_version_of);
 Datum
 mdl_version_of(PG_FUNCTION_ARGS)
 {
-	char	   *tag = tag_argument(fcinfo, 0);
+	char	   *tag = tag_argument(fcinfo, "tag");
 	int64		version;
 
 	if (!mdl_tag_find(tag, &version))

@@ -324,6 +324,13 @@ map_columns(MdlTable *table, Relation relation, Relation history)
 	}
 }
 
+int64
+mdl_history_readable_from(int32 table_id, int64 *pruned_to)
+{
+	*pruned_to = mdl_horizon(table_id, SnapshotSelf);
+	return Max(newest_operation(table_id, enables, *pruned_to), *pruned_to);
+}
+
 /* What is the root's is taken from there, so that a thousand partitions do not each look it up. */
 static void
 set_partition(MdlTable *table, Relation relation)
@@ -334,8 +341,7 @@ set_partition(MdlTable *table, Relation relation)
 	table->attached = mdl_partition_attached(relation);
 	if (table->root == table->relid)
 	{
-		table->pruned_to = mdl_horizon(table->table_id, SnapshotSelf);
-		table->readable_from = Max(newest_operation(table->table_id, enables, table->pruned_to), table->pruned_to);
+		table->readable_from = mdl_history_readable_from(table->table_id, &table->pruned_to);
 		table->newest_attached = table->partitioned ? mdl_partition_newest_attached(table->table_id) : 0;
 	}
 	else

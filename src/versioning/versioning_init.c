@@ -33,5 +33,6 @@ mdl_versioning_init(void)
 	mdl_past_expand_init();
 	mdl_past_run_init();
 	mdl_travel_refuse_init();
+	mdl_retention_init();
 	mdl_scheduler_tick_register("versioning heartbeat", heartbeat, HEARTBEAT_MILLISECONDS);
 }

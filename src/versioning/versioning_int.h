@@ -113,6 +113,9 @@ extern int64 mdl_table_truncated(const MdlTable *table, int64 first);
 /* The newest version that adopted the table from a dump; 0 if none did. */
 extern int64 mdl_table_adopted(const MdlTable *table);
 
+/* The oldest readable version of a history by its number, 0 before it is enabled; *pruned_to: 0 if it was never pruned. */
+extern int64 mdl_history_readable_from(int32 table_id, int64 *pruned_to);
+
 /* The newest version from `first` on that changed the table in any way; 0 if none did. */
 extern int64 mdl_table_changed(const MdlTable *table, int64 first);
 
@@ -282,6 +285,81 @@ extern void mdl_refuse_pruned(int32 table_id, int64 version, int64 readable_from
 /* Whoever adds a row takes RowExclusiveLock before looking at horizons; pruning takes ShareRowExclusiveLock on both. */
 #define MDL_TAGS_TABLE		"tags"
 #define MDL_PINS_TABLE		"pins"
+
+/* ---- kept.c: all histories, how long each is kept, and what holds them --------------------------------------------------- */
+
+typedef struct MdlKept
+{
+	int32		table_id;
+	char	   *name;			/* schema.table, for messages */
+	Oid			relid;			/* InvalidOid: the table was dropped, or is not versioned any more */
+	Oid			history;
+	int64		readable_from;	/* 0: not readable yet */
+	int64		pruned_to;		/* 0: never pruned */
+	Interval   *retain;			/* the table's own; NULL: the setting decides */
+} MdlKept;
+
+/* All tables that have a history, by number; palloc'd. */
+extern List *mdl_kept_histories(void);
+
+/* The time before which the past of a table need not be kept, by its own retention or the setting; false: keep for ever. */
+extern bool mdl_kept_cutoff(const MdlKept *kept, TimestampTz *cutoff);
+
+/* now - older_than; an error if it is negative. */
+extern TimestampTz mdl_cutoff_before_now(const Interval *older_than);
+
+/*
+ * The oldest tag or pin on a version from `first` to before `end` of a table (number 0: tags, and pins of all tables), as
+ * text for messages; NULL if there is none.
+ */
+extern char *mdl_kept_blocker(int32 table_id, int64 first, int64 end, int64 *version, char **hint);
+
+/* ---- prune.c: removing what is below horizons ------------------------------------------------------------------------ */
+
+/* What is to be deleted of one history; made by mdl_prune_plan in the current context, which must outlive it. */
+typedef struct MdlPrunePlan
+{
+	int32		table_id;
+	Oid			history;
+	int64		readable_from;	/* the new horizon */
+	char	   *blocked_by;		/* what holds the horizon back; NULL: nothing */
+	int64		high;			/* rows that died below and at none of the exceptions go */
+	int64	   *exceptions;		/* (nexceptions) ascending */
+	int			nexceptions;
+	int			nranges;
+	BlockNumber (*ranges)[2];	/* (nranges) first and last block that may have such rows */
+	int64		rows;			/* deleted so far */
+	int64		bytes;
+} MdlPrunePlan;
+
+/*
+ * Decides up to where a history can be pruned, given the oldest time to keep.  `insist`: an error if a tag or a pin is in the
+ * way.  NULL if nothing is to be done.  Publishes the horizon, unless `dry_run`.
+ */
+extern MdlPrunePlan *mdl_prune_plan(const MdlKept *kept, TimestampTz cutoff, bool insist, bool dry_run);
+
+/* Deletes (dry_run: counts) the rows in the next `blocks` blocks of the plan (0: all); false when all is done. */
+extern bool mdl_prune_some(MdlPrunePlan *plan, BlockNumber blocks, bool dry_run);
+
+/* Deletes rows of commit_changes below a table's horizon: at most `most` of them (0: all); returns how many. */
+extern int64 mdl_prune_changes(int32 table_id, int64 readable_from, int64 most);
+
+/* Decides up to where the log is needed, and publishes it. */
+extern void mdl_prune_log_plan(void);
+
+/* The smallest `low` of the records from the horizon of the log on, those of all commits that have ended; 0: no horizon. */
+extern int64 mdl_prune_log_low(void);
+
+/* Deletes rows of the log below its horizon with ids below `low`: at most `most` of them (0: all); returns how many. */
+extern int64 mdl_prune_log(int64 low, int64 most);
+
+/* Taken while pruning decides: nobody tags, pins or prunes meanwhile. */
+extern void mdl_prune_lock(void);
+
+/* ---- retention.c ---------------------------------------------------------------------------------------------------- */
+
+extern void mdl_retention_init(void);
+extern MDL_EXPORT void mdl_retention_job(const char *job);
 
 /* ---- past_columns.c: lists of columns for statements that bring past rows back ---------------------------------------- */
 
