@@ -5,7 +5,7 @@
 CREATE OR REPLACE FUNCTION medallion.predict(model text, input record) RETURNS double precision
 LANGUAGE C STABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_predict';
 COMMENT ON FUNCTION medallion.predict(text, record) IS
-'Predicts a row: the value of a regression, the probability of the positive class of a binary classification.';
+'Predicts a row: the value of a regression, the probability of the positive class, the number of a cluster, the score of an outlier detector.';
 
 CREATE OR REPLACE FUNCTION medallion.predict_class(model text, input record) RETURNS text
 LANGUAGE C STABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_predict_class';
@@ -15,6 +15,11 @@ CREATE OR REPLACE FUNCTION medallion.predict_proba(model text, input record) RET
 LANGUAGE C STABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_predict_proba';
 COMMENT ON FUNCTION medallion.predict_proba(text, record) IS
 'Predicts the probability of each class of a row, in the order of medallion.classes(model).';
+
+CREATE OR REPLACE FUNCTION medallion.transform(model text, input record) RETURNS double precision[]
+LANGUAGE C STABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_transform';
+COMMENT ON FUNCTION medallion.transform(text, record) IS
+'What a row becomes: components of a decomposition, distances to the centres of clusters, shares of a mixture.';
 
 CREATE OR REPLACE FUNCTION medallion.classes(model text) RETURNS text[]
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_classes';

@@ -54,3 +54,4 @@ MDL_SHIM(MDL_LIBRARY_ML, mdl_score_combine);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_sweep);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_train_pack);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_train_sql);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_transform);

@@ -84,6 +84,12 @@ predicted_rows(const MdlUsedModel *used, const char *source)
 	int			n = ml_model_n_classes(model);
 	int			column;
 
+	if (ml_model_task(model) > ML_MULTICLASS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" of algorithm %s has no target to compare predictions with", used->version.model,
+						ml_model_algorithm(model)),
+				 errhint("See medallion.model_versions for the metrics of its training.")));
 	mdl_predict_source(source, &rows);
 	column = mdl_source_column(&rows, target);
 	if (column < 0)

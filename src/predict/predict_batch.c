@@ -158,7 +158,14 @@ choose_outputs(Batch *batch)
 	int			n = ml_model_n_classes(model);
 	char	   *type = n == 0 ? "double precision" : label_type(model);
 
-	if (n == 0)
+	if (ml_model_width(model) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" transforms rows and predicts nothing", batch->used.exact),
+				 errhint("Use medallion.transform in a query.")));
+	if (ml_model_task(model) == ML_CLUSTERING)
+		add_output(batch, "prediction", "integer", "q.p::pg_catalog.int4");
+	else if (n == 0)
 		add_output(batch, "prediction", type, "q.p");
 	else if (n == 2)
 	{

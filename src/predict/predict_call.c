@@ -77,7 +77,7 @@ resolve(MdlPredictCall *call, text *reference, Snapshot snapshot)
 		call->cached = cached;
 		old = MemoryContextSwitchTo(call->map_context);
 		call->name = pstrdup(version.model);
-		call->out = palloc(sizeof(double) * Max(ml_model_n_classes(cached->model), 1));
+		call->out = palloc(sizeof(double) * Max(Max(ml_model_width(cached->model), ml_model_n_components(cached->model)), 1));
 		MemoryContextSwitchTo(old);
 	}
 	else
@@ -143,8 +143,12 @@ refuse_value(const MdlPredictCall *call, const ml_row_state *state)
 			 errhint("Give NULL for a value that is not known, or train with unknown values allowed.")));
 }
 
-bool
-mdl_predict_input(FunctionCallInfo fcinfo, MdlPredictCall *call)
+typedef ml_status (*RowFunction) (const ml_model *model, const ml_values *columns, size_t n, double *out,
+								  ml_row_state *rows, ml_error *err);
+
+/* Does something with argument 1; false when the result is NULL. */
+static bool
+apply_to_input(FunctionCallInfo fcinfo, MdlPredictCall *call, RowFunction function)
 {
 	HeapTupleHeader row;
 	ml_row_state state;
@@ -159,7 +163,7 @@ mdl_predict_input(FunctionCallInfo fcinfo, MdlPredictCall *call)
 		map_rows(call, HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
 	mdl_input_read(call->map, row);
 	err.message[0] = err.hint[0] = '\0';
-	status = ml_model_predict(call->cached->model, call->map->values, 1, call->out, &state, &err);
+	status = function(call->cached->model, call->map->values, 1, call->out, &state, &err);
 	if (status != ML_OK)
 		mdl_raise_ml(status, &err, call->name);
 	if (state.problem == ML_PROBLEM_NONE)
@@ -167,4 +171,16 @@ mdl_predict_input(FunctionCallInfo fcinfo, MdlPredictCall *call)
 	if (state.problem != ML_PROBLEM_NULL)
 		refuse_value(call, &state);
 	return false;
+}
+
+bool
+mdl_predict_input(FunctionCallInfo fcinfo, MdlPredictCall *call)
+{
+	return apply_to_input(fcinfo, call, ml_model_predict);
+}
+
+bool
+mdl_transform_input(FunctionCallInfo fcinfo, MdlPredictCall *call)
+{
+	return apply_to_input(fcinfo, call, ml_model_transform);
 }

@@ -74,7 +74,7 @@ typedef struct MdlPredictCall
 	int32		row_typmod;
 	MemoryContext map_context;
 	MdlInputMap *map;
-	double	   *out;			/* (n_classes or 1) */
+	double	   *out;			/* room for what the model predicts or transforms a row to */
 } MdlPredictCall;
 
 /* Makes the call ready for argument 0 (the model); NULL is an error. */
@@ -82,6 +82,9 @@ extern MdlPredictCall *mdl_predict_call(FunctionCallInfo fcinfo);
 
 /* Predicts argument 1; false when the prediction is NULL, else call->out holds it. */
 extern bool mdl_predict_input(FunctionCallInfo fcinfo, MdlPredictCall *call);
+
+/* The same for ml_model_transform. */
+extern bool mdl_transform_input(FunctionCallInfo fcinfo, MdlPredictCall *call);
 
 /* Counts rows for a batch, and reports its progress; NULL outside one. */
 typedef struct MdlPredictCount

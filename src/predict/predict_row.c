@@ -1,5 +1,5 @@
 /*
- * predict_row.c: the SQL functions predict, predict_class, predict_proba and classes.
+ * predict_row.c: the SQL functions predict, predict_class, predict_proba, transform and classes.
  *
  * In a batch predict and predict_proba count the rows; predict_class, which a batch calls beside predict_proba, does not.
  *
@@ -26,7 +26,7 @@ predict_and_count(FunctionCallInfo fcinfo, MdlPredictCall *call)
 	return known;
 }
 
-/* predict(model, input): the value, or the probability of the positive class. */
+/* predict(model, input): the value, the probability of the positive class, the cluster or the outlier's score. */
 MDL_SHIM_TARGET(mdl_predict);
 Datum
 mdl_predict_impl(PG_FUNCTION_ARGS)
@@ -34,6 +34,11 @@ mdl_predict_impl(PG_FUNCTION_ARGS)
 	MdlPredictCall *call = mdl_predict_call(fcinfo);
 	int			n_classes = ml_model_n_classes(call->cached->model);
 
+	if (ml_model_width(call->cached->model) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" transforms rows and predicts nothing", call->name),
+				 errhint("Use medallion.transform.")));
 	if (n_classes > 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -71,6 +76,16 @@ mdl_predict_class_impl(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(ml_model_class(call->cached->model, best)));
 }
 
+static ArrayType *
+number_array(const double *numbers, int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * (n + 1));
+
+	for (int k = 0; k < n; k++)
+		elements[k] = Float8GetDatum(numbers[k]);
+	return construct_array(elements, n, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}
+
 /* predict_proba(model, input): a probability per class, in the order of classes(model). */
 MDL_SHIM_TARGET(mdl_predict_proba);
 Datum
@@ -78,15 +93,30 @@ mdl_predict_proba_impl(PG_FUNCTION_ARGS)
 {
 	MdlPredictCall *call = mdl_predict_call(fcinfo);
 	int			n = ml_model_n_classes(call->cached->model);
-	Datum	   *elements;
 
 	require_classes(call);
 	if (!predict_and_count(fcinfo, call))
 		PG_RETURN_NULL();
-	elements = palloc(sizeof(Datum) * n);
-	for (int k = 0; k < n; k++)
-		elements[k] = Float8GetDatum(call->out[k]);
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, n, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	PG_RETURN_ARRAYTYPE_P(number_array(call->out, n));
+}
+
+/* transform(model, input): components of a decomposition, distances to centres …. */
+MDL_SHIM_TARGET(mdl_transform);
+Datum
+mdl_transform_impl(PG_FUNCTION_ARGS)
+{
+	MdlPredictCall *call = mdl_predict_call(fcinfo);
+	int			n = ml_model_n_components(call->cached->model);
+
+	if (n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" of algorithm %s does not transform rows", call->name,
+						ml_model_algorithm(call->cached->model)),
+				 errhint("Use medallion.predict.")));
+	if (!mdl_transform_input(fcinfo, call))
+		PG_RETURN_NULL();
+	PG_RETURN_ARRAYTYPE_P(number_array(call->out, n));
 }
 
 /* classes(model): the labels as text, the positive one last. */
