@@ -29,7 +29,7 @@ CREATE TABLE medallion._sweeps (
 	finished_at timestamptz
 );
 COMMENT ON TABLE medallion._sweeps IS
-'Sweeps; state is queued, running, done, failed or cancelled. options: features, exclude, preprocess, weight, deploy; settings: those of the session that matter to a query.';
+'Sweeps; state is queued, running, done, failed or cancelled. options: features, exclude, preprocess, weight, deploy, folds; settings: those of the session that matter to a query.';
 
 CREATE TABLE medallion._trials (
 	sweep_id bigint NOT NULL REFERENCES medallion._sweeps,
@@ -88,11 +88,12 @@ GRANT SELECT ON medallion.sweeps, medallion.trials TO PUBLIC;
 CREATE OR REPLACE FUNCTION medallion.sweep(model text, source text, target text, algorithm text, space jsonb,
 	strategy text DEFAULT 'grid', trials integer DEFAULT NULL, cv integer DEFAULT 5, metric text DEFAULT NULL,
 	workers integer DEFAULT 1, seed bigint DEFAULT 0, wait boolean DEFAULT false, features text[] DEFAULT NULL,
-	exclude text[] DEFAULT NULL, preprocess jsonb DEFAULT NULL, weight text DEFAULT NULL, deploy text DEFAULT NULL)
+	exclude text[] DEFAULT NULL, preprocess jsonb DEFAULT NULL, weight text DEFAULT NULL, deploy text DEFAULT NULL,
+	folds jsonb DEFAULT NULL)
 RETURNS bigint
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_sweep';
 COMMENT ON FUNCTION medallion.sweep(text, text, text, text, jsonb, text, integer, integer, text, integer, bigint, boolean,
-	text[], text[], jsonb, text, text) IS
+	text[], text[], jsonb, text, text, jsonb) IS
 'Searches the space of parameters by cross-validation, in background workers or while the caller waits, and registers the best, refitted on all rows.';
 
 CREATE OR REPLACE FUNCTION medallion.resume_sweep(sweep_id bigint, wait boolean DEFAULT false) RETURNS bigint

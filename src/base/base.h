@@ -152,6 +152,9 @@ extern MDL_EXPORT bool mdl_jsonb_float8(Jsonb *object, const char *what, const c
 extern MDL_EXPORT bool mdl_jsonb_int8(Jsonb *object, const char *what, const char *key, int64 *value);
 extern MDL_EXPORT bool mdl_jsonb_bool(Jsonb *object, const char *what, const char *key, bool *value);
 
+/* A string or an array of strings; *count of them. */
+extern MDL_EXPORT bool mdl_jsonb_text_list(Jsonb *object, const char *what, const char *key, char ***values, int *count);
+
 /* Raises invalid_parameter_value for a key that is not in `allowed` (NULL-terminated), naming it and the allowed ones. */
 extern MDL_EXPORT void mdl_jsonb_check_keys(Jsonb *object, const char *what, const char *const *allowed);
 

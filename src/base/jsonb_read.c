@@ -70,6 +70,37 @@ mdl_jsonb_text(Jsonb *object, const char *what, const char *key, char **value)
 }
 
 bool
+mdl_jsonb_text_list(Jsonb *object, const char *what, const char *key, char ***values, int *count)
+{
+	JsonbValue	found;
+	JsonbContainer *array;
+
+	if (!find_key(object, what, key, &found))
+		return false;
+	if (found.type == jbvString)
+	{
+		*values = palloc(sizeof(char *));
+		(*values)[0] = pnstrdup(found.val.string.val, found.val.string.len);
+		*count = 1;
+		return true;
+	}
+	if (found.type != jbvBinary || !JsonContainerIsArray(found.val.binary.data))
+		wrong_type(what, key, "a string or an array of strings", &found);
+	array = found.val.binary.data;
+	*count = JsonContainerSize(array);
+	*values = palloc(sizeof(char *) * (*count + 1));
+	for (int i = 0; i < *count; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(array, i);
+
+		if (element->type != jbvString)
+			wrong_type(what, key, "an array of strings", element);
+		(*values)[i] = pnstrdup(element->val.string.val, element->val.string.len);
+	}
+	return true;
+}
+
+bool
 mdl_jsonb_float8(Jsonb *object, const char *what, const char *key, double *value)
 {
 	JsonbValue	found;

@@ -84,6 +84,14 @@ pack_options(FunctionCallInfo fcinfo)
 		push_key(&state, "deploy");
 		push_text(&state, WJB_VALUE, text_to_cstring(PG_GETARG_TEXT_PP(16)));
 	}
+	if (!PG_ARGISNULL(17))
+	{
+		JsonbValue	value;
+
+		push_key(&state, "folds");
+		JsonbToJsonbValue(PG_GETARG_JSONB_P(17), &value);
+		pushJsonbValue(&state, WJB_VALUE, &value);
+	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 

@@ -152,6 +152,7 @@ request_from_options(MdlSweep *sweep)
 	request->n_features = option_names(sweep->options, "features", &request->features);
 	request->n_exclude = Max(option_names(sweep->options, "exclude", &request->exclude), 0);
 	request->preprocess = option_object(sweep->options, "preprocess");
+	request->folds = option_object(sweep->options, "folds");
 	if (mdl_jsonb_text(sweep->options, "options", "weight", &text))
 		request->weight = text;
 	if (mdl_jsonb_text(sweep->options, "options", "deploy", &text))

@@ -26,6 +26,7 @@ typedef struct MdlTrainRequest
 	const char *const *exclude;
 	Jsonb	   *preprocess;		/* NULL: defaults */
 	Jsonb	   *validation;		/* NULL: no holdout */
+	Jsonb	   *folds;			/* how a dataset is divided; NULL: by key */
 	const char *weight;			/* column or NULL */
 	int64		seed;
 	bool		reproducible;

@@ -24,7 +24,8 @@ typedef struct DatasetHead
 	uint32		magic;
 	int32		form;			/* ml_data_form */
 	int32		task;
-	int32		n_folds;
+	int32		n_folds;		/* of the cross-validation */
+	int32		n_blocks;		/* the rows are divided into: one more when folds follow one another in time */
 	int32		n_variables;	/* of a Gram: terms and the target */
 	MdlPreprocess preprocess;
 	int64		rows;
@@ -38,7 +39,7 @@ struct MdlDataset
 	DatasetHead *head;
 	MemoryContext memory;		/* of what is below and of work */
 	const ml_estimator *estimator;
-	ml_gram    *grams;			/* (n_folds) */
+	ml_gram    *grams;			/* (n_blocks) */
 	MdlMatrixData *data;
 };
 
@@ -65,8 +66,8 @@ open_dataset(dsm_segment *segment)
 		d->data = mdl_matrix_open((MdlMatrixImage *) (base + d->head->image_at));
 	else
 	{
-		d->grams = palloc0(sizeof(ml_gram) * d->head->n_folds);
-		for (int fold = 0; fold < d->head->n_folds; fold++)
+		d->grams = palloc0(sizeof(ml_gram) * d->head->n_blocks);
+		for (int fold = 0; fold < d->head->n_blocks; fold++)
 		{
 			char	   *at = base + d->head->image_at + fold * gram_bytes(d->head->n_variables);
 			ml_gram    *gram = &d->grams[fold];
@@ -127,14 +128,15 @@ mdl_dataset_task(const MdlDataset *d)
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static void
-fill_head(DatasetHead *head, const MdlTraining *t, int folds, int64 rows)
+fill_head(DatasetHead *head, const MdlTraining *t, int64 rows)
 {
 	memset(head, 0, sizeof(*head));
 	head->magic = DATASET_MAGIC;
 	head->form = t->estimator->form;
 	head->task = t->task;
 	head->preprocess = t->preprocess;
-	head->n_folds = folds;
+	head->n_blocks = t->plan.n_folds;
+	head->n_folds = t->split.time ? head->n_blocks - 1 : head->n_blocks;
 	head->rows = rows;
 	head->image_at = TYPEALIGN(64, sizeof(DatasetHead));
 	strlcpy(head->algorithm, t->estimator->name, sizeof(head->algorithm));
@@ -152,8 +154,9 @@ check_folds(const MdlTraining *t, int fold, int64 rows)
 }
 
 static dsm_segment *
-read_grams(MdlTraining *t, int folds)
+read_grams(MdlTraining *t)
 {
+	int			folds = t->plan.n_folds;
 	MdlLinearState state;
 	ml_gram_source *sources;
 	dsm_segment *segment;
@@ -173,7 +176,7 @@ read_grams(MdlTraining *t, int folds)
 	sources = mdl_training_gram_sources(t, &n);
 	segment = dsm_create(TYPEALIGN(64, sizeof(DatasetHead)) + folds * gram_bytes(n), 0);
 	head = dsm_segment_address(segment);
-	fill_head(head, t, folds, 0);
+	fill_head(head, t, 0);
 	head->n_variables = n;
 	for (int fold = 0; fold < folds; fold++)
 	{
@@ -204,8 +207,9 @@ allocate_segment(Size size, void *arg)
 }
 
 static dsm_segment *
-read_matrix(MdlTraining *t, int folds)
+read_matrix(MdlTraining *t)
 {
+	int			folds = t->plan.n_folds;
 	MdlMatrixLoad *load = palloc0(sizeof(MdlMatrixLoad));
 	dsm_segment *segment = NULL;
 	MdlMatrixImage *image;
@@ -216,7 +220,7 @@ read_matrix(MdlTraining *t, int folds)
 	t->ctx.nthreads = mdl_training_threads();
 	mdl_matrix_load(&t->source, &t->plan, t->plan_bytes, t->memory, load);
 	image = mdl_matrix_build(t, load, &sample, &records, allocate_segment, &segment);
-	fill_head(dsm_segment_address(segment), t, folds, image->rows);
+	fill_head(dsm_segment_address(segment), t, image->rows);
 	starts = (const uint64 *) ((const char *) image + image->folds_at);
 	for (int fold = 0; fold < folds; fold++)
 		check_folds(t, fold, (int64) (starts[fold + 1] - starts[fold]));
@@ -243,7 +247,7 @@ mdl_dataset_read(const MdlTrainRequest *request, int folds)
 	MemoryContextSwitchTo(memory);
 	mdl_training_prepare(t, &all, folds);
 	mdl_training_phase(t, "reading", -1);
-	segment = t->estimator->form == ML_FORM_GRAM ? read_grams(t, folds) : read_matrix(t, folds);
+	segment = t->estimator->form == ML_FORM_GRAM ? read_grams(t) : read_matrix(t);
 	MemoryContextSwitchTo(caller);
 	SPI_finish();
 	MemoryContextSwitchTo(caller);
@@ -408,11 +412,24 @@ columns_of_terms(int n_terms)
 	return columns;
 }
 
+/* What a fold is predicted from: all other blocks, or those before it in time; and the block that it is. */
+static bool
+trains_fold(const MdlDataset *d, int fold, int block)
+{
+	return d->head->n_blocks > d->head->n_folds ? block <= fold : block != fold;
+}
+
+static int
+block_of_fold(const MdlDataset *d, int fold)
+{
+	return d->head->n_blocks > d->head->n_folds ? fold + 1 : fold;
+}
+
 static double
 score_gram(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, const char *metric)
 {
 	int			n = d->head->n_variables;
-	const ml_gram *test = &d->grams[fold];
+	const ml_gram *test = &d->grams[block_of_fold(d, fold)];
 	ml_gram		training;
 	ml_train_input input = {0};
 	ml_model   *model = model_of_columns(ctx, d, columns_of_terms(n - 1), n - 1);
@@ -423,9 +440,9 @@ score_gram(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, con
 
 	ml_gram_attach(&training, n, MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * ml_gram_doubles(n)));
 	ml_gram_clear(&training);
-	for (int other = 0; other < d->head->n_folds; other++)
-		if (other != fold)
-			ml_gram_add(&training, &d->grams[other]);
+	for (int block = 0; block < d->head->n_blocks; block++)
+		if (trains_fold(d, fold, block))
+			ml_gram_add(&training, &d->grams[block]);
 	input.gram = &training;
 	mdl_training_run_estimator(ctx, d->estimator, params, &input, model, NULL);
 	coefficients = ml_model_coefficients(model, 0, &intercept);
@@ -435,15 +452,15 @@ score_gram(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, con
 	return strcmp(metric, "mse") == 0 ? rss / test->weight : sqrt(rss / test->weight);
 }
 
-/* Whether the rows of all folds but one have all classes. */
+/* Whether the rows of these folds have all classes. */
 static bool
-has_all_classes(const MdlMatrixData *data, int without)
+has_all_classes(const MdlMatrixData *data, const bool *use_fold)
 {
 	bool	   *seen = palloc0(sizeof(bool) * (data->n_classes + 1));
 	int			missing = data->n_classes;
 
 	for (int fold = 0; fold < data->n_folds && missing > 0; fold++)
-		for (size_t i = data->fold_start[fold]; fold != without && i < data->fold_start[fold + 1] && missing > 0; i++)
+		for (size_t i = data->fold_start[fold]; use_fold[fold] && i < data->fold_start[fold + 1] && missing > 0; i++)
 			if (!seen[data->labels[i]])
 			{
 				seen[data->labels[i]] = true;
@@ -457,18 +474,19 @@ static double
 score_matrix(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, const char *metric)
 {
 	const MdlMatrixData *data = d->data;
-	size_t		first = data->fold_start[fold];
-	size_t		n = data->fold_start[fold + 1] - first;
+	int			test = block_of_fold(d, fold);
+	size_t		first = data->fold_start[test];
+	size_t		n = data->fold_start[test + 1] - first;
 	ml_train_input input = {0};
 	ml_model   *model;
 	bool	   *use_fold = palloc(sizeof(bool) * data->n_folds);
 	MdlMetric	metrics[MDL_MAX_METRICS];
 	int			count;
 
-	if (!has_all_classes(data, fold))
+	for (int block = 0; block < data->n_folds; block++)
+		use_fold[block] = trains_fold(d, fold, block);
+	if (!has_all_classes(data, use_fold))
 		return NAN;
-	for (int other = 0; other < data->n_folds; other++)
-		use_fold[other] = other != fold;
 	model = model_of_columns(ctx, d, columns_of_folds(d, params, use_fold), data->n_columns);
 	mdl_design_input(ctx, d->estimator, model, data, use_fold, &input);
 	mdl_training_run_estimator(ctx, d->estimator, params, &input, model, NULL);

@@ -189,13 +189,19 @@ recode(const Build *b)
 
 /* ---- order ------------------------------------------------------------------------------------------------------ */
 
+static const int32 *
+codes_of(const MdlRowPlan *plan, const void *row)
+{
+	return (const int32 *) (((const MdlSampleRecord *) row)->numbers + plan->n_numbers);
+}
+
 /* Folds of training rows first, then the holdout. */
 static int
 fold_of(const MdlRowPlan *plan, const MdlSampleRecord *record)
 {
-	if (mdl_row_holdout(plan, record->hash))
+	if (mdl_row_holdout(plan, record->split))
 		return plan->n_folds;
-	return mdl_row_fold(plan, record->hash);
+	return mdl_row_fold(plan, record->split);
 }
 
 /* Rows of one hash: by all they hold, so that only equal rows are equal. */
@@ -211,19 +217,15 @@ compare_rows(const void *a, const void *b, void *arg)
 	return memcmp(&left->weight, &right->weight, *size - offsetof(MdlSampleRecord, weight));
 }
 
+/* Puts all rows into b->rows, each with the key to sort it by, and counts the folds. */
 static void
-sort_rows(Build *b)
+list_rows(Build *b)
 {
 	const MdlRowPlan *plan = &b->t->plan;
 	Size		record_size = mdl_sample_record_size(plan);
-	Size		n = b->load->rows;
-	ml_order_entry *scratch = mdl_train_alloc_large(b->t->memory, sizeof(ml_order_entry) * (n + 1));
-	ml_order_entry *unsorted = mdl_train_alloc_large(b->t->memory, sizeof(ml_order_entry) * (n + 1));
+	bool		stratify = b->t->split.stratify;
 	Size		at = 0;
 
-	b->rows = unsorted;
-	b->n_folds = plan->n_folds + (plan->holdout > 0 ? 1 : 0);
-	b->fold_start = palloc0(sizeof(size_t) * (b->n_folds + 1));
 	for (int p = 0; p < b->load->n_parts; p++)
 	{
 		const MdlMatrixChunk *chunks = dsa_get_address(b->load->area, part_of(b, p)->chunks);
@@ -235,27 +237,83 @@ sort_rows(Build *b)
 			for (int i = 0; i < chunks[c].count; i++, row += record_size)
 			{
 				const MdlSampleRecord *record = (const MdlSampleRecord *) row;
-				int			fold = fold_of(plan, record);
+				int			fold = stratify ? 0 : fold_of(plan, record);
+				uint64		hash = stratify ? mdl_row_shuffle(plan, record->split) : record->hash;
 
 				b->fold_start[fold + 1]++;
-				b->rows[at].key = (uint64) fold << 54 | record->hash >> 10;
+				b->rows[at].key = (uint64) fold << 54 | hash >> 10;
 				b->rows[at++].row = row;
 			}
 		}
 	}
+}
+
+/* The fold of the rank-th of `count` rows of a class, which are in random order. */
+static int
+stratum_fold(const Build *b, int64 rank, int64 count)
+{
+	if (b->t->split.holdout)
+		return rank < (int64) rint(b->t->split.fraction * count) ? b->n_folds - 1 : 0;
+	return (int) (rank % b->n_folds);
+}
+
+/* Gives each fold the same share of every class; the rows are in random order, which they keep within a fold. */
+static void
+stratify_rows(Build *b, ml_order_entry *to)
+{
+	const MdlRowPlan *plan = &b->t->plan;
+	int			n_classes = b->n_categories[plan->target];
+	int64	   *counts = palloc0(sizeof(int64) * n_classes);
+	int64	   *ranks = palloc0(sizeof(int64) * n_classes);
+	size_t	   *place = palloc0(sizeof(size_t) * (b->n_folds + 1));
+	int			cat = plan->columns[plan->target].cat;
+	Size		n = b->load->rows;
+
+	for (Size i = 0; i < n; i++)
+		counts[codes_of(plan, b->rows[i].row)[cat]]++;
+	memset(b->fold_start, 0, sizeof(size_t) * (b->n_folds + 1));
+	for (Size i = 0; i < n; i++)
+	{
+		int			label = codes_of(plan, b->rows[i].row)[cat];
+
+		b->rows[i].key = stratum_fold(b, ranks[label]++, counts[label]);
+		b->fold_start[b->rows[i].key + 1]++;
+	}
+	for (int fold = 0; fold < b->n_folds; fold++)
+		place[fold + 1] = b->fold_start[fold + 1] += b->fold_start[fold];
+	for (Size i = 0; i < n; i++)
+		to[place[b->rows[i].key]++] = b->rows[i];
+}
+
+static void
+sort_rows(Build *b)
+{
+	Size		record_size = mdl_sample_record_size(&b->t->plan);
+	Size		n = b->load->rows;
+	ml_order_entry *scratch = mdl_train_alloc_large(b->t->memory, sizeof(ml_order_entry) * (n + 1));
+	ml_order_entry *unsorted = mdl_train_alloc_large(b->t->memory, sizeof(ml_order_entry) * (n + 1));
+	ml_order_entry *other;
+
+	b->rows = unsorted;
+	b->n_folds = b->t->plan.n_folds + (b->t->split.holdout ? 1 : 0);
+	b->fold_start = palloc0(sizeof(size_t) * (b->n_folds + 1));
+	list_rows(b);
+	b->rows = ml_order_sort(b->rows, scratch, n, compare_rows, &record_size);
+	other = b->rows == scratch ? unsorted : scratch;
+	if (b->t->split.stratify)
+	{
+		stratify_rows(b, other);
+		scratch = b->rows;
+		b->rows = other;
+		pfree(scratch);
+		return;
+	}
 	for (int fold = 0; fold < b->n_folds; fold++)
 		b->fold_start[fold + 1] += b->fold_start[fold];
-	b->rows = ml_order_sort(b->rows, scratch, n, compare_rows, &record_size);
-	pfree(b->rows == scratch ? unsorted : scratch);
+	pfree(other);
 }
 
 /* ---- the image --------------------------------------------------------------------------------------------------- */
-
-static const int32 *
-codes_of(const MdlRowPlan *plan, const void *row)
-{
-	return (const int32 *) (((const MdlSampleRecord *) row)->numbers + plan->n_numbers);
-}
 
 static Size
 column_bytes(const MdlRowColumn *column, Size rows)
@@ -276,7 +334,7 @@ lay_out(Build *b, MdlMatrixImage *head)
 	head->n_classes = t->plan.target >= 0 && t->plan.columns[t->plan.target].cat >= 0 ? b->n_categories[t->plan.target] : 0;
 	head->has_target = t->plan.target >= 0 && head->n_classes == 0;
 	head->n_folds = b->n_folds;
-	head->has_holdout = t->plan.holdout > 0;
+	head->has_holdout = t->split.holdout;
 	head->has_weights = t->plan.weight >= 0;
 	head->rows = (int64) rows;
 	head->folds_at = at;

@@ -17,6 +17,7 @@
 #include "ml/ml_estimator.h"
 #include "train/train.h"
 
+#include "access/tupdesc.h"
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "portability/instr_time.h"
@@ -37,7 +38,9 @@ typedef enum MdlRole
 {
 	MDL_ROLE_FEATURE = 1,
 	MDL_ROLE_TARGET,
-	MDL_ROLE_WEIGHT
+	MDL_ROLE_WEIGHT,
+	MDL_ROLE_GROUP,				/* rows of equal values stay together when rows are divided */
+	MDL_ROLE_FOLD				/* the number of the fold, from 0; -1: held out */
 } MdlRole;
 
 /* How a value arrives; the query casts whatever else there is to one of these. */
@@ -75,7 +78,8 @@ typedef struct MdlRowPlan
 	int			pack;			/* columns per packed argument; 0: every column is an argument */
 	uint64		seed;
 	int			n_folds;		/* 1: none */
-	double		holdout;		/* fraction of rows kept out of training */
+	bool		has_holdout;	/* rows are kept out of training … */
+	double		holdout;		/* … this share of them, unless a column says which */
 	uint32		sample;			/* rows of the sample wanted; 0: none */
 	bool		exact;			/* moments on a grid */
 	double	   *grid_shift;		/* (n_numbers) if exact … */
@@ -87,6 +91,8 @@ typedef struct MdlRowPlan
 	int			n_levels;
 	int			target;			/* column, -1: none */
 	int			weight;			/* column, -1: none */
+	int			fold;			/* column of the fold's number, -1: none */
+	int			n_groups;		/* columns that divide the rows; 0: the content does */
 	ml_grid		grid;
 	int			n_runs;			/* stretches of columns that are float8 numbers; see mdl_row_read */
 	struct MdlRowRun *runs;
@@ -118,6 +124,7 @@ typedef struct MdlRow
 	bool		any_null;
 	double		weight;
 	uint64		hash;			/* of the content and nothing else */
+	uint64		split;			/* what divides the rows: a hash, or the number of the fold */
 } MdlRow;
 
 /* What a transition function keeps between calls, in fn_extra. */
@@ -147,9 +154,12 @@ extern MdlRowReader *mdl_row_reader(FunctionCallInfo fcinfo, int plan_arg);
  */
 extern bool mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRowCounts *counts);
 
-/* The fold of a row, and whether it belongs to the holdout: independent hashes of seed and content. */
-extern int	mdl_row_fold(const MdlRowPlan *plan, uint64 hash);
-extern bool mdl_row_holdout(const MdlRowPlan *plan, uint64 hash);
+/* The fold of a row, and whether it belongs to the holdout: independent hashes of the seed and what divides the rows. */
+extern int	mdl_row_fold(const MdlRowPlan *plan, uint64 split);
+extern bool mdl_row_holdout(const MdlRowPlan *plan, uint64 split);
+
+/* A number that puts rows into a random order of the seed, for dividing each class alike. */
+extern uint64 mdl_row_shuffle(const MdlRowPlan *plan, uint64 split);
 
 /* The priority of a row for a bottom-k sample. */
 extern uint64 mdl_row_priority(MdlRowReader *reader, uint64 hash);
@@ -168,10 +178,11 @@ typedef struct MdlLinearState
 
 extern void mdl_linear_state_open(bytea *bytes, const MdlRowPlan *plan, MdlLinearState *state);
 
-/* A record of the sample: the hash, the weight, numbers (NaN: null), codes (-1: null). */
+/* A record of the sample: the hash, what divides the rows, the weight, numbers (NaN: null), codes (-1: null). */
 typedef struct MdlSampleRecord
 {
 	uint64		hash;
+	uint64		split;
 	double		weight;
 	double		numbers[FLEXIBLE_ARRAY_MEMBER];	/* (n_numbers), then int32 codes (n_cats) */
 } MdlSampleRecord;
@@ -219,17 +230,40 @@ typedef struct MdlSource
 	char	   *from;			/* FROM item, without alias */
 	Oid			relid;			/* InvalidOid: a query */
 	List	   *relations;		/* OIDs of what it reads, views expanded */
-	int			n_columns;		/* features in order, then target, then weight */
+	int			n_columns;		/* features in order, target, weight, what divides the rows */
 	MdlSourceColumn *columns;
 	int			n_features;
 } MdlSource;
+
+/* The attribute of that name; argument tells which argument asked for it, in the error if there is none. */
+extern Form_pg_attribute mdl_source_find_column(TupleDesc columns, const char *name, const char *argument);
+
+/* ---- train_split.c: which rows are held out, and which fold a row belongs to ----------------------------------- */
+
+typedef struct MdlSplit
+{
+	const char *argument;		/* the name it has for the user */
+	bool		holdout;		/* rows are held out; else they are divided into folds */
+	double		fraction;		/* of rows held out, unless a column says it */
+	char	   *column;			/* that says it, or NULL */
+	char	   *time;			/* the latest rows by this column, or NULL */
+	char	  **group;			/* (n_group) columns whose equal values stay together */
+	int			n_group;
+	bool		stratify;		/* the same share of each class on every side */
+} MdlSplit;
+
+/* Reads argument "validation" (with a fraction) or the one for folds; NULL: none. */
+extern void mdl_split_read(Jsonb *object, const char *argument, bool with_fraction, MdlSplit *split);
+
+/* Adds the columns of the source that the division needs.  Needs an SPI connection. */
+extern void mdl_split_columns(const MdlSplit *split, TupleDesc columns, int folds, MdlSource *source);
 
 /*
  * Finds the columns and, from the type of the target and what the estimator can do, the task; for a classification
  * ML_BINARY, until the classes are known.  A target of labels may have any type.  Needs an SPI connection.
  */
 extern ml_task mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estimator, const double *params,
-									 MdlSource *source);
+									 const MdlSplit *split, int folds, MdlSource *source);
 extern const MdlSourceColumn *mdl_source_target(const MdlSource *source);	/* NULL: a task without one */
 extern int	mdl_source_pack(const MdlSource *source);	/* columns per packed argument, 0: not packed */
 
@@ -263,7 +297,6 @@ typedef struct MdlPreprocess
 } MdlPreprocess;
 
 extern void mdl_preprocess_read(Jsonb *preprocess, MdlPreprocess *options);
-extern double mdl_validation_read(Jsonb *validation);	/* fraction, 0: none */
 
 extern void mdl_jsonb_push_key(JsonbParseState **state, const char *key);
 extern void mdl_jsonb_push_text(JsonbParseState **state, const char *key, const char *text);
@@ -280,7 +313,7 @@ typedef struct MdlTraining
 	const ml_estimator *estimator;
 	double		params[ML_MAX_PARAMS];
 	MdlPreprocess preprocess;
-	double		holdout;
+	MdlSplit	split;
 	ml_task		task;
 	MdlSource	source;
 	MdlRowPlan	plan;

@@ -184,6 +184,7 @@ append_row(Appender *a)
 	a->next += a->record_size;
 	a->left--;
 	record->hash = row->hash;
+	record->split = row->split;
 	record->weight = row->weight;
 	memcpy(record->numbers, row->numbers, plan->n_numbers * sizeof(double));
 	if (row->any_null)

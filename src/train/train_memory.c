@@ -101,7 +101,7 @@ mdl_training_fit_matrix(MdlTraining *t)
 	t->rows = (int64) training;
 	mdl_training_phase(t, "scoring", -1);
 	push_metrics(t, data, "train_", 0, training);
-	if (t->holdout > 0)
+	if (t->split.holdout)
 	{
 		if (data->rows == training)
 			mdl_training_empty_holdout();

@@ -1,5 +1,5 @@
 /*
- * train_params.c: algorithm, params, preprocess and validation as the user gives them; view medallion.algorithms.
+ * train_params.c: algorithm, params and preprocess as the user gives them; view medallion.algorithms.
  */
 #include "train/train_int.h"
 
@@ -187,7 +187,7 @@ mdl_params_jsonb(const ml_estimator *estimator, const double *values)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* ---- preprocess, validation ----------------------------------------------------------------------------------- */
+/* ---- preprocess ----------------------------------------------------------------------------------------------- */
 
 void
 mdl_preprocess_read(Jsonb *preprocess, MdlPreprocess *options)
@@ -233,27 +233,6 @@ mdl_preprocess_read(Jsonb *preprocess, MdlPreprocess *options)
 					 errmsg("\"max_categories\" in argument \"preprocess\" must be at least 2 and at most 100000")));
 		options->max_categories = (int) limit;
 	}
-}
-
-double
-mdl_validation_read(Jsonb *validation)
-{
-	static const char *const keys[] = {"fraction", NULL};
-	double		fraction = 0;
-
-	if (validation == NULL)
-		return 0;
-	mdl_jsonb_check_keys(validation, "validation", keys);
-	if (!mdl_jsonb_float8(validation, "validation", "fraction", &fraction))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"validation\" lacks the key \"fraction\""),
-				 errhint("Give the share of rows to hold out, as in {\"fraction\": 0.2}.")));
-	if (!(fraction > 0 && fraction < 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"fraction\" in argument \"validation\" must be above 0 and below 1, but is %g", fraction)));
-	return fraction;
 }
 
 /* ---- medallion.algorithms ------------------------------------------------------------------------------------- */

@@ -38,7 +38,9 @@ mdl_training_phase(MdlTraining *t, const char *phase, int64 total)
 static const char *
 role_name(MdlRole role)
 {
-	return role == MDL_ROLE_TARGET ? "target" : role == MDL_ROLE_WEIGHT ? "weight" : "feature";
+	static const char *const names[] = {"", "feature", "target", "weight", "group", "fold"};
+
+	return names[role];
 }
 
 static const char *
@@ -74,6 +76,13 @@ mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts)
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg_plural("weight \"%s\" is negative in %lld row", "weight \"%s\" is negative in %lld rows",
 								   counts[i].unknown, column->name, (long long) counts[i].unknown)));
+		if (counts[i].unknown > 0 && column->role == MDL_ROLE_FOLD)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg_plural("column \"%s\" names a fold that does not exist in %lld row",
+								   "column \"%s\" names a fold that does not exist in %lld rows", counts[i].unknown, column->name,
+								   (long long) counts[i].unknown),
+					 errhint("Folds are numbered from 1 to %d.", t->plan.n_folds)));
 		if (counts[i].unknown > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
@@ -131,7 +140,7 @@ mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_
 /* ---- the plan -------------------------------------------------------------------------------------------------- */
 
 static void
-plan_columns(MdlTraining *t)
+plan_columns(MdlTraining *t, int folds)
 {
 	MdlRowPlan *plan = &t->plan;
 
@@ -147,8 +156,9 @@ plan_columns(MdlTraining *t)
 	}
 	plan->pack = mdl_source_pack(&t->source);
 	plan->seed = (uint64) t->request->seed;
-	plan->n_folds = 1;
-	plan->holdout = t->holdout;
+	plan->n_folds = folds;
+	plan->has_holdout = t->split.holdout;
+	plan->holdout = t->split.fraction;
 	plan->grid_root_exponent = 0;
 }
 
@@ -339,22 +349,33 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	t->estimator = mdl_estimator_by_name(request->algorithm);
 	mdl_params_read(t->estimator, request->params, t->params);
 	mdl_preprocess_read(request->preprocess, &t->preprocess);
+	gram = t->estimator->form == ML_FORM_GRAM;
 	if (t->preprocess.scaling == MDL_SCALE_STANDARD && t->estimator->form == ML_FORM_GRAM)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("algorithm \"%s\" does not scale its features", t->estimator->name),
 				 errhint("Scale them in the source query.")));
-	t->holdout = mdl_validation_read(request->validation);
-	gram = t->estimator->form == ML_FORM_GRAM;
-	t->task = mdl_train_source_open(request, t->estimator, t->params, &t->source);
-	plan_columns(t);
+	if (folds > 1)
+	{
+		mdl_split_read(request->folds, "folds", false, &t->split);
+		/* Each fold is predicted from what came before it; the first stretch is never predicted. */
+		if (t->split.time != NULL)
+			folds++;
+	}
+	else
+		mdl_split_read(request->validation, "validation", true, &t->split);
+	t->task = mdl_train_source_open(request, t->estimator, t->params, &t->split, folds, &t->source);
+	if (t->split.stratify && t->task != ML_BINARY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"stratify\" in argument \"%s\" needs a target of classes", t->split.argument)));
+	plan_columns(t, folds);
 	if (gram && (has_category_features(t) || t->preprocess.impute_mean || request->reproducible))
 	{
 		mdl_training_phase(t, "profiling", -1);
 		read_profile(t);
 		use_profile(t);
 	}
-	t->plan.n_folds = folds;
 	mdl_row_plan_derive(&t->plan);
 	/* A matrix takes no sample; there the field carries the limit of categories. */
 	t->plan.sample = gram ? mdl_training_sample_rows(&t->plan) :

@@ -167,7 +167,7 @@ add_category(Profile *p, int index, const char *text, size_t length, int64 count
 static Profile *
 add_row(Profile *p, const MdlRowPlan *plan, const MdlRow *row)
 {
-	bool		training = !mdl_row_holdout(plan, row->hash);
+	bool		training = !mdl_row_holdout(plan, row->split);
 
 	for (int i = 0; i < plan->n_columns; i++)
 	{

@@ -203,11 +203,11 @@ deciding_metric(const MdlTraining *t)
 	switch (t->task)
 	{
 		case ML_REGRESSION:
-			return t->holdout > 0 ? "r2" : "train_r2";
+			return t->split.holdout ? "r2" : "train_r2";
 		case ML_BINARY:
-			return t->holdout > 0 ? "roc_auc" : "train_roc_auc";
+			return t->split.holdout ? "roc_auc" : "train_roc_auc";
 		case ML_MULTICLASS:
-			return t->holdout > 0 ? "accuracy" : "train_accuracy";
+			return t->split.holdout ? "accuracy" : "train_accuracy";
 		default:
 			return NULL;
 	}

@@ -37,9 +37,9 @@ check_column(const MdlRowColumn *column)
 {
 	bool		text = column->wire == MDL_WIRE_TEXT;
 
-	if (column->role < MDL_ROLE_FEATURE || column->role > MDL_ROLE_WEIGHT ||
+	if (column->role < MDL_ROLE_FEATURE || column->role > MDL_ROLE_FOLD ||
 		column->wire < MDL_WIRE_FLOAT8 || column->wire > MDL_WIRE_TEXT ||
-		text != (column->kind == ML_CATEGORICAL) || (text && column->role == MDL_ROLE_WEIGHT) ||
+		text != (column->kind == ML_CATEGORICAL) || (text && column->role == MDL_ROLE_WEIGHT) || (column->role == MDL_ROLE_FOLD && column->wire != MDL_WIRE_INT8) ||
 		(column->has_fill && column->has_dictionary && (column->fill_code < 0 || column->fill_code >= column->dictionary.count)))
 		damaged_plan();
 }
@@ -67,7 +67,8 @@ void
 mdl_row_plan_derive(MdlRowPlan *plan)
 {
 	plan->n_numbers = plan->n_cats = plan->n_levels = 0;
-	plan->target = plan->weight = -1;
+	plan->target = plan->weight = plan->fold = -1;
+	plan->n_groups = 0;
 	for (int i = 0; i < plan->n_columns; i++)
 	{
 		MdlRowColumn *column = &plan->columns[i];
@@ -77,6 +78,10 @@ mdl_row_plan_derive(MdlRowPlan *plan)
 		column->first_level = 0;
 		if (column->role == MDL_ROLE_WEIGHT)
 			plan->weight = i;
+		else if (column->role == MDL_ROLE_FOLD)
+			plan->fold = i;
+		else if (column->role == MDL_ROLE_GROUP)
+			plan->n_groups++;
 		else if (column->kind != ML_CATEGORICAL)
 			column->number = plan->n_numbers++;
 		else
@@ -90,7 +95,11 @@ mdl_row_plan_derive(MdlRowPlan *plan)
 	}
 	/* The target is the last number or category because it comes behind the features. */
 	for (int i = plan->target + 1; plan->target >= 0 && i < plan->n_columns; i++)
-		if (plan->columns[i].role != MDL_ROLE_WEIGHT)
+		if (plan->columns[i].role < MDL_ROLE_WEIGHT)
+			damaged_plan();
+	for (int i = plan->n_columns - plan->n_groups; i < plan->n_columns; i++)
+		if (plan->columns[i].role != MDL_ROLE_GROUP ||
+			(plan->columns[i].wire != MDL_WIRE_TEXT && plan->columns[i].wire != MDL_WIRE_INT8))
 			damaged_plan();
 	find_runs(plan);
 	if (plan->exact)
@@ -132,6 +141,7 @@ mdl_row_plan_encode(const MdlRowPlan *plan)
 	ml_put_u32(&w, (uint32) plan->pack);
 	ml_put_u64(&w, plan->seed);
 	ml_put_u32(&w, (uint32) plan->n_folds);
+	ml_put_u8(&w, plan->has_holdout);
 	ml_put_double(&w, plan->holdout);
 	ml_put_u32(&w, plan->sample);
 	ml_put_u8(&w, plan->exact);
@@ -219,6 +229,7 @@ mdl_row_plan_decode(bytea *bytes)
 	plan->pack = (int) ml_get_u32(&r);
 	plan->seed = ml_get_u64(&r);
 	plan->n_folds = (int) ml_get_u32(&r);
+	plan->has_holdout = ml_get_u8(&r) != 0;
 	plan->holdout = ml_get_double(&r);
 	plan->sample = ml_get_u32(&r);
 	plan->exact = ml_get_u8(&r) != 0;
@@ -239,7 +250,7 @@ mdl_row_plan_decode(bytea *bytes)
 		int			numbers = 0;
 
 		for (int i = 0; i < plan->n_columns; i++)
-			numbers += plan->columns[i].kind != ML_CATEGORICAL && plan->columns[i].role != MDL_ROLE_WEIGHT;
+			numbers += plan->columns[i].kind != ML_CATEGORICAL && plan->columns[i].role < MDL_ROLE_WEIGHT;
 		if (numbers != grid_numbers)
 			damaged_plan();
 	}
@@ -432,6 +443,47 @@ read_weight(MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, Md
 	return row->weight > 0 && isfinite(row->weight);
 }
 
+/*
+ * What divides the rows: the number of the fold, a hash of the group's columns (NULL is a value as any other), or the
+ * content.  False: there is no such fold.
+ */
+static bool
+read_split(MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, MdlRowCounts *counts)
+{
+	uint64		hash = 0;
+
+	row->split = row->hash;
+	if (plan->fold >= 0)
+	{
+		const NullableDatum *value = &values[plan->fold];
+		int64		fold = value->isnull ? -2 : DatumGetInt64(value->value);
+
+		row->split = (uint64) fold;
+		if (value->isnull)
+			counts[plan->fold].nulls++;
+		else if (fold < (plan->has_holdout ? -1 : 0) || fold >= plan->n_folds)
+			counts[plan->fold].unknown++;
+		return fold >= (plan->has_holdout ? -1 : 0) && fold < plan->n_folds;
+	}
+	if (plan->n_groups == 0)
+		return true;
+	for (int i = plan->n_columns - plan->n_groups; i < plan->n_columns; i++)
+	{
+		if (values[i].isnull)
+			hash = ml_hash_word(hash, HASH_NULL);
+		else if (plan->columns[i].wire == MDL_WIRE_TEXT)
+		{
+			text	   *bytes = DatumGetTextPP(values[i].value);
+
+			hash = ml_hash_bytes(hash, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+		}
+		else
+			hash = ml_hash_word(hash, (uint64) DatumGetInt64(values[i].value));
+	}
+	row->split = hash;
+	return true;
+}
+
 /* The hash of a row with NULL numbers, whose datums may be anything. */
 static void
 hash_with_nulls(const MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, uint64 *lanes)
@@ -442,6 +494,8 @@ hash_with_nulls(const MdlRow *row, const MdlRowPlan *plan, const NullableDatum *
 	{
 		const MdlRowColumn *column = &plan->columns[i];
 
+		if (column->role >= MDL_ROLE_WEIGHT)
+			continue;
 		if (values[i].isnull)
 			lanes[i & 3] = ml_hash_word(lanes[i & 3], HASH_NULL);
 		else if (column->number >= 0)
@@ -561,21 +615,32 @@ mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRo
 		memset(row->number_nulls, 0, plan->n_numbers * sizeof(bool));	/* the NULL was a category's */
 	usable &= read_weight(row, plan, values, counts);
 	row->hash = ml_hash_word(ml_hash_word(lanes[0], lanes[1]), ml_hash_word(lanes[2], lanes[3]));
+	usable &= read_split(row, plan, values, counts);
 	return usable;
 }
 
 int
-mdl_row_fold(const MdlRowPlan *plan, uint64 hash)
+mdl_row_fold(const MdlRowPlan *plan, uint64 split)
 {
 	if (plan->n_folds <= 1)
 		return 0;
-	return (int) (ml_hash_fraction(ml_hash_word(hash, plan->seed ^ HASH_FOLD)) * plan->n_folds);
+	if (plan->fold >= 0)
+		return (int) split;
+	return (int) (ml_hash_fraction(ml_hash_word(split, plan->seed ^ HASH_FOLD)) * plan->n_folds);
 }
 
 bool
-mdl_row_holdout(const MdlRowPlan *plan, uint64 hash)
+mdl_row_holdout(const MdlRowPlan *plan, uint64 split)
 {
-	return plan->holdout > 0 && ml_hash_fraction(ml_hash_word(hash, plan->seed ^ HASH_HOLDOUT)) < plan->holdout;
+	if (plan->fold >= 0)
+		return (int64) split == -1;
+	return plan->has_holdout && ml_hash_fraction(ml_hash_word(split, plan->seed ^ HASH_HOLDOUT)) < plan->holdout;
+}
+
+uint64
+mdl_row_shuffle(const MdlRowPlan *plan, uint64 split)
+{
+	return ml_hash_word(split, plan->seed ^ HASH_FOLD);
 }
 
 /*

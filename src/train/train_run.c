@@ -91,7 +91,7 @@ train_and_record(MdlTraining *t, const MdlTrainRequest *request, instr_time star
 	if (t->estimator->form == ML_FORM_GRAM)
 	{
 		mdl_training_fit_gram(t);
-		if (t->holdout > 0)
+		if (t->split.holdout)
 			mdl_training_score_holdout(t);
 	}
 	else

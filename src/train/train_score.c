@@ -147,7 +147,7 @@ mdl_score_accum_impl(PG_FUNCTION_ARGS)
 	if (AggCheckCallContext(fcinfo, NULL) == 0)
 		damaged_score();
 	if (mdl_row_read(scorer->reader, fcinfo, 3, scorer->counts) &&
-		mdl_row_holdout(scorer->reader->plan, scorer->reader->row.hash))
+		mdl_row_holdout(scorer->reader->plan, scorer->reader->row.split))
 		ml_regression_add(state->slots, scorer->reader->row.numbers[scorer->reader->plan->n_numbers - 1],
 						  predict_row(scorer), scorer->reader->row.weight);
 	PG_RETURN_POINTER(state);

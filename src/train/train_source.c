@@ -119,9 +119,8 @@ column_names(TupleDesc columns)
 	return text.data;
 }
 
-/* The attribute of that name; argument tells which argument asked for it. */
-static Form_pg_attribute
-find_column(TupleDesc columns, const char *name, const char *argument)
+Form_pg_attribute
+mdl_source_find_column(TupleDesc columns, const char *name, const char *argument)
 {
 	Form_pg_attribute found = NULL;
 
@@ -183,7 +182,7 @@ add_feature(MdlSource *source, Form_pg_attribute attribute)
 }
 
 static void
-add_features(const MdlTrainRequest *request, TupleDesc columns, MdlSource *source)
+add_features(const MdlTrainRequest *request, TupleDesc columns, const MdlSplit *split, MdlSource *source)
 {
 	if (request->n_features >= 0)
 	{
@@ -200,7 +199,7 @@ add_features(const MdlTrainRequest *request, TupleDesc columns, MdlSource *sourc
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 errmsg("the target \"%s\" cannot be a feature", name)));
 			if (!is_named(request->exclude, request->n_exclude, name))
-				add_feature(source, find_column(columns, name, "features"));
+				add_feature(source, mdl_source_find_column(columns, name, "features"));
 		}
 	}
 	else
@@ -211,9 +210,11 @@ add_features(const MdlTrainRequest *request, TupleDesc columns, MdlSource *sourc
 
 			if (attribute->attisdropped || (request->target != NULL && strcmp(name, request->target) == 0) ||
 				is_named(request->exclude, request->n_exclude, name) ||
-				(request->weight != NULL && strcmp(name, request->weight) == 0))
+				(request->weight != NULL && strcmp(name, request->weight) == 0) ||
+				(split->column != NULL && strcmp(name, split->column) == 0) ||
+				is_named((const char *const *) split->group, split->n_group, name))
 				continue;
-			find_column(columns, name, "source");	/* raises for a name that comes twice */
+			mdl_source_find_column(columns, name, "source");	/* raises for a name that comes twice */
 			add_feature(source, attribute);
 		}
 	if (source->n_features == 0)
@@ -285,7 +286,7 @@ add_target(const MdlTrainRequest *request, TupleDesc columns, const ml_estimator
 
 	if (request->target == NULL)
 		return task_without_target(estimator, wanted);
-	attribute = find_column(columns, request->target, "target");
+	attribute = mdl_source_find_column(columns, request->target, "target");
 	is_numeric = wire_of(attribute->atttypid, &wire, &kind, &cast) && kind == ML_NUMERIC;
 	if (task_with_target(estimator, wanted, is_numeric) != ML_REGRESSION)
 	{
@@ -314,7 +315,7 @@ mdl_source_target(const MdlSource *source)
 static void
 add_weight(const MdlTrainRequest *request, TupleDesc columns, MdlSource *source)
 {
-	Form_pg_attribute attribute = find_column(columns, request->weight, "weight");
+	Form_pg_attribute attribute = mdl_source_find_column(columns, request->weight, "weight");
 	MdlWire		wire;
 	ml_kind		kind;
 	const char *cast;
@@ -330,7 +331,8 @@ add_weight(const MdlTrainRequest *request, TupleDesc columns, MdlSource *source)
 }
 
 ml_task
-mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estimator, const double *params, MdlSource *source)
+mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estimator, const double *params,
+					  const MdlSplit *split, int folds, MdlSource *source)
 {
 	TupleDesc	columns;
 	ml_task		task;
@@ -340,10 +342,10 @@ mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estima
 	columns = source_columns(source->from, &source->relations);
 	source->columns = palloc0(sizeof(MdlSourceColumn) * (columns->natts + 3));
 	for (int i = 0; i < request->n_exclude; i++)
-		find_column(columns, request->exclude[i], "exclude");
+		mdl_source_find_column(columns, request->exclude[i], "exclude");
 	if (request->target != NULL)
-		find_column(columns, request->target, "target");
-	add_features(request, columns, source);
+		mdl_source_find_column(columns, request->target, "target");
+	add_features(request, columns, split, source);
 	task = add_target(request, columns, estimator, params, source);
 	if (request->weight != NULL && estimator->no_weights)
 		ereport(ERROR,
@@ -351,6 +353,7 @@ mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estima
 				 errmsg("algorithm \"%s\" takes no row weights", estimator->name)));
 	if (request->weight != NULL)
 		add_weight(request, columns, source);
+	mdl_split_columns(split, columns, folds, source);
 	return task;
 }
 

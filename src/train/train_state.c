@@ -95,7 +95,7 @@ plan_head(const MdlRowPlan *plan)
 
 	head.magic = STATE_MAGIC;
 	head.n_columns = plan->n_columns;
-	head.n_sets = plan->n_folds + (plan->holdout > 0 ? 1 : 0);
+	head.n_sets = plan->n_folds + (plan->has_holdout ? 1 : 0);
 	head.exact = plan->exact;
 	head.n_numbers = plan->n_numbers;
 	head.n_cats = plan->n_cats;
@@ -239,6 +239,7 @@ keep_in_sample(Head *state, MdlRowReader *reader)
 	}
 	memset(record, 0, state->record_size);
 	record->hash = row->hash;
+	record->split = row->split;
 	record->weight = row->weight;
 	memcpy(record->numbers, row->numbers, plan->n_numbers * sizeof(double));
 	if (row->any_null)
@@ -281,7 +282,7 @@ mdl_linear_accum_impl(PG_FUNCTION_ARGS)
 	}
 	if (!mdl_row_read(reader, fcinfo, 2, counts_of(state)))
 		PG_RETURN_POINTER(state);
-	set = mdl_row_holdout(plan, row->hash) ? plan->n_folds : mdl_row_fold(plan, row->hash);
+	set = mdl_row_holdout(plan, row->split) ? plan->n_folds : mdl_row_fold(plan, row->split);
 	if (plan->exact)
 		ml_exact_add(set_of(state, set), &plan->grid, row->numbers, row->levels, row->weight);
 	else

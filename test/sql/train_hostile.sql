@@ -6,7 +6,7 @@ SELECT setseed(0.1);
 CREATE TABLE t AS SELECT i, sin(i) AS x, (ARRAY['a', 'b'])[1 + i % 2] AS kind, 2 * sin(i) + i % 2 AS y FROM generate_series(1, 200) i;
 -- a plan as train() writes it: magic, 3 columns, no packs, seed, 1 fold, no holdout, a sample of 5, not exact; then per
 -- column role, wire, kind, flags, fill, code of the fill, categories
-CREATE TABLE plans AS SELECT decode('314d5250' || '03000000' || '00000000' || '0000000000000000' || '01000000' || '0000000000000000' || '05000000' || '00' ||
+CREATE TABLE plans AS SELECT decode('314d5250' || '03000000' || '00000000' || '0000000000000000' || '01000000' || '00' || '0000000000000000' || '05000000' || '00' ||
 	'01010100' || '0000000000000000' || '00000000' || '00000000' ||
 	'01070302' || '0000000000000000' || '00000000' || '02000000' || '0100000061' || '0100000062' ||
 	'02010100' || '0000000000000000' || '00000000' || '00000000', 'hex') AS plan;
@@ -18,7 +18,7 @@ SELECT length(medallion._linear_merge(s)) > 1000 AS merged FROM
 	(SELECT medallion._linear_state(plan, x, kind, y) AS s FROM plans, t GROUP BY i % 3) parts;
 -- another plan, a plan that changes from row to row, arguments of other types, a wrong number of them
 SELECT medallion._linear_merge(s) FROM (SELECT medallion._linear_state(plan, x, kind, y) AS s FROM plans, t
-	UNION ALL SELECT medallion._linear_state(set_byte(plan, 28, 2), x, kind, y) FROM plans, t) parts;
+	UNION ALL SELECT medallion._linear_state(set_byte(plan, 33, 6), x, kind, y) FROM plans, t) parts;
 SELECT medallion._linear_state(CASE WHEN i = 100 THEN set_byte(plan, 12, 1) ELSE plan END, x, kind, y) FROM plans, t;
 SELECT medallion._linear_state(plan, x::float4, kind, y) FROM plans, t;
 SELECT medallion._linear_state(plan, x, kind) FROM plans, t;
