@@ -63,3 +63,9 @@ RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_prune_history';
 COMMENT ON FUNCTION medallion.prune_history(regclass, interval, bool) IS
 'Removes the past of a versioned table (NULL: of all that the caller owns) that is older than given, or than its retention.';
+
+CREATE OR REPLACE FUNCTION medallion.forget(relation regclass, key jsonb,
+	OUT removed_rows bigint, OUT affected_tags text[], OUT affected_pins text[])
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_forget';
+COMMENT ON FUNCTION medallion.forget(regclass, jsonb) IS
+'Erases a row, by its primary key as {"column": value}, from all versions of a table. Tags and pins do not hold it back but are reported.';

@@ -199,6 +199,11 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_rollback';
 COMMENT ON FUNCTION medallion.rollback(text, text) IS
 'Points an alias back to the version it had before; again: one step further back.';
 
+CREATE OR REPLACE FUNCTION medallion.unpin_model(model text, relation regclass DEFAULT NULL) RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_unpin_model';
+COMMENT ON FUNCTION medallion.unpin_model(text, regclass) IS
+'Lets the versions of tables be pruned that a model, or model/version, was trained on; of one table, for its owner. Returns how many pins there were.';
+
 CREATE OR REPLACE FUNCTION medallion.drop_model(model text, force boolean DEFAULT false) RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_drop_model';
 COMMENT ON FUNCTION medallion.drop_model(text, boolean) IS

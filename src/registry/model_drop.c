@@ -78,6 +78,7 @@ mdl_drop_model(PG_FUNCTION_ARGS)
 		mdl_run(statements[i], &args, false);
 	mdl_owner_end(&saved);
 	SPI_finish();
+	mdl_model_unpin(model.name, 0);
 	PG_RETURN_VOID();
 }
 
@@ -109,6 +110,7 @@ mdl_drop_model_version(PG_FUNCTION_ARGS)
 			"AND version OPERATOR(pg_catalog.=) $2", &args, false);
 	mdl_owner_end(&saved);
 	SPI_finish();
+	mdl_model_unpin(model.name, version);
 	mdl_audit("drop_version", model.name, version, NULL, -1, NULL);
 	PG_RETURN_VOID();
 }

@@ -141,6 +141,7 @@ mdl_model_register(const MdlNewModelVersion *new)
 		store_blob(version_id, MDL_BLOB_BASELINE, new->baseline, new->baseline_size);
 	mdl_owner_end(&saved);
 	SPI_finish();
+	mdl_model_pin(new->model, version, new->data_commits);
 	mdl_audit("train", new->model, version, new->source, new->rows, NULL);
 	return version;
 }

@@ -34,6 +34,12 @@ extern int	mdl_alias_lookup(int64 model_id, const char *alias);	/* 0: no such al
 extern bool mdl_model_has_right(int64 model_id, Oid owner, int rights);	/* any of the rights */
 extern void mdl_model_require(const MdlModelRow *model, MdlModelRight right);
 
+/* ---- model_pin.c ---- */
+
+/* Keeps the versions of tables readable that a version of a model was trained on; lets them go (version 0: of all). */
+extern void mdl_model_pin(const char *model, int version, Jsonb *data_commits);
+extern void mdl_model_unpin(const char *model, int version);
+
 /* ---- model_names.c ---- */
 
 extern void mdl_check_model_name(const char *name);
