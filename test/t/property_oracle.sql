@@ -105,23 +105,89 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN format('%s version %s form %s: error %s %s', tab::regclass, v, form, state, message);
 END$$;
 
+-- The n-th of the copies of a table that can be read.
+CREATE FUNCTION prop.some_version(s text, tab oid, n int) RETURNS bigint LANGUAGE sql STABLE AS $$
+	WITH v AS (SELECT version FROM prop.copy c JOIN prop.tables(s) t USING (tab)
+		WHERE c.s = some_version.s AND c.tab = some_version.tab AND version >= prop.readable_from(t.table_id))
+	SELECT version FROM v ORDER BY version OFFSET n % greatest((SELECT count(*) FROM v), 1) LIMIT 1$$;
+
 -- In the middle of a transaction: compares some earlier version.  What may be refused is a version that this
 -- transaction's snapshot does not have.
 CREATE FUNCTION prop.peek(s text, n int) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-	c record; message text;
+	tab oid; v bigint; message text;
 BEGIN
-	SELECT x.tab, x.version INTO c FROM prop.copy x JOIN prop.tables(s) t USING (tab)
-		WHERE x.s = peek.s AND x.version >= prop.readable_from(t.table_id) ORDER BY x.version, x.tab
-		OFFSET n % greatest((SELECT count(*) FROM prop.copy x JOIN prop.tables(s) t USING (tab)
-			WHERE x.s = peek.s AND x.version >= prop.readable_from(t.table_id)), 1) LIMIT 1;
-	IF c IS NULL THEN RETURN; END IF;
-	message := prop.compare(s, c.tab, c.version, n % 7);
+	SELECT t.tab INTO tab FROM prop.tables(peek.s) t OFFSET n % greatest((SELECT count(*) FROM prop.tables(peek.s)), 1) LIMIT 1;
+	v := prop.some_version(s, tab, n);
+	IF v IS NULL THEN RETURN; END IF;
+	message := prop.compare(s, tab, v, n % 7);
 	IF message ~ 'is newer than the snapshot|was truncated after this transaction|was enabled in the current' THEN
 		RAISE NOTICE 'refused: %', message;
 	ELSIF message IS NOT NULL THEN
 		RAISE WARNING 'PROPFAIL peek in a transaction: %', message;
 	END IF;
+END$$;
+
+-- The rows of a relation are those of a copy; NULL if so.
+CREATE FUNCTION prop.equals(s text, relation oid, tab oid, v bigint) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	differences text;
+BEGIN
+	EXECUTE format('WITH e AS (SELECT %1$s AS image FROM prop.image WHERE s = %2$L AND tab = %3$s AND version = %4$s),
+		a AS (SELECT %5$s AS image FROM %6$s)
+		SELECT string_agg(d, E''\n'') FROM (
+			SELECT ''missing '' || left(image::text, 160) FROM (TABLE e EXCEPT ALL TABLE a) x
+			UNION ALL SELECT ''surplus '' || left(image::text, 160) FROM (TABLE a EXCEPT ALL TABLE e) x) y(d)',
+		prop.expected_of(tab), s, tab, v, prop.image_of(tab, ''), relation::regclass) INTO differences;
+	RETURN differences;
+END$$;
+
+-- Restores an earlier version.  Triggers and foreign keys may rightly make it something else.
+CREATE FUNCTION prop.try_restore(s text, relation text, n int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	tab oid := format('%I.%I', s, relation)::regclass;
+	v bigint := prop.some_version(s, tab, n);
+	bad text;
+BEGIN
+	IF v IS NULL THEN RETURN; END IF;
+	PERFORM medallion.restore(tab::regclass, version => v);
+	IF EXISTS (SELECT FROM pg_trigger t WHERE tgrelid = tab AND (tgisinternal OR tgfoid <> 'medallion._capture'::regproc)) OR
+		EXISTS (SELECT FROM pg_attribute WHERE attrelid = tab AND attgenerated <> '')
+	THEN RETURN; END IF;
+	bad := prop.equals(s, tab, tab, v);
+	IF bad IS NOT NULL THEN
+		RAISE WARNING 'PROPFAIL restore of % to version %: %', tab::regclass, v, bad;
+	END IF;
+END$$;
+
+CREATE FUNCTION prop.try_clone(s text, relation text, n int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	tab oid := format('%I.%I', s, relation)::regclass;
+	v bigint := prop.some_version(s, tab, n);
+	bad text;
+BEGIN
+	IF v IS NULL THEN RETURN; END IF;
+	PERFORM medallion.clone(tab::regclass, s || '.cloned', version => v);
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tab AND attgenerated <> '') THEN
+		bad := prop.equals(s, (s || '.cloned')::regclass, tab, v);
+		IF bad IS NOT NULL THEN
+			RAISE WARNING 'PROPFAIL clone of % at version %: %', tab::regclass, v, bad;
+		END IF;
+	END IF;
+	EXECUTE format('DROP TABLE %I.cloned', s);
+END$$;
+
+-- The past of a partition is that part of the root's past which its bounds of today take.
+CREATE FUNCTION prop.check_partitions(root oid, v bigint) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	part record;
+BEGIN
+	FOR part IN SELECT relid, pg_get_partition_constraintdef(relid) AS bounds FROM pg_partition_tree(root) WHERE level > 0 LOOP
+		RETURN QUERY EXECUTE format('SELECT format(''%%s version %%s as a partition: row %%s'', %1$L, %2$s, left(x::text, 160)) FROM (
+				(SELECT %6$s FROM medallion.as_of(NULL::%3$s, version => %2$s) p EXCEPT ALL SELECT %6$s FROM medallion.as_of(NULL::%4$s, version => %2$s) p WHERE %5$s)
+				UNION ALL (SELECT %6$s FROM medallion.as_of(NULL::%4$s, version => %2$s) p WHERE %5$s EXCEPT ALL SELECT %6$s FROM medallion.as_of(NULL::%3$s, version => %2$s) p)) x',
+			part.relid::regclass, v, part.relid::regclass, root::regclass, COALESCE(part.bounds, 'true'), prop.image_of(root, ''));
+	END LOOP;
 END$$;
 
 -- Reads the change feed of a table from its first copy to its last one, in one or more pieces.
@@ -179,6 +245,9 @@ BEGIN
 			CONTINUE;
 		ELSIF message IS NOT NULL THEN
 			RETURN NEXT message;
+		END IF;
+		IF EXISTS (SELECT FROM pg_class WHERE oid = t.tab AND relkind = 'p') AND (c.n + form) % 5 = 0 THEN
+			RETURN QUERY SELECT * FROM prop.check_partitions(t.tab, c.version);
 		END IF;
 		first := COALESCE(first, c.version);
 		last := c.version;
