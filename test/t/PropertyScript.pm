@@ -78,7 +78,7 @@ sub create_table
 		push @{ $table->{columns} }, $column;
 		my $storage = $column->{type} =~ /long/ && chance(0.5) ? "ALTER TABLE $s.$table->{name} ALTER $column->{name} SET STORAGE EXTERNAL" : undef;
 		push @{ $table->{after} }, $storage if $storage;
-		push @definitions, "$column->{name} $column->{type}" . (chance(0.1) ? ' DEFAULT ' . $types{$column->{type}}->() : '');
+		push @definitions, "$column->{name} $column->{type}" . (chance(0.1) && $column->{type} !~ m{long} ? " DEFAULT " . $types{$column->{type}}->() : '');
 	}
 	if (chance(0.2))
 	{
@@ -97,7 +97,7 @@ sub create_table
 				if $parent->{columns}[0]{type} ne 'numeric' || 1;
 		}
 	}
-	$table->{deferrable} = chance(0.12) && !$table->{partitioned};
+	$table->{deferrable} = chance(0.02) && !$table->{partitioned};
 	push @definitions, "PRIMARY KEY ($keys)" . ($table->{deferrable} ? ' DEFERRABLE INITIALLY DEFERRED' : '');
 	push @{ $self->{tables} }, $table;
 	$self->do(setup => "CREATE TABLE $s.$table->{name} (" . join(', ', @definitions) . ')' .

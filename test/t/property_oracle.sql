@@ -76,6 +76,7 @@ BEGIN
 		SELECT max(version) INTO later FROM medallion_history.commit_log WHERE version < later
 			AND NOT (SELECT shape_changed FROM prop.tables(s) t WHERE t.tab = past.tab);
 		RETURN format(call, COALESCE(later, v));
+	WHEN 7 THEN RETURN format('SELECT %s AS image FROM %s x', prop.image_of(tab, 'x.'), tab::regclass);
 	ELSE
 		RETURN format(call, v);
 	END CASE;
@@ -91,12 +92,14 @@ BEGIN
 			set_config('parallel_tuple_cost', '0', true), set_config('min_parallel_table_scan_size', '0', true);
 	ELSIF form = 6 THEN
 		PERFORM set_config('enable_seqscan', 'off', true);
+	ELSIF form = 7 THEN	-- the session travels
+		PERFORM set_config('medallion.as_of', v::text, true);
 	END IF;
 	EXECUTE format('SELECT string_agg(d, E''\n'') FROM (
 			SELECT ''missing '' || image::text FROM (SELECT %1$s AS image FROM prop.image WHERE s = %2$L AND tab = %3$s AND version = %4$s EXCEPT ALL %5$s) x
 			UNION ALL SELECT ''surplus '' || image::text FROM (%5$s EXCEPT ALL SELECT %1$s FROM prop.image WHERE s = %2$L AND tab = %3$s AND version = %4$s) x) y(d)',
 		prop.expected_of(tab), s, tab, v, prop.past(s, tab, v, form)) INTO differences USING v;
-	PERFORM set_config('force_parallel_mode', 'off', true), set_config('parallel_setup_cost', '1000', true),
+	PERFORM set_config('medallion.as_of', '', true), set_config('force_parallel_mode', 'off', true), set_config('parallel_setup_cost', '1000', true),
 		set_config('parallel_tuple_cost', '0.1', true), set_config('min_parallel_table_scan_size', '8MB', true),
 		set_config('enable_seqscan', 'on', true);
 	RETURN format('%s version %s form %s: ', tab::regclass, v, form) || left(differences, 1000);
@@ -120,7 +123,7 @@ BEGIN
 	SELECT t.tab INTO tab FROM prop.tables(peek.s) t OFFSET n % greatest((SELECT count(*) FROM prop.tables(peek.s)), 1) LIMIT 1;
 	v := prop.some_version(s, tab, n);
 	IF v IS NULL THEN RETURN; END IF;
-	message := prop.compare(s, tab, v, n % 7);
+	message := prop.compare(s, tab, v, n % 8);
 	IF message ~ 'is newer than the snapshot|was truncated after this transaction|was enabled in the current' THEN
 		RAISE NOTICE 'refused: %', message;
 	ELSIF message IS NOT NULL THEN
@@ -237,7 +240,7 @@ DECLARE
 	first bigint; last bigint; c record; before bigint; message text; readable bigint := prop.readable_from(t.table_id); state text;
 BEGIN
 	FOR c IN SELECT version, row_number() OVER (ORDER BY version) AS n FROM prop.copy x WHERE x.s = check_table.s AND x.tab = t.tab ORDER BY version LOOP
-		message := prop.compare(s, t.tab, c.version, ((c.n + form) % 7)::int);
+		message := prop.compare(s, t.tab, c.version, ((c.n + form) % 8)::int);
 		IF c.version < readable THEN
 			IF COALESCE(message, '') !~ 'was not versioned at' THEN
 				RETURN NEXT format('%s version %s should be refused, readable from %s: %s', t.tab::regclass, c.version, readable, message);
