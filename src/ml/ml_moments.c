@@ -403,3 +403,40 @@ ml_gram_add(ml_gram *gram, const ml_gram *other)
 	gram->rows += other->rows;
 	gram->weight = total;
 }
+
+/* The co-moment of a sum with one variable. */
+static double
+sum_moment(const ml_gram *from, const ml_gram_term *term, int variable)
+{
+	double		value = from->moments[(size_t) term->first * from->n + variable];
+
+	if (term->second >= 0)
+		value += term->factor * from->moments[(size_t) term->second * from->n + variable];
+	return value;
+}
+
+void
+ml_gram_combine(ml_gram *to, const ml_gram *from, const ml_gram_term *terms)
+{
+	to->rows = from->rows;
+	to->weight = from->weight;
+	for (int i = 0; i < to->n; i++)
+	{
+		const ml_gram_term *t = &terms[i];
+
+		if (t->second < 0)
+			ml_gram_set_mean(to, i, from->mean[t->first], from->mean_rest[t->first]);
+		else
+			ml_gram_set_mean(to, i, from->mean[t->first],
+							 from->mean_rest[t->first] + t->factor * (from->mean[t->second] + from->mean_rest[t->second]));
+		for (int j = 0; j <= i; j++)
+		{
+			double		value = sum_moment(from, t, terms[j].first);
+
+			if (terms[j].second >= 0)
+				value += terms[j].factor * sum_moment(from, t, terms[j].second);
+			to->moments[(size_t) i * to->n + j] = value;
+			to->moments[(size_t) j * to->n + i] = value;
+		}
+	}
+}

@@ -125,4 +125,15 @@ extern void ml_gram_from_exact(ml_gram *gram, const ml_exact *m, const ml_grid *
 							   const ml_gram_source *sources);
 extern void ml_gram_add(ml_gram *gram, const ml_gram *other);	/* as if the rows of both had been read */
 
+/* One variable as a sum: variable `first` of another Gram, plus factor times its variable `second` (-1: nothing). */
+typedef struct ml_gram_term
+{
+	int			first;
+	int			second;
+	double		factor;
+} ml_gram_term;
+
+/* Fills an attached Gram with sums of variables; terms is (to->n). */
+extern void ml_gram_combine(ml_gram *to, const ml_gram *from, const ml_gram_term *terms);
+
 #endif							/* ML_MOMENTS_H */

@@ -26,12 +26,23 @@ typedef struct DatasetHead
 	int32		task;
 	int32		n_folds;		/* of the cross-validation */
 	int32		n_blocks;		/* the rows are divided into: one more when folds follow one another in time */
-	int32		n_variables;	/* of a Gram: terms and the target */
+	int32		n_variables;	/* of a Gram: terms, what tells their missing values, and the target */
+	int32		n_terms;
+	uint64		terms_at;		/* DatasetTerm (n_terms) */
 	MdlPreprocess preprocess;
 	int64		rows;
 	uint64		image_at;		/* MdlMatrixImage, or per fold: int64 rows, double weight, the Gram's doubles */
 	char		algorithm[64];
 } DatasetHead;
+
+/* A term of the linear family, and what its missing values become, which each fold decides for itself. */
+typedef struct DatasetTerm
+{
+	int32		column;
+	int32		missing;		/* variable that tells them, -1: there are none */
+	int32		is_category;
+	double		placeholder;	/* number that stands for them in the Grams */
+} DatasetTerm;
 
 struct MdlDataset
 {
@@ -40,6 +51,7 @@ struct MdlDataset
 	MemoryContext memory;		/* of what is below and of work */
 	const ml_estimator *estimator;
 	ml_gram    *grams;			/* (n_blocks) */
+	const DatasetTerm *terms;
 	MdlMatrixData *data;
 };
 
@@ -66,6 +78,7 @@ open_dataset(dsm_segment *segment)
 		d->data = mdl_matrix_open((MdlMatrixImage *) (base + d->head->image_at));
 	else
 	{
+		d->terms = (const DatasetTerm *) (base + d->head->terms_at);
 		d->grams = palloc0(sizeof(ml_gram) * d->head->n_blocks);
 		for (int fold = 0; fold < d->head->n_blocks; fold++)
 		{
@@ -153,17 +166,57 @@ check_folds(const MdlTraining *t, int fold, int64 rows)
 				 errhint("Use fewer folds, or more rows.")));
 }
 
+/* The terms, and the variables of the Grams: the terms, what tells the missing values of their columns, the target. */
+static ml_gram_source *
+describe_terms(const MdlTraining *t, DatasetTerm **terms, int *n_terms, int *n_variables)
+{
+	int			n;
+	ml_gram_source *of_terms = mdl_training_gram_sources(t, &n);
+	ml_gram_source *sources = palloc(sizeof(ml_gram_source) * (n + t->plan.n_indicators));
+	int		   *missing = palloc(sizeof(int) * (t->plan.n_columns + 1));
+	int			at = n - 1;
+
+	memcpy(sources, of_terms, sizeof(ml_gram_source) * at);
+	for (int i = 0; i < t->plan.n_columns; i++)
+	{
+		const MdlRowColumn *column = &t->plan.columns[i];
+
+		missing[i] = -1;
+		if (column->indicator < 0)
+			continue;
+		missing[i] = at;
+		sources[at].number = column->number >= 0 ? column->indicator : -1;
+		sources[at++].level = column->number >= 0 ? -1 : column->indicator;
+	}
+	sources[at++] = of_terms[n - 1];
+	*n_terms = n - 1;
+	*n_variables = at;
+	*terms = palloc0(sizeof(DatasetTerm) * n);
+	for (int term = 0; term < *n_terms; term++)
+	{
+		DatasetTerm *d = &(*terms)[term];
+
+		d->column = ml_model_term_column(t->model, term);
+		d->missing = missing[d->column];
+		d->is_category = ml_model_term_category(t->model, term) >= 0;
+		d->placeholder = t->plan.columns[d->column].fill_number;
+	}
+	return sources;
+}
+
 static dsm_segment *
 read_grams(MdlTraining *t)
 {
 	int			folds = t->plan.n_folds;
 	MdlLinearState state;
 	ml_gram_source *sources;
+	DatasetTerm *terms;
 	dsm_segment *segment;
 	DatasetHead *head;
 	bytea	   *bytes;
 	int64		rows = 0;
 	int			n;
+	int			n_terms;
 
 	/* Terms for all categories: params, which may leave one out, come later. */
 	mdl_training_describe_columns(t, false);
@@ -173,11 +226,14 @@ read_grams(MdlTraining *t)
 		mdl_training_too_few(t, 0);
 	mdl_linear_state_open(bytes, &t->plan, &state);
 	mdl_training_check_counts(t, state.counts);
-	sources = mdl_training_gram_sources(t, &n);
-	segment = dsm_create(TYPEALIGN(64, sizeof(DatasetHead)) + folds * gram_bytes(n), 0);
+	sources = describe_terms(t, &terms, &n_terms, &n);
+	segment = dsm_create(TYPEALIGN(64, sizeof(DatasetHead)) + folds * gram_bytes(n) + sizeof(DatasetTerm) * (n_terms + 1), 0);
 	head = dsm_segment_address(segment);
 	fill_head(head, t, 0);
 	head->n_variables = n;
+	head->n_terms = n_terms;
+	head->terms_at = head->image_at + folds * gram_bytes(n);
+	memcpy((char *) head + head->terms_at, terms, sizeof(DatasetTerm) * n_terms);
 	for (int fold = 0; fold < folds; fold++)
 	{
 		char	   *at = (char *) head + head->image_at + fold * gram_bytes(n);
@@ -425,31 +481,83 @@ block_of_fold(const MdlDataset *d, int fold)
 	return d->head->n_blocks > d->head->n_folds ? fold + 1 : fold;
 }
 
+/*
+ * The terms as sums of variables, missing values becoming what the rows of `training` say: the mean of the values
+ * present, the most frequent category (of equally frequent ones the first).
+ */
+static ml_gram_term *
+impute(const MdlDataset *d, const ml_gram *training)
+{
+	int			n = d->head->n_terms;
+	ml_gram_term *sums = palloc(sizeof(ml_gram_term) * (n + 1));
+	int			most_frequent = -1;
+
+	for (int i = 0; i < n; i++)
+	{
+		const DatasetTerm *term = &d->terms[i];
+		double		present;
+
+		sums[i] = (ml_gram_term) {i, -1, 0};
+		if (term->missing < 0)
+			continue;
+		present = 1 - training->mean[term->missing];
+		if (!term->is_category)
+		{
+			if (present > 0)
+				sums[i] = (ml_gram_term) {i, term->missing, (training->mean[i] - term->placeholder) / present};
+			continue;
+		}
+		if (most_frequent < 0 || d->terms[most_frequent].column != term->column)
+			most_frequent = i;
+		else if (training->mean[i] > training->mean[most_frequent])
+			most_frequent = i;
+		if (i + 1 == n || d->terms[i + 1].column != term->column)
+			sums[most_frequent] = (ml_gram_term) {most_frequent, term->missing, 1};
+	}
+	sums[n] = (ml_gram_term) {d->head->n_variables - 1, -1, 0};
+	return sums;
+}
+
+static void
+new_gram(ml_gram *gram, int n)
+{
+	ml_gram_attach(gram, n, MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * ml_gram_doubles(n)));
+	ml_gram_clear(gram);
+}
+
 static double
 score_gram(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, const char *metric)
 {
-	int			n = d->head->n_variables;
-	const ml_gram *test = &d->grams[block_of_fold(d, fold)];
+	int			n = d->head->n_terms + 1;
+	const ml_gram *block = &d->grams[block_of_fold(d, fold)];
+	ml_gram		sum;
 	ml_gram		training;
+	ml_gram		test;
+	const ml_gram_term *terms;
 	ml_train_input input = {0};
 	ml_model   *model = model_of_columns(ctx, d, columns_of_terms(n - 1), n - 1);
 	const double *coefficients;
 	double		intercept;
 	double		rss;
-	double		tss = test->moments[(Size) n * n - 1];
+	double		tss;
 
-	ml_gram_attach(&training, n, MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * ml_gram_doubles(n)));
-	ml_gram_clear(&training);
-	for (int block = 0; block < d->head->n_blocks; block++)
-		if (trains_fold(d, fold, block))
-			ml_gram_add(&training, &d->grams[block]);
+	new_gram(&sum, d->head->n_variables);
+	new_gram(&training, n);
+	new_gram(&test, n);
+	for (int other = 0; other < d->head->n_blocks; other++)
+		if (trains_fold(d, fold, other))
+			ml_gram_add(&sum, &d->grams[other]);
+	terms = impute(d, &sum);
+	ml_gram_combine(&training, &sum, terms);
+	ml_gram_combine(&test, block, terms);
+	tss = test.moments[(Size) n * n - 1];
 	input.gram = &training;
 	mdl_training_run_estimator(ctx, d->estimator, params, &input, model, NULL);
 	coefficients = ml_model_coefficients(model, 0, &intercept);
-	rss = ml_linear_rss(test, coefficients, intercept);
+	rss = ml_linear_rss(&test, coefficients, intercept);
 	if (strcmp(metric, "r2") == 0)
 		return tss > 0 ? 1 - rss / tss : NAN;
-	return strcmp(metric, "mse") == 0 ? rss / test->weight : sqrt(rss / test->weight);
+	return strcmp(metric, "mse") == 0 ? rss / test.weight : sqrt(rss / test.weight);
 }
 
 /* Whether the rows of these folds have all classes. */

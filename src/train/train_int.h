@@ -69,6 +69,7 @@ typedef struct MdlRowColumn
 	int			number;			/* index among the numbers, -1 */
 	int			cat;			/* index among the categorical columns, -1 */
 	int			first_level;	/* categorical: level of the first category */
+	int			indicator;		/* of missing values: a number of its own, or for a categorical column a level; -1 */
 } MdlRowColumn;
 
 typedef struct MdlRowPlan
@@ -82,6 +83,7 @@ typedef struct MdlRowPlan
 	double		holdout;		/* … this share of them, unless a column says which */
 	uint32		sample;			/* rows of the sample wanted; 0: none */
 	bool		exact;			/* moments on a grid */
+	bool		indicate;		/* missing values of columns with a fill are told apart */
 	double	   *grid_shift;		/* (n_numbers) if exact … */
 	int32	   *grid_exponent;
 	int32		grid_root_exponent;
@@ -94,6 +96,8 @@ typedef struct MdlRowPlan
 	int			fold;			/* column of the fold's number, -1: none */
 	int			n_groups;		/* columns that divide the rows; 0: the content does */
 	ml_grid		grid;
+	int			n_indicators;	/* columns with one … */
+	int		   *indicators;		/* … (n_indicators) */
 	int			n_runs;			/* stretches of columns that are float8 numbers; see mdl_row_read */
 	struct MdlRowRun *runs;
 } MdlRowPlan;

@@ -157,6 +157,7 @@ plan_columns(MdlTraining *t, int folds)
 	plan->pack = mdl_source_pack(&t->source);
 	plan->seed = (uint64) t->request->seed;
 	plan->n_folds = folds;
+	plan->indicate = folds > 1 && t->preprocess.impute_mean && t->estimator->form == ML_FORM_GRAM;
 	plan->has_holdout = t->split.holdout;
 	plan->holdout = t->split.fraction;
 	plan->grid_root_exponent = 0;
@@ -221,9 +222,10 @@ use_grid(MdlTraining *t)
 {
 	MdlRowPlan *plan = &t->plan;
 
+	mdl_row_plan_derive(plan);	/* which needs the dictionaries, known by now */
 	plan->exact = true;
-	plan->grid_shift = palloc0(sizeof(double) * (plan->n_columns + 1));
-	plan->grid_exponent = palloc0(sizeof(int32) * (plan->n_columns + 1));
+	plan->grid_shift = palloc0(sizeof(double) * (plan->n_numbers + 1));
+	plan->grid_exponent = palloc0(sizeof(int32) * (plan->n_numbers + 1));
 	for (int i = 0; i < plan->n_columns; i++)
 	{
 		const MdlColumnProfile *profile = &t->profile.columns[i];
@@ -232,6 +234,9 @@ use_grid(MdlTraining *t)
 		if (number >= 0)
 			ml_grid_fit(profile->least, profile->largest, t->profile.largest_weight, &plan->grid_shift[number],
 						&plan->grid_exponent[number]);
+		if (number >= 0 && plan->columns[i].indicator >= 0)
+			ml_grid_fit(0, 1, t->profile.largest_weight, &plan->grid_shift[plan->columns[i].indicator],
+						&plan->grid_exponent[plan->columns[i].indicator]);
 	}
 	plan->grid_root_exponent = ml_grid_root_exponent(t->profile.largest_weight);
 }

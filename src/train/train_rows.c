@@ -63,19 +63,45 @@ find_runs(MdlRowPlan *plan)
 	}
 }
 
+/* Gives the features with a fill, which come first, what tells their missing values; then the target gets its number. */
+static void
+add_indicators(MdlRowPlan *plan, int n_features)
+{
+	for (int i = 0; i < n_features && plan->indicate; i++)
+	{
+		MdlRowColumn *column = &plan->columns[i];
+
+		if (!column->has_fill)
+			continue;
+		if (column->number >= 0)
+			column->indicator = plan->n_numbers++;
+		else
+			column->indicator = plan->n_levels++;
+		plan->indicators[plan->n_indicators++] = i;
+	}
+}
+
 void
 mdl_row_plan_derive(MdlRowPlan *plan)
 {
+	bool		features = true;
+
 	plan->n_numbers = plan->n_cats = plan->n_levels = 0;
 	plan->target = plan->weight = plan->fold = -1;
-	plan->n_groups = 0;
+	plan->n_groups = plan->n_indicators = 0;
+	plan->indicators = palloc(sizeof(int) * (plan->n_columns + 1));
 	for (int i = 0; i < plan->n_columns; i++)
 	{
 		MdlRowColumn *column = &plan->columns[i];
 
 		check_column(column);
-		column->number = column->cat = -1;
+		column->number = column->cat = column->indicator = -1;
 		column->first_level = 0;
+		if (features && column->role != MDL_ROLE_FEATURE)
+		{
+			add_indicators(plan, i);
+			features = false;
+		}
 		if (column->role == MDL_ROLE_WEIGHT)
 			plan->weight = i;
 		else if (column->role == MDL_ROLE_FOLD)
@@ -93,6 +119,8 @@ mdl_row_plan_derive(MdlRowPlan *plan)
 		if (column->role == MDL_ROLE_TARGET)
 			plan->target = i;
 	}
+	if (features)
+		add_indicators(plan, plan->n_columns);
 	/* The target is the last number or category because it comes behind the features. */
 	for (int i = plan->target + 1; plan->target >= 0 && i < plan->n_columns; i++)
 		if (plan->columns[i].role < MDL_ROLE_WEIGHT)
@@ -145,6 +173,7 @@ mdl_row_plan_encode(const MdlRowPlan *plan)
 	ml_put_double(&w, plan->holdout);
 	ml_put_u32(&w, plan->sample);
 	ml_put_u8(&w, plan->exact);
+	ml_put_u8(&w, plan->indicate);
 	for (int i = 0; i < plan->n_columns; i++)
 		put_column(&w, &plan->columns[i]);
 	if (plan->exact)
@@ -200,7 +229,7 @@ get_grid(ml_reader *r, MdlRowPlan *plan)
 {
 	uint32		count = ml_get_count(r, 12);
 
-	if (r->failed || count > (uint32) plan->n_columns)
+	if (r->failed || count > 2 * (uint32) plan->n_columns)
 		damaged_plan();
 	plan->grid_shift = palloc(sizeof(double) * (count + 1));
 	plan->grid_exponent = palloc(sizeof(int32) * (count + 1));
@@ -233,6 +262,7 @@ mdl_row_plan_decode(bytea *bytes)
 	plan->holdout = ml_get_double(&r);
 	plan->sample = ml_get_u32(&r);
 	plan->exact = ml_get_u8(&r) != 0;
+	plan->indicate = ml_get_u8(&r) != 0;
 	if (r.failed || plan->n_folds < 1 || plan->n_folds > 1000 || plan->pack < 0 || plan->pack > FUNC_MAX_ARGS ||
 		plan->sample > 1000000 || !(plan->holdout >= 0 && plan->holdout < 1))
 		damaged_plan();
@@ -250,7 +280,8 @@ mdl_row_plan_decode(bytea *bytes)
 		int			numbers = 0;
 
 		for (int i = 0; i < plan->n_columns; i++)
-			numbers += plan->columns[i].kind != ML_CATEGORICAL && plan->columns[i].role < MDL_ROLE_WEIGHT;
+			if (plan->columns[i].kind != ML_CATEGORICAL && plan->columns[i].role < MDL_ROLE_WEIGHT)
+				numbers += plan->indicate && plan->columns[i].has_fill && plan->columns[i].role == MDL_ROLE_FEATURE ? 2 : 1;
 		if (numbers != grid_numbers)
 			damaged_plan();
 	}
@@ -372,7 +403,8 @@ read_category(MdlRow *row, const MdlRowColumn *column, const NullableDatum *valu
 			return false;
 		}
 		row->codes[column->cat] = -1;
-		code = column->fill_code;
+		row->levels[column->cat] = column->indicator >= 0 ? column->indicator : column->first_level + column->fill_code;
+		return true;
 	}
 	else
 	{
@@ -613,6 +645,13 @@ mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRo
 	}
 	else if (unlikely(row->any_null))
 		memset(row->number_nulls, 0, plan->n_numbers * sizeof(bool));	/* the NULL was a category's */
+	for (int k = 0; k < plan->n_indicators; k++)
+	{
+		const MdlRowColumn *column = &plan->columns[plan->indicators[k]];
+
+		if (column->number >= 0)
+			row->numbers[column->indicator] = values[plan->indicators[k]].isnull;
+	}
 	usable &= read_weight(row, plan, values, counts);
 	row->hash = ml_hash_word(ml_hash_word(lanes[0], lanes[1]), ml_hash_word(lanes[2], lanes[3]));
 	usable &= read_split(row, plan, values, counts);
