@@ -59,6 +59,16 @@ CREATE OR REPLACE FUNCTION medallion._low_of(version bigint) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_low_of';
 COMMENT ON FUNCTION medallion._low_of(bigint) IS 'Rows of history tables that died below this stamp were gone at a version.';
 
+CREATE OR REPLACE FUNCTION medallion._includes(version bigint, stamp bigint) RETURNS bool
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'mdl_includes';
+COMMENT ON FUNCTION medallion._includes(bigint, bigint) IS
+'Whether a transaction had ended at a version; decides which columns a versioned table had then.';
+
+CREATE OR REPLACE FUNCTION medallion._past_value(value "any", wanted anyelement, column_name text) RETURNS anyelement
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_past_value';
+COMMENT ON FUNCTION medallion._past_value("any", anyelement, text) IS
+'A past value of a column in the type that the column has today; an error names the column if it has none there.';
+
 CREATE OR REPLACE FUNCTION medallion._history_rows(rowtype anyelement, died_from bigint, OUT born bigint, OUT died bigint, OUT row_data anyelement)
 RETURNS SETOF record
 LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_history_rows';
@@ -76,6 +86,11 @@ COMMENT ON FUNCTION medallion._change_of_row(oid, tid, xid, int) IS 'The commit 
 CREATE OR REPLACE FUNCTION medallion._change_of_part_row(partition oid, place tid, xmin xid, feed int) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_of_part_row';
 COMMENT ON FUNCTION medallion._change_of_part_row(oid, tid, xid, int) IS 'The commit of a change feed that brought a current row of a partition.';
+
+CREATE OR REPLACE FUNCTION medallion._change_image(image anyelement, version bigint, feed int) RETURNS anyelement
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_image';
+COMMENT ON FUNCTION medallion._change_image(anyelement, bigint, int) IS
+'A row of a change feed without the columns that were added with a default later.';
 
 CREATE OR REPLACE FUNCTION medallion._change_time(version bigint, feed int) RETURNS timestamptz
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_change_time';
@@ -134,9 +149,13 @@ CREATE OR REPLACE FUNCTION medallion._follow_ddl() RETURNS event_trigger
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_follow_ddl';
 COMMENT ON FUNCTION medallion._follow_ddl() IS 'Lets the history of a versioned table follow ALTER TABLE; refuses what would lose it.';
 
-CREATE OR REPLACE FUNCTION medallion._refuse_rewrite() RETURNS event_trigger
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_refuse_rewrite';
-COMMENT ON FUNCTION medallion._refuse_rewrite() IS 'Refuses to rewrite a versioned table, which would give all rows a new birth.';
+CREATE OR REPLACE FUNCTION medallion._ddl_begin() RETURNS event_trigger
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_ddl_begin';
+COMMENT ON FUNCTION medallion._ddl_begin() IS 'Notes that a command begins that may change the definition of a versioned table.';
+
+CREATE OR REPLACE FUNCTION medallion._before_rewrite() RETURNS event_trigger
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_before_rewrite';
+COMMENT ON FUNCTION medallion._before_rewrite() IS 'Moves the rows of a versioned table to history before they are rewritten.';
 
 CREATE OR REPLACE FUNCTION medallion._check_partitions() RETURNS event_trigger
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_check_partitions';
@@ -160,10 +179,10 @@ EXECUTE FUNCTION medallion._check_partitions();
 CREATE EVENT TRIGGER medallion_follow_partitions ON ddl_command_end
 WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA')
 EXECUTE FUNCTION medallion._follow_partitions();
-CREATE EVENT TRIGGER medallion_follow_ddl ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
-EXECUTE FUNCTION medallion._follow_ddl();
-CREATE EVENT TRIGGER medallion_refuse_rewrite ON table_rewrite WHEN TAG IN ('ALTER TABLE')
-EXECUTE FUNCTION medallion._refuse_rewrite();
+-- All commands: what touches a versioned table is not always in the text, such as DROP TYPE … CASCADE.
+CREATE EVENT TRIGGER medallion_ddl_begin ON ddl_command_start EXECUTE FUNCTION medallion._ddl_begin();
+CREATE EVENT TRIGGER medallion_follow_ddl ON ddl_command_end EXECUTE FUNCTION medallion._follow_ddl();
+CREATE EVENT TRIGGER medallion_before_rewrite ON table_rewrite EXECUTE FUNCTION medallion._before_rewrite();
 
 -- In sessions with session_replication_role = replica too: what they alter is as much altered.
 ALTER EVENT TRIGGER medallion_check_drop ENABLE ALWAYS;

@@ -38,6 +38,7 @@ typedef struct MdlTableWork
 	bool		pinned;			/* the table is being dropped: its definition cannot be read any more */
 	bool		dropped;		/* its rows are in history */
 	uint64		generation;
+	MdlTable   *shape;			/* used instead while rows are moved out of a shape that the catalogs do not show any more */
 	MemoryContext rows_context; /* of the buffered tuples */
 	MdlOldRow  *rows;			/* ascending by subid */
 	int			nrows;
@@ -69,6 +70,7 @@ extern MdlTransactionWork mdl_work;
 
 /* Returns what the transaction did to a versioned table; makes it at the first change. */
 extern MdlTableWork *mdl_work_get(Oid relid);
+extern MdlTableWork *mdl_work_of(const MdlTable *table);
 
 /* Returns what is known of the table now: it may have been altered since the first change. */
 extern MdlTable *mdl_work_table(MdlTableWork *work);

@@ -26,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 /* Rows fetched at a time, and how many places are worth looking up one by one. */
 #define FETCH_ROWS			1000
@@ -51,6 +52,12 @@ typedef struct ChangeRange
 	bool		scan;			/* places do not hold */
 	ItemPointerData *places;	/* (nplaces) */
 	int			nplaces;
+	int64		moved_version;	/* current rows were born in a later commit, whoever wrote them; 0: by their births */
+	int64	   *reshapes;		/* (nreshapes) versions that changed rows without a birth or a death: compared as wholes */
+	int			nreshapes;
+	int			nfilled;
+	AttrNumber *filled;			/* (nfilled) columns that rows of commits before filled_version do not have yet */
+	int64	   *filled_version; /* (nfilled) */
 	struct ChangeRange *outer;
 } ChangeRange;
 
@@ -163,6 +170,55 @@ add_places(ChangeRange *range, const BaseFiles *files, int64 filenode, Datum pla
 		pfree(tids);
 }
 
+static int64
+version_of_stamp(int64 stamp)
+{
+	MdlCommit	commit;
+
+	return stamp > 0 && mdl_commit_of_stamp(stamp, &commit) ? commit.version : 0;
+}
+
+/* Notes from when on the columns that were added with a default show it, if that is within the range. */
+static void
+collect_filled(ChangeRange *range, const MdlTable *table, int64 first)
+{
+	range->filled = palloc(Max(table->natts, 1) * sizeof(AttrNumber));
+	range->filled_version = palloc(Max(table->natts, 1) * sizeof(int64));
+	for (int i = 0; i < table->natts; i++)
+	{
+		int64		version = version_of_stamp(table->columns[i].filled);
+
+		/* Without a record this transaction has added it: no commit knows it. */
+		if (table->columns[i].filled > 0 && version == 0 && mdl_capture_is_own(table->columns[i].filled))
+			version = PG_INT64_MAX;
+		if (version <= first)
+			continue;
+		range->filled[range->nfilled] = i + 1;
+		range->filled_version[range->nfilled++] = version;
+	}
+}
+
+/* Whether the feed of a commit is the difference of two states: see columns.c. */
+static bool
+is_reshape(const MdlTable *table, int64 stamp)
+{
+	for (int i = 0; i < table->nreshapes; i++)
+		if (table->reshapes[i] == stamp)
+			return true;
+	return false;
+}
+
+static void
+add_reshape(ChangeRange *range, const MdlTable *table, int64 version)
+{
+	/* The first version that can be read has no state before it. */
+	if (version <= table->readable_from)
+		return;
+	range->reshapes = range->reshapes
+		? repalloc(range->reshapes, (range->nreshapes + 1) * sizeof(int64)) : palloc(sizeof(int64));
+	range->reshapes[range->nreshapes++] = version;
+}
+
 /* Reads what the commits from `first` to `last` did to the table. */
 static ChangeRange *
 collect_range(const MdlTable *table, int64 first, int64 last)
@@ -184,6 +240,8 @@ collect_range(const MdlTable *table, int64 first, int64 last)
 	range->low = PG_INT64_MAX;
 	range->allocated = 64;
 	range->stamps = palloc(range->allocated * sizeof(StampVersion));
+	range->moved_version = mdl_capture_is_own(table->moved) ? PG_INT64_MAX : version_of_stamp(table->moved);
+	collect_filled(range, table, first);
 	ScanKeyInit(&keys[0], Anum_commit_changes_table_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(table->table_id));
 	ScanKeyInit(&keys[1], Anum_commit_changes_version, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(first));
 	ScanKeyInit(&keys[2], Anum_commit_changes_version, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(last));
@@ -199,11 +257,17 @@ collect_range(const MdlTable *table, int64 first, int64 last)
 
 		if (!mdl_commit_at_version(version, &commit) || commit.version != version)
 			continue;
+		if (is_reshape(table, commit.stamp))
+		{
+			add_reshape(range, table, version);
+			continue;
+		}
 		range->low = Min(range->low, commit.low);
 		add_stamp(range, commit.stamp, &commit);
 		for (int i = 0; i < commit.nsubstamps; i++)
 			add_stamp(range, commit.substamps[i], &commit);
-		add_places(range, &files, filenode, places, is_null);
+		if (version > range->moved_version)
+			add_places(range, &files, filenode, places, is_null);
 		CHECK_FOR_INTERRUPTS();
 	}
 	systable_endscan_ordered(scan);
@@ -246,6 +310,21 @@ place_array(const ChangeRange *range)
 	return PointerGetDatum(construct_array(values, range->nplaces, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
 }
 
+/* The rows before and after each commit that reshaped the table. */
+static char *
+reshape_events(const char *name, const ChangeRange *range)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < range->nreshapes; i++)
+		for (int side = 0; side < 2; side++)
+			appendStringInfo(&sql, " UNION ALL SELECT '" INT64_FORMAT "'::bigint, %d, state"
+							 " FROM medallion.as_of(NULL::%s, version => '" INT64_FORMAT "') state",
+							 range->reshapes[i], side, name, range->reshapes[i] - 1 + side);
+	return sql.data;
+}
+
 /* The feed as one query: $1 the range, $2 the stamp from which deaths matter, $3 the places. */
 static char *
 feed_query(const MdlTable *table, const ChangeRange *range)
@@ -259,19 +338,21 @@ feed_query(const MdlTable *table, const ChangeRange *range)
 					 "SELECT CASE side WHEN 0 THEN CASE WHEN paired THEN 'update_preimage' ELSE 'delete' END"
 					 " ELSE CASE WHEN paired THEN 'update_postimage' ELSE 'insert' END END,"
 					 " version, medallion._change_time(version, $1), img FROM ("
-					 "SELECT version, side, img, pg_catalog.count(*) OVER key OPERATOR(pg_catalog.=) 2 AS paired,"
+					 "SELECT version, side, img, pg_catalog.count(*) OVER key OPERATOR(pg_catalog.=) 2"
+					 " AND pg_catalog.sum(side) OVER key OPERATOR(pg_catalog.=) 1 AS paired,"
 					 " img OPERATOR(pg_catalog.*=) CASE side WHEN 0 THEN pg_catalog.lead(img) OVER one ELSE pg_catalog.lag(img) OVER one END AS same"
-					 " FROM ("
+					 " FROM (SELECT version, side, %s AS img FROM ("
 					 "SELECT medallion.%s(tableoid, ctid, xmin, $1) AS version, 1 AS side, %s AS img FROM %s%s%s"
 					 " UNION ALL SELECT medallion._change_of_stamp(born, $1), 1, row_data FROM medallion._history_rows(NULL::%s, $2)"
 					 " UNION ALL SELECT medallion._change_of_stamp(died, $1), 0, row_data FROM medallion._history_rows(NULL::%s, $2)"
-					 ") event WHERE version IS NOT NULL"
+					 ") found WHERE version IS NOT NULL%s) event"
 					 " WINDOW key AS (PARTITION BY version, %s), one AS (PARTITION BY version, %s ORDER BY side)"
 					 ") change WHERE same IS NOT TRUE ORDER BY version, %s, side",
+					 range->nfilled > 0 ? "medallion._change_image(img, version, $1)" : "img",
 					 mdl_partition_births_differ(table) ? "_change_of_part_row" : "_change_of_row",
 					 quote_identifier(get_rel_name(table->relid)), table->has_rows ? "ONLY " : "", name,
 					 range->scan ? "" : " WHERE ctid OPERATOR(pg_catalog.=) ANY ($3)",
-					 name, name, keys, keys, keys);
+					 name, name, reshape_events(name, range), keys, keys, keys);
 	return sql.data;
 }
 
@@ -357,7 +438,7 @@ mdl_changes(PG_FUNCTION_ARGS)
 	{
 		ChangeRange *range = collect_range(table, first, last);
 
-		if (range->nstamps > 0)
+		if (range->nstamps + range->nreshapes > 0)
 			run_feed(table, range, result);
 	}
 	SPI_finish();
@@ -402,7 +483,7 @@ mdl_change_of_row(PG_FUNCTION_ARGS)
 	if (!TransactionIdIsNormal(xmin) || mdl_row_is_own(relid, place, xmin))
 		PG_RETURN_NULL();
 	found = find_stamp(range, mdl_births_current(fcinfo->flinfo, relid, place, xmin, range->stamp_offset));
-	if (found == NULL)
+	if (found == NULL || found->version <= range->moved_version)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(found->version);
 }
@@ -422,9 +503,31 @@ mdl_change_of_part_row(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	found = find_stamp(range, mdl_partition_birth(mdl_table_get(relid), TransactionIdIsNormal(xmin)
 												  ? mdl_births_current(fcinfo->flinfo, relid, place, xmin, range->stamp_offset) : 0));
-	if (found == NULL)
+	if (found == NULL || found->version <= range->moved_version)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(found->version);
+}
+
+/* The image of a row in a commit, without the columns that were added later and show their default in older rows. */
+MDL_FUNCTION(mdl_change_image);
+Datum
+mdl_change_image(PG_FUNCTION_ARGS)
+{
+	HeapTupleHeader image = PG_GETARG_HEAPTUPLEHEADER(0);
+	int64		version = PG_GETARG_INT64(1);
+	const ChangeRange *range = find_range(PG_GETARG_INT32(2));
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(image), HeapTupleHeaderGetTypMod(image));
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(image), .t_data = image};
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	Datum		result;
+
+	heap_deform_tuple(&tuple, desc, values, nulls);
+	for (int i = 0; i < range->nfilled; i++)
+		nulls[range->filled[i] - 1] |= version < range->filled_version[i];
+	result = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	ReleaseTupleDesc(desc);
+	PG_RETURN_DATUM(result);
 }
 
 MDL_FUNCTION(mdl_change_time);

@@ -1,26 +1,67 @@
 /*
  * ddl_follow.c: changes of a versioned table's definition.
  *
- * After ALTER TABLE the history table follows: new columns are added to it, renamed ones renamed, a renamed or moved table
- * renames it; a dropped column stays in history.  What would lose history or make it wrong is refused: changing a column's
- * type, whatever rewrites the table, switching the capture triggers off, dropping the primary key, partitioning.
+ * After a command the history of each table that it touched follows: columns by their identity (columns_follow.c), the
+ * name of the history table, the index that follows the primary key.  Which tables a command touches is not always in its
+ * text (typed tables, CASCADE, ALTER TABLE ALL IN TABLESPACE), so they are collected from the relations that the server
+ * tells to be out of date while it runs.  What would lose history or make it wrong is refused: switching the capture
+ * triggers off, dropping the primary key, SET UNLOGGED, other storage than the heap.
+ *
+ * Commands may run within commands (of event triggers, of functions that a command calls), hence a stack; one that
+ * failed in a savepoint leaves its entry, which goes with the savepoint.
  */
 #include "versioning/versioning_int.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
+
+#define MAX_TOUCHED 256
+
+/* A table as it was before this command id, for the commands around the one that has followed it since. */
+typedef struct Baseline
+{
+	Oid			relid;
+	CommandId	before;
+} Baseline;
+
+typedef struct DdlCommand
+{
+	CommandId	before;			/* what the transaction did before the command has smaller ids */
+	SubTransactionId subid;
+	Oid			touched[MAX_TOUCHED];
+	int			ntouched;
+	bool		too_many;		/* any versioned table may have been touched */
+	List	   *rewritten;		/* OIDs */
+	List	   *baselines;		/* Baseline * */
+	struct DdlCommand *outer;
+} DdlCommand;
+
+static DdlCommand *command = NULL;	/* innermost that runs; in TopTransactionContext */
+static object_access_hook_type previous_object_access_hook = NULL;
 
 static void
 refuse(Relation relation, const char *what)
@@ -32,17 +73,83 @@ refuse(Relation relation, const char *what)
 					 mdl_qualified_name(mdl_partition_root(RelationGetRelid(relation))))));
 }
 
-/* Name of the history table of a number, quoted; NULL if there is none. */
-static char *
-history_of(int32 table_id)
-{
-	MdlArgs		args = {0};
+/* ---- the stack of commands ------------------------------------------------------------------------------------------ */
 
-	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
-	mdl_run("SELECT history_table FROM medallion_history.versioned_tables WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
-	if (SPI_processed == 0 || !OidIsValid(mdl_history_relation(mdl_field_text(0, 0), true)))
-		return NULL;
-	return mdl_field_text(0, 0);
+/* Called for every relation whose description is out of date, wherever that happens: it only takes a note. */
+static void
+note_touched(Datum argument, Oid relid)
+{
+	if (command == NULL || command->too_many)
+		return;
+	for (int i = 0; i < command->ntouched; i++)
+		if (command->touched[i] == relid)
+			return;
+	if (!OidIsValid(relid) || command->ntouched == MAX_TOUCHED)
+		command->too_many = true;
+	else
+		command->touched[command->ntouched++] = relid;
+}
+
+static void
+push_command(void)
+{
+	DdlCommand *entry = MemoryContextAllocZero(TopTransactionContext, sizeof(DdlCommand));
+
+	entry->before = GetCurrentCommandId(false);
+	entry->subid = GetCurrentSubTransactionId();
+	entry->outer = command;
+	command = entry;
+}
+
+static CommandId
+baseline(const DdlCommand *entry, Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, entry->baselines)
+		if (((Baseline *) lfirst(cell))->relid == relid)
+			return ((Baseline *) lfirst(cell))->before;
+	return entry->before;
+}
+
+/* The commands around this one need not follow what it has followed. */
+static void
+set_baselines(Oid relid)
+{
+	MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
+
+	for (DdlCommand *entry = command; entry != NULL; entry = entry->outer)
+	{
+		Baseline   *item = palloc(sizeof(Baseline));
+
+		item->relid = relid;
+		item->before = GetCurrentCommandId(false);
+		entry->baselines = lcons(item, entry->baselines);
+	}
+	MemoryContextSwitchTo(saved);
+}
+
+static void
+transaction_callback(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		command = NULL;
+}
+
+static void
+subtransaction_callback(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *argument)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		while (command != NULL && command->subid >= subid)
+			command = command->outer;
+}
+
+/* ---- what may not be --------------------------------------------------------------------------------------------------- */
+
+static bool
+is_capture_trigger(const Trigger *trigger)
+{
+	return strncmp(trigger->tgname, MDL_ROW_TRIGGER, strlen(MDL_ROW_TRIGGER)) == 0;
 }
 
 /* Raises an error unless the table can still be followed as it is now. */
@@ -55,170 +162,404 @@ check_definition(Relation relation)
 	{
 		Trigger    *trigger = &relation->trigdesc->triggers[i];
 
-		if (strncmp(trigger->tgname, "medallion_capture", strlen("medallion_capture")) != 0)
+		if (!is_capture_trigger(trigger))
 			continue;
 		captures++;
 		if (trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
 			refuse(relation, "switch off the capture triggers");
 	}
+	if (relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
+		refuse(relation, "SET UNLOGGED the rows");
+	if (relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam != HEAP_TABLE_AM_OID)
+		refuse(relation, "change the access method");
+	if (relation->rd_rel->relispartition)
+		return;
 	if (captures < 4)
 		refuse(relation, "drop a capture trigger");
 	if (bms_is_empty(RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY)))
 		refuse(relation, "drop the primary key");
-	if (mdl_partition_root(RelationGetRelid(relation)) == RelationGetRelid(relation)
-		? has_superclass(RelationGetRelid(relation))
-		: !OidIsValid(get_trigger_oid(mdl_partition_root(RelationGetRelid(relation)), MDL_TRUNCATE_TRIGGER, true)))
-		refuse(relation, "make a partition or an inheritance child");
+	if (has_superclass(RelationGetRelid(relation)))
+		refuse(relation, "make an inheritance child");
+	if (relation->rd_rel->relkind == RELKIND_RELATION && has_subclass(RelationGetRelid(relation)))
+		refuse(relation, "make an inheritance parent");
 }
 
-/* Adds to the history table what columns it lacks; an error if one has another type. */
-static void
-add_columns(Relation relation, const char *history_name)
+/* DISABLE TRIGGER ALL or USER, and their counterparts, are meant for other triggers than those of versioning. */
+static bool
+switches_all_triggers(Node *statement)
 {
-	Relation	history = table_open(mdl_history_relation(history_name, false), AccessShareLock);
-	TupleDesc	past = CreateTupleDescCopy(RelationGetDescr(history));
+	ListCell   *cell;
 
-	table_close(history, NoLock);
-	for (int i = 0; i < RelationGetDescr(relation)->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), i);
-		Form_pg_attribute found = NULL;
-
-		for (int j = MDL_DIED_ATTNO; j < past->natts && !column->attisdropped && found == NULL; j++)
-			if (!TupleDescAttr(past, j)->attisdropped &&
-				strcmp(NameStr(TupleDescAttr(past, j)->attname), NameStr(column->attname)) == 0)
-				found = TupleDescAttr(past, j);
-		if (column->attisdropped || (found != NULL && found->atttypid == column->atttypid))
-			continue;
-		if (found != NULL)
-			refuse(relation, psprintf("give column \"%s\" a type that its history does not have (%s)",
-									  NameStr(column->attname), format_type_be(found->atttypid)));
-		mdl_run(psprintf("ALTER TABLE medallion_history.%s ADD COLUMN %s %s", quote_identifier(history_name),
-						 quote_identifier(NameStr(column->attname)),
-						 format_type_extended(column->atttypid, -1, FORMAT_TYPE_FORCE_QUALIFY)), NULL, false);
-	}
+	if (statement == NULL || !IsA(statement, AlterTableStmt))
+		return false;
+	foreach(cell, ((AlterTableStmt *) statement)->cmds)
+		switch (lfirst_node(AlterTableCmd, cell)->subtype)
+		{
+			case AT_EnableTrigAll:
+			case AT_EnableTrigUser:
+			case AT_DisableTrigAll:
+			case AT_DisableTrigUser:
+				return true;
+			default:
+				break;
+		}
+	return false;
 }
 
-/* The table has another name or schema now. */
+/* Lets the capture triggers of a table fire ALWAYS again. */
 static void
-follow_name(Relation relation, int32 table_id, const char *history_name)
+switch_on(Oid relid)
+{
+	Relation	relation = table_open(relid, AccessShareLock);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; relation->trigdesc != NULL && i < relation->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &relation->trigdesc->triggers[i];
+
+		if (is_capture_trigger(trigger) && trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
+			appendStringInfo(&sql, "%s ENABLE ALWAYS TRIGGER %s", sql.len > 0 ? "," : "", quote_identifier(trigger->tgname));
+	}
+	table_close(relation, NoLock);
+	if (sql.len > 0)
+		mdl_run(psprintf("ALTER TABLE ONLY %s%s", mdl_qualified_name(relid), sql.data), NULL, false);
+}
+
+/* ---- following one table ------------------------------------------------------------------------------------------------ */
+
+/* Name of the history table of a number; NULL if there is none. */
+static char *
+history_of(int32 table_id)
+{
+	MdlArgs		args = {0};
+
+	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
+	mdl_run("SELECT history_table FROM medallion_history.versioned_tables WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
+	if (SPI_processed == 0 || !OidIsValid(mdl_history_relation(mdl_field_text(0, 0), true)))
+		return NULL;
+	return mdl_field_text(0, 0);
+}
+
+/* The table may have another name or schema now; returns the name of the history table. */
+static char *
+follow_name(Relation relation, int32 table_id, char *history_name)
 {
 	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
 	char	   *table = RelationGetRelationName(relation);
-	char	   *name = mdl_history_name(schema, table, table_id);
+	char	   *name;
 	MdlArgs		args = {0};
 
-	mdl_run(psprintf("ALTER TABLE medallion_history.%s RENAME TO %s", quote_identifier(history_name), quote_identifier(name)),
-			NULL, false);
 	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
 	mdl_arg_text(&args, schema);
 	mdl_arg_text(&args, table);
+	mdl_run("SELECT FROM medallion_history.versioned_tables WHERE table_id OPERATOR(pg_catalog.=) $1"
+			" AND schema_name OPERATOR(pg_catalog.=) $2 AND table_name OPERATOR(pg_catalog.=) $3", &args, false);
+	if (SPI_processed > 0)
+		return history_name;
+	name = mdl_history_name(schema, table, table_id);
+	mdl_run(psprintf("ALTER TABLE medallion_history.%s RENAME TO %s", quote_identifier(history_name), quote_identifier(name)),
+			NULL, false);
 	mdl_arg_text(&args, name);
 	mdl_run("UPDATE medallion_history.versioned_tables SET schema_name = $2, table_name = $3, history_table = $4"
 			" WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
+	return name;
 }
 
-/* The relation that a statement of tag ALTER TABLE changed; a rename is given with its new name. */
-static Oid
-altered_relation(Node *statement)
+/* Makes the index of the history that lookups by the primary key use, if that is another key now; drops the old one. */
+static void
+follow_key(Oid relid)
 {
-	RangeVar   *range = NULL;
+	Relation	relation = table_open(relid, AccessShareLock);
+	MdlTable   *table = mdl_table_get(relid);
+	char	   *history = mdl_qualified_name(table->history);
+	char	   *wanted = psprintf("(%s, %s)", mdl_columns_key(relation, table), MDL_DIED_COLUMN);
+	MdlArgs		args = {0};
+	bool		found = false;
+	List	   *others = NIL;
+	ListCell   *cell;
 
-	if (IsA(statement, AlterTableStmt))
-		range = copyObject(((AlterTableStmt *) statement)->relation);
-	else if (IsA(statement, RenameStmt))
+	table_close(relation, NoLock);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->history), false);
+	mdl_run("SELECT pg_catalog.pg_get_indexdef(i.indexrelid), i.indexrelid::regclass::text"
+			" FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid"
+			" JOIN pg_catalog.pg_am m ON m.oid OPERATOR(pg_catalog.=) c.relam"
+			" JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indexrelid"
+			" AND a.attnum OPERATOR(pg_catalog.=) i.indnatts AND a.attname OPERATOR(pg_catalog.=) '" MDL_DIED_COLUMN "'"
+			" WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND m.amname OPERATOR(pg_catalog.=) 'btree' ORDER BY 2", &args, false);
+	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		range = copyObject(((RenameStmt *) statement)->relation);
-		if (range != NULL && ((RenameStmt *) statement)->renameType == OBJECT_TABLE)
-			range->relname = ((RenameStmt *) statement)->newname;
+		if (!found && strstr(mdl_field_text(i, 0), psprintf(" USING btree %s", wanted)) != NULL)
+			found = true;
+		else
+			others = lappend(others, mdl_field_text(i, 1));
 	}
-	else if (IsA(statement, AlterObjectSchemaStmt))
+	if (!found)
+		mdl_run(psprintf("CREATE INDEX ON %s %s WITH (deduplicate_items = off)", history, wanted), NULL, false);
+	foreach(cell, others)
+		mdl_run(psprintf("DROP INDEX %s", (char *) lfirst(cell)), NULL, false);
+}
+
+/* Whether a partition of a table was rewritten, or the table itself. */
+static bool
+was_rewritten(Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, command->rewritten)
+		if (lfirst_oid(cell) == relid || mdl_partition_root(lfirst_oid(cell)) == relid)
+			return true;
+	return false;
+}
+
+/* Lets the history of a table follow; the table is no partition. */
+static void
+follow(Oid relid, int32 table_id)
+{
+	Relation	relation = table_open(relid, AccessShareLock);
+	TupleDesc	before = mdl_description_before(relid, baseline(command, relid));
+	bool		rewritten = was_rewritten(relid);
+	char	   *history_name;
+	bool		changed = false;
+	MdlUser		user;
+
+	mdl_owner_begin(&user);
+	history_name = history_of(table_id);
+	if (history_name != NULL && before != NULL)
 	{
-		range = copyObject(((AlterObjectSchemaStmt *) statement)->relation);
-		if (range != NULL)
-			range->schemaname = ((AlterObjectSchemaStmt *) statement)->newschema;
+		history_name = follow_name(relation, table_id, history_name);
+		changed = mdl_columns_follow(relation, table_id, history_name, before, rewritten);
+		CacheInvalidateRelcache(relation);
+		CommandCounterIncrement();
+		follow_key(relid);
 	}
-	return range ? RangeVarGetRelid(range, NoLock, true) : InvalidOid;
+	mdl_owner_end(&user);
+	table_close(relation, NoLock);
+	if (changed || rewritten)
+		mdl_capture_operation(relid, "alter");
+	if (rewritten)
+		mdl_capture_unseen_rows(relid);
+	set_baselines(relid);
+}
+
+/* Only what this transaction has locked for itself can have been touched by it. */
+static bool
+locked_by_us(Oid relid)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	for (LOCKMODE mode = ShareUpdateExclusiveLock; mode <= AccessExclusiveLock; mode++)
+		if (LockHeldByMe(&tag, mode))
+			return true;
+	return false;
 }
 
 static void
-follow(Relation relation, Node *statement, int32 table_id)
+follow_relation(Oid relid, Node *statement)
 {
-	char	   *history_name;
-	MdlUser		user;
+	Relation	relation = try_relation_open(relid, AccessShareLock);
+	int32		table_id;
+	bool		is_partition;
+	bool		row_triggers = false;
 
-	SPI_connect();
-	mdl_owner_begin(&user);
-	history_name = history_of(table_id);
-	if (history_name == NULL)
-		elog(DEBUG1, "versioned table \"%s\" has no history table", RelationGetRelationName(relation));
-	else if (IsA(statement, AlterTableStmt))
-		add_columns(relation, history_name);
-	else if (IsA(statement, AlterObjectSchemaStmt) || ((RenameStmt *) statement)->renameType == OBJECT_TABLE)
-		follow_name(relation, table_id, history_name);
-	else if (((RenameStmt *) statement)->renameType == OBJECT_COLUMN)
-		mdl_run(psprintf("ALTER TABLE medallion_history.%s RENAME COLUMN %s TO %s", quote_identifier(history_name),
-						 quote_identifier(((RenameStmt *) statement)->subname),
-						 quote_identifier(((RenameStmt *) statement)->newname)), NULL, false);
-	mdl_owner_end(&user);
-	SPI_finish();
+	if (relation == NULL)
+		return;
+	table_id = relation->rd_rel->relkind == RELKIND_RELATION || relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE
+		? mdl_table_id(relation) : -1;
+	is_partition = relation->rd_rel->relispartition;
+	for (int i = 0; table_id >= 0 && i < relation->trigdesc->numtriggers; i++)
+		row_triggers |= is_capture_trigger(&relation->trigdesc->triggers[i]) &&
+			strcmp(relation->trigdesc->triggers[i].tgname, MDL_TRUNCATE_TRIGGER) != 0;
+	relation_close(relation, NoLock);
+	/* A partition that was detached just now has no row triggers any more: see partition_ddl.c. */
+	if (table_id < 0 || !row_triggers)
+		return;
+	if (switches_all_triggers(statement))
+		switch_on(relid);
+	relation = table_open(relid, AccessShareLock);
+	check_definition(relation);
+	table_close(relation, NoLock);
+	if (!is_partition)
+		follow(relid, table_id);
+}
+
+/* ---- event triggers ------------------------------------------------------------------------------------------------------ */
+
+static Node *
+event_statement(FunctionCallInfo fcinfo, const char *function)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("%s must be called as an event trigger", function)));
+	return ((EventTriggerData *) fcinfo->context)->parsetree;
+}
+
+/* While a dump is being restored tables are made bit by bit. */
+static bool
+nothing_versioned(void)
+{
+	return IsBinaryUpgrade || !OidIsValid(mdl_history_relation(MDL_TABLES_TABLE, true)) ||
+		!OidIsValid(mdl_history_relation(MDL_COLUMNS_TABLE, true)) || mdl_clock_restored();
+}
+
+MDL_FUNCTION(mdl_ddl_begin);
+Datum
+mdl_ddl_begin(PG_FUNCTION_ARGS)
+{
+	Node	   *statement = event_statement(fcinfo, "medallion._ddl_begin()");
+
+	push_command();
+	if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_SCHEMA && !nothing_versioned() &&
+		strcmp(((RenameStmt *) statement)->subname, MDL_HISTORY_SCHEMA) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot rename schema %s: versioned tables find their histories by that name", MDL_HISTORY_SCHEMA)));
+	PG_RETURN_NULL();
+}
+
+/* The tables of a schema that has another name now. */
+static void
+follow_schema(const char *schema, Node *statement)
+{
+	MdlArgs		args = {0};
+	uint64		count;
+	Oid		   *relids;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(get_namespace_oid(schema, false)), false);
+	mdl_run("SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 AND c.relhastriggers"
+			" AND NOT c.relispartition ORDER BY 1", &args, false);
+	count = SPI_processed;
+	relids = palloc(Max(count, 1) * sizeof(Oid));
+	for (uint64 i = 0; i < count; i++)
+		relids[i] = DatumGetObjectId(mdl_field(i, 0, NULL));
+	for (uint64 i = 0; i < count; i++)
+		follow_relation(relids[i], statement);
+}
+
+/* All that may be versioned, where a command touched more relations than it is worth to note. */
+static void
+follow_all(Node *statement)
+{
+	uint64		count;
+	Oid		   *relids;
+
+	mdl_run("SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relhastriggers ORDER BY 1", NULL, false);
+	count = SPI_processed;
+	relids = palloc(Max(count, 1) * sizeof(Oid));
+	for (uint64 i = 0; i < count; i++)
+		relids[i] = DatumGetObjectId(mdl_field(i, 0, NULL));
+	for (uint64 i = 0; i < count; i++)
+		if (locked_by_us(relids[i]))
+			follow_relation(relids[i], statement);
 }
 
 MDL_FUNCTION(mdl_follow_ddl);
 Datum
 mdl_follow_ddl(PG_FUNCTION_ARGS)
 {
-	EventTriggerData *event = (EventTriggerData *) fcinfo->context;
-	Oid			relid;
-	Relation	relation;
-	int32		table_id;
+	Node	   *statement = event_statement(fcinfo, "medallion._follow_ddl()");
+	DdlCommand *current = command;
 
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("medallion._follow_ddl() must be called as an event trigger")));
-	if (!OidIsValid(mdl_history_relation(MDL_TABLES_TABLE, true)))
+	/* A command that commits in between, such as CREATE INDEX CONCURRENTLY, has no entry any more. */
+	if (current == NULL)
 		PG_RETURN_NULL();
-	relid = altered_relation(event->parsetree);
-	if (!OidIsValid(relid) ||
-		(get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE))
-		PG_RETURN_NULL();
-	relation = relation_open(relid, AccessShareLock);
-	table_id = mdl_table_id(relation);
-	/* While a dump is being restored tables are made bit by bit. */
-	if (table_id >= 0 && !mdl_clock_restored())
+	if (nothing_versioned())
 	{
-		check_definition(relation);
-		/* Columns and names of history are the root's. */
-		if (mdl_partition_root(relid) == relid)
-			follow(relation, event->parsetree, table_id);
+		command = current->outer;
+		PG_RETURN_NULL();
 	}
-	relation_close(relation, NoLock);
+	SPI_connect();
+	if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_SCHEMA)
+		follow_schema(((RenameStmt *) statement)->newname, statement);
+	if (current->too_many)
+		follow_all(statement);
+	else
+		for (int i = 0; i < current->ntouched; i++)
+			if (locked_by_us(current->touched[i]))
+				follow_relation(current->touched[i], statement);
+	SPI_finish();
+	command = current->outer;
 	PG_RETURN_NULL();
 }
 
-/* A rewrite gives every row a new birth, so that history would say that all of them are new. */
-MDL_FUNCTION(mdl_refuse_rewrite);
+/* A rewrite gives every row a new birth: the rows of before go to history now. */
+MDL_FUNCTION(mdl_before_rewrite);
 Datum
-mdl_refuse_rewrite(PG_FUNCTION_ARGS)
+mdl_before_rewrite(PG_FUNCTION_ARGS)
 {
-	EventTriggerData *event = (EventTriggerData *) fcinfo->context;
 	Oid			relid;
 	Relation	relation;
+	bool		versioned;
+	MemoryContext saved;
 
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("medallion._refuse_rewrite() must be called as an event trigger")));
-	if (event->parsetree == NULL || !IsA(event->parsetree, AlterTableStmt))
+	(void) event_statement(fcinfo, "medallion._before_rewrite()");
+	if (nothing_versioned())
 		PG_RETURN_NULL();
-	relid = altered_relation(event->parsetree);
-	if (!OidIsValid(relid) ||
-		(get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE))
-		PG_RETURN_NULL();
-	relation = relation_open(relid, AccessShareLock);
-	if (mdl_table_id(relation) >= 0)
-		refuse(relation, "rewrite all rows");
+	relid = DatumGetObjectId(OidFunctionCall0(F_PG_EVENT_TRIGGER_TABLE_REWRITE_OID));
+	relation = relation_open(relid, NoLock);
+	versioned = relation->rd_rel->relkind == RELKIND_RELATION && mdl_table_id(relation) >= 0;
+	if (versioned && (DatumGetInt32(OidFunctionCall0(F_PG_EVENT_TRIGGER_TABLE_REWRITE_REASON)) &
+					  AT_REWRITE_ALTER_PERSISTENCE) != 0)
+		refuse(relation, "SET UNLOGGED the rows");
 	relation_close(relation, NoLock);
+	if (!versioned)
+		PG_RETURN_NULL();
+	if (command == NULL)
+		elog(ERROR, "versioned table \"%s\" is rewritten by a command whose beginning was not seen", mdl_display_name(relid));
+	mdl_rows_before_rewrite(relid, baseline(command, relid));
+	saved = MemoryContextSwitchTo(TopTransactionContext);
+	command->rewritten = lappend_oid(command->rewritten, relid);
+	MemoryContextSwitchTo(saved);
 	PG_RETURN_NULL();
+}
+
+/* ---- dropped columns -------------------------------------------------------------------------------------------------------- */
+
+/* Whether a column was there before the transaction: the values of any other belong to no version. */
+static bool
+column_has_past(int32 table_id, const char *name)
+{
+	int			count;
+	MdlPhase   *phases = mdl_columns_read(table_id, &count);
+	const MdlPhase *current = mdl_columns_current(phases, count, name);
+
+	return current != NULL && (current->phase > 1 || !mdl_capture_is_own(current->since));
+}
+
+/* The server is about to drop a column, by whatever command. */
+static void
+column_goes(Oid relid, AttrNumber column)
+{
+	Relation	relation = relation_open(relid, NoLock);
+	int32		table_id = mdl_table_id(relation);
+	char	   *name = get_attname(relid, column, true);
+	bool		partition = relation->rd_rel->relispartition;
+
+	relation_close(relation, NoLock);
+	if (table_id < 0 || name == NULL || (!partition && !column_has_past(table_id, name)))
+		return;
+	mdl_rows_before_drop(relid);
+}
+
+static void
+object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *argument)
+{
+	if (previous_object_access_hook)
+		previous_object_access_hook(access, class, object, sub, argument);
+	if (access != OAT_DROP || sub <= 0 || class != RelationRelationId || command == NULL)
+		return;
+	if (get_rel_relkind(object) == RELKIND_RELATION || get_rel_relkind(object) == RELKIND_PARTITIONED_TABLE)
+		column_goes(object, sub);
+}
+
+void
+mdl_ddl_init(void)
+{
+	previous_object_access_hook = object_access_hook;
+	object_access_hook = object_access;
+	CacheRegisterRelcacheCallback(note_touched, (Datum) 0);
+	RegisterXactCallback(transaction_callback, NULL);
+	RegisterSubXactCallback(subtransaction_callback, NULL);
 }

@@ -61,14 +61,9 @@ check_table(Relation relation)
 		refuse(relation, "it belongs to the system or to medallion", NULL);
 	if (bms_is_empty(RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY)))
 		refuse(relation, "it has no primary key", "Add one with ALTER TABLE … ADD PRIMARY KEY (…).");
-	for (int i = 0; i < RelationGetDescr(relation)->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), i);
-
-		if (!column->attisdropped &&
-			(strcmp(NameStr(column->attname), MDL_BORN_COLUMN) == 0 || strcmp(NameStr(column->attname), MDL_DIED_COLUMN) == 0))
-			refuse(relation, psprintf("column name \"%s\" is reserved", NameStr(column->attname)), "Rename the column.");
-	}
+	if (mdl_columns_count(RelationGetDescr(relation)) > MaxHeapAttributeNumber - MDL_DIED_ATTNO)
+		refuse(relation, psprintf("it has %d columns, and its history two more", mdl_columns_count(RelationGetDescr(relation))),
+			   psprintf("A table can have %d columns: split it in two.", MaxHeapAttributeNumber));
 }
 
 char *
@@ -92,48 +87,13 @@ mdl_history_name(const char *schema, const char *table, int32 table_id)
 	return name;
 }
 
-/* Column definitions of the history table: the base table's names and types, without constraints or defaults. */
-static void
-append_columns(StringInfo sql, Relation relation)
-{
-	for (int i = 0; i < RelationGetDescr(relation)->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), i);
-
-		if (column->attisdropped)
-			continue;
-		appendStringInfo(sql, ", %s %s", quote_identifier(NameStr(column->attname)),
-						 format_type_extended(column->atttypid, -1, FORMAT_TYPE_FORCE_QUALIFY));
-		if (OidIsValid(column->attcollation) && column->attcollation != get_typcollation(column->atttypid))
-			appendStringInfo(sql, " COLLATE %s", generate_collation_name(column->attcollation));
-	}
-}
-
-/* The primary key's columns in index order, quoted and separated by commas. */
-static char *
-key_columns(Relation relation)
-{
-	Relation	index = index_open(RelationGetPrimaryKeyIndex(relation), AccessShareLock);
-	StringInfoData names;
-
-	initStringInfo(&names);
-	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), index->rd_index->indkey.values[i] - 1);
-
-		appendStringInfo(&names, "%s%s", i ? ", " : "", quote_identifier(NameStr(column->attname)));
-	}
-	index_close(index, AccessShareLock);
-	return names.data;
-}
-
 /* Makes the history table and its row in versioned_tables; returns the number of the table. */
 static int32
 create_history(Relation relation, Datum retain, bool retain_is_null)
 {
 	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
 	char	   *table = RelationGetRelationName(relation);
-	char	   *keys = key_columns(relation);
+	char	   *keys = mdl_columns_key(relation, NULL);
 	StringInfoData sql;
 	MdlArgs		args = {0};
 	MdlUser		user;
@@ -149,7 +109,7 @@ create_history(Relation relation, Datum retain, bool retain_is_null)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TABLE medallion_history.%s (%s bigint NOT NULL, %s bigint NOT NULL",
 					 quote_identifier(name), MDL_BORN_COLUMN, MDL_DIED_COLUMN);
-	append_columns(&sql, relation);
+	mdl_columns_define(&sql, relation);
 	appendStringInfoString(&sql, ")");
 	mdl_run(sql.data, NULL, false);
 
@@ -170,6 +130,7 @@ create_history(Relation relation, Datum retain, bool retain_is_null)
 	mdl_run("INSERT INTO medallion_history.versioned_tables"
 			" (table_id, schema_name, table_name, history_table, retain, enabled, enabled_at)"
 			" VALUES ($1, $2, $3, $4, $5, true, pg_catalog.now())", &args, false);
+	mdl_columns_record(relation, table_id);
 	mdl_owner_end(&user);
 	return table_id;
 }
@@ -260,7 +221,7 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 	mdl_owner_begin(&user);
 	mdl_run("UPDATE medallion_history.versioned_tables SET enabled = false WHERE table_id = $1", &args, false);
 	if (!keep_history)
-		mdl_run(psprintf("DROP TABLE %s", history), NULL, false);
+		mdl_columns_forget(DatumGetInt32(args.values[0]), history);
 	mdl_owner_end(&user);
 	SPI_finish();
 	PG_RETURN_VOID();

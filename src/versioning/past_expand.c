@@ -176,6 +176,9 @@ substitute_mutator(Node *node, Substitution *substitution)
 		substitution->depth--;
 		return (Node *) query;
 	}
+	/* Which columns a known version has is decided now, so that what is left is the column itself, which has indexes. */
+	if (IsA(node, CaseExpr) && substitution->expression != NULL && IsA(substitution->expression, Const))
+		return eval_const_expressions(NULL, expression_tree_mutator(node, substitute_mutator, substitution));
 	return expression_tree_mutator(node, substitute_mutator, substitution);
 }
 

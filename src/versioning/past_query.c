@@ -29,31 +29,45 @@
 #include "rewrite/rewriteManip.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
-/*
- * Appends the columns of the base table in order, under their names or those of the history table.  A dropped column
- * keeps its place as NULL where positions count: as in the row type.
- */
-static void
-append_columns(StringInfo sql, const MdlTable *table, TupleDesc base, TupleDesc named, bool keep_places)
+typedef enum PastSide
 {
-	const char *separator = "";
+	NAMES,						/* of the columns, nothing else */
+	BASE_AT_POINT,				/* current rows, with NULL for columns that the point $1 does not have */
+	HISTORY_AT_POINT,			/* rows of history that were there at the point $1 */
+	HISTORY_ROWS				/* any rows of history */
+} PastSide;
 
+/* Appends the value of one column. */
+static void
+append_column(StringInfo sql, const MdlTable *table, Form_pg_attribute column, PastSide side)
+{
+	int64		filled = table->columns[column->attnum - 1].filled;
+
+	if (side == HISTORY_AT_POINT)
+		mdl_column_at_point(sql, table, column);
+	else if (side == HISTORY_ROWS)
+		mdl_column_of_row(sql, table, column);
+	else if (side == BASE_AT_POINT && filled > 0)
+		appendStringInfo(sql, "CASE WHEN medallion._includes($1, " INT64_FORMAT ") THEN %s END AS %s", filled,
+						 quote_identifier(NameStr(column->attname)), quote_identifier(NameStr(column->attname)));
+	else
+		appendStringInfoString(sql, quote_identifier(NameStr(column->attname)));
+}
+
+/* Appends all columns of the table in order.  A dropped column keeps its place as NULL: positions count in a row type. */
+static void
+append_columns(StringInfo sql, const MdlTable *table, TupleDesc base, PastSide side)
+{
 	for (int i = 0; i < base->natts; i++)
 	{
+		if (i > 0)
+			appendStringInfoString(sql, ", ");
 		if (TupleDescAttr(base, i)->attisdropped)
-		{
-			if (!keep_places)
-				continue;
-			appendStringInfo(sql, "%sNULL::pg_catalog.int4 AS _medallion_dropped_%d", separator, i + 1);
-		}
+			appendStringInfo(sql, "NULL::pg_catalog.int4 AS _medallion_dropped_%d", i + 1);
 		else
-		{
-			int			column = named == base ? i : table->history_attno[i] - 1;
-
-			appendStringInfo(sql, "%s%s", separator, quote_identifier(NameStr(TupleDescAttr(named, column)->attname)));
-		}
-		separator = ", ";
+			append_column(sql, table, TupleDescAttr(base, i), side);
 	}
 }
 
@@ -89,6 +103,15 @@ table_entry(Query *query, Oid relid)
 	return NULL;				/* keep the compiler quiet */
 }
 
+/* Gives a column of a history row the type that it has in the table, if it is a domain there. */
+static void
+give_type(TargetEntry *target, Form_pg_attribute column)
+{
+	if (!column->attisdropped && exprType((Node *) target->expr) != column->atttypid)
+		target->expr = (Expr *) makeRelabelType(target->expr, column->atttypid, -1, column->attcollation,
+												COERCE_IMPLICIT_CAST);
+}
+
 static bool
 has_sublink(Node *node, void *context)
 {
@@ -97,25 +120,6 @@ has_sublink(Node *node, void *context)
 	if (IsA(node, SubLink))
 		return true;
 	return expression_tree_walker(node, has_sublink, context);
-}
-
-/*
- * Copies the policies of the base side to the history side.  What stands for a column of the base table there is taken
- * from the target list of the history side.
- */
-static void
-copy_policies(Query *base_query, RangeTblEntry *base_entry, Query *history_query, const MdlTable *table)
-{
-	RangeTblEntry *entry = table_entry(history_query, table->history);
-	bool		has_sublinks = has_sublink((Node *) base_entry->securityQuals, NULL);
-
-	entry->securityQuals = (List *) ReplaceVarsFromTargetList((Node *) base_entry->securityQuals, 1, 0, base_entry,
-															  history_query->targetList, REPLACEVARS_REPORT_ERROR, 0,
-															  &history_query->hasSubLinks);
-	base_query->hasSubLinks |= has_sublinks;
-	history_query->hasSubLinks |= has_sublinks;
-	base_query->hasRowSecurity |= base_entry->securityQuals != NIL;
-	history_query->hasRowSecurity = base_query->hasRowSecurity;
 }
 
 /* A copy of the description of a table, which the caller may keep after closing it. */
@@ -127,6 +131,46 @@ base_description(Oid relid)
 
 	table_close(relation, NoLock);
 	return desc;
+}
+
+/*
+ * The values of a row of history in the order of the base table and with its types: the history table has the base types
+ * of domains, since a constraint of today need not hold for values of then, which are shown all the same.
+ */
+static List *
+history_values(const MdlTable *table, TupleDesc base)
+{
+	StringInfoData sql;
+	List	   *targets;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	append_columns(&sql, table, base, HISTORY_ROWS);
+	appendStringInfo(&sql, " FROM %s", mdl_qualified_name(table->history));
+	targets = analyse(sql.data, 0)->targetList;
+	for (int i = 0; i < base->natts; i++)
+		give_type(list_nth_node(TargetEntry, targets, i), TupleDescAttr(base, i));
+	return targets;
+}
+
+/*
+ * Copies the policies of the base side to the history side.  They look at what a row itself had, whatever the point: so a
+ * row that one of them hides is hidden at all points.
+ */
+static void
+copy_policies(Query *base_query, RangeTblEntry *base_entry, Query *history_query, const MdlTable *table)
+{
+	RangeTblEntry *entry = table_entry(history_query, table->history);
+	bool		has_sublinks = has_sublink((Node *) base_entry->securityQuals, NULL);
+
+	if (base_entry->securityQuals != NIL)
+		entry->securityQuals = (List *) ReplaceVarsFromTargetList((Node *) base_entry->securityQuals, 1, 0, base_entry,
+																  history_values(table, base_description(table->relid)),
+																  REPLACEVARS_REPORT_ERROR, 0, &history_query->hasSubLinks);
+	base_query->hasSubLinks |= has_sublinks;
+	history_query->hasSubLinks |= has_sublinks;
+	base_query->hasRowSecurity |= base_entry->securityQuals != NIL;
+	history_query->hasRowSecurity = base_query->hasRowSecurity;
 }
 
 /* The parts of the query of a past. */
@@ -154,7 +198,7 @@ find_parts(Past *past)
 	history_entry->selectedCols = NULL;
 }
 
-/* Gives the columns the modifiers and collations of the table, also where past rows do not have them any more. */
+/* Gives the columns the types, modifiers and collations of the table, also where past rows do not have them any more. */
 static void
 keep_column_types(Past *past, TupleDesc base)
 {
@@ -168,16 +212,33 @@ keep_column_types(Past *past, TupleDesc base)
 
 		if (column->attisdropped)
 			continue;
+		give_type(list_nth_node(TargetEntry, past->history_query->targetList, i), column);
+		lfirst_oid(list_nth_cell(operation->colTypes, i)) = column->atttypid;
 		lfirst_int(list_nth_cell(operation->colTypmods, i)) = column->atttypmod;
 		lfirst_oid(list_nth_cell(operation->colCollations, i)) = column->attcollation;
 		for (int j = 0; j < 2; j++)
 		{
 			Var		   *var = castNode(Var, list_nth_node(TargetEntry, queries[j]->targetList, i)->expr);
 
+			var->vartype = column->atttypid;
 			var->vartypmod = column->atttypmod;
 			var->varcollid = column->attcollation;
 		}
 	}
+}
+
+/* What else than its birth decides for a current row whether it was there. */
+static char *
+further_condition(const MdlTable *table)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	if (mdl_partition_births_differ(table))
+		appendStringInfoString(&sql, " AND medallion._attached_by(_medallion_part, $1)");
+	if (table->moved > 0)
+		appendStringInfo(&sql, " AND medallion._includes($1, " INT64_FORMAT ")", table->moved);
+	return sql.data;
 }
 
 /* Analyses the query of a table's past, without rights and policies. */
@@ -186,19 +247,18 @@ make_past(Past *past, Oid relid)
 {
 	MdlTable   *table = mdl_table_get(relid);
 	TupleDesc	base = base_description(relid);
-	bool		by_partition = mdl_partition_births_differ(table);
 	StringInfoData sql;
 
 	past->table = table;
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
-	append_columns(&sql, table, base, base, true);
+	append_columns(&sql, table, base, NAMES);
 	appendStringInfoString(&sql, " FROM (SELECT ");
-	append_columns(&sql, table, base, base, true);
+	append_columns(&sql, table, base, BASE_AT_POINT);
 	appendStringInfo(&sql, ", 1 AS _medallion_side, tableoid AS _medallion_part, ctid AS _medallion_place, xmin AS _medallion_xmin,"
 					 " 0::pg_catalog.int8 AS " MDL_BORN_COLUMN ", 0::pg_catalog.int8 AS " MDL_DIED_COLUMN " FROM %s%s UNION ALL SELECT ",
 					 table->has_rows ? "ONLY " : "", mdl_qualified_name(relid));
-	append_columns(&sql, table, base, table->history_desc, true);
+	append_columns(&sql, table, base, HISTORY_AT_POINT);
 	appendStringInfo(&sql, ", 2, 0::pg_catalog.oid, '(0,0)'::pg_catalog.tid, '0'::pg_catalog.xid,"
 					 " " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN " FROM %s) past"
 					 " WHERE (_medallion_side OPERATOR(pg_catalog.=) 1"
@@ -207,10 +267,10 @@ make_past(Past *past, Oid relid)
 					 " AND medallion._alive_at(" MDL_BORN_COLUMN ", " MDL_DIED_COLUMN ", $1)"
 					 " AND " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) medallion._low_of($1) AND medallion._readable(%d, $1))",
 					 mdl_qualified_name(table->history),
-					 by_partition ? " AND medallion._attached_by(_medallion_part, $1)" : "", table->table_id);
+					 further_condition(table), table->table_id);
 	past->query = analyse(sql.data, 1);
-	keep_column_types(past, base);
 	find_parts(past);
+	keep_column_types(past, base);
 }
 
 Query *
@@ -246,6 +306,27 @@ mdl_past_query_of_entry(const RangeTblEntry *original, int index)
 	return past.query;
 }
 
+/* Makes one value of the row type of a table of the columns from `first` on, dropped ones included; values stay as they are. */
+static void
+gather_row(Query *query, int first, Oid relid, TupleDesc base)
+{
+	RowExpr    *row = makeNode(RowExpr);
+
+	for (int i = 0; i < base->natts; i++)
+	{
+		TargetEntry *target = list_nth_node(TargetEntry, query->targetList, first + i);
+
+		give_type(target, TupleDescAttr(base, i));
+		row->args = lappend(row->args, target->expr);
+		row->colnames = lappend(row->colnames, makeString(pstrdup(NameStr(TupleDescAttr(base, i)->attname))));
+	}
+	row->row_typeid = get_rel_type_id(relid);
+	row->row_format = COERCE_EXPLICIT_CAST;
+	row->location = -1;
+	query->targetList = lappend(list_truncate(query->targetList, first),
+								makeTargetEntry((Expr *) row, first + 1, pstrdup("row_data"), false));
+}
+
 Query *
 mdl_history_rows_query(Oid relid, bool *has_row_security)
 {
@@ -264,11 +345,11 @@ mdl_history_rows_query(Oid relid, bool *has_row_security)
 	*has_row_security = past.base_query->hasRowSecurity;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN ", ROW(");
-	append_columns(&sql, table, base, table->history_desc, false);
-	appendStringInfo(&sql, ")::%s FROM %s WHERE " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) $1",
-					 mdl_qualified_name(relid), mdl_qualified_name(table->history));
+	appendStringInfoString(&sql, "SELECT " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN ", ");
+	append_columns(&sql, table, base, HISTORY_ROWS);
+	appendStringInfo(&sql, " FROM %s WHERE " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) $1", mdl_qualified_name(table->history));
 	query = analyse(sql.data, 1);
+	gather_row(query, 2, relid, base);
 	entry = table_entry(query, table->history);
 	entry->requiredPerms = 0;
 	entry->selectedCols = NULL;

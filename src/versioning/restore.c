@@ -92,8 +92,13 @@ mdl_dump_births(PG_FUNCTION_ARGS)
 	{
 		MdlTable   *table = mdl_table_get(lfirst_oid(cell));
 
-		mdl_run(psprintf("SELECT %d, v, k FROM (SELECT medallion._version_of_row(b.tableoid, b.ctid, b.xmin) AS v, %s AS k FROM ONLY %s b) r"
-						 " WHERE v IS NOT NULL", table->table_id, key_text(table), mdl_qualified_name(table->relid)),
+		MdlCommit	moving;
+		char	   *moved = table->moved > 0 && mdl_commit_of_stamp(table->moved, &moving)
+			? psprintf("'" INT64_FORMAT "'::bigint", moving.version) : "NULL::bigint";
+
+		mdl_run(psprintf("SELECT %d, v, k FROM (SELECT GREATEST(medallion._version_of_row(b.tableoid, b.ctid, b.xmin), %s) AS v,"
+						 " %s AS k FROM ONLY %s b) r WHERE v IS NOT NULL",
+						 table->table_id, moved, key_text(table), mdl_qualified_name(table->relid)),
 				NULL, true);
 		for (uint64 i = 0; i < SPI_processed; i++)
 			tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
@@ -121,15 +126,13 @@ adopt_table(const MdlTable *table, int64 own_stamp)
 {
 	StringInfoData sql;
 	StringInfoData columns;
-	Relation	relation = table_open(table->relid, AccessShareLock);
-	TupleDesc	desc = RelationGetDescr(relation);
 	MdlArgs		args = {0};
 
 	initStringInfo(&columns);
-	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped)
-			appendStringInfo(&columns, ", %s", quote_identifier(NameStr(TupleDescAttr(desc, i)->attname)));
-	table_close(relation, NoLock);
+	for (int i = 0; i < table->natts; i++)
+		if (table->history_attno[i] != 0)
+			appendStringInfo(&columns, ", %s", quote_identifier(
+							 NameStr(TupleDescAttr(table->history_desc, table->history_attno[i] - 1)->attname)));
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql,

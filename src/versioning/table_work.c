@@ -47,27 +47,31 @@ find_work(Oid relid)
 	return NULL;
 }
 
-MdlTableWork *
-mdl_work_get(Oid relid)
+/* Learns the id of the transaction, which gets one by this. */
+static void
+begin_work(void)
 {
-	MdlTableWork *work = find_work(relid);
-	MdlTable   *table;
+	MdlClock	clock;
 
-	if (likely(work != NULL))
+	if (mdl_work.own_stamp != 0)
+		return;
+	if (!mdl_clock_read(&clock))
+		(void) mdl_history_relation(MDL_CLOCK_TABLE, false);
+	mdl_work.stamp_offset = clock.stamp_offset;
+	mdl_work.near_id = GetTopFullTransactionId();
+	mdl_work.own_stamp = U64FromFullTransactionId(mdl_work.near_id) + mdl_work.stamp_offset;
+}
+
+MdlTableWork *
+mdl_work_of(const MdlTable *table)
+{
+	MdlTableWork *work = find_work(table->relid);
+
+	if (work != NULL)
 		return work;
-	table = mdl_table_get(relid);
-	if (mdl_work.tables == NULL)
-	{
-		MdlClock	clock;
-
-		if (!mdl_clock_read(&clock))
-			(void) mdl_history_relation(MDL_CLOCK_TABLE, false);
-		mdl_work.stamp_offset = clock.stamp_offset;
-		mdl_work.near_id = GetTopFullTransactionId();
-		mdl_work.own_stamp = U64FromFullTransactionId(mdl_work.near_id) + mdl_work.stamp_offset;
-	}
+	begin_work();
 	work = MemoryContextAllocZero(TopTransactionContext, sizeof(MdlTableWork));
-	work->relid = relid;
+	work->relid = table->relid;
 	work->table_id = table->table_id;
 	work->history = table->history;
 	work->partitioned = table->partitioned;
@@ -77,10 +81,22 @@ mdl_work_get(Oid relid)
 	return work;
 }
 
+MdlTableWork *
+mdl_work_get(Oid relid)
+{
+	MdlTableWork *work = find_work(relid);
+
+	if (likely(work != NULL))
+		return work;
+	return mdl_work_of(mdl_table_get(relid));
+}
+
 /* Returns what is known of the table now: it may have been altered since. */
 MdlTable *
 mdl_work_table(MdlTableWork *work)
 {
+	if (unlikely(work->shape != NULL))
+		return work->shape;
 	if (unlikely((work->table == NULL || work->generation != mdl_table_generation) && !work->pinned))
 	{
 		work->table = mdl_table_get(work->relid);
@@ -117,7 +133,10 @@ mdl_work_level(MdlTableWork *work)
 void
 mdl_level_operation(MdlLevel *level, const char *operation)
 {
-	if (level->operation == NULL || !mdl_operation_empties(level->operation))
+	/* What enables a table makes its first version: nothing in the same commit is older. */
+	if (level->operation != NULL && strcmp(level->operation, "enable") == 0)
+		return;
+	if (level->operation == NULL || !mdl_operation_empties(level->operation) || mdl_operation_empties(operation))
 		level->operation = operation;
 }
 
@@ -242,7 +261,7 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 		return;
 	}
 	table = mdl_work_table(work);
-	born = mdl_partition_birth(table, birth_of(work, tuple, xmin));
+	born = mdl_moved_birth(table, mdl_partition_birth(table, birth_of(work, tuple, xmin)));
 	if (born == mdl_work.own_stamp)
 	{
 		level->tangled = true;
@@ -285,6 +304,13 @@ mdl_capture_unseen_rows(Oid relid)
 }
 
 int64
+mdl_capture_stamp(void)
+{
+	begin_work();
+	return mdl_work.own_stamp;
+}
+
+int64
 mdl_capture_own_stamp(Oid relid)
 {
 	(void) mdl_work_get(relid);
@@ -306,7 +332,7 @@ mdl_capture_retire(Oid relid)
 bool
 mdl_capture_is_own(int64 stamp)
 {
-	return mdl_work.tables != NULL && stamp == mdl_work.own_stamp;
+	return mdl_work.own_stamp != 0 && stamp == mdl_work.own_stamp;
 }
 
 /* ---- tables that are being dropped -------------------------------------------------------------------------------- */

@@ -75,8 +75,21 @@ static const char *const create_statements[] =
 
 	"CREATE TABLE medallion_history.versioned_tables ("
 	" table_id integer CONSTRAINT versioned_tables_pkey PRIMARY KEY, schema_name text NOT NULL, table_name text NOT NULL,"
-	" history_table text NOT NULL, retain interval, enabled bool NOT NULL, enabled_at timestamptz NOT NULL)",
+	" history_table text NOT NULL, retain interval, enabled bool NOT NULL, enabled_at timestamptz NOT NULL,"
+	" moved bigint, dropped bigint)",
 	"COMMENT ON TABLE medallion_history.versioned_tables IS 'Tables whose past states are or were kept'",
+
+	"CREATE TABLE medallion_history.table_columns ("
+	" table_id integer NOT NULL, column_id integer NOT NULL, phase integer NOT NULL, column_name text NOT NULL,"
+	" data_type text NOT NULL, collation_name text, history_column text NOT NULL, since bigint, until bigint,"
+	" filled bool NOT NULL, CONSTRAINT table_columns_pkey PRIMARY KEY (table_id, column_id, phase))",
+	"COMMENT ON TABLE medallion_history.table_columns IS"
+	" 'Names and types that the columns of versioned tables have or had, and which history column keeps their values'",
+
+	"CREATE TABLE medallion_history.table_definitions ("
+	" table_id integer CONSTRAINT table_definitions_pkey PRIMARY KEY, owner_name text NOT NULL, definition jsonb NOT NULL)",
+	"COMMENT ON TABLE medallion_history.table_definitions IS"
+	" 'What medallion.undrop() makes a dropped table from: columns, constraints, indexes, policies, grants'",
 
 	/* Rows are added, never changed, so that a scan that takes no snapshot cannot miss the one in force. */
 	"CREATE TABLE medallion_history.horizons ("
@@ -188,9 +201,9 @@ mdl_table_id(Relation relation)
 	return -1;
 }
 
-/* Reads the name of the history table of a number. */
+/* Reads the name of the history table of a number, and the stamp from which on all rows count as born. */
 static char *
-history_name(int32 table_id)
+history_name(int32 table_id, int64 *moved)
 {
 	Relation	relation = table_open(mdl_history_relation(MDL_TABLES_TABLE, false), AccessShareLock);
 	ScanKeyData key;
@@ -207,6 +220,9 @@ history_name(int32 table_id)
 
 		name = TextDatumGetCString(heap_getattr(tuple, Anum_versioned_tables_history,
 												RelationGetDescr(relation), &is_null));
+		*moved = DatumGetInt64(heap_getattr(tuple, Anum_versioned_tables_moved, RelationGetDescr(relation), &is_null));
+		if (is_null)
+			*moved = 0;
 	}
 	systable_endscan(scan);
 	table_close(relation, NoLock);
@@ -216,7 +232,8 @@ history_name(int32 table_id)
 bool
 mdl_operation_empties(const char *operation)
 {
-	return strcmp(operation, "truncate") == 0 || strcmp(operation, "detach") == 0 || strcmp(operation, "drop") == 0;
+	return strcmp(operation, "truncate") == 0 || strcmp(operation, "detach") == 0 || strcmp(operation, "drop") == 0 ||
+		strcmp(operation, "alter") == 0;
 }
 
 static bool
@@ -283,47 +300,6 @@ mdl_table_changed(const MdlTable *table, int64 first)
 	return newest_operation(table->table_id, NULL, first);
 }
 
-/* Maps the columns of the table to those of its history, by name. */
-static void
-map_columns(MdlTable *table, Relation relation, Relation history)
-{
-	TupleDesc	base = RelationGetDescr(relation);
-	TupleDesc	past = RelationGetDescr(history);
-
-	table->natts = base->natts;
-	table->same_columns = past->natts == base->natts + MDL_DIED_ATTNO;
-	table->history_attno = palloc0(base->natts * sizeof(AttrNumber));
-	for (int i = 0; i < base->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(base, i);
-
-		if (column->attisdropped)
-		{
-			table->same_columns = false;
-			continue;
-		}
-		for (int j = MDL_DIED_ATTNO; j < past->natts; j++)
-		{
-			Form_pg_attribute candidate = TupleDescAttr(past, j);
-
-			if (!candidate->attisdropped && strcmp(NameStr(candidate->attname), NameStr(column->attname)) == 0)
-			{
-				if (candidate->atttypid == column->atttypid)
-					table->history_attno[i] = j + 1;
-				break;
-			}
-		}
-		if (table->history_attno[i] == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("column \"%s\" of versioned table \"%s.%s\" has no column of its type in the history table \"%s\"",
-							NameStr(column->attname), get_namespace_name(RelationGetNamespace(relation)),
-							RelationGetRelationName(relation), RelationGetRelationName(history)),
-					 errhint("The table was changed while the event triggers of medallion were off.")));
-		table->same_columns &= table->history_attno[i] == i + 1 + MDL_DIED_ATTNO;
-	}
-}
-
 int64
 mdl_history_readable_from(int32 table_id, int64 *pruned_to)
 {
@@ -354,12 +330,12 @@ set_partition(MdlTable *table, Relation relation)
 	}
 }
 
-/* Builds what is kept of a versioned table in the current context. */
+/* Builds what is kept of a versioned table in the current context, but for what depends on other relations. */
 static MdlTable *
-build_table(Relation relation, int32 table_id)
+build_table(Relation relation, int32 table_id, TupleDesc desc)
 {
 	MdlTable   *table = palloc0(sizeof(MdlTable));
-	char	   *name = history_name(table_id);
+	char	   *name = history_name(table_id, &table->moved);
 	Bitmapset  *keys = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
 	Relation	history;
 	int			key = -1;
@@ -375,13 +351,24 @@ build_table(Relation relation, int32 table_id)
 						get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation)),
 				 errhint("Run medallion.disable_versioning() and medallion.enable_versioning() on the table.")));
 	history = table_open(table->history, AccessShareLock);
-	map_columns(table, relation, history);
+	mdl_columns_map(table, relation, desc, history);
 	table->history_desc = CreateTupleDescCopy(RelationGetDescr(history));
 	table_close(history, NoLock);
 	table->keys = palloc0(Max(bms_num_members(keys), 1) * sizeof(AttrNumber));
 	while ((key = bms_next_member(keys, key)) >= 0)
 		table->keys[table->nkeys++] = key + FirstLowInvalidHeapAttributeNumber;
-	set_partition(table, relation);
+	return table;
+}
+
+MdlTable *
+mdl_table_shaped(Relation relation, TupleDesc desc)
+{
+	MdlTable   *table = build_table(relation, mdl_table_id(relation), desc);
+
+	table->root = mdl_partition_root(table->relid);
+	table->has_rows = relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE;
+	table->partitioned = !table->has_rows || table->root != table->relid;
+	table->attached = mdl_partition_attached(relation);
 	return table;
 }
 
@@ -447,7 +434,8 @@ mdl_table_find(Oid relid)
 		MdlTable   *table;
 
 		saved = MemoryContextSwitchTo(entry->context);
-		table = build_table(relation, table_id);
+		table = build_table(relation, table_id, RelationGetDescr(relation));
+		set_partition(table, relation);
 		MemoryContextSwitchTo(saved);
 		/* Building reads catalogs and may have flagged the entry; what was read is as new as the flag. */
 		entry = hash_search(table_cache, &relid, HASH_FIND, NULL);
@@ -476,7 +464,8 @@ mdl_table_has_history(Oid relid)
 {
 	Relation	relation = try_relation_open(relid, AccessShareLock);
 	int32		table_id = relation ? mdl_table_id(relation) : -1;
-	char	   *name = table_id >= 0 ? history_name(table_id) : NULL;
+	int64		moved;
+	char	   *name = table_id >= 0 ? history_name(table_id, &moved) : NULL;
 
 	if (relation != NULL)
 		relation_close(relation, AccessShareLock);

@@ -30,6 +30,7 @@ mdl_versioning_init(void)
 {
 	mdl_capture_init();
 	mdl_drop_init();
+	mdl_ddl_init();
 	mdl_past_expand_init();
 	mdl_past_run_init();
 	mdl_travel_refuse_init();

@@ -44,6 +44,8 @@
 #define MDL_TABLES_INDEX	"versioned_tables_pkey"
 #define MDL_PARTITIONS_TABLE	"partitions"
 #define MDL_PARTITIONS_INDEX	"partitions_table_id_idx"
+#define MDL_COLUMNS_TABLE	"table_columns"
+#define MDL_COLUMNS_INDEX	"table_columns_pkey"
 
 #define Natts_commit_log				11
 #define Anum_commit_log_version			1
@@ -73,8 +75,51 @@
 #define Anum_versioned_tables_table_id	1
 #define Anum_versioned_tables_history	4
 
+#define Anum_versioned_tables_moved		8
+
+#define Anum_table_columns_table_id			1
+#define Anum_table_columns_column_id		2
+#define Anum_table_columns_phase			3
+#define Anum_table_columns_column_name		4
+#define Anum_table_columns_data_type		5
+#define Anum_table_columns_collation_name	6
+#define Anum_table_columns_history_column	7
+#define Anum_table_columns_since			8
+#define Anum_table_columns_until			9
+#define Anum_table_columns_filled			10
+
 #define Anum_partitions_table_id		1
 #define Anum_partitions_attached		2
+
+/* What commit_log.c reads of a commit. */
+typedef struct MdlCommit
+{
+	int64		version;
+	TimestampTz committed_at;
+	int64		stamp;
+	int			nsubstamps;
+	int64	   *substamps;		/* (nsubstamps) ascending */
+	int64		low;
+	int64		high;
+	int			nin_flight;
+	int64	   *in_flight;		/* (nin_flight) */
+} MdlCommit;
+
+/* A column of the history table that keeps values of a column of the table. */
+typedef struct MdlStorage
+{
+	AttrNumber	attno;			/* in the history table */
+	int64		since;			/* stamp from which on it does; 0: from the start */
+} MdlStorage;
+
+/* Where the values of a column of today are; see columns.c. */
+typedef struct MdlColumn
+{
+	int32		column_id;
+	int			nstorages;		/* 0 for a dropped column */
+	MdlStorage *storages;		/* (nstorages) newest first, the first of today's type */
+	int64		filled;			/* points that do not include this stamp show NULL; 0: no such */
+} MdlColumn;
 
 /* What a backend keeps of a versioned table; lives in CacheMemoryContext until the relation or its history changes. */
 typedef struct MdlTable
@@ -86,6 +131,7 @@ typedef struct MdlTable
 	TupleDesc	history_desc;
 	int			natts;			/* of the base table, dropped ones included */
 	AttrNumber *history_attno;	/* (natts) base attno - 1 -> history attno; 0 for a dropped column */
+	MdlColumn  *columns;		/* (natts) */
 	bool		same_columns;	/* the history table has these columns, no others, in this order */
 	int			nkeys;
 	AttrNumber *keys;			/* (nkeys) primary key, base attnos */
@@ -95,6 +141,10 @@ typedef struct MdlTable
 	bool		partitioned;	/* the versioned table has partitions, or may get them */
 	bool		has_rows;		/* stores rows itself */
 	int64		attached;		/* of a partition that came with rows: stamp of the attaching transaction; else 0 */
+	int64		moved;			/* rows older than this stamp were moved to history and count as born then; 0: none */
+	MdlCommit	moving_commit;	/* of that stamp, once looked up */
+	int			nreshapes;
+	int64	   *reshapes;		/* (nreshapes) stamps of commits that changed rows without a birth or a death */
 	int64		newest_attached;	/* the greatest stamp at which any partition came with rows; 0 if none did */
 } MdlTable;
 
@@ -133,6 +183,9 @@ extern MdlTable *mdl_table_take(Oid relid, MemoryContext parent);
 
 /* Whether the relation is versioned and its history table exists, without an error. */
 extern bool mdl_table_has_history(Oid relid);
+
+/* What would be kept of a table if its columns were those of `desc`; palloc'd. */
+extern MdlTable *mdl_table_shaped(Relation relation, TupleDesc desc);
 
 /* The number that the capture triggers of a table carry; -1 if it has none. */
 extern int32 mdl_table_id(Relation relation);
@@ -188,19 +241,6 @@ extern int64 mdl_stamp_near(TransactionId xid, FullTransactionId near, int64 sta
 extern int64 mdl_stamp_by_age(TransactionId xid, int64 stamp_offset);
 
 /* ---- commit_log.c ------------------------------------------------------------------------------------------------ */
-
-typedef struct MdlCommit
-{
-	int64		version;
-	TimestampTz committed_at;
-	int64		stamp;
-	int			nsubstamps;
-	int64	   *substamps;		/* (nsubstamps) ascending */
-	int64		low;
-	int64		high;
-	int			nin_flight;
-	int64	   *in_flight;		/* (nin_flight) */
-} MdlCommit;
 
 /*
  * Lookups see every commit that has ended, whatever the snapshot of the transaction, and take no predicate locks.
@@ -385,6 +425,61 @@ extern bool mdl_tag_find(const char *tag, int64 *version);
 /* "<schema>.<table>", cut with a hash when it does not fit an identifier, and made unique with the number. */
 extern char *mdl_history_name(const char *schema, const char *table, int32 table_id);
 
+/* ---- columns.c: the identities of columns, and where their past values are ------------------------------------------ */
+
+/* Name and type of a column for a while; see columns.c. */
+typedef struct MdlPhase
+{
+	int32		column_id;
+	int32		phase;			/* counts the phases of an identity */
+	char	   *name;
+	char	   *type;			/* as SQL text, qualified */
+	char	   *collation;		/* as SQL text; NULL for that of the type */
+	char	   *history_column;
+	int64		since;			/* stamp; 0: there when versioning was enabled */
+	int64		until;			/* stamp; 0: goes on */
+	bool		filled;			/* rows older than the column show its default */
+} MdlPhase;
+
+/* All phases of a table by identity and number, palloc'd. */
+extern MdlPhase *mdl_columns_read(int32 table_id, int *count);
+
+/* The phase of today's column of a name; NULL if there is none. */
+extern const MdlPhase *mdl_columns_current(const MdlPhase *phases, int count, const char *name);
+
+/* Fills what MdlTable has of columns; an error if the history cannot keep them. */
+extern void mdl_columns_map(MdlTable *table, Relation relation, TupleDesc base, Relation history);
+
+/* The birth of a current row that a transaction wrote: later, if rows of its time were moved to history. */
+extern int64 mdl_moved_birth(MdlTable *table, int64 stamp);
+
+/* SQL for the value of a column in the history table: at the point $1, and as the row itself had it. */
+extern void mdl_column_at_point(StringInfo sql, const MdlTable *table, Form_pg_attribute form);
+extern void mdl_column_of_row(StringInfo sql, const MdlTable *table, Form_pg_attribute form);
+
+/* ---- columns_follow.c: identities and phases made and changed ------------------------------------------------------- */
+
+/* These run as the owner of the extension, within SPI. */
+
+/* How many columns a description has that are not dropped. */
+extern int	mdl_columns_count(TupleDesc desc);
+
+/* Appends ", name type" for each column that a new history table needs; records the identities of its columns. */
+extern void mdl_columns_define(StringInfo sql, Relation relation);
+extern void mdl_columns_record(Relation relation, int32 table_id);
+
+/* The primary key's columns in index order under their names in the history, quoted; table NULL: those of a new one. */
+extern char *mdl_columns_key(Relation relation, const MdlTable *table);
+
+/*
+ * Lets the history of a table follow from an older description to the one of now.  `rewritten`: its rows were written
+ * anew, and the old ones are in the history.  False if its columns are what they were.
+ */
+extern bool mdl_columns_follow(Relation relation, int32 table_id, const char *history_name, TupleDesc before, bool rewritten);
+
+/* Drops a history table, given as SQL text, and what is recorded of its columns. */
+extern void mdl_columns_forget(int32 table_id, const char *history);
+
 /* ---- capture_triggers.c: the triggers of versioned tables ---------------------------------------------------------- */
 
 #define MDL_ROW_TRIGGER			"medallion_capture_"	/* insert, update, delete */
@@ -477,6 +572,7 @@ extern void mdl_capture_retire(Oid relid);
 
 /* The stamp of the current transaction, which gets an id by this; whether a stamp is its own. */
 extern int64 mdl_capture_own_stamp(Oid relid);
+extern int64 mdl_capture_stamp(void);
 extern bool mdl_capture_is_own(int64 stamp);
 
 /* Records that the current transaction commits something about a table even if it changes no row. */
@@ -525,6 +621,19 @@ extern int64 mdl_settled_version_of(const int64 *version, const TimestampTz *at)
 
 /* The same for a table, an error if it cannot be read as of then. */
 extern int64 mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at);
+
+/* ---- ddl_follow.c, ddl_move.c --------------------------------------------------------------------------------------- */
+
+extern void mdl_ddl_init(void);
+
+/* The columns that a table had before a command of this transaction; NULL if it was not there. */
+extern TupleDesc mdl_description_before(Oid relid, CommandId before);
+
+/* Copies the rows of a table, in the shape of before the command, to history: the server is about to rewrite them. */
+extern void mdl_rows_before_rewrite(Oid relid, CommandId before);
+
+/* The same for a table, with all its partitions, that is about to lose a column; its rows count as born now. */
+extern void mdl_rows_before_drop(Oid relid);
 
 /* ---- drop_follow.c -------------------------------------------------------------------------------------------------- */
 
