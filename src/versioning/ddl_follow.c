@@ -169,7 +169,7 @@ check_definition(Relation relation)
 			refuse(relation, "switch off the capture triggers");
 	}
 	if (relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
-		refuse(relation, "SET UNLOGGED the rows");
+		refuse(relation, "switch off the write-ahead log");
 	if (relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam != HEAP_TABLE_AM_OID)
 		refuse(relation, "change the access method");
 	if (relation->rd_rel->relispartition)
@@ -502,7 +502,7 @@ mdl_before_rewrite(PG_FUNCTION_ARGS)
 	versioned = relation->rd_rel->relkind == RELKIND_RELATION && mdl_table_id(relation) >= 0;
 	if (versioned && (DatumGetInt32(OidFunctionCall0(F_PG_EVENT_TRIGGER_TABLE_REWRITE_REASON)) &
 					  AT_REWRITE_ALTER_PERSISTENCE) != 0)
-		refuse(relation, "SET UNLOGGED the rows");
+		refuse(relation, "switch off the write-ahead log");
 	relation_close(relation, NoLock);
 	if (!versioned)
 		PG_RETURN_NULL();

@@ -41,15 +41,16 @@ SELECT string_agg(t::text, ' ' ORDER BY id) FROM medallion.as_of(NULL::gold.ddl_
 SELECT _change_type, row_data FROM medallion.changes(NULL::gold.ddl_renamed, (SELECT version FROM states WHERE state = 'dropped column'));
 
 -- Refused, with nothing half-done.
-ALTER TABLE gold.ddl_renamed ALTER COLUMN id TYPE bigint;
-ALTER TABLE gold.ddl_renamed ADD COLUMN r double precision DEFAULT random();
 ALTER TABLE gold.ddl_renamed SET UNLOGGED;
-ALTER TABLE gold.ddl_renamed DISABLE TRIGGER ALL;
 ALTER TABLE gold.ddl_renamed DISABLE TRIGGER medallion_capture_update;
 ALTER TABLE gold.ddl_renamed DROP CONSTRAINT ddl_pkey;
+-- All triggers are switched off but those of versioning.
+ALTER TABLE gold.ddl_renamed DISABLE TRIGGER ALL;
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'gold.ddl_renamed'::regclass AND NOT tgisinternal ORDER BY tgname;
 -- A name that the history holds with another type.
 ALTER TABLE gold.ddl_renamed ADD COLUMN n text;
 SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'gold.ddl_renamed'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+ALTER TABLE gold.ddl_renamed DROP COLUMN n;
 
 -- After disabling all of it works, and the table starts a new history.
 SELECT medallion.disable_versioning('gold.ddl_renamed');

@@ -23,19 +23,17 @@ CREATE TABLE silver.parent (id int PRIMARY KEY);
 CREATE TABLE silver.child (PRIMARY KEY (id)) INHERITS (silver.parent);
 SELECT medallion.enable_versioning('silver.parent');
 SELECT medallion.enable_versioning('silver.child');
-CREATE TABLE silver.reserved (id int PRIMARY KEY, _medallion_died int);
-SELECT medallion.enable_versioning('silver.reserved');
 SELECT medallion.enable_versioning('medallion_history.commit_log');
 SELECT medallion.enable_versioning('pg_class');
 SELECT medallion.enable_versioning(NULL);
 SELECT medallion.enable_versioning('silver.nowhere');
 SELECT medallion.disable_versioning('silver.no_key');
-DROP TABLE silver.no_key, silver.unlogged, silver.parted, silver.child, silver.parent, silver.reserved, temporary;
+DROP TABLE silver.no_key, silver.unlogged, silver.parted, silver.child, silver.parent, temporary;
 DROP VIEW silver.a_view;
 DROP MATERIALIZED VIEW silver.a_matview;
 DROP SEQUENCE silver.a_sequence;
 -- Nothing is left of the refusals.
-SELECT count(*) FROM medallion_history.versioned_tables WHERE table_name IN ('no_key', 'unlogged', 'parted', 'reserved');
+SELECT count(*) FROM medallion_history.versioned_tables WHERE table_name IN ('no_key', 'unlogged', 'parted');
 
 -- Nothing changes in the columns; twice is once; names that need quotes, and one that does not fit.
 CREATE TABLE silver."Odd.Name" ("Id" int, "a ""b""" text COLLATE "C", PRIMARY KEY ("Id"));
@@ -56,6 +54,19 @@ DELETE FROM silver."Odd.Name";
 SELECT * FROM medallion.as_of(NULL::silver."Odd.Name", version => :v);
 SELECT _change_type, row_data FROM medallion.changes(NULL::silver."Odd.Name", :v);
 DROP TABLE silver.a_table_whose_name_is_as_long_as_a_name_in_postgresql_can_be_63;
+
+-- Columns named like those of history.
+CREATE TABLE silver.named_alike (id int PRIMARY KEY, _medallion_died int, _medallion_died__2 text);
+SELECT medallion.enable_versioning('silver.named_alike');
+INSERT INTO silver.named_alike VALUES (1, 1, 'a');
+SELECT max(version) AS v FROM medallion.commits \gset
+UPDATE silver.named_alike SET _medallion_died = 2;
+ALTER TABLE silver.named_alike ADD COLUMN _medallion_born text;
+UPDATE silver.named_alike SET _medallion_died = 3, _medallion_born = 'x';
+SELECT * FROM medallion.as_of(NULL::silver.named_alike, version => :v);
+SELECT _change_type, row_data FROM medallion.changes(NULL::silver.named_alike, :v + 1);
+SELECT attname FROM pg_attribute WHERE attrelid = 'medallion_history."silver.named_alike"'::regclass AND attnum > 0 ORDER BY attnum;
+DROP TABLE silver.named_alike, medallion_history."silver.named_alike";
 
 -- Rolled back; in a savepoint that is rolled back; changes in the transaction that enables.
 CREATE TABLE silver.e (id int PRIMARY KEY, v int);
