@@ -189,5 +189,6 @@ ALTER EVENT TRIGGER medallion_check_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER medallion_check_partitions ENABLE ALWAYS;
 ALTER EVENT TRIGGER medallion_follow_partitions ENABLE ALWAYS;
 ALTER EVENT TRIGGER medallion_follow_ddl ENABLE ALWAYS;
-ALTER EVENT TRIGGER medallion_refuse_rewrite ENABLE ALWAYS;
+ALTER EVENT TRIGGER medallion_ddl_begin ENABLE ALWAYS;
+ALTER EVENT TRIGGER medallion_before_rewrite ENABLE ALWAYS;
 

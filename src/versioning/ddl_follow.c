@@ -168,8 +168,6 @@ check_definition(Relation relation)
 		if (trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
 			refuse(relation, "switch off the capture triggers");
 	}
-	if (relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
-		refuse(relation, "switch off the write-ahead log");
 	if (relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam != HEAP_TABLE_AM_OID)
 		refuse(relation, "change the access method");
 	if (relation->rd_rel->relispartition)
@@ -179,9 +177,12 @@ check_definition(Relation relation)
 	if (bms_is_empty(RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY)))
 		refuse(relation, "drop the primary key");
 	if (has_superclass(RelationGetRelid(relation)))
-		refuse(relation, "make an inheritance child");
+		refuse(relation, "make a partition or an inheritance child");
 	if (relation->rd_rel->relkind == RELKIND_RELATION && has_subclass(RelationGetRelid(relation)))
-		refuse(relation, "make an inheritance parent");
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot inherit from versioned table \"%s\"", mdl_display_name(RelationGetRelid(relation))),
+				 errhint("Partitioned tables can be versioned, inheritance trees cannot.")));
 }
 
 /* DISABLE TRIGGER ALL or USER, and their counterparts, are meant for other triggers than those of versioning. */

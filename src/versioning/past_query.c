@@ -227,18 +227,20 @@ keep_column_types(Past *past, TupleDesc base)
 	}
 }
 
-/* What else than its birth decides for a current row whether it was there. */
+/* How the names of columns of ours begin in the query: so that no column of the table has one of them. */
 static char *
-further_condition(const MdlTable *table)
+own_prefix(TupleDesc base)
 {
-	StringInfoData sql;
+	char	   *prefix = pstrdup("_medallion_");
 
-	initStringInfo(&sql);
-	if (mdl_partition_births_differ(table))
-		appendStringInfoString(&sql, " AND medallion._attached_by(_medallion_part, $1)");
-	if (table->moved > 0)
-		appendStringInfo(&sql, " AND medallion._includes($1, " INT64_FORMAT ")", table->moved);
-	return sql.data;
+	for (int i = 0; i < base->natts; i++)
+		if (!TupleDescAttr(base, i)->attisdropped &&
+			strncmp(NameStr(TupleDescAttr(base, i)->attname), prefix, strlen(prefix)) == 0)
+		{
+			prefix = psprintf("%s_", prefix);
+			i = -1;
+		}
+	return prefix;
 }
 
 /* Analyses the query of a table's past, without rights and policies. */
@@ -247,6 +249,7 @@ make_past(Past *past, Oid relid)
 {
 	MdlTable   *table = mdl_table_get(relid);
 	TupleDesc	base = base_description(relid);
+	const char *own = own_prefix(base);
 	StringInfoData sql;
 
 	past->table = table;
@@ -255,19 +258,21 @@ make_past(Past *past, Oid relid)
 	append_columns(&sql, table, base, NAMES);
 	appendStringInfoString(&sql, " FROM (SELECT ");
 	append_columns(&sql, table, base, BASE_AT_POINT);
-	appendStringInfo(&sql, ", 1 AS _medallion_side, tableoid AS _medallion_part, ctid AS _medallion_place, xmin AS _medallion_xmin,"
-					 " 0::pg_catalog.int8 AS " MDL_BORN_COLUMN ", 0::pg_catalog.int8 AS " MDL_DIED_COLUMN " FROM %s%s UNION ALL SELECT ",
-					 table->has_rows ? "ONLY " : "", mdl_qualified_name(relid));
+	appendStringInfo(&sql, ", 1 AS %sside, tableoid AS %spart, ctid AS %splace, xmin AS %sxmin,"
+					 " 0::pg_catalog.int8 AS %sborn, 0::pg_catalog.int8 AS %sdied FROM %s%s UNION ALL SELECT ",
+					 own, own, own, own, own, own, table->has_rows ? "ONLY " : "", mdl_qualified_name(relid));
 	append_columns(&sql, table, base, HISTORY_AT_POINT);
 	appendStringInfo(&sql, ", 2, 0::pg_catalog.oid, '(0,0)'::pg_catalog.tid, '0'::pg_catalog.xid,"
-					 " " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN " FROM %s) past"
-					 " WHERE (_medallion_side OPERATOR(pg_catalog.=) 1"
-					 " AND medallion._born_by(_medallion_part, _medallion_place, _medallion_xmin, $1)%s)"
-					 " OR (_medallion_side OPERATOR(pg_catalog.=) 2"
-					 " AND medallion._alive_at(" MDL_BORN_COLUMN ", " MDL_DIED_COLUMN ", $1)"
-					 " AND " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) medallion._low_of($1) AND medallion._readable(%d, $1))",
-					 mdl_qualified_name(table->history),
-					 further_condition(table), table->table_id);
+					 " " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN " FROM %s) past WHERE (%sside OPERATOR(pg_catalog.=) 1"
+					 " AND medallion._born_by(%spart, %splace, %sxmin, $1)",
+					 mdl_qualified_name(table->history), own, own, own, own);
+	if (mdl_partition_births_differ(table))
+		appendStringInfo(&sql, " AND medallion._attached_by(%spart, $1)", own);
+	if (table->moved > 0)
+		appendStringInfo(&sql, " AND medallion._includes($1, " INT64_FORMAT ")", table->moved);
+	appendStringInfo(&sql, ") OR (%sside OPERATOR(pg_catalog.=) 2 AND medallion._alive_at(%sborn, %sdied, $1)"
+					 " AND %sdied OPERATOR(pg_catalog.>=) medallion._low_of($1) AND medallion._readable(%d, $1))",
+					 own, own, own, own, table->table_id);
 	past->query = analyse(sql.data, 1);
 	find_parts(past);
 	keep_column_types(past, base);

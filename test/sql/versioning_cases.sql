@@ -27,8 +27,8 @@ ALTER TABLE t DISABLE TRIGGER ALL;
 ALTER TABLE t ADD COLUMN w text;
 UPDATE t SET w = 'w', v = 12 WHERE id = 1;
 RESET session_replication_role;
-SELECT past(0), past(1), past(2);
-SELECT feed(2);
+SELECT past(0), past(1), past(3);
+SELECT feed(3);
 
 -- A table rewritten in the transaction that changed it: the feed has the changes.
 SELECT mark();
