@@ -170,6 +170,8 @@ mdl_task_main(Datum main_arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(extra.database, extra.role, 0);
+	/* Work reads the present, whatever ALTER ROLE … SET says for sessions. */
+	SetConfigOption("medallion.as_of", "", PGC_USERSET, PGC_S_SESSION);
 
 	context.callback = task_context;
 	context.arg = MyBgworkerEntry->bgw_name;

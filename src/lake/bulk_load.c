@@ -19,6 +19,7 @@
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/memutils.h"
+#include "versioning/versioning.h"
 
 #define BATCH_ROWS		1000
 #define BATCH_BYTES		(1024 * 1024)
@@ -96,6 +97,7 @@ mdl_loader_begin(Oid relid, const bool *filled, bool skip_indexes)
 	RangeTblEntry *entry = makeNode(RangeTblEntry);
 	TriggerDesc *triggers;
 
+	mdl_refuse_while_travelling("a load");
 	entry->rtekind = RTE_RELATION;
 	entry->relid = relid;
 	entry->relkind = RELKIND_RELATION;

@@ -362,6 +362,7 @@ run_feed(const MdlTable *table, ChangeRange *range, ReturnSetInfo *result)
 {
 	MdlArgs		args = {0};
 	char	   *sql = feed_query(table, range);
+	int			present = mdl_travel_suspend();	/* versions are asked for by number */
 	Portal		portal;
 
 	mdl_arg(&args, INT4OID, Int32GetDatum(range->number), false);
@@ -387,6 +388,7 @@ run_feed(const MdlTable *table, ChangeRange *range, ReturnSetInfo *result)
 		CHECK_FOR_INTERRUPTS();
 	}
 	SPI_cursor_close(portal);
+	mdl_travel_resume(present);
 }
 
 /* The last version to report: what was asked for, or all that the transaction can see. */

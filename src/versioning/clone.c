@@ -74,6 +74,7 @@ mdl_clone(PG_FUNCTION_ARGS)
 	Oid			relid,
 				clone;
 
+	mdl_refuse_while_travelling("clone()");
 	mdl_require_argument(fcinfo, 0, "relation");
 	relid = PG_GETARG_OID(0);
 	(void) mdl_table_get(relid);

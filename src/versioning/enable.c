@@ -180,6 +180,7 @@ MDL_FUNCTION(mdl_enable_versioning_sql);
 Datum
 mdl_enable_versioning_sql(PG_FUNCTION_ARGS)
 {
+	mdl_refuse_while_travelling("enable_versioning()");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -201,6 +202,7 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 	char	   *history;
 	List	   *members;
 
+	mdl_refuse_while_travelling("disable_versioning()");
 	mdl_require_table_owner(relid);
 	table = mdl_table_get(relid);
 	if (table->root != relid)

@@ -304,6 +304,9 @@ mdl_past_query_of_entry(const RangeTblEntry *original, int index)
 	past.base_entry->checkAsUser = original->checkAsUser;
 	past.base_entry->selectedCols = bms_copy(original->selectedCols);
 	past.base_entry->inh &= original->inh;
+	/* ONLY a partitioned table: it has no rows of its own, and history does not say which partition one was in. */
+	if (!past.table->has_rows && !original->inh)
+		past.history_query->jointree->quals = makeBoolConst(false, false);
 	past.base_entry->securityQuals = copyObject(original->securityQuals);
 	ChangeVarNodes((Node *) past.base_entry->securityQuals, index, 1, 0);
 	copy_policies(past.base_query, past.base_entry, past.history_query, past.table);

@@ -186,6 +186,7 @@ mdl_adopt_history(PG_FUNCTION_ARGS)
 	int64		own_stamp;
 	int64		count = 0;
 
+	mdl_refuse_while_travelling("adopt_history()");
 	if (!superuser())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

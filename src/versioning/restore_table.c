@@ -377,6 +377,7 @@ mdl_restore(PG_FUNCTION_ARGS)
 	Datum		counts[3];
 	bool		nulls[3] = {false};
 
+	mdl_refuse_while_travelling("restore()");
 	mdl_require_argument(fcinfo, 0, "relation");
 	restore.relid = PG_GETARG_OID(0);
 	restore.name = mdl_qualified_name(restore.relid);

@@ -111,6 +111,7 @@ mdl_work_level(MdlTableWork *work)
 {
 	SubTransactionId subid = GetCurrentSubTransactionId();
 
+	mdl_refuse_while_travelling("a change of a versioned table");
 	if (unlikely(mdl_work.recorded))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -137,6 +137,8 @@ check_setting(char **text, void **extra, GucSource source)
 		}
 		parsed.kind = GOAL_TAG;
 		strlcpy(parsed.tag, start, sizeof(parsed.tag));
+		for (char *end = parsed.tag + strlen(parsed.tag); isspace((unsigned char) end[-1]); end--)
+			end[-1] = '\0';
 	}
 	*extra = malloc(sizeof(Goal));
 	if (*extra == NULL)

@@ -350,6 +350,8 @@ set_up_session(Oid database)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	/* The scheduler reads the present, whatever ALTER DATABASE … SET says for sessions. */
+	SetConfigOption("medallion.as_of", "", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION);
 	/* Somebody who holds a lock on a job's row must not stop all others. */
