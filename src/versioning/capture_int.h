@@ -51,6 +51,7 @@ typedef struct MdlTableWork
 	Oid			filenode;		/* that the places are in */
 	MdlBirths  *births;			/* made when ids repeat */
 	struct MdlTableWork *next;
+	struct MdlTableWork *next_in_bucket;
 } MdlTableWork;
 
 /* Of the current transaction; in TopTransactionContext, so it goes with it. */
@@ -61,6 +62,7 @@ typedef struct MdlTransactionWork
 	FullTransactionId near_id;	/* of the current transaction */
 	int64		own_stamp;
 	List	   *claimed;		/* int64 *, stamps of rows that this commit takes over */
+	Size		bytes;			/* of old rows kept since all were written */
 	bool		recorded;		/* the record is written: nothing may be done any more */
 } MdlTransactionWork;
 

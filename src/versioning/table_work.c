@@ -20,9 +20,16 @@
 #define FLUSH_ROWS	1000
 #define FLUSH_BYTES	(4 * 1024 * 1024)
 
+/* Those of all tables are written when so many bytes were kept since that was done last. */
+#define FLUSH_ALL_BYTES	(64 * 1024 * 1024)
+
 MdlTransactionWork mdl_work;
 
 static MdlTableWork *last_work = NULL;	/* found last; goes with the transaction too */
+
+/* The same by OID: rows may go to a thousand partitions in turn. */
+#define BUCKETS	256
+static MdlTableWork *buckets[BUCKETS];
 
 static ExecutorFinish_hook_type previous_executor_finish = NULL;
 static bool statement_end_comes = false;	/* not in the statement that loads the library */
@@ -31,17 +38,17 @@ static void
 forget_transaction(void)
 {
 	last_work = NULL;
+	if (mdl_work.tables != NULL)
+		memset(buckets, 0, sizeof(buckets));
 	memset(&mdl_work, 0, sizeof(mdl_work));
 }
 
 static MdlTableWork *
 find_work(Oid relid)
 {
-	MdlTableWork *work;
-
 	if (likely(last_work != NULL && last_work->relid == relid))
 		return last_work;
-	for (work = mdl_work.tables; work != NULL; work = work->next)
+	for (MdlTableWork *work = buckets[relid % BUCKETS]; work != NULL; work = work->next_in_bucket)
 		if (work->relid == relid)
 			return last_work = work;
 	return NULL;
@@ -78,6 +85,8 @@ mdl_work_of(const MdlTable *table)
 	work->places.context = TopTransactionContext;
 	work->next = mdl_work.tables;
 	mdl_work.tables = last_work = work;
+	work->next_in_bucket = buckets[relid % BUCKETS];
+	buckets[relid % BUCKETS] = work;
 	return work;
 }
 
@@ -184,7 +193,8 @@ void
 mdl_capture_flush(void)
 {
 	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
-		mdl_work_flush(work);
+		if (work->nrows > 0)
+			mdl_work_flush(work);
 }
 
 bool
@@ -269,7 +279,8 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 		return;
 	}
 	if (work->rows_context == NULL)
-		work->rows_context = GenerationContextCreate(TopTransactionContext, "medallion old rows", 0, 256 * 1024, 256 * 1024);
+		work->rows_context = GenerationContextCreate(TopTransactionContext, "medallion old rows", 0,
+													 work->partitioned ? 8 * 1024 : 256 * 1024, 256 * 1024);
 	if (work->nrows == work->rows_allocated)
 	{
 		work->rows_allocated = work->rows_allocated ? work->rows_allocated * 2 : 16;
@@ -285,8 +296,15 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 	work->bytes += HEAPTUPLESIZE + row->tuple->t_len;
 	work->nrows++;
 	level->died++;
+	mdl_work.bytes += HEAPTUPLESIZE + row->tuple->t_len;
 	if (work->nrows >= FLUSH_ROWS || work->bytes >= FLUSH_BYTES || unlikely(!statement_end_comes))
 		mdl_work_flush(work);
+	else if (unlikely(mdl_work.bytes >= FLUSH_ALL_BYTES))
+	{
+		/* Many partitions with a few rows each; rows of outer savepoints stay. */
+		mdl_capture_flush();
+		mdl_work.bytes = 0;
+	}
 }
 
 void
