@@ -58,6 +58,8 @@ typedef struct ChangeRange
 	int			nfilled;
 	AttrNumber *filled;			/* (nfilled) columns that rows of commits before filled_version do not have yet */
 	int64	   *filled_version; /* (nfilled) */
+	int64		time_version;	/* the commit asked for last, and its time */
+	TimestampTz time;
 	struct ChangeRange *outer;
 } ChangeRange;
 
@@ -537,12 +539,19 @@ Datum
 mdl_change_time(PG_FUNCTION_ARGS)
 {
 	int64		version = PG_GETARG_INT64(0);
-	MdlCommit	commit;
+	ChangeRange *range = find_range(PG_GETARG_INT32(1));
 
-	(void) find_range(PG_GETARG_INT32(1));
-	if (!mdl_commit_at_version(version, &commit))
-		PG_RETURN_NULL();
-	PG_RETURN_TIMESTAMPTZ(commit.committed_at);
+	/* Rows come commit by commit, and the record of one with many savepoints is long. */
+	if (range->time_version != version)
+	{
+		MdlCommit	commit;
+
+		if (!mdl_commit_at_version(version, &commit))
+			PG_RETURN_NULL();
+		range->time_version = version;
+		range->time = commit.committed_at;
+	}
+	PG_RETURN_TIMESTAMPTZ(range->time);
 }
 
 /* ---- history and commits ----------------------------------------------------------------------------------------- */

@@ -85,8 +85,8 @@ mdl_work_of(const MdlTable *table)
 	work->places.context = TopTransactionContext;
 	work->next = mdl_work.tables;
 	mdl_work.tables = last_work = work;
-	work->next_in_bucket = buckets[relid % BUCKETS];
-	buckets[relid % BUCKETS] = work;
+	work->next_in_bucket = buckets[table->relid % BUCKETS];
+	buckets[table->relid % BUCKETS] = work;
 	return work;
 }
 

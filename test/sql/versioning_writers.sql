@@ -153,6 +153,12 @@ DO $$BEGIN
 		END;
 	END LOOP;
 END$$; SELECT mark('x', 'exception blocks');
+-- Ten thousand of them in one transaction: memory does not grow with what was rolled back or written before.
+BEGIN;
+DO $$BEGIN FOR i IN 1 .. 10000 LOOP BEGIN INSERT INTO writers.x VALUES (10000 + i, 0); UPDATE writers.x SET v = v + 1 WHERE id = 10000 + i; IF i % 2 = 0 THEN RAISE EXCEPTION USING ERRCODE = 'P0099'; END IF; EXCEPTION WHEN SQLSTATE 'P0099' THEN NULL; END; END LOOP; END$$;
+SELECT sum(used_bytes) < 2000000 AS bounded FROM pg_backend_memory_contexts WHERE name IN ('TopTransactionContext', 'medallion old rows');
+COMMIT; SELECT mark('x', 'ten thousand');
+SELECT array_length(substamps, 1) FROM medallion_history.commit_log ORDER BY version DESC LIMIT 1;
 BEGIN; TRUNCATE x; INSERT INTO x VALUES (1, 1); SAVEPOINT a; TRUNCATE x; ROLLBACK TO a; UPDATE x SET v = 5; COMMIT; SELECT mark('x', 'truncate and savepoint');
 BEGIN; SAVEPOINT a; TRUNCATE x; ROLLBACK TO a; INSERT INTO x VALUES (2, 2); COMMIT; SELECT mark('x', 'truncate rolled back');
 BEGIN ISOLATION LEVEL SERIALIZABLE; INSERT INTO x SELECT max(id) + 1, 0 FROM x; UPDATE x SET v = (SELECT count(*) FROM x); COMMIT; SELECT mark('x', 'serializable');
