@@ -69,3 +69,16 @@ CREATE OR REPLACE FUNCTION medallion.forget(relation regclass, key jsonb,
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_forget';
 COMMENT ON FUNCTION medallion.forget(regclass, jsonb) IS
 'Erases a row, by its primary key as {"column": value}, from all versions of a table. Tags and pins do not hold it back but are reported.';
+
+CREATE OR REPLACE FUNCTION medallion._history_sizes()
+RETURNS TABLE(relation text, history_rows bigint, table_bytes bigint, index_bytes bigint, log_bytes bigint,
+	readable_from bigint, readable_since timestamptz, retain interval, blocked_by text, versioned bool)
+LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_history_sizes';
+COMMENT ON FUNCTION medallion._history_sizes() IS 'The rows of view medallion.history_sizes.';
+
+CREATE OR REPLACE VIEW medallion.history_sizes AS
+SELECT relation, history_rows, table_bytes, index_bytes, log_bytes, readable_from, readable_since, retain, blocked_by, versioned
+FROM medallion._history_sizes();
+COMMENT ON VIEW medallion.history_sizes IS
+'What the history of each table takes (rows estimated), from which version on it is readable, and what holds its retention back; a row for the log.';
+GRANT SELECT ON medallion.history_sizes TO PUBLIC;

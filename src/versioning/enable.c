@@ -110,7 +110,8 @@ create_history(Relation relation, Datum retain, bool retain_is_null)
 	appendStringInfo(&sql, "CREATE TABLE medallion_history.%s (%s bigint NOT NULL, %s bigint NOT NULL",
 					 quote_identifier(name), MDL_BORN_COLUMN, MDL_DIED_COLUMN);
 	mdl_columns_define(&sql, relation);
-	appendStringInfoString(&sql, ")");
+	/* Pruning leaves dead rows at the front of a large table: space to be used again soon. */
+	appendStringInfoString(&sql, ") WITH (autovacuum_vacuum_scale_factor = 0.05)");
 	mdl_run(sql.data, NULL, false);
 
 	/* The key first, for lookups of a row; death alone, for the change feed: it only grows, so BRIN keeps it for nothing. */
@@ -151,6 +152,8 @@ enable(Oid relid, Datum retain, bool retain_is_null)
 		return;
 	}
 	check_table(relation);
+	if (!retain_is_null)
+		(void) mdl_cutoff_before_now(DatumGetIntervalP(retain));
 	members = mdl_partition_members(relid, ShareRowExclusiveLock);
 	foreach(cell, members)
 		if (lfirst_oid(cell) != relid)
@@ -204,6 +207,11 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 
 	mdl_refuse_while_travelling("disable_versioning()");
 	mdl_require_table_owner(relid);
+	if (!keep_history && mdl_table_find(relid) == NULL && mdl_kept_drop_disabled(relid))
+	{
+		table_close(relation, NoLock);
+		PG_RETURN_VOID();
+	}
 	table = mdl_table_get(relid);
 	if (table->root != relid)
 		ereport(ERROR,
@@ -212,6 +220,8 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 						mdl_display_name(table->root)),
 				 errhint("SELECT medallion.disable_versioning('%s') stops it for all partitions; a detached one is not versioned.",
 						 mdl_qualified_name(table->root))));
+	if (!keep_history)
+		mdl_kept_refuse_held(relid);
 	members = mdl_partition_members(relid, AccessExclusiveLock);
 	history = mdl_qualified_name(table->history);
 	mdl_arg(&args, INT4OID, Int32GetDatum(table->table_id), false);

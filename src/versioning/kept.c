@@ -15,6 +15,7 @@
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* The table that a history is of, if it is still versioned under that number. */
@@ -45,7 +46,7 @@ mdl_kept_histories(void)
 	SPI_connect();
 	mdl_owner_begin(&user);
 	mdl_run("SELECT table_id, schema_name, table_name, history_table, retain FROM medallion_history.versioned_tables"
-			" ORDER BY table_id", NULL, false);
+			" ORDER BY table_id", NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Oid			history = mdl_history_relation(mdl_field_text(i, 3), true);
@@ -120,7 +121,7 @@ mdl_kept_blocker(int32 table_id, int64 first, int64 end, int64 *version, char **
 			" UNION ALL SELECT holder_kind, holder, version FROM medallion_history.pins"
 			" WHERE table_id IS NULL OR table_id OPERATOR(pg_catalog.=) $1) h"
 			" WHERE version OPERATOR(pg_catalog.>=) $2 AND version OPERATOR(pg_catalog.<) $3"
-			" ORDER BY version, kind OPERATOR(pg_catalog.<>) 'tag', holder LIMIT 1", &args, false);
+			" ORDER BY version, kind OPERATOR(pg_catalog.<>) 'tag', holder LIMIT 1", &args, true);
 	if (SPI_processed == 1)
 	{
 		char	   *kind = mdl_field_text(0, 0);
@@ -138,6 +139,59 @@ mdl_kept_blocker(int32 table_id, int64 first, int64 end, int64 *version, char **
 	mdl_owner_end(&user);
 	SPI_finish();
 	return blocker;
+}
+
+void
+mdl_kept_refuse_held(Oid relid)
+{
+	MdlTable   *table = mdl_table_get(relid);
+	int64		version;
+	char	   *hint;
+	char	   *holder;
+
+	if (table->readable_from == 0)
+		return;
+	mdl_prune_lock();
+	PushActiveSnapshot(GetLatestSnapshot());
+	holder = mdl_kept_blocker(table->table_id, table->readable_from, PG_INT64_MAX, &version, &hint);
+	PopActiveSnapshot();
+	if (holder != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot drop the history of \"%s\": %s needs it", mdl_display_name(relid), holder),
+				 errhint("%s", hint)));
+}
+
+bool
+mdl_kept_drop_disabled(Oid relid)
+{
+	MdlArgs		args = {0};
+	MdlUser		user;
+	uint64		count;
+	bool		any = false;
+	SPITupleTable *rows;
+
+	if (!OidIsValid(mdl_history_relation(MDL_TABLES_TABLE, true)))
+		return false;
+	mdl_arg_text(&args, get_namespace_name(get_rel_namespace(relid)));
+	mdl_arg_text(&args, get_rel_name(relid));
+	SPI_connect();
+	mdl_owner_begin(&user);
+	count = mdl_run("SELECT history_table FROM medallion_history.versioned_tables WHERE NOT enabled"
+					" AND schema_name OPERATOR(pg_catalog.=) $1 AND table_name OPERATOR(pg_catalog.=) $2", &args, false);
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < count; i++)
+	{
+		char	   *name = SPI_getvalue(rows->vals[i], rows->tupdesc, 1);
+
+		if (!OidIsValid(mdl_history_relation(name, true)))
+			continue;
+		mdl_run(psprintf("DROP TABLE medallion_history.%s", quote_identifier(name)), NULL, false);
+		any = true;
+	}
+	mdl_owner_end(&user);
+	SPI_finish();
+	return any;
 }
 
 /* set_retention(relation, retain) */

@@ -352,6 +352,22 @@ forget_old_horizons(void)
 	SPI_finish();
 }
 
+/* Rows of commit_changes that no horizon of a table covers: of tables whose history is gone. */
+static void
+forget_old_changes(int64 horizon)
+{
+	MdlArgs		args = {0};
+	MdlUser		user;
+
+	mdl_arg_int8(&args, horizon);
+	SPI_connect();
+	mdl_owner_begin(&user);
+	mdl_run("DELETE FROM medallion_history.commit_changes c USING medallion_history.versioned_tables t"
+			" WHERE c.table_id OPERATOR(pg_catalog.=) t.table_id AND c.version OPERATOR(pg_catalog.<) $1", &args, false);
+	mdl_owner_end(&user);
+	SPI_finish();
+}
+
 void
 mdl_prune_log_plan(void)
 {
@@ -362,7 +378,10 @@ mdl_prune_log_plan(void)
 
 	/* The commit before the oldest horizon tells what is below that. */
 	if (oldest > 0 && commit_before(oldest, &before) && before.version > mdl_horizon(MDL_LOG_HORIZON, SnapshotSelf))
+	{
 		mdl_horizon_publish(MDL_LOG_HORIZON, InvalidOid, before.version);
+		forget_old_changes(before.version);
+	}
 }
 
 int64
@@ -484,10 +503,10 @@ mdl_prune_history(PG_FUNCTION_ARGS)
 	(void) wanted_histories(one, one ? PG_GETARG_OID(0) : InvalidOid);
 	if (!dry_run)
 		mdl_prune_lock();
-	histories = wanted_histories(one, one ? PG_GETARG_OID(0) : InvalidOid);
 	mdl_capture_show();
 	(void) mdl_commit_wait();
 	PushActiveSnapshot(GetLatestSnapshot());
+	histories = wanted_histories(one, one ? PG_GETARG_OID(0) : InvalidOid);
 	foreach(cell, histories)
 		prune_now(lfirst(cell), older_than, one, dry_run, (ReturnSetInfo *) fcinfo->resultinfo);
 	if (!dry_run && histories != NIL)

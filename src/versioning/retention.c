@@ -112,6 +112,17 @@ commit(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/* The same for deciding what is to be pruned: the snapshot is as new as the lock. */
+static void
+begin_pruning(void)
+{
+	begin();
+	mdl_prune_lock();
+	(void) mdl_commit_wait();
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
 /* The numbers of the histories that have a retention. */
 static List *
 tables_to_prune(MemoryContext context)
@@ -145,11 +156,7 @@ plan_table(int32 table_id, MemoryContext context)
 	List	   *histories;
 	ListCell   *cell;
 
-	begin();
-	mdl_prune_lock();
-	(void) mdl_commit_wait();
-	PopActiveSnapshot();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	begin_pruning();
 	saved = MemoryContextSwitchTo(context);
 	histories = mdl_kept_histories();
 	foreach(cell, histories)
@@ -199,8 +206,7 @@ prune_log(void)
 	int64		low;
 	int64		count;
 
-	begin();
-	mdl_prune_lock();
+	begin_pruning();
 	mdl_prune_log_plan();
 	commit();
 	begin();

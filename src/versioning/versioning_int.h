@@ -339,7 +339,7 @@ typedef struct MdlKept
 	Interval   *retain;			/* the table's own; NULL: the setting decides */
 } MdlKept;
 
-/* All tables that have a history, by number; palloc'd. */
+/* All tables that have a history, by number; palloc'd.  This and mdl_kept_blocker() read with the active snapshot. */
 extern List *mdl_kept_histories(void);
 
 /* The time before which the past of a table need not be kept, by its own retention or the setting; false: keep for ever. */
@@ -353,6 +353,12 @@ extern TimestampTz mdl_cutoff_before_now(const Interval *older_than);
  * text for messages; NULL if there is none.
  */
 extern char *mdl_kept_blocker(int32 table_id, int64 first, int64 end, int64 *version, char **hint);
+
+/* Raises an error if a tag or a pin needs a version of the table. */
+extern void mdl_kept_refuse_held(Oid relid);
+
+/* Drops what was kept of a table when its versioning was stopped; false if there is nothing. */
+extern bool mdl_kept_drop_disabled(Oid relid);
 
 /* ---- prune.c: removing what is below horizons ------------------------------------------------------------------------ */
 

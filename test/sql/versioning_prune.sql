@@ -80,6 +80,39 @@ SELECT relation, rows_removed FROM medallion.prune_history('silver.other', '0 s'
 SELECT count(*) FROM medallion_history.commit_log l WHERE version < :other
 	AND NOT EXISTS (SELECT FROM medallion_history.versioned_tables t WHERE t.table_name NOT IN ('meter', 'other'));
 
+-- what history takes, and what becomes of it when versioning stops
+SELECT relation, history_rows >= 0 AS rows, table_bytes > 0 AS bytes, index_bytes > 0 AS indexes, log_bytes > 0 AS log,
+	readable_from > 0 AS from, readable_since <= now() AS since, retain, blocked_by, versioned
+FROM medallion.history_sizes WHERE relation = 'silver.meter';
+SELECT log_bytes = table_bytes + index_bytes AS log, history_rows > 0 AS rows, versioned
+FROM medallion.history_sizes WHERE relation = 'medallion_history.commit_log';
+SELECT medallion.tag('held') > 0 AS tagged;
+BEGIN;
+SELECT medallion.set_retention('silver.meter', '0 s');
+UPDATE silver.meter SET reading = 2;
+SELECT retain, blocked_by FROM medallion.history_sizes WHERE relation = 'silver.meter';
+ROLLBACK;
+DO $$ BEGIN PERFORM medallion.disable_versioning('silver.meter', keep_history => false);
+EXCEPTION WHEN object_in_use THEN RAISE NOTICE '%', regexp_replace(sqlerrm, '\d+\)', 'N)'); END $$;
+SELECT medallion.disable_versioning('silver.meter');
+SELECT versioned, table_bytes > 0 AS bytes FROM medallion.history_sizes WHERE relation = 'silver.meter';
+SELECT * FROM medallion.as_of(NULL::silver.meter, version => :v6);
+-- enabled again it starts anew
+SELECT medallion.enable_versioning('silver.meter');
+\set VERBOSITY sqlstate
+SELECT * FROM medallion.as_of(NULL::silver.meter, version => medallion.version_of('held'));
+\set VERBOSITY default
+SELECT operation, readable FROM medallion.history('silver.meter');
+SELECT versioned, readable_from > medallion.version_of('held') AS new_range FROM medallion.history_sizes WHERE relation = 'silver.meter' ORDER BY versioned;
+-- the old history goes when it is asked for, after versioning was stopped
+SELECT medallion.disable_versioning('silver.meter');
+SELECT medallion.disable_versioning('silver.meter', keep_history => false);
+SELECT count(*) FROM medallion.history_sizes WHERE relation = 'silver.meter';
+SELECT medallion.disable_versioning('silver.meter', keep_history => false);
+SELECT medallion.untag('held') > 0 AS untagged;
+SELECT medallion.enable_versioning('silver.meter', retain => '-1 day');
+SELECT medallion.enable_versioning('silver.meter');
+
 -- rights
 CREATE ROLE regress_pruner;
 GRANT USAGE ON SCHEMA silver TO regress_pruner;
