@@ -37,20 +37,24 @@
 
 /* ---- the job exists while there is a retention ---------------------------------------------------------------------- */
 
-/* Seconds between two runs; 0 if nothing is to be pruned ever. */
+/* Seconds between two runs; 0 if nothing is to be pruned ever.  Opens no table, since a tick must not wait. */
 static int64
 wanted_every(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int64		shortest = -1;
-	ListCell   *cell;
+	uint64		count = mdl_run("SELECT history_table, retain FROM medallion_history.versioned_tables", NULL, true);
 
-	foreach(cell, mdl_kept_histories())
+	for (uint64 i = 0; i < count; i++)
 	{
+		MdlKept		kept = {0};
+		bool		is_null;
+		Datum		retain = mdl_field(i, 1, &is_null);
 		TimestampTz cutoff;
 		int64		seconds;
 
-		if (!mdl_kept_cutoff(lfirst(cell), &cutoff))
+		kept.retain = is_null ? NULL : DatumGetIntervalP(retain);
+		if (!OidIsValid(mdl_history_relation(mdl_field_text(i, 0), true)) || !mdl_kept_cutoff(&kept, &cutoff))
 			continue;
 		seconds = Max((now - cutoff) / USECS_PER_SEC, 0);
 		shortest = shortest < 0 ? seconds : Min(shortest, seconds);
@@ -72,10 +76,10 @@ retention_tick(void)
 
 	if (!OidIsValid(mdl_history_relation(MDL_CLOCK_TABLE, true)) || mdl_clock_restored())
 		return;
+	SPI_connect();
 	seconds = wanted_every();
 	every.time = seconds * USECS_PER_SEC;
 	mdl_arg(&args, INTERVALOID, IntervalPGetDatum(&every), false);
-	SPI_connect();
 	if (mdl_run("SELECT id, every OPERATOR(pg_catalog.=) $1 FROM medallion._jobs"
 				" WHERE kind OPERATOR(pg_catalog.=) '" RETENTION_JOB "'", &args, true) > 0)
 	{

@@ -190,14 +190,22 @@ int32
 mdl_table_id(Relation relation)
 {
 	TriggerDesc *triggers = relation->trigdesc;
+	List	   *functions = NIL;
+	List	   *numbers = NIL;
+	ListCell   *function,
+			   *number;
 
+	/* Looking up a function may rebuild the relation, whose triggers others may change while it is only read. */
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		Trigger    *trigger = &triggers->triggers[i];
-
-		if (trigger->tgnargs >= 1 && is_capture_function(trigger->tgfoid))
-			return pg_strtoint32(trigger->tgargs[0]);
+		if (triggers->triggers[i].tgnargs < 1)
+			continue;
+		functions = lappend_oid(functions, triggers->triggers[i].tgfoid);
+		numbers = lappend(numbers, pstrdup(triggers->triggers[i].tgargs[0]));
 	}
+	forboth(function, functions, number, numbers)
+		if (is_capture_function(lfirst_oid(function)))
+			return pg_strtoint32(lfirst(number));
 	return -1;
 }
 
