@@ -156,6 +156,8 @@ mdl_rows_before_rewrite(Oid relid, CommandId before)
 		/* Not needed, for the rewritten rows have new births; but it spares older points a look at them. */
 		if (!relation->rd_rel->relispartition)
 			set_moved(shape->table_id);
+		else
+			mdl_capture_unseen_rows(relid);	/* where the births are, the change feed has to look for */
 	}
 	table_close(relation, NoLock);
 }

@@ -258,6 +258,58 @@ SELECT v FROM medallion.as_of(NULL::many, version => (SELECT max(version) - 1 FR
 SELECT medallion.disable_versioning('many', keep_history => false);
 SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'medallion_capture%' AND tgrelid IN (SELECT relid FROM pg_partition_tree('many'));
 
+
+-- Shapes: a type that changes, a default that is computed, a column that goes; what is attached before and after.
+CREATE TABLE shape (id int, d int, v text, PRIMARY KEY (id, d)) PARTITION BY RANGE (d);
+CREATE TABLE shape_0 PARTITION OF shape FOR VALUES FROM (0) TO (10);
+CREATE TABLE shape_1 (v text, gone int, d int NOT NULL, id int NOT NULL); ALTER TABLE shape_1 DROP gone;
+CREATE TABLE shape_2 (id int NOT NULL, d int NOT NULL, v int, w int);
+INSERT INTO shape_1 SELECT i * 100, 10 + i, i FROM generate_series(1, 2) i;
+INSERT INTO shape_2 SELECT i, 20 + i, i * 1000, i FROM generate_series(1, 2) i;
+SELECT medallion.enable_versioning('shape'); SELECT max(version) AS v FROM medallion.commits \gset
+INSERT INTO shape VALUES (1, 1, '11'), (2, 2, '22');
+ALTER TABLE shape ATTACH PARTITION shape_1 FOR VALUES FROM (10) TO (20);
+UPDATE shape SET v = '33' WHERE id = 2;
+ALTER TABLE shape ALTER v TYPE int USING v::int;
+SELECT n, (SELECT string_agg(s::text, ' ' ORDER BY d) FROM medallion.as_of(NULL::shape, version => :v + n) s) FROM generate_series(0, 4) n;
+UPDATE shape SET v = v + 1 WHERE id = 1;
+ALTER TABLE shape ADD COLUMN w int DEFAULT (random() * 0)::int;
+ALTER TABLE shape ATTACH PARTITION shape_2 FOR VALUES FROM (20) TO (30);
+UPDATE shape SET w = 1 WHERE d IN (1, 21);
+ALTER TABLE shape DROP COLUMN v;
+DELETE FROM shape WHERE d IN (2, 22);
+ALTER TABLE shape DETACH PARTITION shape_2;
+SELECT n, (SELECT string_agg(s::text, ' ' ORDER BY d) FROM medallion.as_of(NULL::shape, version => :v + n) s) FROM generate_series(0, 11) n;
+SELECT _commit_version - :v AS nth, string_agg(_change_type || row_data::text, ' ' ORDER BY row_data::text, _change_type DESC) FROM medallion.changes(NULL::shape, :v) GROUP BY 1 ORDER BY 1;
+SELECT * FROM numbers('shape');
+VACUUM FULL shape; CLUSTER shape_0 USING shape_0_pkey;
+SELECT string_agg(s::text, ' ' ORDER BY d) FROM medallion.as_of(NULL::shape, version => :v + 8) s;
+
+-- A session that reads the past; restore, clone and forget.
+SELECT :v + 8 AS past \gset
+SET medallion.as_of = :'past';
+SELECT * FROM shape ORDER BY d;
+SELECT * FROM shape_1 ORDER BY d;
+SELECT * FROM ONLY shape;
+SELECT * FROM shape_2 ORDER BY d;
+\set VERBOSITY terse
+SELECT tableoid::regclass FROM shape;
+DELETE FROM shape;
+TRUNCATE shape_0;
+ALTER TABLE shape DETACH PARTITION shape_0;
+\set VERBOSITY default
+RESET medallion.as_of;
+CREATE TABLE shape_rest PARTITION OF shape DEFAULT;
+SELECT medallion.restore('shape', version => :past);
+SELECT tableoid::regclass, * FROM shape ORDER BY d;
+SELECT medallion.restore('shape_0', version => :v + 1);
+SELECT tableoid::regclass, * FROM shape ORDER BY d;
+SELECT medallion.clone('shape', 'parts.shape_copy', version => :past);
+SELECT * FROM shape_copy ORDER BY d;
+DELETE FROM shape WHERE id = 1 AND d = 1;
+SELECT medallion.forget('shape', '{"id": 1, "d": 1}');
+SELECT n, (SELECT string_agg(s::text, ' ' ORDER BY d) FROM medallion.as_of(NULL::shape, version => :v + n) s) FROM unnest('{1, 8}'::int[]) n;
+
 DROP SCHEMA parts CASCADE;
 DROP OWNED BY parts_reader;
 DROP ROLE parts_reader;
