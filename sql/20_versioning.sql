@@ -119,6 +119,18 @@ SELECT version, committed_at, role_name, application_name, relations FROM medall
 COMMENT ON VIEW medallion.commits IS 'Transactions that changed a versioned table, in the order of their versions.';
 GRANT SELECT ON medallion.commits TO PUBLIC;
 
+CREATE OR REPLACE FUNCTION medallion.columns_as_of(relation regclass, version bigint DEFAULT NULL, at timestamptz DEFAULT NULL)
+RETURNS TABLE(column_name text, data_type text)
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_columns_as_of';
+COMMENT ON FUNCTION medallion.columns_as_of(regclass, bigint, timestamptz) IS
+'The columns that a versioned table had at a version or a time, under their names and types of then.';
+
+CREATE OR REPLACE FUNCTION medallion.as_of_json(relation regclass, version bigint DEFAULT NULL, at timestamptz DEFAULT NULL)
+RETURNS SETOF jsonb
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_as_of_json';
+COMMENT ON FUNCTION medallion.as_of_json(regclass, bigint, timestamptz) IS
+'The rows of a versioned table as of a version or a time, in the columns that it had then; dropped ones for its owner only.';
+
 /* ---- dump and restore: births of current rows travel as rows computed when the dump is made ------------------------ */
 
 CREATE TABLE medallion._births (table_id int NOT NULL, version bigint NOT NULL, key text NOT NULL);

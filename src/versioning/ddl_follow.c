@@ -313,6 +313,16 @@ was_rewritten(Oid relid)
 	return false;
 }
 
+/* Whether this transaction added a column that rows show with its default, so that the feed has to count them. */
+static bool
+filled_now(const MdlTable *table)
+{
+	for (int i = 0; i < table->natts; i++)
+		if (table->columns[i].filled > 0 && mdl_capture_is_own(table->columns[i].filled))
+			return true;
+	return false;
+}
+
 /* Lets the history of a table follow; the table is no partition. */
 static void
 follow(Oid relid, int32 table_id)
@@ -338,7 +348,7 @@ follow(Oid relid, int32 table_id)
 	table_close(relation, NoLock);
 	if (changed || rewritten)
 		mdl_capture_operation(relid, "alter");
-	if (rewritten)
+	if (rewritten || filled_now(mdl_table_get(relid)))
 		mdl_capture_unseen_rows(relid);
 	set_baselines(relid);
 }

@@ -243,29 +243,23 @@ own_prefix(TupleDesc base)
 	return prefix;
 }
 
-/* Analyses the query of a table's past, without rights and policies. */
-static void
-make_past(Past *past, Oid relid)
+/*
+ * The text of the query.  `names` are the columns of both sides, `base` and `history` what they are there; `own` is how no
+ * name begins.
+ */
+static char *
+past_text(const MdlTable *table, const char *own, const char *names, const char *base, const char *history)
 {
-	MdlTable   *table = mdl_table_get(relid);
-	TupleDesc	base = base_description(relid);
-	const char *own = own_prefix(base);
 	StringInfoData sql;
 
-	past->table = table;
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
-	append_columns(&sql, table, base, NAMES);
-	appendStringInfoString(&sql, " FROM (SELECT ");
-	append_columns(&sql, table, base, BASE_AT_POINT);
-	appendStringInfo(&sql, ", 1 AS %sside, tableoid AS %spart, ctid AS %splace, xmin AS %sxmin,"
-					 " 0::pg_catalog.int8 AS %sborn, 0::pg_catalog.int8 AS %sdied FROM %s%s UNION ALL SELECT ",
-					 own, own, own, own, own, own, table->has_rows ? "ONLY " : "", mdl_qualified_name(relid));
-	append_columns(&sql, table, base, HISTORY_AT_POINT);
-	appendStringInfo(&sql, ", 2, 0::pg_catalog.oid, '(0,0)'::pg_catalog.tid, '0'::pg_catalog.xid,"
+	appendStringInfo(&sql, "SELECT %s FROM (SELECT %s, 1 AS %sside, tableoid AS %spart, ctid AS %splace, xmin AS %sxmin,"
+					 " 0::pg_catalog.int8 AS %sborn, 0::pg_catalog.int8 AS %sdied FROM %s%s",
+					 names, base, own, own, own, own, own, own, table->has_rows ? "ONLY " : "", mdl_qualified_name(table->relid));
+	appendStringInfo(&sql, " UNION ALL SELECT %s, 2, 0::pg_catalog.oid, '(0,0)'::pg_catalog.tid, '0'::pg_catalog.xid,"
 					 " " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN " FROM %s) past WHERE (%sside OPERATOR(pg_catalog.=) 1"
 					 " AND medallion._born_by(%spart, %splace, %sxmin, $1)",
-					 mdl_qualified_name(table->history), own, own, own, own);
+					 history, mdl_qualified_name(table->history), own, own, own, own);
 	if (mdl_partition_births_differ(table))
 		appendStringInfo(&sql, " AND medallion._attached_by(%spart, $1)", own);
 	if (table->moved > 0)
@@ -273,9 +267,50 @@ make_past(Past *past, Oid relid)
 	appendStringInfo(&sql, ") OR (%sside OPERATOR(pg_catalog.=) 2 AND medallion._alive_at(%sborn, %sdied, $1)"
 					 " AND %sdied OPERATOR(pg_catalog.>=) medallion._low_of($1) AND medallion._readable(%d, $1))",
 					 own, own, own, own, table->table_id);
-	past->query = analyse(sql.data, 1);
+	return sql.data;
+}
+
+/* Analyses the query of a table's past, without rights and policies. */
+static void
+make_past(Past *past, Oid relid)
+{
+	MdlTable   *table = mdl_table_get(relid);
+	TupleDesc	base = base_description(relid);
+	StringInfoData columns[3];
+	static const PastSide sides[3] = {NAMES, BASE_AT_POINT, HISTORY_AT_POINT};
+
+	past->table = table;
+	for (int i = 0; i < 3; i++)
+	{
+		initStringInfo(&columns[i]);
+		append_columns(&columns[i], table, base, sides[i]);
+	}
+	past->query = analyse(past_text(table, own_prefix(base), columns[0].data, columns[1].data, columns[2].data), 1);
 	find_parts(past);
 	keep_column_types(past, base);
+}
+
+/* Adds the policies that the current user reads the table with. */
+static void
+add_policies(Past *past)
+{
+	copy_policies(past->base_query, past->base_entry, past->history_query, past->table);
+	mdl_partition_restrict(past->history_query, past->table);
+}
+
+Query *
+mdl_past_shape_query(Oid relid, const char *own, const char *names, const char *base, const char *history)
+{
+	Past		past = {.table = mdl_table_get(relid)};
+	Query	   *query = analyse(psprintf("SELECT pg_catalog.to_jsonb(shape) FROM (%s) shape",
+										 past_text(past.table, own, names, base, history)), 1);
+
+	query = linitial_node(Query, QueryRewrite(query));
+	past.query = linitial_node(RangeTblEntry, query->rtable)->subquery;
+	find_parts(&past);
+	past.base_entry->selectedCols = NULL;
+	add_policies(&past);
+	return query;
 }
 
 Query *
@@ -288,8 +323,7 @@ mdl_past_query(Oid relid, const Bitmapset *used_columns, bool *has_row_security)
 	past.query = linitial_node(Query, QueryRewrite(past.query));
 	find_parts(&past);
 	past.base_entry->selectedCols = bms_copy(used_columns);
-	copy_policies(past.base_query, past.base_entry, past.history_query, past.table);
-	mdl_partition_restrict(past.history_query, past.table);
+	add_policies(&past);
 	*has_row_security = past.base_query->hasRowSecurity;
 	return past.query;
 }
@@ -309,8 +343,7 @@ mdl_past_query_of_entry(const RangeTblEntry *original, int index)
 		past.history_query->jointree->quals = makeBoolConst(false, false);
 	past.base_entry->securityQuals = copyObject(original->securityQuals);
 	ChangeVarNodes((Node *) past.base_entry->securityQuals, index, 1, 0);
-	copy_policies(past.base_query, past.base_entry, past.history_query, past.table);
-	mdl_partition_restrict(past.history_query, past.table);
+	add_policies(&past);
 	return past.query;
 }
 

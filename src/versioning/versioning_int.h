@@ -661,6 +661,12 @@ extern struct Query *mdl_past_query(Oid relid, const Bitmapset *used_columns, bo
 /* The same in place of an entry of a rewritten query, whose rights and policies it takes over; `index` is its place. */
 extern struct Query *mdl_past_query_of_entry(const struct RangeTblEntry *entry, int index);
 
+/*
+ * The same as rows of jsonb in another shape: given, as lists of SQL, the names of its columns and what each of them is in
+ * the table and in its history, and a beginning that none of the names has.  The caller has checked the rights.
+ */
+extern struct Query *mdl_past_shape_query(Oid relid, const char *own, const char *names, const char *base, const char *history);
+
 /* The history rows of a table that died at stamp $1 or later: (born, died, row). */
 extern struct Query *mdl_history_rows_query(Oid relid, bool *has_row_security);
 
