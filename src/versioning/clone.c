@@ -56,8 +56,8 @@ copy_rows(Oid relid, Oid clone, int64 version)
 					 INT64_FORMAT ")", mdl_qualified_name(clone), list, list, mdl_qualified_name(relid), version), NULL, false);
 	if (columns->absent != NULL)
 		ereport(NOTICE,
-				(errmsg("columns of \"%s\" that did not exist at version " INT64_FORMAT " have their defaults: %s",
-						mdl_display_name(relid), version, columns->absent)));
+				(errmsg("columns of \"%s\" that did not exist at the version have their defaults: %s",
+						mdl_display_name(relid), columns->absent)));
 }
 
 /* clone(relation, new_name, version, at, versioned) */

@@ -30,7 +30,8 @@
 typedef struct ForgetKey
 {
 	int			count;
-	char	  **names;			/* (count) quoted, in the table and in its history */
+	char	  **names;			/* (count) quoted, in the table */
+	char	  **past;			/* (count) SQL for the value in a row of the history */
 	char	  **operators;		/* (count) OPERATOR(…) */
 	MdlArgs		args;
 } ForgetKey;
@@ -86,7 +87,7 @@ value_text(Oid relid, const char *column, Oid type, JsonbValue *value)
 
 /* Takes the value of one column of the primary key out of the jsonb object. */
 static void
-add_column(ForgetKey *key, Relation relation, Relation index, int position, Jsonb *object)
+add_column(ForgetKey *key, const MdlTable *table, Relation relation, Relation index, int position, Jsonb *object)
 {
 	Oid			relid = RelationGetRelid(relation);
 	AttrNumber	column = index->rd_index->indkey.values[position];
@@ -98,6 +99,7 @@ add_column(ForgetKey *key, Relation relation, Relation index, int position, Json
 	JsonbValue *value;
 	Oid			input,
 				parameter;
+	StringInfoData past;
 
 	name_value.val.string.val = name;
 	name_value.val.string.len = strlen(name);
@@ -106,6 +108,9 @@ add_column(ForgetKey *key, Relation relation, Relation index, int position, Json
 		bad_key(relid, psprintf("lacks column \"%s\"", name));
 	getTypeInputInfo(type, &input, &parameter);
 	mdl_arg(&key->args, type, OidInputFunctionCall(input, value_text(relid, name, type, value), parameter, -1), false);
+	initStringInfo(&past);
+	mdl_column_of_row(&past, table, TupleDescAttr(RelationGetDescr(relation), column - 1));
+	key->past[key->count] = past.data;
 	key->names[key->count] = pstrdup(quote_identifier(name));
 	key->operators[key->count++] = psprintf("OPERATOR(%s.%s)",
 											quote_identifier(get_namespace_name(get_func_namespace(get_opcode(equal)))),
@@ -136,7 +141,7 @@ check_members(const ForgetKey *key, Oid relid, Jsonb *object)
 }
 
 static ForgetKey *
-read_key(Relation relation, Jsonb *object)
+read_key(const MdlTable *table, Relation relation, Jsonb *object)
 {
 	ForgetKey  *key = palloc0(sizeof(ForgetKey));
 	Relation	index = index_open(RelationGetPrimaryKeyIndex(relation), AccessShareLock);
@@ -145,23 +150,25 @@ read_key(Relation relation, Jsonb *object)
 	if (!JB_ROOT_IS_OBJECT(object))
 		bad_key(RelationGetRelid(relation), "must be an object");
 	key->names = palloc(count * sizeof(char *));
+	key->past = palloc(count * sizeof(char *));
 	key->operators = palloc(count * sizeof(char *));
 	for (int i = 0; i < count; i++)
-		add_column(key, relation, index, i, object);
+		add_column(key, table, relation, index, i, object);
 	check_members(key, RelationGetRelid(relation), object);
 	index_close(index, NoLock);
 	return key;
 }
 
-/* a OPERATOR(…) $1 AND … */
+/* a OPERATOR(…) $1 AND …, for the table or for its history. */
 static char *
-key_condition(const ForgetKey *key)
+key_condition(const ForgetKey *key, bool past)
 {
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	for (int i = 0; i < key->count; i++)
-		appendStringInfo(&sql, "%s%s %s $%d", i ? " AND " : "", key->names[i], key->operators[i], i + 1);
+		appendStringInfo(&sql, "%s%s %s $%d", i ? " AND " : "", past ? key->past[i] : key->names[i], key->operators[i],
+						 i + 1);
 	return sql.data;
 }
 
@@ -230,7 +237,7 @@ count_in_pins(const MdlTable *table, Datum holders, int64 rows)
 static void
 check_gone(Oid relid, const ForgetKey *key)
 {
-	if (mdl_run(psprintf("SELECT FROM %s WHERE %s", mdl_qualified_name(relid), key_condition(key)), &key->args, false) > 0)
+	if (mdl_run(psprintf("SELECT FROM %s WHERE %s", mdl_qualified_name(relid), key_condition(key, false)), &key->args, false) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("the row of that key is in table \"%s\" now", mdl_display_name(relid)),
@@ -246,7 +253,7 @@ erase(const MdlTable *table, const ForgetKey *key, int *count)
 
 	mdl_owner_begin(&user);
 	*count = mdl_run(psprintf("DELETE FROM %s WHERE %s RETURNING " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN,
-							  mdl_qualified_name(table->history), key_condition(key)), &key->args, false);
+							  mdl_qualified_name(table->history), key_condition(key, true)), &key->args, false);
 	mdl_owner_end(&user);
 	spans = palloc(Max(*count, 1) * sizeof(Span));
 	for (int i = 0; i < *count; i++)
@@ -288,6 +295,7 @@ mdl_forget(PG_FUNCTION_ARGS)
 	Datum		values[3];
 	bool		nulls[3] = {false};
 
+	mdl_refuse_while_travelling("forget()");
 	mdl_require_argument(fcinfo, 0, "relation");
 	mdl_require_argument(fcinfo, 1, "key");
 	relid = mdl_table_get(PG_GETARG_OID(0))->root;
@@ -296,7 +304,7 @@ mdl_forget(PG_FUNCTION_ARGS)
 	/* Waits for writers: what they delete must be in history when that is searched. */
 	relation = table_open(relid, ShareRowExclusiveLock);
 	table = mdl_table_get(relid);
-	key = read_key(relation, PG_GETARG_JSONB_P(1));
+	key = read_key(table, relation, PG_GETARG_JSONB_P(1));
 	table_close(relation, NoLock);
 	mdl_capture_show();
 

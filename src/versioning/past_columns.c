@@ -10,11 +10,26 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+/* Whether a column was in the table at a point: whether its identity had begun. */
+static bool
+was_there(const MdlPhase *phases, int count, const char *name, const MdlPoint *point)
+{
+	const MdlPhase *first = mdl_columns_current(phases, count, name);
+
+	for (int i = 0; first != NULL && i < count; i++)
+		if (phases[i].column_id == first->column_id && phases[i].phase < first->phase)
+			first = &phases[i];
+	return first == NULL || first->since == 0 || mdl_point_includes(point, first->since);
+}
+
 MdlPastColumns *
 mdl_past_columns(const MdlTable *table, Relation relation, int64 version)
 {
 	TupleDesc	desc = RelationGetDescr(relation);
 	MdlPastColumns *columns = palloc0(sizeof(MdlPastColumns));
+	const MdlPoint *point = mdl_point_resolve(version, NULL);
+	int			nphases;
+	MdlPhase   *phases = mdl_columns_read(table->table_id, &nphases);
 
 	columns->natts = desc->natts;
 	columns->written = palloc0(desc->natts * sizeof(bool));
@@ -28,6 +43,12 @@ mdl_past_columns(const MdlTable *table, Relation relation, int64 version)
 			continue;
 		columns->names[i] = pstrdup(quote_identifier(NameStr(column->attname)));
 		columns->written[i] = column->attgenerated == '\0';
+		if (!was_there(phases, nphases, NameStr(column->attname), point))
+		{
+			columns->written[i] = false;
+			columns->absent = columns->absent ? psprintf("%s, %s", columns->absent, NameStr(column->attname))
+				: pstrdup(NameStr(column->attname));
+		}
 		columns->always_identity[i] = column->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
 	}
 	return columns;

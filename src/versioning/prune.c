@@ -492,6 +492,7 @@ mdl_prune_history(PG_FUNCTION_ARGS)
 	List	   *histories;
 	ListCell   *cell;
 
+	mdl_refuse_while_travelling("prune_history()");
 	InitMaterializedSRF(fcinfo, 0);
 	if (!one && !mdl_clock_read(&clock))
 		PG_RETURN_NULL();

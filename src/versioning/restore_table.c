@@ -378,6 +378,7 @@ mdl_restore(PG_FUNCTION_ARGS)
 	bool		nulls[3] = {false};
 
 	mdl_refuse_while_travelling("restore()");
+	mdl_refuse_while_travelling("restore()");
 	mdl_require_argument(fcinfo, 0, "relation");
 	restore.relid = PG_GETARG_OID(0);
 	restore.name = mdl_qualified_name(restore.relid);
@@ -402,8 +403,8 @@ mdl_restore(PG_FUNCTION_ARGS)
 		mdl_capture_operation(restore.relid, "restore");
 	if (restore.columns->absent != NULL)
 		ereport(NOTICE,
-				(errmsg("columns of \"%s\" that did not exist at version " INT64_FORMAT " were left as they are: %s",
-						mdl_display_name(restore.relid), restore.version, restore.columns->absent)));
+				(errmsg("columns of \"%s\" that did not exist at the version were left as they are: %s",
+						mdl_display_name(restore.relid), restore.columns->absent)));
 	table_close(relation, NoLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), counts, nulls)));
 }

@@ -91,6 +91,19 @@ DROP TABLE silver.visit;
 DROP TABLE medallion_history."silver.visit";
 DROP DOMAIN silver.code;
 
+-- a key whose column got another type
+CREATE TABLE silver.retyped (id int PRIMARY KEY, v text);
+SELECT medallion.enable_versioning('silver.retyped');
+INSERT INTO silver.retyped VALUES (1, 'a'), (2, 'b');
+UPDATE silver.retyped SET v = v || '2';
+ALTER TABLE silver.retyped ALTER COLUMN id TYPE text USING 'n' || id;
+UPDATE silver.retyped SET v = v || '3';
+DELETE FROM silver.retyped WHERE id = 'n1';
+SELECT * FROM medallion.forget('silver.retyped', '{"id": "n1"}');
+SELECT * FROM medallion.forget('silver.retyped', '{"id": "1"}');
+SELECT v FROM medallion_history."silver.retyped" WHERE v LIKE 'a%';
+DROP TABLE silver.retyped;
+
 -- rights
 SET ROLE regress_forget;
 SELECT * FROM medallion.forget('silver.person', '{"id": 3}');

@@ -104,6 +104,26 @@ SELECT * FROM medallion.restore('silver.stock', :v);
 DROP TRIGGER shout ON silver.stock;
 SELECT * FROM medallion.restore('silver.stock', :v);
 
+-- columns that came and went since: what is there keeps its value, what comes back gets the default
+CREATE TABLE silver.grown (id int PRIMARY KEY, old text, kept int);
+SELECT medallion.enable_versioning('silver.grown');
+INSERT INTO silver.grown VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3);
+SELECT medallion.tag('grown') AS g \gset
+ALTER TABLE silver.grown ADD COLUMN fresh text NOT NULL DEFAULT 'dflt', ADD COLUMN more int, DROP COLUMN old;
+ALTER TABLE silver.grown RENAME COLUMN kept TO renamed;
+ALTER TABLE silver.grown ALTER COLUMN renamed TYPE numeric;
+UPDATE silver.grown SET fresh = 'mine', more = 5, renamed = 22.5 WHERE id = 2;
+UPDATE silver.grown SET fresh = 'only' WHERE id = 1;
+DELETE FROM silver.grown WHERE id = 3;
+\set VERBOSITY terse
+DO $$ BEGIN PERFORM medallion.restore('silver.grown', medallion.version_of('grown')); END $$;
+\set VERBOSITY default
+SELECT * FROM silver.grown ORDER BY id;
+SELECT inserted, updated, deleted FROM medallion.history('silver.grown') WHERE operation = 'restore';
+DO $$ BEGIN PERFORM medallion.clone('silver.grown', 'silver.grown_then', medallion.version_of('grown')); END $$;
+SELECT * FROM silver.grown_then ORDER BY id;
+DROP TABLE silver.grown, silver.grown_then;
+
 -- rights
 CREATE ROLE regress_restore_some;
 GRANT USAGE ON SCHEMA silver TO regress_restore_some;
