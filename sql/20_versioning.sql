@@ -131,6 +131,15 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_as_of_json';
 COMMENT ON FUNCTION medallion.as_of_json(regclass, bigint, timestamptz) IS
 'The rows of a versioned table as of a version or a time, in the columns that it had then; dropped ones for its owner only.';
 
+CREATE OR REPLACE FUNCTION medallion.reconcile(relation regclass) RETURNS TABLE(inserted bigint, updated bigint, deleted bigint)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_reconcile';
+COMMENT ON FUNCTION medallion.reconcile(regclass) IS
+'Verifies a versioned table against its history; what was changed behind the back of versioning becomes a commit, which is counted.';
+
+CREATE OR REPLACE FUNCTION medallion._foreign_birth(relation oid, place tid, xmin xid) RETURNS bool
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_foreign_birth';
+COMMENT ON FUNCTION medallion._foreign_birth(oid, tid, xid) IS 'Whether no commit of a versioned table brought a current row of it.';
+
 /* ---- dump and restore: births of current rows travel as rows computed when the dump is made ------------------------ */
 
 CREATE TABLE medallion._births (table_id int NOT NULL, version bigint NOT NULL, key text NOT NULL);

@@ -50,6 +50,9 @@ typedef struct MdlTableWork
 	MdlPlaces	places;
 	Oid			filenode;		/* that the places are in */
 	MdlBirths  *births;			/* made when ids repeat */
+	bool		sound;			/* when the transaction first changed it */
+	bool		foreign;		/* it was not, and a row of unknown birth was kept */
+	MdlBirthplace *birthplace;	/* made when it was not */
 	struct MdlTableWork *next;
 	struct MdlTableWork *next_in_bucket;
 } MdlTableWork;
@@ -63,6 +66,7 @@ typedef struct MdlTransactionWork
 	int64		own_stamp;
 	List	   *claimed;		/* int64 *, stamps of rows that this commit takes over */
 	Size		bytes;			/* of old rows kept since all were written */
+	bool		claimed_anywhere;	/* rows of which the places are not known */
 	bool		recorded;		/* the record is written: nothing may be done any more */
 } MdlTransactionWork;
 
@@ -102,5 +106,8 @@ extern bool mdl_record_needed(void);
 
 /* Takes the commit lock, the number and the time, and writes the record of the commit. */
 extern void mdl_record_write(void);
+
+/* Notes what the transaction found and did to the file of a table. */
+extern void mdl_state_follow(MdlTableWork *work);
 
 #endif							/* MDL_CAPTURE_INT_H */

@@ -267,7 +267,11 @@ collect_range(const MdlTable *table, int64 first, int64 last)
 		range->low = Min(range->low, commit.low);
 		add_stamp(range, commit.stamp, &commit);
 		for (int i = 0; i < commit.nsubstamps; i++)
+		{
+			/* What a commit took over may be older than itself. */
+			range->low = Min(range->low, commit.substamps[i]);
 			add_stamp(range, commit.substamps[i], &commit);
+		}
 		if (version > range->moved_version)
 			add_places(range, &files, filenode, places, is_null);
 		CHECK_FOR_INTERRUPTS();
@@ -436,6 +440,7 @@ mdl_changes(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (first > last)
 		PG_RETURN_NULL();
+	mdl_lost_refuse(table, first, last, true);
 	if (IsolationUsesXactSnapshot())
 		(void) mdl_point_resolve(last, GetActiveSnapshot());
 	SPI_connect();
@@ -603,9 +608,14 @@ mdl_history(PG_FUNCTION_ARGS)
 	SPI_connect();
 	mdl_arg(&args, INT4OID, Int32GetDatum(table->table_id), false);
 	mdl_arg_int8(&args, table->readable_from);
+	mdl_arg_bool(&args, mdl_state_reason(relid) == NULL);
 	mdl_owner_begin(&user);
 	count = mdl_run("SELECT l.version, l.committed_at, l.role_name, l.application_name, c.operation,"
-					" c.inserted, c.updated, c.deleted, l.version OPERATOR(pg_catalog.>=) $2"
+					" c.inserted, c.updated, c.deleted, $3 AND l.version OPERATOR(pg_catalog.>=) $2 AND NOT EXISTS ("
+					"SELECT FROM medallion_history.lost_versions x LEFT JOIN medallion_history.commit_log r"
+					" ON r.stamp OPERATOR(pg_catalog.=) x.until_stamp WHERE x.table_id OPERATOR(pg_catalog.=) $1"
+					" AND l.version OPERATOR(pg_catalog.>=) x.first_version"
+					" AND (r.version IS NULL OR l.version OPERATOR(pg_catalog.<) r.version))"
 					" FROM medallion_history.commit_changes c JOIN medallion_history.commit_log l"
 					" ON l.version OPERATOR(pg_catalog.=) c.version"
 					" WHERE c.table_id OPERATOR(pg_catalog.=) $1 ORDER BY l.version", &args, true);

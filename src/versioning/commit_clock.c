@@ -97,6 +97,14 @@ mdl_clock_restored(void)
 }
 
 bool
+mdl_clock_peek(MdlClock *clock)
+{
+	bool		restored;
+
+	return read_clock(clock, &restored);
+}
+
+bool
 mdl_clock_read(MdlClock *clock)
 {
 	bool		restored;

@@ -165,7 +165,7 @@ sum_levels(const MdlTableWork *work, MdlLevel *sum)
 			mdl_level_operation(sum, level->operation);
 	}
 	/* A key that was deleted and inserted is an update. */
-	sum->tangled |= sum->inserted > 0 && sum->deleted > 0;
+	sum->tangled |= sum->inserted > 0 && sum->deleted > 0 && (sum->operation == NULL || strcmp(sum->operation, "reconcile") != 0);
 	return sum->operation != NULL || sum->inserted + sum->updated + sum->deleted + sum->unchanged > 0;
 }
 
@@ -249,6 +249,8 @@ write_changes_rows(int64 version)
 	Relation	changes = table_open(mdl_history_relation(MDL_CHANGES_TABLE, false), RowExclusiveLock);
 
 	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
+		mdl_state_follow(work);
+	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
 	{
 		Datum		values[Natts_commit_changes];
 		bool		nulls[Natts_commit_changes] = {false};
@@ -269,12 +271,13 @@ write_changes_rows(int64 version)
 		values[Anum_commit_changes_died - 1] = Int64GetDatum(sum.died);
 		/* An operation may bring or take rows that no trigger saw. */
 		nulls[Anum_commit_changes_born - 1] = nulls[Anum_commit_changes_died - 1] =
-			sum.operation != NULL && strcmp(sum.operation, "truncate") != 0 && strcmp(sum.operation, "restore") != 0;
+			sum.operation != NULL && strcmp(sum.operation, "truncate") != 0 && strcmp(sum.operation, "restore") != 0 &&
+			strcmp(sum.operation, "reconcile") != 0;
 		if (partitioned)
 			set_part_places(work, values, nulls);
 		else
 			set_places(work, values, nulls);
-		nulls[Anum_commit_changes_places - 1] |= mdl_work.claimed != NIL;	/* rows that others wrote, wherever they are */
+		nulls[Anum_commit_changes_places - 1] |= mdl_work.claimed_anywhere;
 		insert_record(changes, heap_form_tuple(RelationGetDescr(changes), values, nulls), sum.operation != NULL);
 	}
 	table_close(changes, NoLock);

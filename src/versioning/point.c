@@ -353,6 +353,8 @@ mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at)
 				 table->readable_from > 0
 				 ? errdetail("Its oldest readable version is " INT64_FORMAT ".", table->readable_from)
 				 : errdetail("Versioning was enabled in the current transaction.")));
+	mdl_state_trust(relid);
+	mdl_lost_refuse(table, result, result, false);
 	return result;
 }
 

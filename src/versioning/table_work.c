@@ -83,6 +83,9 @@ mdl_work_of(const MdlTable *table)
 	work->history = table->history;
 	work->partitioned = table->partitioned;
 	work->places.context = TopTransactionContext;
+	if (unlikely(table->doubt != MDL_SOUND))
+		table->doubt = mdl_state_doubt(table);
+	work->sound = table->doubt == MDL_SOUND;
 	work->next = mdl_work.tables;
 	mdl_work.tables = last_work = work;
 	work->next_in_bucket = buckets[table->relid % BUCKETS];
@@ -247,6 +250,22 @@ birth_of(MdlTableWork *work, HeapTuple tuple, TransactionId xmin)
 	return mdl_births_stamp(work->births, &tuple->t_self, xmin);
 }
 
+/* Notices a row that no commit brought, in a table that is in doubt: the table is noted as damaged. */
+static void
+check_birth(MdlTableWork *work, int64 born)
+{
+	if (work->foreign)
+		return;
+	if (work->birthplace == NULL)
+	{
+		MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
+
+		work->birthplace = mdl_birthplace_create(mdl_work_table(work));
+		MemoryContextSwitchTo(saved);
+	}
+	work->foreign = mdl_birthplace_version(work->birthplace, born) == MDL_BIRTH_UNKNOWN;
+}
+
 /* Whether the transaction itself wrote a row.  A frozen one may have the same bits in its id for having them by chance. */
 static bool
 is_own(Oid relid, HeapTuple tuple, TransactionId xmin)
@@ -278,6 +297,8 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 		level->tangled = true;
 		return;
 	}
+	if (unlikely(!work->sound))
+		check_birth(work, born);
 	if (work->rows_context == NULL)
 		work->rows_context = GenerationContextCreate(TopTransactionContext, "medallion old rows", 0,
 													 work->partitioned ? 8 * 1024 : 256 * 1024, 256 * 1024);
@@ -390,7 +411,7 @@ mdl_capture_drop(Oid relid)
 }
 
 void
-mdl_capture_claim(int64 stamp)
+mdl_capture_claim_placed(int64 stamp)
 {
 	MemoryContext saved = MemoryContextSwitchTo(TopTransactionContext);
 	int64	   *copy = palloc(sizeof(int64));
@@ -398,6 +419,49 @@ mdl_capture_claim(int64 stamp)
 	*copy = stamp;
 	mdl_work.claimed = lappend(mdl_work.claimed, copy);
 	MemoryContextSwitchTo(saved);
+}
+
+void
+mdl_capture_claim(int64 stamp)
+{
+	mdl_capture_claim_placed(stamp);
+	mdl_work.claimed_anywhere = true;
+}
+
+void
+mdl_capture_claim_place(Oid relid, ItemPointer tid)
+{
+	MdlTableWork *work = mdl_work_get(relid);
+
+	mdl_work_place(work, mdl_work_level(work), tid);
+}
+
+void
+mdl_capture_count(Oid relid, int64 born, int64 died)
+{
+	MdlLevel   *level = mdl_work_level(mdl_work_get(relid));
+
+	level->born += born;
+	level->died += died;
+}
+
+void
+mdl_capture_net(Oid relid, int64 inserted, int64 updated, int64 deleted)
+{
+	MdlLevel   *level = mdl_work_level(mdl_work_get(relid));
+
+	level->inserted += inserted;
+	level->updated += updated;
+	level->deleted += deleted;
+}
+
+bool
+mdl_capture_any(int32 table_id)
+{
+	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
+		if (work->table_id == table_id && work->nlevels > 0)
+			return true;
+	return false;
 }
 
 /* ---- transactions and statements ---------------------------------------------------------------------------------- */

@@ -115,6 +115,20 @@ static const char *const create_statements[] =
 	"CREATE INDEX partitions_table_id_idx ON medallion_history.partitions (table_id)",
 	"COMMENT ON TABLE medallion_history.partitions IS"
 	" 'Partitions that were attached to versioned tables together with rows, under their names of then'",
+
+	/* Numbers of relations and files: what they say holds in one cluster and era, and is found out anew in another. */
+	"CREATE TABLE medallion_history.table_state ("
+	" table_id integer NOT NULL, relation bigint NOT NULL, filenode bigint NOT NULL, triggers text NOT NULL,"
+	" damaged bool NOT NULL, old_rows bigint, old_until bigint, era bigint NOT NULL, system_id bigint NOT NULL,"
+	" noted_at timestamptz NOT NULL)",
+	"CREATE INDEX table_state_relation_idx ON medallion_history.table_state (relation)",
+	"COMMENT ON TABLE medallion_history.table_state IS"
+	" 'File and triggers of each versioned table as versioning left them; what differs was changed behind its back'",
+
+	"CREATE TABLE medallion_history.lost_versions ("
+	" table_id integer NOT NULL, first_version bigint NOT NULL, until_stamp bigint NOT NULL, reason text NOT NULL)",
+	"COMMENT ON TABLE medallion_history.lost_versions IS"
+	" 'Versions of tables that were changed behind the back of versioning, up to their reconciliation'",
 };
 
 Oid
@@ -169,8 +183,8 @@ mdl_history_create(void)
 }
 
 /* The trigger function's OID, looked up by name once per transaction at most (the extension may be made again). */
-static bool
-is_capture_function(Oid function)
+bool
+mdl_is_capture_function(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	bool		result = false;
@@ -204,7 +218,7 @@ mdl_table_id(Relation relation)
 		numbers = lappend(numbers, pstrdup(triggers->triggers[i].tgargs[0]));
 	}
 	forboth(function, functions, number, numbers)
-		if (is_capture_function(lfirst_oid(function)))
+		if (mdl_is_capture_function(lfirst_oid(function)))
 			return pg_strtoint32(lfirst(number));
 	return -1;
 }
@@ -444,6 +458,7 @@ mdl_table_find(Oid relid)
 		saved = MemoryContextSwitchTo(entry->context);
 		table = build_table(relation, table_id, RelationGetDescr(relation));
 		set_partition(table, relation);
+		table->doubt = MDL_DOUBT_FILE;	/* until it is asked for */
 		MemoryContextSwitchTo(saved);
 		/* Building reads catalogs and may have flagged the entry; what was read is as new as the flag. */
 		entry = hash_search(table_cache, &relid, HASH_FIND, NULL);
@@ -485,6 +500,12 @@ mdl_table_get(Oid relid)
 {
 	MdlTable   *table = mdl_table_find(relid);
 
+	if (table == NULL && mdl_state_enabled_table(relid) >= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the capture triggers of versioned table \"%s\" were dropped", mdl_display_name(relid)),
+				 errhint("SELECT * FROM medallion.reconcile('%s') makes them again, and records what changed.",
+						 mdl_qualified_name(relid))));
 	if (table == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

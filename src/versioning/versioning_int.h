@@ -74,6 +74,7 @@
 
 #define Anum_versioned_tables_table_id	1
 #define Anum_versioned_tables_history	4
+#define Anum_versioned_tables_enabled	6
 
 #define Anum_versioned_tables_moved		8
 
@@ -121,6 +122,15 @@ typedef struct MdlColumn
 	int64		filled;			/* points that do not include this stamp show NULL; 0: no such */
 } MdlColumn;
 
+/* Whether a table is as versioning left it: see table_state.c. */
+typedef enum MdlDoubt
+{
+	MDL_SOUND,
+	MDL_DOUBT_FILE,				/* its rows are in another file; reading them tells */
+	MDL_DOUBT_TRIGGERS,			/* its triggers are other ones, or not in force */
+	MDL_DOUBT_DAMAGED			/* rows of unknown birth were changed */
+} MdlDoubt;
+
 /* What a backend keeps of a versioned table; lives in CacheMemoryContext until the relation or its history changes. */
 typedef struct MdlTable
 {
@@ -145,6 +155,8 @@ typedef struct MdlTable
 	MdlCommit	moving_commit;	/* of that stamp, once looked up */
 	int			nreshapes;
 	int64	   *reshapes;		/* (nreshapes) stamps of commits that changed rows without a birth or a death */
+
+	MdlDoubt	doubt;			/* as found when it was asked last */
 	int64		newest_attached;	/* the greatest stamp at which any partition came with rows; 0 if none did */
 } MdlTable;
 
@@ -187,6 +199,9 @@ extern bool mdl_table_has_history(Oid relid);
 /* What would be kept of a table if its columns were those of `desc`; palloc'd. */
 extern MdlTable *mdl_table_shaped(Relation relation, TupleDesc desc);
 
+/* Whether a trigger function is that of the capture triggers. */
+extern bool mdl_is_capture_function(Oid function);
+
 /* The number that the capture triggers of a table carry; -1 if it has none. */
 extern int32 mdl_table_id(Relation relation);
 
@@ -208,6 +223,9 @@ typedef struct MdlClock
 
 /* False if nothing was ever versioned in this database; an error if the history was restored and not adopted. */
 extern bool mdl_clock_read(MdlClock *clock);
+
+/* The same, but also what a restored history says. */
+extern bool mdl_clock_peek(MdlClock *clock);
 
 /* Whether the history came through a dump and has not been adopted. */
 extern bool mdl_clock_restored(void);
@@ -500,6 +518,57 @@ extern void mdl_capture_drop_triggers(List *relids);
 
 extern bool mdl_has_truncate_trigger(Oid relid);
 
+#define MDL_CAPTURE_TRIGGERS	4	/* each relation of a versioned table has so many */
+
+/* Puts them in force again: drops what is there, by function and not by name, and makes all. */
+extern void mdl_capture_mend_triggers(Oid root, int32 table_id, List *members);
+
+/* ---- table_state.c: whether a table is as versioning left it -------------------------------------------------------- */
+
+/* Identity and state of the capture triggers of a relation; whether all are there and fire always. */
+extern char *mdl_state_triggers(Oid relid, bool *in_force);
+
+/* Notes a relation whose triggers have just been made; a relation as it is found; takes the notes of one away. */
+extern void mdl_state_note_new(Oid relid, int32 table_id);
+extern void mdl_state_note(const MdlTable *table, bool damaged, int64 old_rows, int64 old_until);
+extern void mdl_state_forget(Oid relid);
+
+/* The number of a table that has notes and is enabled, whether its triggers are there or not; -1 if it is none. */
+extern int32 mdl_state_enabled_table(Oid relid);
+
+/* How many rows are older than versioning, in table and history; -1 if they were not counted. */
+extern int64 mdl_state_old_rows(const MdlTable *table);
+
+/* What the notes say; does not read the table. */
+extern MdlDoubt mdl_state_doubt(const MdlTable *table);
+
+/* Raises an error unless the table, its partitions included, is as versioning left it; may read the table for that. */
+extern void mdl_state_trust(Oid relid);
+extern const char *mdl_state_reason(Oid relid);	/* NULL: sound */
+
+/* Which commit of the table brought rows. */
+typedef struct MdlBirthplace MdlBirthplace;
+
+#define MDL_BIRTH_OLD		0	/* older than every readable point */
+#define MDL_BIRTH_UNKNOWN	(-1)	/* none: the row came behind our back */
+
+extern MdlBirthplace *mdl_birthplace_create(const MdlTable *table);
+extern const MdlTable *mdl_birthplace_table(const MdlBirthplace *place);
+extern int64 mdl_birthplace_stamp(MdlBirthplace *place, HeapTuple tuple);	/* of the row */
+extern int64 mdl_birthplace_at(MdlBirthplace *place, ItemPointer tid, TransactionId xmin);	/* whose header is not at hand */
+extern int64 mdl_birthplace_near(MdlBirthplace *place, TransactionId xid);	/* of a recent id */
+extern int64 mdl_birthplace_version(MdlBirthplace *place, int64 stamp);
+
+/* Notes that versions from `first` up to the commit of `until_stamp` cannot be read; raises an error for those. */
+extern void mdl_lost_note(int32 table_id, int64 first, int64 until_stamp, const char *reason);
+extern bool mdl_lost(int32 table_id, int64 first, int64 last, bool feed, int64 *lost_first, int64 *lost_until);
+extern void mdl_lost_refuse(const MdlTable *table, int64 first, int64 last, bool feed);
+
+/* ---- reconcile.c ---------------------------------------------------------------------------------------------------- */
+
+/* Counts the history of a table that was just adopted; versions whose rows are not all there are noted as lost. */
+extern void mdl_reconcile_adopted(Oid relid, int64 own_stamp);
+
 /* ---- partition.c: the relations of a partitioned table, their triggers, since when they belong to it ---------------- */
 
 extern Oid	mdl_partition_root(Oid relid);	/* the topmost table of a partition; any other relation itself */
@@ -586,6 +655,17 @@ extern void mdl_capture_operation(Oid relid, const char *operation);
 
 /* Lets the commit of the current transaction claim rows that others wrote, by their stamps: see restore.c. */
 extern void mdl_capture_claim(int64 stamp);
+
+/* The same for rows that are all at places given by the second call. */
+extern void mdl_capture_claim_placed(int64 stamp);
+extern void mdl_capture_claim_place(Oid relid, ItemPointer tid);
+
+/* The current transaction brings and ends so many more row versions than it was seen to; its net changes are these. */
+extern void mdl_capture_count(Oid relid, int64 born, int64 died);
+extern void mdl_capture_net(Oid relid, int64 inserted, int64 updated, int64 deleted);
+
+/* Whether the current transaction did anything to a table yet. */
+extern bool mdl_capture_any(int32 table_id);
 
 /* ---- history_write.c ---------------------------------------------------------------------------------------------- */
 
