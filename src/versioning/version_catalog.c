@@ -504,8 +504,8 @@ mdl_table_get(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the capture triggers of versioned table \"%s\" were dropped", mdl_display_name(relid)),
-				 errhint("SELECT * FROM medallion.reconcile('%s') makes them again, and records what changed.",
-						 mdl_qualified_name(relid))));
+				 errhint("SELECT * FROM medallion.reconcile('%s') takes versioning up again and records what changed in between;"
+						 " medallion.enable_versioning() starts a new past.", mdl_qualified_name(relid))));
 	if (table == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
