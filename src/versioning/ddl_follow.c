@@ -212,6 +212,7 @@ static void
 switch_on(Oid relid)
 {
 	Relation	relation = table_open(relid, AccessShareLock);
+	bool		followed = mdl_state_followed(relid, mdl_table_id(relation));
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -223,8 +224,12 @@ switch_on(Oid relid)
 			appendStringInfo(&sql, "%s ENABLE ALWAYS TRIGGER %s", sql.len > 0 ? "," : "", quote_identifier(trigger->tgname));
 	}
 	table_close(relation, NoLock);
-	if (sql.len > 0)
-		mdl_run(psprintf("ALTER TABLE ONLY %s%s", mdl_qualified_name(relid), sql.data), NULL, false);
+	if (sql.len == 0)
+		return;
+	mdl_run(psprintf("ALTER TABLE ONLY %s%s", mdl_qualified_name(relid), sql.data), NULL, false);
+	CommandCounterIncrement();
+	if (followed)
+		mdl_state_note_again(relid);
 }
 
 /* ---- following one table ------------------------------------------------------------------------------------------------ */

@@ -261,6 +261,8 @@ erase(const MdlTable *table, const ForgetKey *key, int *count)
 		spans[i].born = mdl_field_int8(i, 0);
 		spans[i].died = mdl_field_int8(i, 1);
 	}
+	for (int i = 0; i < *count; i++)
+		mdl_counts_forget(table, spans[i].born, spans[i].died);
 	return spans;
 }
 

@@ -110,12 +110,13 @@ count_born(Audit *audit, MdlBirthplace *place, int64 stamp, int64 rows)
 	return true;
 }
 
-/* Reads what the commits of the table noted, and how many rows versioning found, if that was counted. */
+/* Reads what the commits of the table noted, and what was corrected since. */
 static void
 read_notes(Audit *audit)
 {
 	MdlArgs		args = {0};
 	Portal		portal;
+
 	mdl_arg(&args, INT4OID, Int32GetDatum(audit->root->table_id), false);
 	mdl_arg_int8(&args, audit->root->readable_from);
 	portal = SPI_cursor_open_with_args(NULL, "SELECT version, born, died FROM medallion_history.commit_changes"
@@ -139,6 +140,18 @@ read_notes(Audit *audit)
 		CHECK_FOR_INTERRUPTS();
 	}
 	SPI_cursor_close(portal);
+	mdl_run("SELECT version, pg_catalog.sum(born)::pg_catalog.int8, pg_catalog.sum(died)::pg_catalog.int8"
+			" FROM medallion_history.count_corrections WHERE table_id OPERATOR(pg_catalog.=) $1 GROUP BY 1", &args, false);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		CommitCount *count = count_of(audit, mdl_field_int8(i, 0));
+
+		if (count->noted_born >= 0)
+		{
+			count->noted_born += mdl_field_int8(i, 1);
+			count->noted_died += count->version == MDL_BIRTH_OLD ? 0 : mdl_field_int8(i, 2);
+		}
+	}
 }
 
 /* Counts the rows of history by one of its two stamps. */
@@ -352,7 +365,19 @@ first_foreign(Audit *audit)
 
 /* ---- recording ----------------------------------------------------------------------------------------------------- */
 
-/* From now on the notes say what is there. */
+static void
+correct(int32 table_id, int64 version, int64 born, int64 died)
+{
+	MdlArgs		args = {0};
+
+	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
+	mdl_arg_int8(&args, version);
+	mdl_arg_int8(&args, born);
+	mdl_arg_int8(&args, died);
+	mdl_run("INSERT INTO medallion_history.count_corrections (table_id, version, born, died) VALUES ($1, $2, $3, $4)", &args, false);
+}
+
+/* From now on the notes, as corrected, say what is there. */
 static void
 correct_notes(Audit *audit)
 {
@@ -361,19 +386,25 @@ correct_notes(Audit *audit)
 
 	hash_seq_init(&status, audit->commits);
 	while ((count = hash_seq_search(&status)) != NULL)
-	{
-		MdlArgs		args = {0};
+		if (count->version != MDL_BIRTH_OLD && count->noted_born >= 0 &&
+			(count->noted_born != count->born || count->noted_died != count->died))
+			correct(audit->root->table_id, count->version, count->born - count->noted_born, count->died - count->noted_died);
+}
 
-		if (count->version == MDL_BIRTH_OLD || count->noted_born < 0 ||
-			(count->noted_born == count->born && count->noted_died == count->died))
-			continue;
-		mdl_arg(&args, INT4OID, Int32GetDatum(audit->root->table_id), false);
-		mdl_arg_int8(&args, count->version);
-		mdl_arg_int8(&args, count->born);
-		mdl_arg_int8(&args, count->died);
-		mdl_run("UPDATE medallion_history.commit_changes SET born = $3, died = $4"
-				" WHERE table_id OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2", &args, false);
-	}
+void
+mdl_counts_forget(const MdlTable *table, int64 born, int64 died)
+{
+	MdlBirthplace *place = mdl_birthplace_create(table);
+	int64		born_version = mdl_birthplace_version(place, born);
+	int64		died_version = mdl_birthplace_version(place, died);
+	MdlUser		user;
+
+	mdl_owner_begin(&user);
+	if (born_version != MDL_BIRTH_UNKNOWN)
+		correct(table->table_id, born_version, -1, 0);
+	if (died_version > 0)
+		correct(table->table_id, died_version, 0, -1);
+	mdl_owner_end(&user);
 }
 
 /* Takes away the notes of the table and its partitions, and notes them as they are. */
@@ -382,6 +413,12 @@ note_state(Audit *audit, List *members)
 {
 	ListCell   *cell;
 
+	MdlArgs		args = {0};
+
+	/* Old rows are counted anew below. */
+	mdl_arg(&args, INT4OID, Int32GetDatum(audit->root->table_id), false);
+	mdl_run("DELETE FROM medallion_history.count_corrections WHERE table_id OPERATOR(pg_catalog.=) $1"
+			" AND version OPERATOR(pg_catalog.=) 0", &args, false);
 	foreach(cell, members)
 	{
 		MdlTable   *table = mdl_table_get(lfirst_oid(cell));
@@ -649,6 +686,11 @@ mdl_reconcile(PG_FUNCTION_ARGS)
 	bool		nulls[3] = {false};
 
 	InitMaterializedSRF(fcinfo, 0);
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("a table cannot be reconciled in a transaction of isolation level REPEATABLE READ or above"),
+				 errhint("Reconcile in a transaction of its own.")));
 	LockRelationOid(relid, ShareRowExclusiveLock);
 	mdl_require_table_owner(relid);
 	table_id = mdl_table_find(relid) ? mdl_table_find(relid)->table_id : mdl_state_enabled_table(relid);

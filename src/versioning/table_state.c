@@ -95,11 +95,42 @@ mdl_state_triggers(Oid relid, bool *in_force)
 
 /* ---- notes -------------------------------------------------------------------------------------------------------- */
 
+/* Whether a text of mdl_state_triggers() has a trigger in force, with this writer or any. */
+static bool
+has_trigger(const char *triggers, Oid trigger, TransactionId writer, bool any_writer)
+{
+	unsigned int oid,
+				xmin;
+	char		state;
+
+	for (const char *entry = triggers; entry != NULL && sscanf(entry, "%u %u %c", &oid, &xmin, &state) == 3;
+		 entry = strstr(entry, ", ") ? strstr(entry, ", ") + 2 : NULL)
+		if (oid == trigger && state == TRIGGER_FIRES_ALWAYS && (any_writer || xmin == writer))
+			return true;
+	return false;
+}
+
+/* Whether the triggers of now are those that were noted, or changed by the current transaction. */
+static bool
+triggers_followed(const char *noted, const char *now)
+{
+	unsigned int oid,
+				xmin;
+	char		state;
+
+	for (const char *entry = now; entry != NULL && sscanf(entry, "%u %u %c", &oid, &xmin, &state) == 3;
+		 entry = strstr(entry, ", ") ? strstr(entry, ", ") + 2 : NULL)
+		if (!has_trigger(noted, oid, xmin, TransactionIdIsCurrentTransactionId(xmin)))
+			return false;
+	return true;
+}
+
 /* What the notes of a relation say. */
 typedef struct Notes
 {
 	bool		any;			/* of this era and cluster */
 	bool		same_triggers;
+	bool		followed;		/* or changed by the current transaction only */
 	bool		same_file;		/* and the same triggers */
 	bool		damaged;
 	int64		old_rows;		/* -1: not known */
@@ -140,6 +171,7 @@ read_notes(const MdlTable *table, const char *triggers, Notes *notes)
 		notes->any = true;
 		same_triggers = strcmp(TextDatumGetCString(values[Anum_table_state_triggers - 1]), triggers) == 0;
 		notes->same_triggers |= same_triggers;
+		notes->followed |= triggers_followed(TextDatumGetCString(values[Anum_table_state_triggers - 1]), triggers);
 		notes->same_file |= same_triggers && DatumGetInt64(values[Anum_table_state_filenode - 1]) == (int64) table->filenode;
 		notes->damaged |= DatumGetBool(values[Anum_table_state_damaged - 1]);
 		if (!nulls[Anum_table_state_old_rows - 1])
@@ -207,6 +239,27 @@ mdl_state_note_new(Oid relid, int32 table_id)
 	table_close(relation, NoLock);
 	mdl_state_forget(relid);
 	mdl_state_note(&table, false, empty ? 0 : -1, 0);
+}
+
+bool
+mdl_state_followed(Oid relid, int32 table_id)
+{
+	MdlTable	table = {.relid = relid, .table_id = table_id};
+	bool		in_force;
+	Notes		notes;
+
+	read_notes(&table, mdl_state_triggers(relid, &in_force), &notes);
+	return notes.followed && !notes.damaged;
+}
+
+void
+mdl_state_note_again(Oid relid)
+{
+	Relation	relation = table_open(relid, AccessShareLock);
+	MdlTable	table = {.relid = relid, .table_id = mdl_table_id(relation), .filenode = relation->rd_node.relNode};
+
+	table_close(relation, NoLock);
+	mdl_state_note(&table, false, -1, 0);
 }
 
 /* Whether a table is versioned, for all that is known. */
@@ -322,6 +375,13 @@ mdl_birthplace_create(const MdlTable *table)
 	return place;
 }
 
+/* The birth that a row counts with: its partition may have brought it, or a change of the table's columns. */
+static int64
+counted_birth(MdlBirthplace *place, int64 stamp)
+{
+	return mdl_moved_birth((MdlTable *) place->table, mdl_partition_birth(place->table, stamp));
+}
+
 int64
 mdl_birthplace_stamp(MdlBirthplace *place, HeapTuple tuple)
 {
@@ -330,10 +390,8 @@ mdl_birthplace_stamp(MdlBirthplace *place, HeapTuple tuple)
 	if (!TransactionIdIsNormal(xmin))
 		return 0;
 	if (!HeapTupleHeaderXminFrozen(tuple->t_data))
-		return mdl_stamp_near(xmin, place->next, place->clock.stamp_offset);
-	if (place->births != NULL)
-		return mdl_births_stamp(place->births, &tuple->t_self, xmin);
-	return mdl_stamp_by_age(xmin, place->clock.stamp_offset);
+		return counted_birth(place, mdl_stamp_near(xmin, place->next, place->clock.stamp_offset));
+	return mdl_birthplace_at(place, &tuple->t_self, xmin);
 }
 
 int64
@@ -341,9 +399,8 @@ mdl_birthplace_at(MdlBirthplace *place, ItemPointer tid, TransactionId xmin)
 {
 	if (!TransactionIdIsNormal(xmin))
 		return 0;
-	if (place->births != NULL)
-		return mdl_births_stamp(place->births, tid, xmin);
-	return mdl_stamp_by_age(xmin, place->clock.stamp_offset);
+	return counted_birth(place, place->births != NULL ? mdl_births_stamp(place->births, tid, xmin)
+						 : mdl_stamp_by_age(xmin, place->clock.stamp_offset));
 }
 
 int64
@@ -390,8 +447,6 @@ mdl_birthplace_version(MdlBirthplace *place, int64 stamp)
 		known->version = commit.version;
 	else if ((version = mdl_version_claiming(stamp)) > 0 && touched(place->table, version))
 		known->version = version;
-	else if (place->table->attached > 0 && mdl_partition_came_with(place->table, stamp))
-		known->version = MDL_BIRTH_OLD;
 	return known->version;
 }
 

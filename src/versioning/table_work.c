@@ -83,8 +83,6 @@ mdl_work_of(const MdlTable *table)
 	work->history = table->history;
 	work->partitioned = table->partitioned;
 	work->places.context = TopTransactionContext;
-	if (unlikely(table->doubt != MDL_SOUND))
-		table->doubt = mdl_state_doubt(table);
 	work->sound = table->doubt == MDL_SOUND;
 	work->next = mdl_work.tables;
 	mdl_work.tables = last_work = work;
@@ -98,9 +96,14 @@ mdl_work_get(Oid relid)
 {
 	MdlTableWork *work = find_work(relid);
 
+	MdlTable   *table;
+
 	if (likely(work != NULL))
 		return work;
-	return mdl_work_of(mdl_table_get(relid));
+	table = mdl_table_get(relid);
+	if (unlikely(table->doubt != MDL_SOUND))
+		table->doubt = mdl_state_doubt(table);
+	return mdl_work_of(table);
 }
 
 /* Returns what is known of the table now: it may have been altered since. */

@@ -125,6 +125,11 @@ static const char *const create_statements[] =
 	"COMMENT ON TABLE medallion_history.table_state IS"
 	" 'File and triggers of each versioned table as versioning left them; what differs was changed behind its back'",
 
+	"CREATE TABLE medallion_history.count_corrections ("
+	" table_id integer NOT NULL, version bigint NOT NULL, born bigint NOT NULL, died bigint NOT NULL)",
+	"COMMENT ON TABLE medallion_history.count_corrections IS"
+	" 'What to add to the counts of rows in commit_changes: rows that were forgotten or lost; version 0: older than versioning'",
+
 	"CREATE TABLE medallion_history.lost_versions ("
 	" table_id integer NOT NULL, first_version bigint NOT NULL, until_stamp bigint NOT NULL, reason text NOT NULL)",
 	"COMMENT ON TABLE medallion_history.lost_versions IS"

@@ -533,6 +533,13 @@ extern void mdl_state_note_new(Oid relid, int32 table_id);
 extern void mdl_state_note(const MdlTable *table, bool damaged, int64 old_rows, int64 old_until);
 extern void mdl_state_forget(Oid relid);
 
+/*
+ * For a statement that changes the triggers: whether they are those that are noted, but for what the current transaction
+ * did to them.  If so the relation is noted again after they were put right.
+ */
+extern bool mdl_state_followed(Oid relid, int32 table_id);
+extern void mdl_state_note_again(Oid relid);
+
 /* The number of a table that has notes and is enabled, whether its triggers are there or not; -1 if it is none. */
 extern int32 mdl_state_enabled_table(Oid relid);
 
@@ -563,6 +570,9 @@ extern int64 mdl_birthplace_version(MdlBirthplace *place, int64 stamp);
 extern void mdl_lost_note(int32 table_id, int64 first, int64 until_stamp, const char *reason);
 extern bool mdl_lost(int32 table_id, int64 first, int64 last, bool feed, int64 *lost_first, int64 *lost_until);
 extern void mdl_lost_refuse(const MdlTable *table, int64 first, int64 last, bool feed);
+
+/* A row of history was erased on purpose: reconcile() must not miss it. */
+extern void mdl_counts_forget(const MdlTable *table, int64 born, int64 died);
 
 /* ---- reconcile.c ---------------------------------------------------------------------------------------------------- */
 

@@ -47,7 +47,7 @@ SELECT operation FROM medallion.history('vr.t') ORDER BY version;
 -- Rows inserted, updated and deleted while nothing was captured; the old rows are still in the table's file.
 CALL vr.behind($$ INSERT INTO vr.t VALUES (4, 'behind') $$);
 SELECT vr.rows('first');
-SELECT * FROM medallion.changes(NULL::vr.t, 1);
+SELECT vr.feed('first');
 CALL vr.behind($$ UPDATE vr.t SET v = 'behind' WHERE id = 1 $$);
 CALL vr.behind($$ DELETE FROM vr.t WHERE id = 3 $$);
 SELECT * FROM medallion.reconcile('vr.t');
