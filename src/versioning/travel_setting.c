@@ -115,7 +115,8 @@ check_setting(char **text, void **extra, GucSource source)
 			return false;
 		}
 	}
-	else if (parse_time(start, &parsed.at))
+	/* A parallel worker gets times as they were fixed; names of time zones, which it cannot look up yet, are in tags only. */
+	else if ((!InitializingParallelWorker || strspn(start, "0123456789-+:. ") == strlen(start)) && parse_time(start, &parsed.at))
 	{
 		char	   *fixed = time_text(parsed.at);
 
