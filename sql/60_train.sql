@@ -9,6 +9,18 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_train_pack
 COMMENT ON FUNCTION medallion._pack(VARIADIC "any") IS
 'Packs many columns into one argument of a training aggregate; the result is good for one row only.';
 
+CREATE OR REPLACE FUNCTION medallion._timestamptz_seconds(timestamptz) RETURNS double precision
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_seconds_of_timestamp';
+COMMENT ON FUNCTION medallion._timestamptz_seconds(timestamptz) IS 'Seconds since 1970, as models take times.';
+
+CREATE OR REPLACE FUNCTION medallion._timestamp_seconds(timestamp) RETURNS double precision
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_seconds_of_timestamp';
+COMMENT ON FUNCTION medallion._timestamp_seconds(timestamp) IS 'Seconds since 1970, as models take times.';
+
+CREATE OR REPLACE FUNCTION medallion._date_seconds(date) RETURNS double precision
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_seconds_of_date';
+COMMENT ON FUNCTION medallion._date_seconds(date) IS 'Seconds since 1970, as models take times.';
+
 CREATE OR REPLACE FUNCTION medallion._linear_accum(bytea, bytea, VARIADIC "any") RETURNS bytea
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_linear_accum';
 REVOKE ALL ON FUNCTION medallion._linear_accum(bytea, bytea, VARIADIC "any") FROM PUBLIC;

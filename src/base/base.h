@@ -158,4 +158,12 @@ extern MDL_EXPORT bool mdl_jsonb_text_list(Jsonb *object, const char *what, cons
 /* Raises invalid_parameter_value for a key that is not in `allowed` (NULL-terminated), naming it and the allowed ones. */
 extern MDL_EXPORT void mdl_jsonb_check_keys(Jsonb *object, const char *what, const char *const *allowed);
 
+/* ---- seconds.c: times as models take them --------------------------------------------------------------------- */
+
+/* Seconds since 1970-01-01 00:00; infinite for infinity. */
+extern MDL_EXPORT double mdl_timestamp_seconds(int64 timestamp);
+extern MDL_EXPORT double mdl_date_seconds(int32 date);
+extern MDL_EXPORT bool mdl_is_time(Oid type);	/* date, timestamp, timestamptz */
+extern MDL_EXPORT const char *mdl_seconds_function(Oid type);	/* the SQL function that does it for one of these */
+
 #endif							/* MDL_BASE_H */

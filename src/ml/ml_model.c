@@ -48,12 +48,13 @@ static ml_status
 check_numbers(const ml_column_spec *spec, ml_error *err)
 {
 	int			length = spec->kind == ML_VECTOR ? spec->length : 1;
+	int			n_scales = ml_column_scales(spec->kind, spec->encoding, length, spec->parts);
 
 	if (length < 1 || length > ML_MAX_TERMS)
 		return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" cannot have %d elements", spec->name, length);
 	if (!isfinite(spec->shift) || !isfinite(spec->scale) || (spec->has_fill && !isfinite(spec->fill_number)) ||
 		(spec->shifts != NULL) != (spec->scales != NULL) ||
-		(spec->shifts != NULL && !(all_finite(spec->shifts, length) && all_finite(spec->scales, length))))
+		(spec->shifts != NULL && !(all_finite(spec->shifts, n_scales) && all_finite(spec->scales, n_scales))))
 		return ml_fail(err, ML_BAD_PARAM, NULL, "the scaling of column \"%s\" is not finite", spec->name);
 	if (spec->warp > ML_WARP_QUANTILE_NORMAL || !isfinite(spec->lambda))
 		return ml_fail(err, ML_BAD_PARAM, NULL, "the transformation of column \"%s\" is not known", spec->name);
@@ -107,6 +108,7 @@ static ml_status
 copy_column(ml_model *model, ml_column *column, const ml_column_spec *spec, ml_error *err)
 {
 	const ml_ctx *ctx = &model->ctx;
+	int			n_scales = ml_column_scales(column->kind, column->encoding, column->length, column->parts);
 	bool		failed = false;
 
 	column->name = ml_strdup(ctx, spec->name);
@@ -117,8 +119,8 @@ copy_column(ml_model *model, ml_column *column, const ml_column_spec *spec, ml_e
 		column->n_knots = spec->n_knots;
 		column->knots = copy_numbers(ctx, spec->knots, spec->n_knots, &failed);
 	}
-	column->shifts = copy_numbers(ctx, spec->kind == ML_VECTOR ? spec->shifts : NULL, column->length, &failed);
-	column->scales = copy_numbers(ctx, spec->kind == ML_VECTOR ? spec->scales : NULL, column->length, &failed);
+	column->shifts = copy_numbers(ctx, n_scales > 0 ? spec->shifts : NULL, n_scales, &failed);
+	column->scales = copy_numbers(ctx, n_scales > 0 ? spec->scales : NULL, n_scales, &failed);
 	if (column->name == NULL || column->type == NULL || failed)
 		return no_memory(err);
 	if (spec->n_categories > 0)

@@ -230,7 +230,7 @@ typedef struct ml_column_spec
 	double		lambda;
 	int			n_knots;		/* ML_WARP_QUANTILE: at least 2 */
 	const double *knots;		/* (n_knots) ascending, evenly spaced quantiles */
-	const double *shifts;		/* (length) of a vector's elements … */
+	const double *shifts;		/* of a vector's elements, or of the parts of a time … */
 	const double *scales;		/* … both or neither; then shift and scale do not matter */
 } ml_column_spec;
 

@@ -33,8 +33,8 @@ typedef struct ml_column
 	double		lambda;
 	int			n_knots;
 	double	   *knots;			/* (n_knots) or NULL */
-	double	   *shifts;			/* (length) or NULL, as scales */
-	double	   *scales;
+	double	   *shifts;			/* (ml_column_scales) or NULL … */
+	double	   *scales;			/* … likewise */
 	int			first_term;
 	int			n_terms;
 	bool		is_simple;		/* a number as it is, shifted and scaled, or one-hot: what the linear predictor does itself */
@@ -88,6 +88,15 @@ extern void ml_prepare_categories(const ml_column *column, int index, const ml_v
 /* All terms of any column: those of row i to x + i * stride. */
 extern void ml_prepare_terms(const ml_column *column, int index, const ml_values *values, size_t first, size_t n, double *x,
 							 size_t stride, ml_problems *problems);
+
+/* How many shifts and scales a column has, if it has its own: elements of a vector, parts of a time. */
+static inline int
+ml_column_scales(ml_kind kind, ml_encoding encoding, int length, unsigned parts)
+{
+	if (encoding == ML_ENCODE_DATE_PARTS)
+		return __builtin_popcount(parts);
+	return kind == ML_VECTOR ? length : 0;
+}
 
 /* The number of terms a column has, 0 if the description makes no sense. */
 extern int	ml_column_terms(const ml_column *column);

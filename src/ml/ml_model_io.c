@@ -104,8 +104,10 @@ put_column(ml_writer *w, const ml_column *column)
 		ml_put_doubles(w, column->table, column->categories.count);
 	if (column->shifts != NULL)
 	{
-		ml_put_doubles(w, column->shifts, column->length);
-		ml_put_doubles(w, column->scales, column->length);
+		int			n = ml_column_scales(column->kind, column->encoding, column->length, column->parts);
+
+		ml_put_doubles(w, column->shifts, n);
+		ml_put_doubles(w, column->scales, n);
 	}
 }
 
@@ -347,8 +349,10 @@ load_column(loading *l, ml_column_spec *column)
 		column->table = load_numbers(l, column->n_categories);
 	if (flags & FLAG_SCALES)
 	{
-		column->shifts = load_numbers(l, column->length);
-		column->scales = load_numbers(l, column->length);
+		int			n = ml_column_scales(column->kind, column->encoding, column->length, column->parts);
+
+		column->shifts = load_numbers(l, n);
+		column->scales = load_numbers(l, n);
 	}
 }
 

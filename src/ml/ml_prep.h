@@ -38,6 +38,9 @@ typedef struct ml_column_facts
 /* Of every stride-th number from values on. */
 extern void ml_prep_facts(const double *values, size_t stride, const ml_row_list *rows, ml_column_facts *facts);
 
+/* The parts of a time, ml_date_part bits in ascending order; returns how many. */
+extern int	ml_date_parts(unsigned parts, double seconds, double *terms);
+
 /* Weight of each category: counts is (n_categories). */
 extern void ml_prep_category_weights(const int32_t *codes, int n_categories, const ml_row_list *rows, double *weights);
 

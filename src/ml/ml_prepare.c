@@ -11,6 +11,7 @@
 
 #include "ml/ml_dist.h"
 #include "ml/ml_hash.h"
+#include "ml/ml_prep.h"
 
 /* ---- times ------------------------------------------------------------------------------------------------------- */
 
@@ -51,9 +52,8 @@ civil_from_days(int64_t days)
 	return result;
 }
 
-/* The parts of a time that are wanted, in the order of their bits; returns how many. */
-static int
-date_parts(unsigned parts, double seconds, double *terms)
+int
+ml_date_parts(unsigned parts, double seconds, double *terms)
 {
 	double		days = floor(seconds / SECONDS_PER_DAY);
 	double		in_day = seconds - days * SECONDS_PER_DAY;
@@ -265,6 +265,7 @@ static int
 number_terms(const ml_column *column, const ml_values *values, size_t row, bool is_null, double *terms, int *problem)
 {
 	const double *given = values->numbers + row * column->length;
+	int			count;
 
 	if (is_null && !column->has_fill)
 	{
@@ -286,7 +287,10 @@ number_terms(const ml_column *column, const ml_values *values, size_t row, bool 
 			*problem = ML_PROBLEM_NOT_FINITE;
 			seconds = 0;
 		}
-		return date_parts(column->parts, seconds, terms);
+		count = ml_date_parts(column->parts, seconds, terms);
+		for (int k = 0; k < count && column->shifts != NULL; k++)
+			terms[k] = (terms[k] - column->shifts[k]) * column->scales[k];
+		return count;
 	}
 	for (int k = 0; k < column->length; k++)
 		terms[k] = number_term(column, is_null ? column->fill_number : given[k], k, problem);

@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 static void
@@ -70,10 +71,12 @@ prepare_prediction(MdlComparison *c, TupleDesc desc, const char *source)
 		c->values[i].nulls = &c->nulls[c->model_inputs[i]];
 		if (ml_model_column_kind(c->model, i) == ML_CATEGORICAL)
 			c->values[i].texts = &c->texts[c->model_inputs[i]];
+		else if (ml_model_column_kind(c->model, i) == ML_VECTOR)
+			c->values[i].numbers = palloc0(sizeof(double) * ml_model_column_length(c->model, i));
 		else
 			c->values[i].numbers = &c->numbers[c->model_inputs[i]];
 	}
-	c->n_out = Max(ml_model_n_classes(c->model), 1);
+	c->n_out = Max(ml_model_width(c->model), 1);
 	c->out = palloc(sizeof(double) * c->n_out);
 }
 
@@ -132,6 +135,29 @@ add_prediction(const MdlComparison *c, ml_drift_window *window)
 	ml_drift_add_number(window, c->prediction, state.problem == ML_PROBLEM_NONE ? c->out[c->n_out - 1] : NAN);
 }
 
+/* A vector, which only the prediction takes; one of another length counts as missing. */
+static void
+take_vector(const MdlComparison *c, int input, Datum value, bool is_null)
+{
+	for (int i = 0; i < ml_model_n_columns(c->model); i++)
+	{
+		int			length = ml_model_column_length(c->model, i);
+		ArrayType  *array;
+
+		if (c->model_inputs[i] != input)
+			continue;
+		c->nulls[input] = true;
+		if (is_null)
+			return;
+		array = DatumGetArrayTypeP(value);
+		if (ARR_NDIM(array) != 1 || ARR_DIMS(array)[0] != length || array_contains_nulls(array))
+			return;
+		c->nulls[input] = false;
+		memcpy((double *) c->values[i].numbers, ARR_DATA_PTR(array), sizeof(double) * length);
+		return;
+	}
+}
+
 void
 mdl_compare_row(const MdlComparison *c, ml_drift_window *window, const Datum *values, const bool *nulls)
 {
@@ -141,6 +167,11 @@ mdl_compare_row(const MdlComparison *c, ml_drift_window *window, const Datum *va
 		double		number = 0;
 		ml_text		text = {"", 0};
 
+		if (c->inputs[i].kind == ML_VECTOR)
+		{
+			take_vector(c, i, values[i], nulls[i]);
+			continue;
+		}
 		if (c->inputs[i].kind != ML_CATEGORICAL)
 			number = nulls[i] ? 0 : DatumGetFloat8(values[i]);
 		else if (!nulls[i])

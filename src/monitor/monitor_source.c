@@ -81,6 +81,18 @@ mdl_source_find(TupleDesc desc, const char *source, const char *name, ml_kind ki
 	const char *quoted = quote_identifier(name);
 	ml_kind		found;
 
+	column->name = pstrdup(name);
+	column->kind = kind;
+	if (kind == ML_TIME && mdl_is_time(getBaseType(attribute->atttypid)))
+	{
+		column->expression = psprintf("%s(source.%s)", mdl_seconds_function(getBaseType(attribute->atttypid)), quoted);
+		return;
+	}
+	if (kind == ML_VECTOR && OidIsValid(get_element_type(getBaseType(attribute->atttypid))))
+	{
+		column->expression = psprintf("source.%s::pg_catalog.float8[]", quoted);
+		return;
+	}
 	if (!mdl_source_kind(attribute->atttypid, &found))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),

@@ -3,13 +3,15 @@
  *
  * Columns are found by name.  Extra columns are ignored; a missing one, or one whose type could change the meaning of
  * its values, is an error that names it: numbers of any type go into numeric columns, booleans into boolean ones, texts
- * and enums into categorical ones; nothing is parsed or guessed.
+ * and enums into categorical ones, dates and timestamps into times; nothing is parsed or guessed.
  */
 #include "predict/predict_int.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
@@ -19,8 +21,16 @@ typedef enum Conversion
 	FROM_INT2 = 1, FROM_INT4, FROM_INT8, FROM_FLOAT4, FROM_FLOAT8, FROM_NUMERIC, FROM_BOOL,
 	FROM_VARLENA,				/* text, varchar: the bytes */
 	FROM_BPCHAR,				/* without the blanks at the end */
+	FROM_DATE, FROM_TIMESTAMP,	/* with and without time zone alike */
+	FROM_VECTOR,				/* an array of numbers, by its element type */
 	FROM_OUTPUT					/* enum, name, or the very type of training: its text */
 } Conversion;
+
+static bool
+is_number(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID || type == FLOAT4OID || type == FLOAT8OID || type == NUMERICOID;
+}
 
 /* 0 when a value of that type cannot stand for the model's column. */
 static Conversion
@@ -46,6 +56,15 @@ choose_conversion(ml_kind kind, const char *trained_type, Oid type)
 		}
 	if (kind == ML_BOOLEAN)
 		return type == BOOLOID ? FROM_BOOL : 0;
+	if (kind == ML_TIME)
+	{
+		/* With a time zone and without one are different things. */
+		if ((type == TIMESTAMPTZOID) != (strcmp(trained_type, "timestamp with time zone") == 0))
+			return 0;
+		return type == DATEOID ? FROM_DATE : type == TIMESTAMPOID || type == TIMESTAMPTZOID ? FROM_TIMESTAMP : 0;
+	}
+	if (kind == ML_VECTOR)
+		return is_number(get_element_type(type)) ? FROM_VECTOR : 0;
 	switch (type)
 	{
 		case TEXTOID:
@@ -120,6 +139,7 @@ map_column(MdlInputMap *map, const ml_model *model, const char *name, int column
 	ml_kind		kind = ml_model_column_kind(model, column);
 
 	map->attributes[column] = attribute;
+	map->names[column] = pstrdup(ml_model_column_name(model, column));
 	map->conversions[column] = choose_conversion(kind, ml_model_column_type(model, column), type);
 	if (map->conversions[column] == 0)
 		ereport(ERROR,
@@ -137,6 +157,12 @@ map_column(MdlInputMap *map, const ml_model *model, const char *name, int column
 	}
 	if (kind == ML_CATEGORICAL)
 		map->values[column].texts = &map->texts[column];
+	else if (kind == ML_VECTOR)
+	{
+		map->lengths[column] = ml_model_column_length(model, column);
+		map->vectors[column] = palloc0(sizeof(double) * map->lengths[column]);
+		map->values[column].numbers = map->vectors[column];
+	}
 	else
 		map->values[column].numbers = &map->numbers[column];
 	map->values[column].nulls = &map->nulls[column];
@@ -160,6 +186,9 @@ mdl_input_map(const ml_model *model, const char *name, TupleDesc desc, MemoryCon
 	map->numbers = palloc0(sizeof(double) * Max(n, 1));
 	map->texts = palloc0(sizeof(ml_text) * Max(n, 1));
 	map->nulls = palloc0(Max(n, 1));
+	map->vectors = palloc0(sizeof(double *) * Max(n, 1));
+	map->lengths = palloc0(sizeof(int) * Max(n, 1));
+	map->names = palloc0(sizeof(char *) * Max(n, 1));
 	for (int column = 0; column < n; column++)
 		map_column(map, model, name, column, context);
 	MemoryContextSwitchTo(old);
@@ -185,6 +214,56 @@ read_text(MdlInputMap *map, int column, Datum value)
 		if (map->conversions[column] == FROM_BPCHAR)
 			text->length = bpchartruelen((char *) text->data, text->length);
 	}
+}
+
+static double
+number_of(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		case INT8OID:
+			return (double) DatumGetInt64(value);
+		case FLOAT4OID:
+			return DatumGetFloat4(value);
+		case NUMERICOID:
+			return DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
+		default:
+			return DatumGetFloat8(value);
+	}
+}
+
+/* The elements of an array, which must be as many as in training, none of them NULL. */
+static void
+read_vector(MdlInputMap *map, int column, Datum value)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	Oid			type = ARR_ELEMTYPE(array);
+	int			length = map->lengths[column];
+	int16		size;
+	bool		by_value;
+	char		align;
+	Datum	   *elements;
+	int			count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+
+	if (ARR_NDIM(array) != 1 || count != length || array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("column \"%s\" has an array of %d elements, but the model was trained with %d, none of them NULL",
+						map->names[column], count, length)));
+	if (type == FLOAT8OID)
+	{
+		memcpy(map->vectors[column], ARR_DATA_PTR(array), sizeof(double) * length);
+		return;
+	}
+	get_typlenbyvalalign(type, &size, &by_value, &align);
+	deconstruct_array(array, type, size, by_value, align, &elements, NULL, &count);
+	for (int k = 0; k < length; k++)
+		map->vectors[column][k] = number_of(type, elements[k]);
+	pfree(elements);
 }
 
 void
@@ -229,10 +308,19 @@ mdl_input_read(MdlInputMap *map, HeapTupleHeader row)
 				number = DatumGetFloat8(value);
 				break;
 			case FROM_NUMERIC:
-				number = DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
+				number = number_of(NUMERICOID, value);
 				break;
 			case FROM_BOOL:
 				number = DatumGetBool(value) ? 1 : 0;
+				break;
+			case FROM_DATE:
+				number = mdl_date_seconds(DatumGetDateADT(value));
+				break;
+			case FROM_TIMESTAMP:
+				number = mdl_timestamp_seconds(DatumGetTimestamp(value));
+				break;
+			case FROM_VECTOR:
+				read_vector(map, column, value);
 				break;
 			default:
 				read_text(map, column, value);

@@ -48,6 +48,9 @@ typedef struct MdlInputMap
 	double	   *numbers;
 	ml_text    *texts;
 	unsigned char *nulls;
+	double	  **vectors;		/* (n_columns) of arrays, else NULL */
+	int		   *lengths;		/* (n_columns) of these */
+	char	  **names;			/* (n_columns) for messages */
 } MdlInputMap;
 
 /* Finds each column of the model in rows of that shape, by name; an error names a missing one or a type that does not fit. */

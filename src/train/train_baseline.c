@@ -17,7 +17,8 @@ column_values(const MdlTraining *t, const MdlSampleRecord *const *records, uint3
 {
 	const MdlRowColumn *row_column = &t->plan.columns[index];
 	unsigned char *nulls = palloc0(count + 1);
-	double	   *numbers = palloc(sizeof(double) * (count + 1));
+	int			length = row_column->length;
+	double	   *numbers = palloc(sizeof(double) * ((Size) count * length + 1));
 	int32	   *codes = palloc(sizeof(int32) * (count + 1));
 
 	for (uint32 i = 0; i < count; i++)
@@ -32,8 +33,8 @@ column_values(const MdlTraining *t, const MdlSampleRecord *const *records, uint3
 		}
 		else
 		{
-			numbers[i] = record->numbers[row_column->number];
-			nulls[i] = isnan(numbers[i]);
+			memcpy(numbers + (Size) i * length, record->numbers + row_column->number, sizeof(double) * length);
+			nulls[i] = isnan(numbers[(Size) i * length]);
 		}
 	}
 	column->name = t->source.columns[index].name;
@@ -54,7 +55,7 @@ static double *
 sample_predictions(const MdlTraining *t, const ml_baseline_column *columns, uint32 count)
 {
 	int			n_columns = ml_model_n_columns(t->model);
-	int			width = Max(ml_model_n_classes(t->model), 1);
+	int			width = ml_model_width(t->model);
 	ml_values  *values = palloc(sizeof(ml_values) * n_columns);
 	ml_row_state *rows = palloc(sizeof(ml_row_state) * (count + 1));
 	double	   *out = palloc(sizeof(double) * ((Size) count * width + 1));
@@ -81,16 +82,24 @@ mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records
 	ml_baseline *baseline;
 	ml_error	err;
 	ml_status	status;
+	int			compared = 0;
 
 	for (int i = 0; i < n; i++)
 	{
 		column_values(t, records, count, i, &columns[i]);
 		columns[i].n_nulls = counts[i].nulls;
 	}
-	columns[n].name = ML_DRIFT_PREDICTION;
-	columns[n].kind = ML_NUMERIC;
-	columns[n].values.numbers = sample_predictions(t, columns, count);
-	status = ml_baseline_make(&t->ctx, n + 1, columns, count, (uint64) t->rows, &baseline, &err);
+	if (ml_model_width(t->model) > 0)
+	{
+		columns[n].name = ML_DRIFT_PREDICTION;
+		columns[n].kind = ML_NUMERIC;
+		columns[n++].values.numbers = sample_predictions(t, columns, count);
+	}
+	/* Times only go on, and vectors have no distribution of their own: neither is compared. */
+	for (int i = 0; i < n; i++)
+		if (columns[i].kind <= ML_CATEGORICAL)
+			columns[compared++] = columns[i];
+	status = ml_baseline_make(&t->ctx, compared, columns, count, (uint64) t->rows, &baseline, &err);
 	if (status == ML_OK)
 		status = ml_baseline_save(&t->ctx, baseline, &t->baseline, &t->baseline_size, &err);
 	if (status != ML_OK)

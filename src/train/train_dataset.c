@@ -22,7 +22,7 @@
 typedef struct DatasetHead
 {
 	uint32		magic;
-	int32		form;			/* ml_data_form */
+	int32		streaming;		/* Grams; else the matrix */
 	int32		task;
 	int32		n_folds;		/* of the cross-validation */
 	int32		n_blocks;		/* the rows are divided into: one more when folds follow one another in time */
@@ -74,7 +74,7 @@ open_dataset(dsm_segment *segment)
 	if (dsm_segment_map_length(segment) < sizeof(DatasetHead) || d->head->magic != DATASET_MAGIC)
 		elog(ERROR, "the shared memory segment is not a dataset");
 	d->estimator = mdl_estimator_by_name(d->head->algorithm);
-	if (d->head->form != ML_FORM_GRAM)
+	if (!d->head->streaming)
 		d->data = mdl_matrix_open((MdlMatrixImage *) (base + d->head->image_at));
 	else
 	{
@@ -145,7 +145,7 @@ fill_head(DatasetHead *head, const MdlTraining *t, int64 rows)
 {
 	memset(head, 0, sizeof(*head));
 	head->magic = DATASET_MAGIC;
-	head->form = t->estimator->form;
+	head->streaming = t->streaming;
 	head->task = t->task;
 	head->preprocess = t->preprocess;
 	head->n_blocks = t->plan.n_folds;
@@ -303,7 +303,7 @@ mdl_dataset_read(const MdlTrainRequest *request, int folds)
 	MemoryContextSwitchTo(memory);
 	mdl_training_prepare(t, &all, folds);
 	mdl_training_phase(t, "reading", -1);
-	segment = t->estimator->form == ML_FORM_GRAM ? read_grams(t) : read_matrix(t);
+	segment = t->streaming ? read_grams(t) : read_matrix(t);
 	MemoryContextSwitchTo(caller);
 	SPI_finish();
 	MemoryContextSwitchTo(caller);
@@ -446,9 +446,12 @@ columns_of_folds(const MdlDataset *d, const double *params, const bool *use_fold
 
 		column->name = "";
 		column->type = "";
-		column->kind = d->data->kinds[i];
+		column->kind = d->data->facts[i].kind;
 		column->scale = 1;
-		column->n_categories = d->data->n_categories[i];
+		column->length = d->data->facts[i].length;
+		column->parts = d->data->facts[i].parts;
+		column->encoding = column->parts != 0 ? ML_ENCODE_DATE_PARTS : ML_ENCODE_PLAIN;
+		column->n_categories = d->data->facts[i].n_categories;
 		column->categories = made_up_names(column->n_categories);
 		column->reference = column->n_categories > 0 && reference ? 0 : -1;
 		column->has_fill = preprocess->impute_mean;

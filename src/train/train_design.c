@@ -18,12 +18,12 @@
 
 /* Which rows have no value, as bytes. */
 static unsigned char *
-missing_rows(const MdlMatrixImage *image, const double *numbers, const int32 *codes)
+missing_rows(const MdlMatrixImage *image, const double *numbers, const int32 *codes, int length)
 {
 	unsigned char *nulls = MemoryContextAllocHuge(CurrentMemoryContext, image->rows + 1);
 
 	for (int64 i = 0; i < image->rows; i++)
-		nulls[i] = codes != NULL ? codes[i] < 0 : isnan(numbers[i]);
+		nulls[i] = codes != NULL ? codes[i] < 0 : isnan(numbers[i * length]);
 	return nulls;
 }
 
@@ -32,27 +32,25 @@ mdl_matrix_open(const MdlMatrixImage *image)
 {
 	MdlMatrixData *data = palloc0(sizeof(MdlMatrixData));
 	const char *base = (const char *) image;
-	const int32 *kinds = (const int32 *) (base + image->kinds_at);
-	const int64 *missing = (const int64 *) (base + image->missing_at);
+	const MdlImageColumn *facts = (const MdlImageColumn *) (base + image->columns_at);
 	const char *at = base + image->data_at;
 	size_t	   *folds = palloc(sizeof(size_t) * (image->n_folds + 1));
 
 	data->rows = image->rows;
 	data->n_columns = image->n_columns;
 	data->columns = palloc0(sizeof(ml_values) * (image->n_columns + 1));
-	data->n_categories = palloc0(sizeof(int) * (image->n_columns + 1));
-	data->kinds = palloc0(sizeof(ml_kind) * (image->n_columns + 1));
+	data->facts = facts;
 	for (int i = 0; i < image->n_columns; i++)
 	{
-		data->n_categories[i] = Max(kinds[i], 0);
-		data->kinds[i] = kinds[i] > 0 ? ML_CATEGORICAL : kinds[i] < 0 ? ML_BOOLEAN : ML_NUMERIC;
-		if (kinds[i] > 0)
+		bool		is_category = facts[i].kind == ML_CATEGORICAL;
+
+		if (is_category)
 			data->columns[i].codes = (const int32 *) at;
 		else
 			data->columns[i].numbers = (const double *) at;
-		if (missing[i] > 0)
-			data->columns[i].nulls = missing_rows(image, data->columns[i].numbers, data->columns[i].codes);
-		at += TYPEALIGN(64, image->rows * (kinds[i] > 0 ? sizeof(int32) : sizeof(double)));
+		if (facts[i].missing > 0)
+			data->columns[i].nulls = missing_rows(image, data->columns[i].numbers, data->columns[i].codes, facts[i].length);
+		at += TYPEALIGN(64, image->rows * (is_category ? sizeof(int32) : sizeof(double) * facts[i].length));
 	}
 	for (int fold = 0; fold <= image->n_folds; fold++)
 		folds[fold] = ((const uint64 *) (base + image->folds_at))[fold];
@@ -106,19 +104,67 @@ no_value(const char *name)
 			 errhint("Exclude the column.")));
 }
 
+/* Scales of the elements of a vector. */
+static void
+fit_vector(const MdlMatrixData *data, int index, const ml_row_list *rows, ml_column_spec *column)
+{
+	double	   *shifts = palloc(sizeof(double) * column->length);
+	double	   *scales = palloc(sizeof(double) * column->length);
+
+	for (int k = 0; k < column->length; k++)
+	{
+		ml_column_facts facts;
+
+		CHECK_FOR_INTERRUPTS();
+		ml_prep_facts(data->columns[index].numbers + k, column->length, rows, &facts);
+		shifts[k] = facts.present > 0 ? facts.mean : 0;
+		scales[k] = facts.std > 0 ? 1 / facts.std : 1;
+	}
+	column->shifts = shifts;
+	column->scales = scales;
+}
+
+/* Scales of the parts of a time; what is missing counts as its fill. */
+static void
+fit_parts(const MdlMatrixData *data, int index, const ml_row_list *rows, ml_column_spec *column)
+{
+	int			n = __builtin_popcount(column->parts);
+	ml_column_spec vector = {.length = n};
+	MdlMatrixData parts = {.columns = palloc0(sizeof(ml_values))};
+	double	   *terms = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * data->rows * n);
+
+	for (size_t i = 0; i < data->rows; i++)
+	{
+		double		seconds = data->columns[index].numbers[i];
+
+		if (isnan(seconds))
+			seconds = column->fill_number;
+		ml_date_parts(column->parts, fabs(seconds) < 3.2e13 ? seconds : 0, terms + i * n);
+	}
+	parts.columns[0].numbers = terms;
+	fit_vector(&parts, 0, rows, &vector);
+	column->shifts = vector.shifts;
+	column->scales = vector.scales;
+	pfree(terms);
+}
+
 static void
 fit_numbers(const MdlMatrixData *data, int index, const ml_row_list *rows, bool scale, ml_column_spec *column)
 {
 	ml_column_facts facts;
 
-	if (!scale && data->columns[index].nulls == NULL)
+	if (column->kind == ML_VECTOR && scale)
+		fit_vector(data, index, rows, column);
+	if (column->kind == ML_VECTOR || (!scale && data->columns[index].nulls == NULL))
 		return;
 	ml_prep_facts(data->columns[index].numbers, 1, rows, &facts);
 	if (facts.present == 0)
 		no_value(column->name);
 	if (column->has_fill)
 		column->fill_number = facts.mean;
-	if (scale)
+	if (scale && column->encoding == ML_ENCODE_DATE_PARTS)
+		fit_parts(data, index, rows, column);
+	else if (scale)
 	{
 		column->shift = facts.mean;
 		column->scale = facts.std > 0 ? 1 / facts.std : 1;
@@ -376,10 +422,10 @@ make_matrix(const ml_model *model, const MdlMatrixData *data)
 		int			first_term = ml_model_column_first_term(model, i);
 		bool		raw = ml_model_column_is_raw(model, i);
 
-		if (raw && data->n_categories[i] > 0)
+		if (raw && data->facts[i].n_categories > 0)
 		{
 			columns[n].codes = filled_codes(data, i, ml_model_column_fill_code(model, i));
-			columns[n].n_categories = data->n_categories[i];
+			columns[n].n_categories = data->facts[i].n_categories;
 			columns[n].reference = ml_model_column_reference(model, i);
 			columns[n++].first_term = first_term;
 		}
@@ -413,6 +459,50 @@ make_matrix(const ml_model *model, const MdlMatrixData *data)
 	return m;
 }
 
+/* ---- sums --------------------------------------------------------------------------------------------------------- */
+
+/* The Gram of a design of columns, for estimators that need no more, and the rows themselves if they are few. */
+static void
+make_gram(const ml_design *design, ml_train_input *input)
+{
+	int			n = design->n_terms + 1;
+	ml_moments_shape shape = {n, 0, 0};
+	ml_moments *moments = palloc0(ml_moments_size(&shape));
+	ml_gram    *gram = palloc0(sizeof(ml_gram));
+	ml_gram_source *sources = palloc(sizeof(ml_gram_source) * n);
+	const double **columns = palloc(sizeof(double *) * n);
+	double		ones[ML_MOMENTS_BLOCK];
+
+	for (int i = 0; i < ML_MOMENTS_BLOCK; i++)
+		ones[i] = 1;
+	ml_moments_init(moments, &shape);
+	for (size_t first = 0; first < design->rows; first += ML_MOMENTS_BLOCK)
+	{
+		if (first % (ML_MOMENTS_BLOCK * 64) == 0)
+			CHECK_FOR_INTERRUPTS();
+		for (int j = 0; j < design->n_terms; j++)
+			columns[j] = design->x + j * design->stride + first;
+		columns[n - 1] = design->target + first;
+		ml_moments_add_columns(moments, columns, NULL, design->weights ? design->weights + first : ones,
+							   Min(ML_MOMENTS_BLOCK, design->rows - first));
+	}
+	for (int j = 0; j < n; j++)
+		sources[j] = (ml_gram_source) {j, -1};
+	ml_gram_attach(gram, n, MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * ml_gram_doubles(n)));
+	ml_gram_from_moments(gram, moments, sources);
+	input->gram = gram;
+	if ((double) design->rows * design->n_terms * design->n_terms <= MDL_ROWS_FIT_LIMIT)
+	{
+		double	   *x = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * (design->rows * design->n_terms + 1));
+
+		for (int j = 0; j < design->n_terms; j++)
+			memcpy(x + j * design->rows, design->x + j * design->stride, sizeof(double) * design->rows);
+		input->rows_x = x;
+		input->rows_y = design->target;
+		input->rows_weight = design->weights;
+	}
+}
+
 void
 mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, const ml_model *model, const MdlMatrixData *data,
 				 const bool *use_fold, ml_train_input *input)
@@ -424,6 +514,8 @@ mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, const ml_mode
 	}
 	else
 		input->design = make_design(ctx, estimator->form, model, data, mdl_matrix_rows(data, use_fold));
+	if (estimator->form == ML_FORM_GRAM)
+		make_gram(input->design, input);
 }
 
 /* ---- predictions -------------------------------------------------------------------------------------------------- */

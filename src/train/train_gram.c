@@ -12,8 +12,6 @@
 #include "miscadmin.h"
 #include "ml/ml_sample.h"
 
-#define ROWS_FIT_LIMIT 5e7		/* rows * terms^2 up to which QR in extended precision takes a moment */
-
 void
 mdl_training_run_estimator(const ml_ctx *ctx, const ml_estimator *estimator, const double *params,
 						   const ml_train_input *input, ml_model *model, ml_report *report)
@@ -78,7 +76,7 @@ add_rows(const MdlTraining *t, const MdlLinearState *state, const ml_gram *gram,
 	double	   *y;
 	double	   *weight;
 
-	if (state->sample->trimmed || (int64) rows != gram->rows || (double) rows * n_terms * n_terms > ROWS_FIT_LIMIT)
+	if (state->sample->trimmed || (int64) rows != gram->rows || (double) rows * n_terms * n_terms > MDL_ROWS_FIT_LIMIT)
 		return;
 	order = palloc(sizeof(uint32) * rows);
 	ml_sample_order(state->sample, order);

@@ -318,7 +318,7 @@ sort_rows(Build *b)
 static Size
 column_bytes(const MdlRowColumn *column, Size rows)
 {
-	return TYPEALIGN(64, rows * (column->cat >= 0 ? sizeof(int32) : sizeof(double)));
+	return TYPEALIGN(64, rows * (column->cat >= 0 ? sizeof(int32) : sizeof(double) * column->length));
 }
 
 static void
@@ -339,13 +339,11 @@ lay_out(Build *b, MdlMatrixImage *head)
 	head->rows = (int64) rows;
 	head->folds_at = at;
 	at += TYPEALIGN(64, sizeof(uint64) * (b->n_folds + 1));
-	head->kinds_at = at;
-	at += TYPEALIGN(64, sizeof(int32) * (head->n_columns + 1));
+	head->columns_at = at;
+	at += TYPEALIGN(64, sizeof(MdlImageColumn) * (head->n_columns + 1));
 	head->data_at = at;
 	for (int i = 0; i < head->n_columns; i++)
 		at += column_bytes(&t->plan.columns[i], rows);
-	head->missing_at = at;
-	at += TYPEALIGN(64, sizeof(int64) * (head->n_columns + 1));
 	head->labels_at = at;
 	at += head->n_classes > 0 ? TYPEALIGN(64, rows * sizeof(int32)) : 0;
 	head->target_at = at;
@@ -385,6 +383,10 @@ write_piece(void *arg, int index)
 			if (column->cat >= 0)
 				for (Size r = block; r < stop; r++)
 					((int32 *) data)[r] = codes_of(plan, b->rows[r].row)[column->cat];
+			else if (column->length > 1)
+				for (Size r = block; r < stop; r++)
+					memcpy((double *) data + r * column->length, ((const MdlSampleRecord *) b->rows[r].row)->numbers + column->number,
+						   sizeof(double) * column->length);
 			else
 				for (Size r = block; r < stop; r++)
 					((double *) data)[r] = ((const MdlSampleRecord *) b->rows[r].row)->numbers[column->number];
@@ -484,11 +486,10 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, cons
 	for (int fold = 0; fold <= b.n_folds; fold++)
 		((uint64 *) ((char *) b.image + head.folds_at))[fold] = b.fold_start[fold];
 	for (int i = 0; i < head.n_columns; i++)
-	{
-		((int32 *) ((char *) b.image + head.kinds_at))[i] = t->plan.columns[i].cat >= 0 ? b.n_categories[i] :
-			t->plan.columns[i].kind == ML_BOOLEAN ? -1 : 0;
-		((int64 *) ((char *) b.image + head.missing_at))[i] = load->counts[i].nulls;
-	}
+		((MdlImageColumn *) ((char *) b.image + head.columns_at))[i] = (MdlImageColumn) {
+			t->plan.columns[i].kind, t->plan.columns[i].cat >= 0 ? b.n_categories[i] : 0, t->plan.columns[i].length,
+			mdl_training_date_parts(&t->source.columns[i]), load->counts[i].nulls
+		};
 	write_columns(&b);
 	*sample = Min(*sample, b.fold_start[t->plan.n_folds]);
 	*records = sample_rows(&b, *sample);

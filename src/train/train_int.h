@@ -52,7 +52,8 @@ typedef enum MdlWire
 	MDL_WIRE_INT4,
 	MDL_WIRE_INT8,
 	MDL_WIRE_BOOL,
-	MDL_WIRE_TEXT
+	MDL_WIRE_TEXT,
+	MDL_WIRE_VECTOR				/* float8[] */
 } MdlWire;
 
 typedef struct MdlRowColumn
@@ -60,13 +61,14 @@ typedef struct MdlRowColumn
 	MdlRole		role;
 	MdlWire		wire;
 	ml_kind		kind;
+	int32		length;			/* numbers that a value is: of a vector its elements, else 1 */
 	bool		has_fill;		/* NULL becomes the fill; otherwise the row is left out and counted */
 	double		fill_number;
 	int32		fill_code;
 	bool		has_dictionary; /* categorical: the categories are known */
 	ml_dictionary dictionary;
 	/* derived */
-	int			number;			/* index among the numbers, -1 */
+	int			number;			/* index of the first among the numbers, -1 */
 	int			cat;			/* index among the categorical columns, -1 */
 	int			first_level;	/* categorical: level of the first category */
 	int			indicator;		/* of missing values: a number of its own, or for a categorical column a level; -1 */
@@ -115,7 +117,7 @@ typedef struct MdlRowCounts
 {
 	int64		nulls;
 	int64		not_finite;
-	int64		unknown;		/* categories that the dictionary lacks; weights below 0 */
+	int64		unknown;		/* categories that the dictionary lacks; weights below 0; vectors of another length */
 } MdlRowCounts;
 
 typedef struct MdlRow
@@ -227,6 +229,7 @@ typedef struct MdlSourceColumn
 	MdlRole		role;
 	MdlWire		wire;
 	ml_kind		kind;
+	int			length;			/* of a vector; else 1 */
 } MdlSourceColumn;
 
 typedef struct MdlSource
@@ -319,6 +322,7 @@ typedef struct MdlTraining
 	MdlPreprocess preprocess;
 	MdlSplit	split;
 	ml_task		task;
+	bool		streaming;		/* sums from one pass will do; else all rows are read into memory */
 	MdlSource	source;
 	MdlRowPlan	plan;
 	bytea	   *plan_bytes;
@@ -351,6 +355,7 @@ extern uint32 mdl_training_sample_rows(const MdlRowPlan *plan);
 extern void mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts);
 extern bool mdl_training_needs_reference(const MdlTraining *t);	/* one-hot columns need a reference category */
 extern void mdl_training_describe_columns(MdlTraining *t, bool reference);	/* t->columns, as far as the plan tells */
+extern unsigned mdl_training_date_parts(const MdlSourceColumn *column);	/* terms of a time; 0 for other columns */
 extern void mdl_training_make_model(MdlTraining *t);	/* of t->columns, without a predictor */
 extern void mdl_training_too_few(const MdlTraining *t, int64 rows);	/* raises for 0 or 1 row */
 
@@ -359,6 +364,9 @@ extern ml_gram_source *mdl_training_gram_sources(const MdlTraining *t, int *n);
 extern void mdl_training_constant_column(const char *name) pg_attribute_noreturn();
 extern void mdl_training_empty_holdout(void) pg_attribute_noreturn();
 extern void mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_gram_source *sources);
+
+/* rows * terms^2 up to which QR in extended precision takes a moment */
+#define MDL_ROWS_FIT_LIMIT 5e7
 
 extern void mdl_training_fit_gram(MdlTraining *t);	/* train_gram.c: reads, fits, measures */
 extern void mdl_training_gram_of_set(const MdlTraining *t, const MdlLinearState *state, int set,

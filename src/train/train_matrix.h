@@ -49,6 +49,16 @@ extern void mdl_matrix_load(const MdlSource *source, const MdlRowPlan *plan, byt
 							MdlMatrixLoad *load);
 extern void mdl_matrix_unload(MdlMatrixLoad *load);
 
+/* A column of the image. */
+typedef struct MdlImageColumn
+{
+	int32		kind;			/* ml_kind */
+	int32		n_categories;	/* 0 unless categorical */
+	int32		length;			/* numbers per row */
+	uint32		parts;			/* of a time */
+	int64		missing;		/* rows without a value */
+} MdlImageColumn;
+
 /*
  * The matrix as one block without pointers, which may lie in shared memory: head, fold starts, columns' facts, then
  * the arrays.  What it cannot hold (names, texts of categories) is in the plan.
@@ -65,9 +75,8 @@ typedef struct MdlMatrixImage
 	int64		rows;
 	uint64		size;			/* of the block */
 	uint64		folds_at;		/* uint64 (n_folds + 1) */
-	uint64		kinds_at;		/* int32 (n_columns): 0 numbers, -1 booleans as numbers, else the number of categories */
+	uint64		columns_at;		/* MdlImageColumn (n_columns) */
 	uint64		data_at;		/* (n_columns) arrays of doubles (missing: NaN) or int32 (missing: -1), padded to 64 bytes */
-	uint64		missing_at;		/* int64 (n_columns): rows without a value */
 	uint64		labels_at;		/* int32 (rows) */
 	uint64		target_at;		/* double (rows) */
 	uint64		weights_at;		/* double (rows) */
@@ -91,8 +100,7 @@ typedef struct MdlMatrixData
 	size_t		rows;
 	int			n_columns;
 	ml_values  *columns;		/* (n_columns), with nulls where values are missing */
-	int		   *n_categories;	/* (n_columns), 0 for numbers */
-	ml_kind    *kinds;			/* (n_columns) */
+	const MdlImageColumn *facts;	/* (n_columns) */
 	const double *target;		/* (rows), or … */
 	const int32 *labels;		/* … (rows), or neither */
 	int			n_classes;

@@ -38,6 +38,8 @@ check_constant(const MdlTraining *t, const MdlMatrixData *data, size_t n)
 		size_t		same = 1;
 
 		CHECK_FOR_INTERRUPTS();
+		if (data->facts[i].kind == ML_VECTOR)
+			continue;
 		if (column->codes != NULL)
 			while (same < n && column->codes[same] == column->codes[0])
 				same++;

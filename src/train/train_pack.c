@@ -10,7 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* Behind the head: nulls (count, padded to 8), slots (count), texts, each an aligned varlena with a 4-byte head. */
+/* Behind the head: nulls (count, padded to 8), slots (count), texts and arrays, each an aligned varlena with a 4-byte head. */
 typedef struct Pack
 {
 	int32		vl_len_;
@@ -24,7 +24,7 @@ typedef struct PackBuffer
 {
 	Pack	   *pack;
 	Size		size;
-	bool		is_text[FUNC_MAX_ARGS];
+	bool		is_varlena[FUNC_MAX_ARGS];
 } PackBuffer;
 
 static PackBuffer *
@@ -36,8 +36,8 @@ make_buffer(FunctionCallInfo fcinfo)
 	{
 		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, i);
 
-		buffer->is_text[i] = type == TEXTOID;
-		if (type != TEXTOID && type != FLOAT8OID && type != FLOAT4OID && type != INT2OID && type != INT4OID &&
+		buffer->is_varlena[i] = type == TEXTOID || type == FLOAT8ARRAYOID;
+		if (type != TEXTOID && type != FLOAT8ARRAYOID && type != FLOAT8OID && type != FLOAT4OID && type != INT2OID && type != INT4OID &&
 			type != INT8OID && type != BOOLOID)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -78,9 +78,9 @@ mdl_train_pack_impl(PG_FUNCTION_ARGS)
 		slots[i] = nulls[i] ? 0 : PG_GETARG_DATUM(i);
 	}
 	for (int i = 0; i < count; i++)
-		if (buffer->is_text[i] && !PG_ARGISNULL(i))
+		if (buffer->is_varlena[i] && !PG_ARGISNULL(i))
 		{
-			text	   *value = PG_GETARG_TEXT_PP(i);
+			struct varlena *value = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(i));
 			Size		size = VARSIZE_ANY_EXHDR(value) + VARHDRSZ;
 			char	   *copy;
 
@@ -106,9 +106,9 @@ damaged_pack(void)
 			 errmsg("a packed row is damaged")));
 }
 
-/* The text that starts at an offset of the pack, bounds checked. */
+/* The value that starts at an offset of the pack, bounds checked. */
 static Datum
-packed_text(const char *pack, Size size, Datum offset)
+packed_varlena(const char *pack, Size size, Datum offset)
 {
 	const char *found;
 
@@ -146,8 +146,8 @@ mdl_unpack(const NullableDatum *packs, const MdlRowPlan *plan, NullableDatum *va
 
 			value->isnull = ((const uint8 *) pack)[sizeof(Pack) + i] != 0;
 			value->value = slots[i];
-			if (!value->isnull && plan->columns[first + i].wire == MDL_WIRE_TEXT)
-				value->value = packed_text(pack, size, slots[i]);
+			if (!value->isnull && (plan->columns[first + i].wire == MDL_WIRE_TEXT || plan->columns[first + i].wire == MDL_WIRE_VECTOR))
+				value->value = packed_varlena(pack, size, slots[i]);
 		}
 		packs++;
 	}

@@ -6,6 +6,8 @@
 #include <math.h>
 
 #include "base/progress.h"
+#include "catalog/pg_type.h"
+#include "utils/lsyscache.h"
 
 #define SAMPLE_ROWS		10000	/* rows kept for the baseline, and for exact fits of small data */
 #define SAMPLE_BYTES	(4 * 1024 * 1024)	/* what workers send costs time: of 200 columns we keep 2,500 rows */
@@ -76,6 +78,13 @@ mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts)
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg_plural("weight \"%s\" is negative in %lld row", "weight \"%s\" is negative in %lld rows",
 								   counts[i].unknown, column->name, (long long) counts[i].unknown)));
+		if (counts[i].unknown > 0 && column->kind == ML_VECTOR)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg_plural("feature \"%s\" does not have %d elements in %lld row, or one of them is NULL",
+								   "feature \"%s\" does not have %d elements in %lld rows, or one of them is NULL", counts[i].unknown,
+								   column->name, column->length, (long long) counts[i].unknown),
+					 errhint("Arrays must be of one dimension and one length.")));
 		if (counts[i].unknown > 0 && column->role == MDL_ROLE_FOLD)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -151,13 +160,14 @@ plan_columns(MdlTraining *t, int folds)
 		plan->columns[i].role = t->source.columns[i].role;
 		plan->columns[i].wire = t->source.columns[i].wire;
 		plan->columns[i].kind = t->source.columns[i].kind;
+		plan->columns[i].length = t->source.columns[i].length;
 		plan->columns[i].has_fill = (t->preprocess.impute_mean || t->estimator->keeps_missing) &&
 			plan->columns[i].role == MDL_ROLE_FEATURE;
 	}
 	plan->pack = mdl_source_pack(&t->source);
 	plan->seed = (uint64) t->request->seed;
 	plan->n_folds = folds;
-	plan->indicate = folds > 1 && t->preprocess.impute_mean && t->estimator->form == ML_FORM_GRAM;
+	plan->indicate = folds > 1 && t->preprocess.impute_mean && t->streaming;
 	plan->has_holdout = t->split.holdout;
 	plan->holdout = t->split.fraction;
 	plan->grid_root_exponent = 0;
@@ -170,6 +180,18 @@ has_category_features(const MdlTraining *t)
 		if (t->source.columns[i].kind == ML_CATEGORICAL)
 			return true;
 	return false;
+}
+
+/* Whether columns become terms as they are read, so that sums over the rows are all that the estimator needs. */
+static bool
+can_stream(const MdlTraining *t)
+{
+	if (t->estimator->form != ML_FORM_GRAM || t->preprocess.scaling == MDL_SCALE_STANDARD)
+		return false;
+	for (int i = 0; i < t->source.n_features; i++)
+		if (t->source.columns[i].kind == ML_TIME || t->source.columns[i].kind == ML_VECTOR)
+			return false;
+	return true;
 }
 
 /* The pass before the one that learns; the plan has its columns by now, without what the profile tells. */
@@ -259,11 +281,19 @@ use_profile(MdlTraining *t)
 		else if (column->has_fill)
 			column->fill_number = profile->mean;
 	}
-	if (t->request->reproducible && t->estimator->form == ML_FORM_GRAM)
+	if (t->request->reproducible)
 		use_grid(t);
 }
 
 /* ---- the model's columns --------------------------------------------------------------------------------------- */
+
+unsigned
+mdl_training_date_parts(const MdlSourceColumn *column)
+{
+	if (column->kind != ML_TIME)
+		return 0;
+	return ML_PART_EPOCH | ML_PART_MONTH | ML_PART_DOW | (getBaseType(column->type) == DATEOID ? 0 : ML_PART_HOUR);
+}
 
 void
 mdl_training_describe_columns(MdlTraining *t, bool reference)
@@ -285,6 +315,12 @@ mdl_training_describe_columns(MdlTraining *t, bool reference)
 		spec->scale = 1;
 		spec->reference = -1;
 		spec->unknown_is_zero = t->preprocess.unknown_is_zero;
+		spec->length = source->length;
+		if (source->kind == ML_TIME)
+		{
+			spec->encoding = ML_ENCODE_DATE_PARTS;
+			spec->parts = mdl_training_date_parts(source);
+		}
 		if (source->kind == ML_CATEGORICAL)
 		{
 			spec->n_categories = row->dictionary.count;
@@ -346,7 +382,6 @@ mdl_training_gram_sources(const MdlTraining *t, int *n)
 void
 mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 {
-	bool		gram;
 
 	t->request = request;
 	t->memory = CurrentMemoryContext;
@@ -354,12 +389,6 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	t->estimator = mdl_estimator_by_name(request->algorithm);
 	mdl_params_read(t->estimator, request->params, t->params);
 	mdl_preprocess_read(request->preprocess, &t->preprocess);
-	gram = t->estimator->form == ML_FORM_GRAM;
-	if (t->preprocess.scaling == MDL_SCALE_STANDARD && t->estimator->form == ML_FORM_GRAM)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("algorithm \"%s\" does not scale its features", t->estimator->name),
-				 errhint("Scale them in the source query.")));
 	if (folds > 1)
 	{
 		mdl_split_read(request->folds, "folds", false, &t->split);
@@ -374,8 +403,9 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"stratify\" in argument \"%s\" needs a target of classes", t->split.argument)));
+	t->streaming = can_stream(t);
 	plan_columns(t, folds);
-	if (gram && (has_category_features(t) || t->preprocess.impute_mean || request->reproducible))
+	if (t->streaming && (has_category_features(t) || t->preprocess.impute_mean || request->reproducible))
 	{
 		mdl_training_phase(t, "profiling", -1);
 		read_profile(t);
@@ -383,7 +413,7 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	}
 	mdl_row_plan_derive(&t->plan);
 	/* A matrix takes no sample; there the field carries the limit of categories. */
-	t->plan.sample = gram ? mdl_training_sample_rows(&t->plan) :
+	t->plan.sample = t->streaming ? mdl_training_sample_rows(&t->plan) :
 		(uint32) t->preprocess.max_categories;
 	t->plan_bytes = mdl_row_plan_encode(&t->plan);
 }

@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "ml/ml_hash.h"
 #include "train/train_pack.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -37,8 +38,12 @@ check_column(const MdlRowColumn *column)
 {
 	bool		text = column->wire == MDL_WIRE_TEXT;
 
+	if ((column->wire == MDL_WIRE_VECTOR) != (column->kind == ML_VECTOR) || column->length < 1 || column->length > ML_MAX_CATEGORIES ||
+		(column->wire != MDL_WIRE_VECTOR && column->length != 1) ||
+		(column->wire == MDL_WIRE_VECTOR && column->role != MDL_ROLE_FEATURE))
+		damaged_plan();
 	if (column->role < MDL_ROLE_FEATURE || column->role > MDL_ROLE_FOLD ||
-		column->wire < MDL_WIRE_FLOAT8 || column->wire > MDL_WIRE_TEXT ||
+		column->wire < MDL_WIRE_FLOAT8 || column->wire > MDL_WIRE_VECTOR ||
 		text != (column->kind == ML_CATEGORICAL) || (text && column->role == MDL_ROLE_WEIGHT) || (column->role == MDL_ROLE_FOLD && column->wire != MDL_WIRE_INT8) ||
 		(column->has_fill && column->has_dictionary && (column->fill_code < 0 || column->fill_code >= column->dictionary.count)))
 		damaged_plan();
@@ -109,7 +114,12 @@ mdl_row_plan_derive(MdlRowPlan *plan)
 		else if (column->role == MDL_ROLE_GROUP)
 			plan->n_groups++;
 		else if (column->kind != ML_CATEGORICAL)
-			column->number = plan->n_numbers++;
+		{
+			column->number = plan->n_numbers;
+			plan->n_numbers += column->length;
+			if (plan->n_numbers > ML_MAX_CATEGORIES)
+				damaged_plan();
+		}
 		else
 		{
 			column->cat = plan->n_cats++;
@@ -149,6 +159,7 @@ put_column(ml_writer *w, const MdlRowColumn *column)
 	ml_put_u8(w, column->role);
 	ml_put_u8(w, column->wire);
 	ml_put_u8(w, column->kind);
+	ml_put_u32(w, (uint32) column->length);
 	ml_put_u8(w, (column->has_fill ? 1 : 0) | (column->has_dictionary ? 2 : 0));
 	ml_put_double(w, column->fill_number);
 	ml_put_u32(w, (uint32) column->fill_code);
@@ -205,6 +216,7 @@ get_column(ml_reader *r, const ml_ctx *ctx, MdlRowColumn *column)
 	column->role = ml_get_u8(r);
 	column->wire = ml_get_u8(r);
 	column->kind = ml_get_u8(r);
+	column->length = (int32) ml_get_u32(r);
 	flags = ml_get_u8(r);
 	column->has_fill = (flags & 1) != 0;
 	column->has_dictionary = (flags & 2) != 0;
@@ -281,7 +293,8 @@ mdl_row_plan_decode(bytea *bytes)
 
 		for (int i = 0; i < plan->n_columns; i++)
 			if (plan->columns[i].kind != ML_CATEGORICAL && plan->columns[i].role < MDL_ROLE_WEIGHT)
-				numbers += plan->indicate && plan->columns[i].has_fill && plan->columns[i].role == MDL_ROLE_FEATURE ? 2 : 1;
+				numbers += plan->indicate && plan->columns[i].has_fill && plan->columns[i].role == MDL_ROLE_FEATURE ? 2 :
+					Min(Max(plan->columns[i].length, 1), ML_MAX_CATEGORIES);
 		if (numbers != grid_numbers)
 			damaged_plan();
 	}
@@ -318,7 +331,7 @@ make_reader(FunctionCallInfo fcinfo, int plan_arg)
 static void
 check_arguments(FunctionCallInfo fcinfo, const MdlRowPlan *plan, int first_arg)
 {
-	static const Oid types[] = {0, FLOAT8OID, FLOAT4OID, INT2OID, INT4OID, INT8OID, BOOLOID, TEXTOID};
+	static const Oid types[] = {0, FLOAT8OID, FLOAT4OID, INT2OID, INT4OID, INT8OID, BOOLOID, TEXTOID, FLOAT8ARRAYOID};
 	int			expected = plan->pack > 0 ? (plan->n_columns + plan->pack - 1) / plan->pack : plan->n_columns;
 
 	if (PG_NARGS() != first_arg + expected)
@@ -426,6 +439,63 @@ read_category(MdlRow *row, const MdlRowColumn *column, const NullableDatum *valu
 	return true;
 }
 
+/* The elements of a vector, or NULL if it has not as many as the plan says, or one of them is NULL. */
+static const double *
+vector_elements(const MdlRowColumn *column, Datum value)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+
+	if (VARSIZE(array) < ARR_OVERHEAD_NONULLS(1) + sizeof(double) * column->length || ARR_NDIM(array) != 1 || ARR_DIMS(array)[0] != column->length || ARR_ELEMTYPE(array) != FLOAT8OID || ARR_HASNULL(array))
+		return NULL;
+	return (const double *) ARR_DATA_PTR(array);
+}
+
+/* Reads a vector and hashes it; true if there is something to examine. */
+static bool
+read_vector(const MdlRowColumn *column, const NullableDatum *value, double *numbers, uint64 *lane)
+{
+	const double *elements = value->isnull ? NULL : vector_elements(column, value->value);
+	bool		odd = elements == NULL;
+
+	for (int k = 0; k < column->length; k++)
+	{
+		double		number = elements ? elements[k] : 0;
+
+		numbers[column->number + k] = number;
+		*lane = ml_hash_double(*lane, number);
+		odd |= !isfinite(number);
+	}
+	return odd;
+}
+
+/* The same for examine_numbers; false: the row is to be left out. */
+static bool
+examine_vector(MdlRow *row, const MdlRowColumn *column, const NullableDatum *value, MdlRowCounts *count)
+{
+	const double *elements = value->isnull ? NULL : vector_elements(column, value->value);
+
+	for (int k = 0; k < column->length; k++)
+		row->number_nulls[column->number + k] = value->isnull;
+	if (value->isnull)
+	{
+		count->nulls++;
+		row->any_null = true;
+		return column->has_fill;
+	}
+	if (elements == NULL)
+	{
+		count->unknown++;
+		return false;
+	}
+	for (int k = 0; k < column->length; k++)
+		if (!isfinite(elements[k]))
+		{
+			count->not_finite++;
+			return false;
+		}
+	return true;
+}
+
 /* Looks at every number again after something was NULL or not finite; false: the row is to be left out. */
 static bool
 examine_numbers(MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, MdlRowCounts *counts)
@@ -438,6 +508,11 @@ examine_numbers(MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values
 
 		if (column->number < 0)
 			continue;
+		if (column->wire == MDL_WIRE_VECTOR)
+		{
+			usable &= examine_vector(row, column, &values[i], &counts[i]);
+			continue;
+		}
 		row->number_nulls[column->number] = values[i].isnull;
 		if (values[i].isnull)
 		{
@@ -531,7 +606,8 @@ hash_with_nulls(const MdlRow *row, const MdlRowPlan *plan, const NullableDatum *
 		if (values[i].isnull)
 			lanes[i & 3] = ml_hash_word(lanes[i & 3], HASH_NULL);
 		else if (column->number >= 0)
-			lanes[i & 3] = ml_hash_double(lanes[i & 3], row->numbers[column->number]);
+			for (int k = 0; k < column->length; k++)
+				lanes[i & 3] = ml_hash_double(lanes[i & 3], row->numbers[column->number + k]);
 		else if (column->cat >= 0)
 			lanes[i & 3] = ml_hash_bytes(lanes[i & 3], row->texts[column->cat].data, row->texts[column->cat].length);
 	}
@@ -628,6 +704,8 @@ mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRo
 
 		if (run->count > 0)
 			odd |= read_run(run, values, row->numbers, lanes);
+		else if (column->wire == MDL_WIRE_VECTOR)
+			odd |= read_vector(column, &values[run->first], row->numbers, &lanes[run->first & 3]);
 		else if (column->number >= 0)
 			odd |= read_number(column, run->first, &values[run->first], row->numbers, lanes);
 		else if (column->cat >= 0)

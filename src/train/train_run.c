@@ -88,7 +88,7 @@ train_and_record(MdlTraining *t, const MdlTrainRequest *request, instr_time star
 	/* Whether a classification has two classes or more is known later, but most mistakes are found before any work. */
 	if (t->task == ML_REGRESSION || t->task > ML_MULTICLASS)
 		mdl_model_check_new(request->model, ml_task_name(t->task));
-	if (t->estimator->form == ML_FORM_GRAM)
+	if (t->streaming)
 	{
 		mdl_training_fit_gram(t);
 		if (t->split.holdout)

@@ -45,6 +45,22 @@ wire_of(Oid type, MdlWire *wire, ml_kind *kind, const char **cast)
 			*wire = MDL_WIRE_FLOAT8;
 			*cast = "::pg_catalog.float8";
 			return true;
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			*wire = MDL_WIRE_FLOAT8;
+			*kind = ML_TIME;
+			return true;
+		case FLOAT8ARRAYOID:
+		case FLOAT4ARRAYOID:
+		case INT2ARRAYOID:
+		case INT4ARRAYOID:
+		case INT8ARRAYOID:
+		case NUMERICARRAYOID:
+			*wire = MDL_WIRE_VECTOR;
+			*kind = ML_VECTOR;
+			*cast = "::pg_catalog.float8[]";
+			return true;
 		case BOOLOID:
 			*wire = MDL_WIRE_BOOL;
 			*kind = ML_BOOLEAN;
@@ -74,8 +90,8 @@ refuse_feature(const char *name, Oid type)
 	Oid			base = getBaseType(type);
 	const char *hint = "Exclude the column, or derive numbers, booleans or text from it in the source query.";
 
-	if (base == DATEOID || base == TIMESTAMPOID || base == TIMESTAMPTZOID || base == TIMEOID || base == INTERVALOID)
-		hint = "Exclude the column, or take numbers out of it in the source query, as extract(month from …) does.";
+	if (base == TIMEOID || base == TIMETZOID || base == INTERVALOID)
+		hint = "Exclude the column, or take numbers out of it in the source query, as extract(epoch from …) does.";
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of type %s cannot be a feature", name, format_type_be(type)),
@@ -166,6 +182,33 @@ add_column(MdlSource *source, Form_pg_attribute attribute, MdlRole role, MdlWire
 	column->role = role;
 	column->wire = wire;
 	column->kind = kind;
+	column->length = 1;
+	if (kind == ML_TIME)
+		column->expression = psprintf("%s(%s)", mdl_seconds_function(getBaseType(attribute->atttypid)), column->expression);
+}
+
+/* The number of elements of a vector, from the first that there is; training makes sure that all have as many. */
+static int
+vector_length(const MdlSource *source, const MdlSourceColumn *column)
+{
+	char	   *sql = psprintf("SELECT pg_catalog.cardinality(%s) FROM %s AS source WHERE %s IS NOT NULL LIMIT 1", column->expression,
+							   source->from, column->expression);
+	int			length = 0;
+
+	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "SPI could not run \"%s\"", sql);
+	if (SPI_processed == 1)
+	{
+		bool		is_null;
+
+		length = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+	}
+	if (length < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("feature \"%s\" has no elements", column->name),
+				 errhint("Exclude the column.")));
+	return length;
 }
 
 static void
@@ -178,6 +221,8 @@ add_feature(MdlSource *source, Form_pg_attribute attribute)
 	if (!wire_of(attribute->atttypid, &wire, &kind, &cast))
 		refuse_feature(NameStr(attribute->attname), attribute->atttypid);
 	add_column(source, attribute, MDL_ROLE_FEATURE, wire, kind, cast);
+	if (kind == ML_VECTOR)
+		source->columns[source->n_columns - 1].length = vector_length(source, &source->columns[source->n_columns - 1]);
 	source->n_features++;
 }
 

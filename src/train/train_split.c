@@ -99,6 +99,7 @@ add(MdlSource *source, const char *name, MdlRole role, MdlWire wire, char *expre
 	column->wire = wire;
 	column->kind = wire == MDL_WIRE_TEXT ? ML_CATEGORICAL : ML_NUMERIC;
 	column->expression = expression;
+	column->length = 1;
 }
 
 /* Holdout by time: the rows later than all but a fraction; folds by time: stretches of about the same number of rows. */

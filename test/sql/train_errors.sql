@@ -4,7 +4,7 @@
 CREATE SCHEMA train_errors;
 SET search_path = train_errors;
 CREATE TABLE t AS SELECT i AS id, i::float8 / 7 AS a, (i * i % 11)::float8 AS b, 'k' || i % 3 AS kind, i % 2 = 0 AS flag,
-	(i * 3 + i * i % 11)::float8 AS y, date '2024-01-01' + i AS day, 1 AS same, 'x' AS only, i % 4 AS four
+	(i * 3 + i * i % 11)::float8 AS y, i * interval '1 day' AS day, 1 AS same, 'x' AS only, i % 4 AS four
 FROM generate_series(1, 40) i;
 
 -- the request
@@ -52,7 +52,7 @@ SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', validation =>
 SELECT medallion.train('m', 't', 'y', 'linear');
 SELECT medallion.train('m', 't', 'kind', 'linear', features => '{a}');
 SELECT medallion.train('m', 't', 'flag', 'ridge', features => '{a}');
-SELECT medallion.train('m', 'SELECT y, ARRAY[a, b] AS both FROM t', 'y', 'linear');
+SELECT medallion.train('m', 'SELECT y, ARRAY[a, b]::text[] AS both FROM t', 'y', 'linear');
 
 -- data
 SELECT medallion.train('m', 'SELECT a, y FROM t WHERE a < 0', 'y', 'linear');
