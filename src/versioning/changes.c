@@ -22,6 +22,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -362,6 +363,26 @@ feed_query(const MdlTable *table, const ChangeRange *range)
 	return sql.data;
 }
 
+/*
+ * Opens the feed with settings for its planning alone.  Rows of the past are found by the index of deaths, current ones by
+ * their places; without statistics of a history that just grew, the planner would rather read all of it.
+ */
+static Portal
+open_feed(const char *sql, MdlArgs *args, const ChangeRange *range)
+{
+	static const char *const off[] = {"enable_seqscan", "enable_indexscan", "jit"};
+	int			level = NewGUCNestLevel();
+	Portal		portal;
+
+	for (int i = 0; i < lengthof(off) && !range->scan; i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* Where a new snapshot can be had it is taken now, after the commits of the range have ended. */
+	portal = SPI_cursor_open_with_args(NULL, sql, args->count, args->types, args->values, args->nulls,
+									   IsolationUsesXactSnapshot(), 0);
+	AtEOXact_GUC(false, level);
+	return portal;
+}
+
 /* Runs the feed into the tuple store of the result. */
 static void
 run_feed(const MdlTable *table, ChangeRange *range, ReturnSetInfo *result)
@@ -374,9 +395,7 @@ run_feed(const MdlTable *table, ChangeRange *range, ReturnSetInfo *result)
 	mdl_arg(&args, INT4OID, Int32GetDatum(range->number), false);
 	mdl_arg_int8(&args, range->low);
 	mdl_arg(&args, TIDARRAYOID, place_array(range), false);
-	/* Where a new snapshot can be had it is taken now, after the commits of the range have ended. */
-	portal = SPI_cursor_open_with_args(NULL, sql, args.count, args.types, args.values, args.nulls,
-									   IsolationUsesXactSnapshot(), 0);
+	portal = open_feed(sql, &args, range);
 	for (;;)
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);

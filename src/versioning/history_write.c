@@ -7,6 +7,7 @@
  */
 #include "versioning/versioning_int.h"
 
+#include "access/brin.h"
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
@@ -17,6 +18,9 @@
 #include "catalog/pg_am.h"
 #include "executor/executor.h"
 #include "executor/tuptable.h"
+#include "storage/lmgr.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 
 /*
  * Copies a row whose columns follow the two of history in the same order: the two are 16 bytes, so what comes after
@@ -99,6 +103,39 @@ mdl_history_form(const MdlTable *table, TupleDesc base, HeapTuple tuple, int64 b
 	return form_by_column(table, base, tuple, born, died);
 }
 
+/* Block ranges that this backend knows to be in the index of deaths, the last one of some files. */
+static struct
+{
+	Oid			filenode;		/* of the index */
+	BlockNumber range;
+}			known_ranges[64];
+
+/*
+ * Makes sure that the range of a block has an entry in the index of deaths.  New ranges of a block range index have none
+ * until VACUUM comes, and are read in full by every query until then.  Here a range gets its entry when its first rows
+ * come, which costs next to nothing, and every later row widens it.  If the lock for that cannot be had at once, VACUUM is
+ * at work, or another backend does the same.
+ */
+static void
+summarize_range(Relation history, Relation index, BlockNumber block)
+{
+	BlockNumber pages = BrinGetPagesPerRange(index);
+	BlockNumber range = block / pages;
+	int			slot = index->rd_node.relNode % lengthof(known_ranges);
+	MdlUser		user;
+
+	if (known_ranges[slot].filenode == index->rd_node.relNode && known_ranges[slot].range == range)
+		return;
+	if (!ConditionalLockRelationOid(RelationGetRelid(history), ShareUpdateExclusiveLock))
+		return;
+	mdl_owner_begin(&user);
+	DirectFunctionCall2(brin_summarize_range, ObjectIdGetDatum(RelationGetRelid(index)), Int64GetDatum((int64) range * pages));
+	mdl_owner_end(&user);
+	UnlockRelationOid(RelationGetRelid(history), ShareUpdateExclusiveLock);
+	known_ranges[slot].filenode = index->rd_node.relNode;
+	known_ranges[slot].range = range;
+}
+
 /*
  * Enters all rows in one index before the next: its pages stay in the processor's cache.  A block range index needs one
  * entry per block here, since all these rows died in one transaction and death is what it holds.
@@ -114,26 +151,68 @@ insert_index_entries(Relation history, Relation index, IndexInfo *info, TupleTab
 		if (index->rd_rel->relam == BRIN_AM_OID && i > 0 &&
 			ItemPointerGetBlockNumber(&slots[i]->tts_tid) == ItemPointerGetBlockNumber(&slots[i - 1]->tts_tid))
 			continue;
+		if (index->rd_rel->relam == BRIN_AM_OID)
+			summarize_range(history, index, ItemPointerGetBlockNumber(&slots[i]->tts_tid));
 		FormIndexDatum(info, slots[i], estate, values, nulls);
 		index_insert(index, values, nulls, &slots[i]->tts_tid, history, UNIQUE_CHECK_NO, false, info);
 	}
 }
 
+/* A session does not keep slots with room for more values than this (9 bytes each). */
+#define MAX_KEPT_VALUES 50000
+
+/* Slots for rows of the history table written last, kept for the next rows of it; in a memory context of their own. */
+static struct
+{
+	MemoryContext context;
+	TupleDesc	desc;			/* a copy: pinning a relation's for each of many slots takes longer than the insert */
+	TupleTableSlot **slots;		/* (count) */
+	int			count;
+}			kept_slots;
+
+/* Returns that many slots for rows of the history table; good until the next call. */
+static TupleTableSlot **
+history_slots(Relation history, int count)
+{
+	MemoryContext saved;
+
+	if (kept_slots.context == NULL)
+		kept_slots.context = AllocSetContextCreate(TopMemoryContext, "medallion history slots", ALLOCSET_SMALL_SIZES);
+	if (kept_slots.desc == NULL || !equalTupleDescs(kept_slots.desc, RelationGetDescr(history)))
+	{
+		kept_slots.desc = NULL;
+		kept_slots.count = 0;
+		MemoryContextReset(kept_slots.context);
+	}
+	saved = MemoryContextSwitchTo(kept_slots.context);
+	if (kept_slots.desc == NULL)
+	{
+		kept_slots.slots = palloc(sizeof(TupleTableSlot *));
+		kept_slots.desc = CreateTupleDescCopy(RelationGetDescr(history));
+	}
+	if (count > kept_slots.count)
+	{
+		kept_slots.slots = repalloc(kept_slots.slots, count * sizeof(TupleTableSlot *));
+		while (kept_slots.count < count)
+		{
+			kept_slots.slots[kept_slots.count] = MakeSingleTupleTableSlot(kept_slots.desc, &TTSOpsHeapTuple);
+			kept_slots.count++;
+		}
+	}
+	MemoryContextSwitchTo(saved);
+	return kept_slots.slots;
+}
+
 void
 mdl_history_insert(Relation history, HeapTuple *tuples, int count)
 {
-	/* A description without reference count: pinning one for each of many slots takes longer than the insert. */
-	TupleDesc	desc = CreateTupleDescCopy(RelationGetDescr(history));
-	TupleTableSlot **slots = palloc(count * sizeof(TupleTableSlot *));
+	TupleTableSlot **slots = history_slots(history, count);
 	BulkInsertState bulk = count > 1 ? GetBulkInsertState() : NULL;
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *result = makeNode(ResultRelInfo);
 
 	for (int i = 0; i < count; i++)
-	{
-		slots[i] = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
 		ExecStoreHeapTuple(tuples[i], slots[i], false);
-	}
 	InitResultRelInfo(result, history, 0, NULL, 0);
 	ExecOpenIndices(result, false);
 	table_multi_insert(history, slots, count, GetCurrentCommandId(true), 0, bulk);
@@ -141,11 +220,11 @@ mdl_history_insert(Relation history, HeapTuple *tuples, int count)
 		insert_index_entries(history, result->ri_IndexRelationDescs[index], result->ri_IndexRelationInfo[index],
 							 slots, count, estate);
 	for (int i = 0; i < count; i++)
-		ExecDropSingleTupleTableSlot(slots[i]);
+		ExecClearTuple(slots[i]);
+	if (kept_slots.count * kept_slots.desc->natts > MAX_KEPT_VALUES)
+		kept_slots.desc = NULL;	/* the next call makes new ones */
 	ExecCloseIndices(result);
 	FreeExecutorState(estate);
 	if (bulk != NULL)
 		FreeBulkInsertState(bulk);
-	pfree(slots);
-	FreeTupleDesc(desc);
 }

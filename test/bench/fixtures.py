@@ -70,3 +70,51 @@ def events(connection, rows):
     cursor.execute("CREATE INDEX ON bench.events (customer, at)")
     cursor.execute("VACUUM (FREEZE, ANALYZE) bench.events")
     cursor.execute("VACUUM (FREEZE, ANALYZE) bench.labels")
+
+
+def lake(connection, rows):
+    """Server bench_lake with orders.csv, which holds bench.orders, and first.csv, which has one row of its kind."""
+    where = connection.execute("SHOW data_directory").fetchone()[0] + "/bench_lake"
+    connection.execute(f"COPY bench.orders TO PROGRAM 'mkdir -p {where} && cat > {where}/orders.csv' (FORMAT csv, HEADER)")
+    connection.execute("COPY (SELECT -id AS id, customer, amount, status, updated_at FROM bench.orders LIMIT 1)"
+                       f" TO '{where}/first.csv' (FORMAT csv, HEADER)")
+    connection.execute(f"CREATE SERVER bench_lake FOREIGN DATA WRAPPER medallion_lake OPTIONS (type 'file', root '{where}')")
+
+
+def past(connection, rows):
+    """bench.past: versioned, every row updated once, so that each has an old version; bench.present: the same rows, plain."""
+    cursor = connection.cursor()
+    cursor.execute("CREATE TABLE bench.past (id bigint PRIMARY KEY, customer int, amount numeric, status text, updated_at timestamptz)")
+    cursor.execute("SELECT medallion.enable_versioning('bench.past')")
+    cursor.execute(f"""INSERT INTO bench.past SELECT i, i * 7919::bigint % 100003, (i % 10007)::numeric / 100, 'paid',
+                       timestamptz '2013-01-01 00:00+00' + i * interval '1 second' FROM generate_series(1, {rows}) i""")
+    cursor.execute("CREATE TABLE bench.before_update AS SELECT max(version) AS version FROM medallion.commits")
+    cursor.execute("UPDATE bench.past SET amount = amount + 1")
+    cursor.execute("CREATE TABLE bench.present (LIKE bench.past INCLUDING ALL)")
+    cursor.execute("VACUUM FULL bench.past")
+    cursor.execute("INSERT INTO bench.present SELECT * FROM bench.past")
+    for table in ("bench.past", "bench.present", 'medallion_history."bench.past"'):
+        cursor.execute(f"VACUUM (FREEZE, ANALYZE) {table}")
+
+
+def long_log(connection, rows):
+    """bench.busy, versioned, changed by as many real commits as there are rows to be."""
+    cursor = connection.cursor()
+    cursor.execute("CREATE TABLE bench.busy (id int PRIMARY KEY, v bigint) WITH (fillfactor = 50)")
+    cursor.execute("INSERT INTO bench.busy SELECT i, 0 FROM generate_series(1, 1000) i")
+    cursor.execute("SELECT medallion.enable_versioning('bench.busy')")
+    cursor.execute("SET synchronous_commit = off")
+    cursor.execute(f"DO $$ BEGIN FOR i IN 1..{rows} LOOP UPDATE bench.busy SET v = i WHERE id = 1 + i % 1000; COMMIT; END LOOP; END $$")
+    cursor.execute("RESET synchronous_commit")
+    cursor.execute("CREATE TABLE bench.busy_span AS SELECT min(committed_at) AS first, max(committed_at) AS last"
+                   " FROM (SELECT committed_at FROM medallion_history.commit_log ORDER BY version DESC LIMIT 999000) newest")
+
+
+def tall(connection, rows):
+    """bench.tall: versioned, `rows` rows and as many old ones, the last commit but a few of ten rows; no statistics on either."""
+    cursor = connection.cursor()
+    cursor.execute("CREATE TABLE bench.tall (id bigint PRIMARY KEY, v bigint, note text)")
+    cursor.execute(f"INSERT INTO bench.tall SELECT i, i, 'note ' || i FROM generate_series(1, {rows}) i")
+    cursor.execute("SELECT medallion.enable_versioning('bench.tall')")
+    cursor.execute("UPDATE bench.tall SET v = v + 1")
+    cursor.execute("UPDATE bench.tall SET v = -v WHERE id BETWEEN 5 AND 14")

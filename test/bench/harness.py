@@ -1,9 +1,16 @@
 """Times our statement and its peers in turn, and writes the comparison as a table.
 
 An entry is a TOML file in entries/: a title, the fixture it reads, the rows, `[ours]` and one `[[peer]]` per rival.
-A contestant has `run` (SQL) or `python` (a function of peers.py), and may have `before` and `after` (SQL, not timed).
-A peer may state a budget: `at_most = 1.3` (ours takes at most 1.3 times its time) or `faster = 5` (ours is at least 5
-times faster).  {rows} in SQL is the number of rows, {sum28} the sum of the 28 columns of bench.higgs.
+A contestant has `run` (SQL) or `python` (a function of peers.py or sessions.py), and may have `before` and `after` (SQL,
+not timed), and `arguments` of the function.  A peer may state a budget: `at_most = 1.3` (ours takes at most 1.3 times its
+time), `faster = 5` (ours is at least 5 times faster) or `at_least = 0.8` (ours has at least 0.8 times its value); any
+contestant an absolute one, `limit = 5` (at most 5 of the entry's unit).  {rows} in SQL is the number of rows, {sum28} the
+sum of the 28 columns of bench.higgs, {data} the directory of the server's data.
+
+What is measured is the time from statement to result, or, as the entry says, with `measure = "cpu"` the processor time of
+the server process, which other work on the machine disturbs less, or with `measure = "returned"` the number that the
+function returns, in `unit`s (tps, ms, MB, bytes).  `once = true` prepares the contestants once for all repetitions instead
+of each time.
 
 In a run every contestant goes once per repetition, one after the other, starting with another one each time, so that
 the machine's moods hit all alike; ratios are of medians.  One round before counts for nothing: it warms the caches.
@@ -11,6 +18,7 @@ the machine's moods hit all alike; ratios are of medians.  One round before coun
 import argparse
 import gc
 import importlib.metadata
+import os
 import pathlib
 import platform
 import statistics
@@ -22,18 +30,26 @@ import psycopg
 
 import fixtures
 import peers
+import sessions
 
 HERE = pathlib.Path(__file__).parent
 TOP = HERE.parent.parent
 WORDS = {"sum28": " + ".join(f"c{i}" for i in range(1, 29))}
 
 
+def processor_time(connection):
+    """Seconds of processor that the server process of a connection has used."""
+    fields = open(f"/proc/{connection.info.backend_pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Contestant:
-    def __init__(self, spec, rows):
+    def __init__(self, spec, rows, measure, once):
         self.name = spec.get("name", "medallion")
-        self.at_most, self.faster = spec.get("at_most"), spec.get("faster")
-        self.python = spec.get("python")
+        self.budgets = {key: spec[key] for key in ("at_most", "faster", "at_least", "limit") if key in spec}
+        self.python, self.arguments = spec.get("python"), spec.get("arguments", {})
         self.sql = {key: self.fill(spec.get(key, ""), rows) for key in ("before", "run", "after")}
+        self.measure, self.prepared_once, self.is_prepared = measure, once, False
         self.seconds, self.shown = [], ""
 
     @staticmethod
@@ -42,24 +58,32 @@ class Contestant:
             text = text.replace("{" + word + "}", str(value))
         return text.strip()
 
+    def prepare(self, connection):
+        if self.sql["before"] and not self.is_prepared:
+            connection.execute(self.sql["before"])
+            connection.execute("CHECKPOINT")
+            self.is_prepared = self.prepared_once
+
+    def finish(self, connection):
+        if self.sql["after"]:
+            connection.execute(self.sql["after"])
+
     def once(self, connection):
-        """One timed run, in seconds."""
+        """One measured run: seconds, or what the function returns."""
         cursor = connection.cursor()
-        if self.sql["before"]:
-            cursor.execute(self.sql["before"])
-            cursor.execute("CHECKPOINT")
+        self.prepare(connection)
         gc.collect()
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), processor_time(connection)
         if self.python:
-            result = getattr(peers, self.python)()
+            result = getattr(peers if hasattr(peers, self.python) else sessions, self.python)(**self.arguments)
         else:
             cursor.execute(self.sql["run"])
             result = cursor.fetchall() if cursor.description else cursor.rowcount
-        elapsed = time.perf_counter() - start
+        elapsed, cpu = time.perf_counter() - start, processor_time(connection) - start_cpu
         self.shown = str(result)[:160]
-        if self.sql["after"]:
-            cursor.execute(self.sql["after"])
-        return elapsed
+        if not self.prepared_once:
+            self.finish(connection)
+        return {"cpu": cpu, "returned": result}.get(self.measure, elapsed)
 
     def tidy(self, connection):
         """After an error: what `before` made goes, so that other entries find their place clean."""
@@ -84,7 +108,8 @@ def run_entry(path, connection, options, made):
         if name not in made:
             getattr(fixtures, name)(connection, rows)
             made.add(name)
-    field = [Contestant(spec["ours"], rows)] + [Contestant(peer, rows) for peer in spec["peer"]]
+    how = (spec.get("measure"), spec.get("once", False))
+    field = [Contestant(spec["ours"], rows, *how)] + [Contestant(peer, rows, *how) for peer in spec.get("peer", [])]
     try:
         for contestant in field:
             contestant.once(connection)
@@ -98,23 +123,39 @@ def run_entry(path, connection, options, made):
         turn = repetition % len(field)
         for contestant in field[turn:] + field[:turn]:
             contestant.seconds.append(contestant.once(connection))
+    unit = {"cpu": "s of processor", "returned": spec.get("unit")}.get(spec.get("measure"), "s")
     for contestant in field:
-        print(f"  {contestant.name:50s} {contestant.median:8.3f} s  ({min(contestant.seconds):.3f} to "
-              f"{max(contestant.seconds):.3f})  {verdict(field[0], contestant)}", flush=True)
+        if contestant.prepared_once:
+            contestant.finish(connection)
+        contestant.unit = unit
+        print(f"  {contestant.name:50s} {shown(contestant.median):>10s} {unit}  ({shown(min(contestant.seconds))} to "
+              f"{shown(max(contestant.seconds))})  {verdict(field[0], contestant)}", flush=True)
     return title, rows, field
+
+
+def shown(value):
+    """Four digits, as many decimals as that takes."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 100 else f"{value:.2f}" if value >= 10 else f"{value:.3f}"
 
 
 def verdict(ours, peer):
     """How ours compares, and whether that is what was promised."""
-    if peer is ours:
-        return ""
-    ratio = ours.median / peer.median
-    text = f"{ratio:.2f}x its time" if ratio > 0.67 else f"{1 / ratio:.1f}x faster"
-    if peer.at_most:
-        text = f"{ratio:.2f}x its time (budget {peer.at_most}x: {'met' if ratio <= peer.at_most else 'MISSED'})"
-    if peer.faster:
-        text = f"{1 / ratio:.1f}x faster (budget {peer.faster}x: {'met' if 1 / ratio >= peer.faster else 'MISSED'})"
-    return text
+    def kept(holds):
+        return "met" if holds else "MISSED"
+    parts = []
+    if "limit" in peer.budgets:
+        parts.append(f"(budget {peer.budgets['limit']} {peer.unit}: {kept(peer.median <= peer.budgets['limit'])})")
+    if peer is not ours:
+        ratio = ours.median / peer.median
+        text = f"{1 / ratio:.1f}x faster" if ours.measure != "returned" and ratio <= 0.67 else f"{ratio:.2f}x its {'value' if ours.measure == 'returned' else 'time'}"
+        if "at_most" in peer.budgets:
+            text = f"{ratio:.2f}x its time (budget {peer.budgets['at_most']}x: {kept(ratio <= peer.budgets['at_most'])})"
+        if "at_least" in peer.budgets:
+            text = f"{ratio:.2f}x its value (budget {peer.budgets['at_least']}x: {kept(ratio >= peer.budgets['at_least'])})"
+        if "faster" in peer.budgets:
+            text = f"{1 / ratio:.1f}x faster (budget {peer.budgets['faster']}x: {kept(1 / ratio >= peer.budgets['faster'])})"
+        parts.append(text)
+    return " ".join(parts)
 
 
 def machine(connection):
@@ -130,16 +171,16 @@ def machine(connection):
 def report(results, connection, options):
     lines = ["# Benchmarks", "",
              "Written by `make bench` (test/bench); run it to get the figures of your machine.  Our statement and its peers run in",
-             f"turn in one run, {options.repeat} times each after one round that does not count; seconds are medians with their range, end to",
-             "end: from the table to the result.  What counts is the ratio; seconds move from machine to machine.", "",
+             f"turn in one run, {options.repeat} times each after one round that does not count; figures are medians with their range, end to",
+             "end: from the table to the result.  What counts is the ratio; seconds move from machine to machine. Processor time is that of the server process.", "",
              f"Machine: {machine(connection)}.  Measured on {time.strftime('%Y-%m-%d')}.", ""]
     for title, _, field in results:
         lines += [f"## {title}", ""]
         if isinstance(field, str):
             lines += [f"Could not be run: {field}", ""]
             continue
-        lines += ["| | median, s | range, s | medallion against it |", "|---|---|---|---|"]
-        lines += [f"| {c.name} | {c.median:.3f} | {min(c.seconds):.3f} to {max(c.seconds):.3f} | {verdict(field[0], c)} |" for c in field]
+        lines += [f"| | median, {field[0].unit} | range | medallion against it |", "|---|---|---|---|"]
+        lines += [f"| {c.name} | {shown(c.median)} | {shown(min(c.seconds))} to {shown(max(c.seconds))} | {verdict(field[0], c)} |" for c in field]
         lines.append("")
     return "\n".join(lines)
 
@@ -158,6 +199,7 @@ def main():
     connection.execute("SET client_min_messages = warning")
     connection.execute("CREATE EXTENSION medallion")
     connection.execute("CREATE SCHEMA bench")
+    WORDS["data"] = connection.execute("SHOW data_directory").fetchone()[0]
     made, results = set(), []
     for path in chosen:
         results.append(run_entry(path, connection, options, made))
