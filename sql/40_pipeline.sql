@@ -67,7 +67,24 @@ CREATE TABLE medallion._expectation_results
 );
 COMMENT ON TABLE medallion._expectation_results IS 'One row per refresh and rule.';
 
-REVOKE ALL ON medallion._tables, medallion._expectations, medallion._refreshes, medallion._expectation_results FROM PUBLIC;
+/* What the last refresh of a table saw of the transactions (as stamps, see versioning): the next one goes on from there. */
+CREATE TABLE medallion._refresh_states
+(
+	target      regclass PRIMARY KEY REFERENCES medallion._tables ON DELETE CASCADE,
+	refresh_id  bigint NOT NULL,
+	era         bigint NOT NULL,
+	version     bigint NOT NULL,				-- every commit numbered up to this was seen
+	low         bigint NOT NULL,
+	high        bigint NOT NULL,
+	running     bigint[] NOT NULL,
+	own         bigint NOT NULL,				-- the refresh itself
+	fingerprint text NOT NULL,					-- of query and rules
+	rows        bigint NOT NULL
+);
+COMMENT ON TABLE medallion._refresh_states IS 'One row per derived table that can be refreshed incrementally; no part of a dump.';
+
+REVOKE ALL ON medallion._tables, medallion._expectations, medallion._refreshes, medallion._expectation_results,
+	medallion._refresh_states FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('medallion._tables', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._expectations', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._refreshes', '');

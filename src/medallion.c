@@ -7,6 +7,7 @@
 
 #include "feature/feature.h"
 #include "monitor/monitor.h"
+#include "pipeline/pipeline.h"
 #include "registry/registry.h"
 #include "utils/builtins.h"
 #include "versioning/versioning.h"
@@ -29,6 +30,7 @@ _PG_init(void)
 	mdl_travel_setting_init();
 	mdl_guc_init();
 	mdl_versioning_init();
+	mdl_incremental_init();
 	mdl_feature_init();
 	mdl_registry_init();
 	mdl_monitor_init();

@@ -10,6 +10,9 @@
 #include "base/base.h"
 #include "nodes/pg_list.h"
 
+/* Registers callbacks; called once from _PG_init. */
+extern void mdl_incremental_init(void);
+
 /* Whether the relation is a derived table, that is, was made by medallion.define. */
 extern MDL_EXPORT bool mdl_is_derived(Oid relid);
 

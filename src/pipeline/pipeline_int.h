@@ -11,6 +11,7 @@
 
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
+#include "nodes/params.h"
 #include "nodes/parsenodes.h"
 #include "utils/resowner.h"
 #include "utils/snapshot.h"
@@ -146,6 +147,23 @@ extern void mdl_rules_check_again(const DerivedTable *table);
 /* Makes the quarantine table of a derived table if it has none; its columns are those of the definition and ours. */
 extern Oid	mdl_quarantine_ensure(DerivedTable *table);
 
+/* ---- units.c: a part of a table ------------------------------------------------------------------------------------ */
+
+/* Rows whose values in some key columns are among those listed, column by column. */
+typedef struct Units
+{
+	int			count;			/* columns */
+	char	  **columns;
+	Oid		   *operators;		/* equality of each */
+	Oid		   *types;			/* of the arrays */
+	Datum	   *values;			/* arrays of distinct values */
+	bool	   *with_null;		/* NULL is among the values */
+} Units;
+
+/* "(d.a = ANY ($1)) AND …", for columns preceded by `prefix`, and its parameters. */
+extern char *mdl_units_condition(const Units *units, const char *prefix);
+extern ParamListInfo mdl_units_params(const Units *units);
+
 /* ---- result.c: computing the result and judging its rows ------------------------------------------------------- */
 
 typedef enum Verdict
@@ -167,6 +185,7 @@ typedef struct RuleCount
 typedef struct DerivedResult
 {
 	const DerivedTable *table;
+	const Units *units;			/* the part computed; NULL: all */
 	TupleDesc	columns;		/* of the definition */
 	AttrNumber *key_columns;	/* (key_count) */
 	Rule	   *rules;
@@ -188,10 +207,13 @@ typedef struct DerivedResult
 } DerivedResult;
 
 /*
- * Runs the query of a derived table under the active snapshot and judges its rows.  Raises for NULL and duplicate keys
- * and, if `enforce`, for violated rules whose action is fail.  Lives in the current context.
+ * Runs the query of a derived table under the active snapshot, for the units given or all, and judges its rows.  Raises for
+ * NULL and duplicate keys and, if `enforce`, for violated rules whose action is fail.  Lives in the current context.
  */
-extern DerivedResult *mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce);
+extern DerivedResult *mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units);
+
+/* A result without rows. */
+extern DerivedResult *mdl_result_begin(const DerivedTable *table);
 extern void mdl_result_free(DerivedResult *result);
 
 /*
@@ -241,7 +263,7 @@ typedef struct Published
 	int64		deleted;
 } Published;
 
-/* Makes the table equal to the accepted rows by touching only what differs. */
+/* Makes the table, or the part of it that was computed, equal to the accepted rows by touching only what differs. */
 extern Published mdl_publish_result(DerivedResult *result, Snapshot snapshot);
 
 /* Counts the rows that publishing would touch. */
@@ -272,6 +294,7 @@ typedef struct Outcome
 	const char *mode;
 	const char *reason;
 	Published	published;
+	int64		rows;			/* of the table afterwards */
 	int64		dropped;
 	int64		quarantined;
 	double		seconds;

@@ -108,15 +108,26 @@ difference_shutdown(DestReceiver *self)
 {
 }
 
+/* What restricts a relation to the units that were computed. */
+static char *
+where_units(const DerivedResult *result, const char *prefix)
+{
+	return result->units ? psprintf(" WHERE %s", mdl_units_condition(result->units, prefix)) : "";
+}
+
 /* Fills the counts, and the stores if given, with what would make the table equal to the accepted rows. */
 static void
 find_differences(DerivedResult *result, Snapshot snapshot, Differences *differences)
 {
 	const DerivedTable *table = result->table;
 	SPIExecuteOptions options = {.read_only = true, .dest = &differences->dest};
+	char	   *target = psprintf("(SELECT t.ctid AS _medallion_place, t.* FROM ONLY %s t%s)", mdl_qualified_name(table->target),
+								  where_units(result, "t."));
 	char	   *sql;
 	int			code;
 
+	if (result->units)
+		options.params = mdl_units_params(result->units);
 	differences->dest.receiveSlot = receive_difference;
 	differences->dest.rStartup = difference_startup;
 	differences->dest.rShutdown = difference_shutdown;
@@ -127,9 +138,9 @@ find_differences(DerivedResult *result, Snapshot snapshot, Differences *differen
 	differences->keys = mdl_key_columns(table);
 
 	mdl_progress_phase("compare", result->accepted_rows);
-	sql = psprintf("SELECT t.ctid, %s FROM medallion_result n FULL JOIN ONLY %s t ON %s"
-				   " WHERE t.ctid IS NULL OR n.%s IS NULL OR %s",
-				   mdl_column_list(result->columns, "n."), mdl_qualified_name(table->target),
+	sql = psprintf("SELECT t._medallion_place, %s FROM medallion_result n FULL JOIN %s t ON %s"
+				   " WHERE t._medallion_place IS NULL OR n.%s IS NULL OR %s",
+				   mdl_column_list(result->columns, "n."), target,
 				   mdl_key_condition(table, differences->keys), quote_identifier(table->keys[0]),
 				   mdl_difference_condition(result, differences->keys));
 	mdl_offer_rows("medallion_result", result->accepted, result->columns);
@@ -279,12 +290,12 @@ void
 mdl_publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id)
 {
 	Oid			quarantine = result->table->quarantine;
+	MdlArgs		args = {0};
 	char	   *columns = mdl_column_list(result->rejected_columns, "");
 	char	   *numbered = numbered_columns(1, result->rejected_columns->natts, "");
 	char	   *name,
 			   *kept,
 			   *found;
-	MdlArgs		args = {0};
 
 	if (!OidIsValid(quarantine))
 		return;
@@ -296,18 +307,21 @@ mdl_publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_i
 	 * Rejected rows need not have a key, so they are told apart by all they are, as text, and equal ones by a number.
 	 */
 	kept = psprintf("(SELECT q._quarantine_id, ROW(%s)::pg_catalog.text AS image, pg_catalog.row_number() OVER"
-					" (PARTITION BY ROW(%s)::pg_catalog.text ORDER BY q._quarantine_id) AS n FROM ONLY %s q)",
-					mdl_column_list(result->rejected_columns, "q."), mdl_column_list(result->rejected_columns, "q."), name);
+					" (PARTITION BY ROW(%s)::pg_catalog.text ORDER BY q._quarantine_id) AS n FROM ONLY %s q%s)",
+					mdl_column_list(result->rejected_columns, "q."), mdl_column_list(result->rejected_columns, "q."), name,
+					where_units(result, "q."));
+	for (int i = 0; result->units && i < result->units->count; i++)
+		mdl_arg(&args, result->units->types[i], result->units->values[i], false);
 	found = psprintf("(SELECT r.*, ROW(%s)::pg_catalog.text AS image, pg_catalog.row_number() OVER"
 					 " (PARTITION BY ROW(%s)::pg_catalog.text) AS n FROM medallion_rejected r(%s))",
 					 numbered, numbered, numbered);
 	mdl_offer_rows("medallion_rejected", result->rejected, result->rejected_columns);
 	mdl_run_under_snapshot(psprintf("DELETE FROM ONLY %s WHERE _quarantine_id IN (SELECT k._quarantine_id FROM %s k WHERE NOT EXISTS"
 								" (SELECT FROM %s f WHERE f.image OPERATOR(pg_catalog.=) k.image AND f.n OPERATOR(pg_catalog.=) k.n))",
-								name, kept, found), NULL, snapshot);
+								name, kept, found), &args, snapshot);
 	mdl_arg_int8(&args, refresh_id);
-	mdl_run_under_snapshot(psprintf("INSERT INTO %s (%s, _quarantined_at, _refresh_id) SELECT %s, pg_catalog.now(), $1 FROM %s f WHERE NOT EXISTS"
+	mdl_run_under_snapshot(psprintf("INSERT INTO %s (%s, _quarantined_at, _refresh_id) SELECT %s, pg_catalog.now(), $%d FROM %s f WHERE NOT EXISTS"
 								" (SELECT FROM %s k WHERE f.image OPERATOR(pg_catalog.=) k.image AND f.n OPERATOR(pg_catalog.=) k.n)",
-								name, columns, numbered_columns(1, result->rejected_columns->natts, "f."), found, kept), &args, snapshot);
+								name, columns, numbered_columns(1, result->rejected_columns->natts, "f."), args.count, found, kept), &args, snapshot);
 	SPI_unregister_relation("medallion_rejected");
 }

@@ -8,7 +8,7 @@
  * A table is refreshed as its owner, with the rights, row-level security and settings that say what its query means, whoever
  * asks; only the owner (or a member of that role) may ask.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/incremental_int.h"
 #include "versioning/versioning.h"
 #include "base/progress.h"
 
@@ -194,7 +194,7 @@ check_target_is_whole(const DerivedTable *table)
 /* ---- one table ------------------------------------------------------------------------------------------------- */
 
 static DerivedResult *
-compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce)
+compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units)
 {
 	OwnerWorld	world;
 	DerivedResult *result;
@@ -202,10 +202,38 @@ compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce)
 	enter_owner_world(table, &world);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
-	result = mdl_result_compute(table, snapshot, enforce);
+	result = mdl_result_compute(table, snapshot, enforce, units);
 	PopActiveSnapshot();
 	leave_owner_world(&world);
 	return result;
+}
+
+static Incremental
+plan_as_owner(const DerivedTable *table, Snapshot snapshot)
+{
+	OwnerWorld	world;
+	Incremental plan;
+
+	enter_owner_world(table, &world);
+	PushCopiedSnapshot(snapshot);
+	UpdateActiveSnapshotCommandId();
+	plan = mdl_incremental_plan(table, snapshot);
+	PopActiveSnapshot();
+	leave_owner_world(&world);
+	return plan;
+}
+
+/* Keeps what this refresh saw, for the next one. */
+static void
+remember(const DerivedTable *table, const Incremental *plan, const Reading *reading, const Outcome *outcome, int64 id)
+{
+	RefreshState state = {.refresh_id = id, .fingerprint = plan->fingerprint, .rows = outcome->rows};
+
+	if (plan->fingerprint == NULL || !mdl_seen_by(reading->snapshot, &state.seen))
+		mdl_state_forget(table->target);
+	else
+		mdl_state_write(table->target, &state,
+						OidIsValid(table->quarantine) ? list_append_unique_oid(plan->relations, table->quarantine) : plan->relations);
 }
 
 /* Says which table an error is about, since its query may read many. */
@@ -220,7 +248,8 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 {
 	Snapshot	snapshot = reading->snapshot;
 	TimestampTz started = GetCurrentTimestamp();
-	Outcome		outcome = {.mode = "full"};
+	Outcome		outcome;
+	Incremental plan;
 	OwnerWorld	world;
 	DerivedResult *result;
 	int64		id = mdl_refresh_next_id();
@@ -237,18 +266,28 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	mdl_definition_follow_name(table);
 	check_target_is_whole(table);
 	mdl_definition_apply_columns(table);
-	outcome.reason = why ? why : mdl_refresh_was_done(table->target) ? "every refresh recomputes the query" : "first refresh";
-	result = compute_as_owner(table, snapshot, true);
+	mdl_progress_phase("changes", -1);
+	plan = plan_as_owner(table, snapshot);
+	plan.possible &= why == NULL;
+	outcome = (Outcome) {.mode = plan.possible ? "incremental" : "full", .reason = why ? why : plan.reason ? plan.reason : "first refresh"};
+	result = plan.possible && plan.units == NULL ? mdl_result_begin(table)
+		: compute_as_owner(table, snapshot, true, plan.possible ? plan.units : NULL);
 
 	if (result->quarantined_rows > 0)
 		mdl_quarantine_ensure(table);
 	enter_owner_world(table, &world);
-	outcome.published = mdl_publish_result(result, snapshot);
-	mdl_publish_quarantine(result, snapshot, id);
+	if (!plan.possible || plan.units)
+	{
+		outcome.published = mdl_publish_result(result, snapshot);
+		mdl_publish_quarantine(result, snapshot, id);
+	}
 	leave_owner_world(&world);
+	outcome.rows = plan.possible ? plan.rows_before + outcome.published.inserted - outcome.published.deleted
+		: result->accepted_rows;
 	outcome.dropped = result->dropped_rows;
 	outcome.quarantined = result->quarantined_rows;
 	mdl_refresh_log(id, result, &outcome, started, reading);
+	remember(table, &plan, reading, &outcome, id);
 	mdl_result_free(result);
 	mdl_progress_end();
 	error_context_stack = callback.previous;
@@ -351,7 +390,7 @@ verify_table(const DerivedTable *table)
 	check_target_is_whole(table);
 	mdl_progress_begin("verify", mdl_display_name(table->target));
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	result = compute_as_owner(table, snapshot, false);
+	result = compute_as_owner(table, snapshot, false, NULL);
 	enter_owner_world(table, &world);
 	difference = mdl_publish_compare(result, snapshot);
 	leave_owner_world(&world);

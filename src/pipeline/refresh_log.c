@@ -68,7 +68,7 @@ log_table(int64 id, const DerivedResult *result, const Outcome *outcome, Timesta
 	mdl_arg_text(&args, outcome->mode);
 	mdl_arg_text(&args, outcome->reason);
 	mdl_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(started), false);
-	mdl_arg_int8(&args, result->accepted_rows);
+	mdl_arg_int8(&args, outcome->rows);
 	mdl_arg_int8(&args, outcome->published.inserted);
 	mdl_arg_int8(&args, outcome->published.updated);
 	mdl_arg_int8(&args, outcome->published.deleted);

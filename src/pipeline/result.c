@@ -9,7 +9,7 @@
  * failure the query runs again without the rules, whose rows are then judged one by one (rule_eval.c).  A rule remembers
  * that it raised, and the next refresh goes that way at once.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/incremental_int.h"
 #include "base/progress.h"
 
 #include "access/relation.h"
@@ -321,8 +321,19 @@ run_into(const char *sql, DerivedResult *result, Tuplestorestate *raw)
 		.verdicts = palloc0_array(Verdict, result->rule_count + 1)
 	};
 	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.dest};
-	int			code = SPI_execute_extended(sql, &options);
+	int			code;
 
+	if (result->units)
+	{
+		ParamListInfo params = mdl_units_params(result->units);
+		Query	   *query = mdl_query_analyse(sql, params);
+
+		/* WITH queries become subqueries, into which the planner takes the condition. */
+		mdl_query_prepare(query);
+		mdl_query_run(query, params, NULL, &receiver.dest);
+		return;
+	}
+	code = SPI_execute_extended(sql, &options);
 	if (code < 0)
 		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
 }
@@ -350,8 +361,8 @@ close_stores(DerivedResult *result)
 	key_hashes_end(result->key_hashes);
 }
 
-static DerivedResult *
-result_begin(const DerivedTable *table)
+DerivedResult *
+mdl_result_begin(const DerivedTable *table)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "result of a derived table",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -386,6 +397,15 @@ result_begin(const DerivedTable *table)
 	return result;
 }
 
+/* "FROM definition AS d", and what restricts it to the units. */
+static char *
+from_definition(const DerivedResult *result)
+{
+	char	   *from = psprintf(" FROM %s AS d", mdl_qualified_name(result->table->definition));
+
+	return result->units ? psprintf("%s WHERE %s", from, mdl_units_condition(result->units, "d.")) : from;
+}
+
 /* The statement that reads the definition, each rule a column that tells whether it is violated. */
 static char *
 judged_query(const DerivedResult *result)
@@ -397,7 +417,7 @@ judged_query(const DerivedResult *result)
 	for (int i = 0; i < result->rule_count; i++)
 		appendStringInfo(&sql, ", (%s) IS %s", result->rules[i].expression,
 						 result->rules[i].null_ok ? "FALSE" : "NOT TRUE");
-	appendStringInfo(&sql, " FROM %s AS d", mdl_qualified_name(result->table->definition));
+	appendStringInfoString(&sql, from_definition(result));
 	return sql.data;
 }
 
@@ -433,8 +453,7 @@ run_then_judge(DerivedResult *result)
 {
 	Tuplestorestate *raw = tuplestore_begin_heap(false, false, work_mem);
 
-	run_into(psprintf("SELECT %s FROM %s AS d", mdl_column_list(result->columns, ""),
-					  mdl_qualified_name(result->table->definition)), result, raw);
+	run_into(psprintf("SELECT %s%s", mdl_column_list(result->columns, ""), from_definition(result)), result, raw);
 	mdl_rules_judge_rows(result, raw);
 	tuplestore_end(raw);
 }
@@ -518,11 +537,12 @@ enforce_fail_rules(const DerivedResult *result)
 }
 
 DerivedResult *
-mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce)
+mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units)
 {
-	DerivedResult *result = result_begin(table);
+	DerivedResult *result = mdl_result_begin(table);
 	bool		rows_raise = false;
 
+	result->units = units;
 	mdl_progress_phase("query", -1);
 	for (int i = 0; i < result->rule_count; i++)
 		rows_raise |= result->rules[i].raises;

@@ -78,6 +78,9 @@ extern MdlTransactionWork mdl_work;
 extern MdlTableWork *mdl_work_get(Oid relid);
 extern MdlTableWork *mdl_work_of(const MdlTable *table);
 
+/* The same, NULL if the transaction has not changed the table. */
+extern MdlTableWork *mdl_work_find(Oid relid);
+
 /* Returns what is known of the table now: it may have been altered since the first change. */
 extern MdlTable *mdl_work_table(MdlTableWork *work);
 

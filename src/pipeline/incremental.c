@@ -1,0 +1,531 @@
+/*
+ * incremental.c: what has changed since the last refresh of a table, and which units that concerns.
+ *
+ * The changes of each source are the difference between what the last refresh saw of it and what this one sees
+ * (versioning/net_changes.c).  They lead to rows of the result (incremental_trace.c), whose values in the key columns that
+ * are known are the units.  The table itself and its quarantine table count as well: what others wrote there is undone.
+ *
+ * A table is refreshed in full when that cannot be told, or when so much has changed that it is no less work.
+ */
+#include "pipeline/incremental_int.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/plancat.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+/* This many changed rows, or units, are always few. */
+#define FEW 1000
+
+/* More unit columns than this are not used: units are then coarser. */
+#define MAX_UNIT_COLUMNS 8
+
+/* ---- sources ------------------------------------------------------------------------------------------------ */
+
+static bool
+collect_relations(Node *node, List **relations)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, collect_relations, relations, QTW_EXAMINE_RTES_BEFORE);
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *entry = (RangeTblEntry *) node;
+
+		if (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW)
+			*relations = list_append_unique_oid(*relations, entry->relid);
+		return false;
+	}
+	return expression_tree_walker(node, collect_relations, relations);
+}
+
+/* Why changes of a relation cannot be told; NULL if they can. */
+static char *
+source_obstacle(Oid relid)
+{
+	char	   *name = mdl_pipeline_relation_name(relid);
+
+	switch (get_rel_relkind(relid))
+	{
+		case RELKIND_RELATION:
+			break;
+		case RELKIND_FOREIGN_TABLE:
+			return psprintf("%s is a foreign table, whose changes are not known", name);
+		case RELKIND_MATVIEW:
+			return psprintf("%s is a materialized view, whose changes are not known", name);
+		case RELKIND_PARTITIONED_TABLE:
+			return psprintf("%s is a partitioned table", name);
+		default:
+			return psprintf("%s is no table", name);
+	}
+	if (!mdl_is_versioned(relid))
+		return psprintf("%s is not versioned, so its changes are not known", name);
+	return has_subclass(relid) ? psprintf("%s has child tables", name) : NULL;
+}
+
+static char *
+sources_obstacle(List *sources)
+{
+	ListCell   *cell;
+
+	foreach(cell, sources)
+	{
+		char	   *why = source_obstacle(lfirst_oid(cell));
+
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
+static double
+estimated_rows(Oid relid)
+{
+	Relation	relation = table_open(relid, AccessShareLock);
+	BlockNumber pages;
+	double		rows,
+				visible;
+
+	estimate_rel_size(relation, NULL, &pages, &rows, &visible);
+	table_close(relation, NoLock);
+	return rows;
+}
+
+static void
+take_image(void *state, Datum *values, bool *nulls, bool is_new)
+{
+	ChangedSource *source = state;
+
+	tuplestore_putvalues(source->images, source->columns, values, nulls);
+}
+
+/* The changed rows of a relation; NULL, with *why set, if they are not known or too many. */
+static ChangedSource *
+collect_changes(Oid relid, const MdlSeen *seen, Snapshot snapshot, double limit, char **why)
+{
+	ChangedSource *source = palloc0_object(ChangedSource);
+	double		rows = estimated_rows(relid);
+	const char *obstacle;
+
+	limit = Max(limit * rows, FEW);
+	source->relid = relid;
+	source->columns = mdl_relation_columns(relid);
+	source->name = psprintf("medallion_changes_%u", relid);
+	source->images = tuplestore_begin_heap(true, false, work_mem);
+	source->count = mdl_rows_changed_since(relid, seen, snapshot, (int64) limit, take_image, source, &obstacle);
+	if (source->count < 0)
+		*why = psprintf("%s %s", mdl_pipeline_relation_name(relid), obstacle);
+	else if (source->count > (int64) limit)
+		*why = psprintf("so much of %s has changed that computing everything is no more work", mdl_pipeline_relation_name(relid));
+	else
+		return source;
+	tuplestore_end(source->images);
+	return NULL;
+}
+
+/* ---- units -------------------------------------------------------------------------------------------------- */
+
+/* The key columns that can be unit columns: compared by the default equality of their type. */
+static Bitmapset *
+usable_keys(const DerivedTable *table, TupleDesc columns, const KeyColumn *keys)
+{
+	Bitmapset  *usable = NULL;
+
+	for (int i = 0; i < table->key_count; i++)
+	{
+		AttrNumber	column = get_attnum(table->definition, table->keys[i]);
+		Oid			type = TupleDescAttr(columns, column - 1)->atttypid;
+
+		if (keys[i].operator == lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr &&
+			OidIsValid(get_array_type(getBaseType(type))))
+			usable = bms_add_member(usable, column);
+	}
+	return usable;
+}
+
+/* Leaves not too many columns, those that vary first. */
+static Bitmapset *
+cut_columns(Bitmapset *columns, Bitmapset *varying)
+{
+	Bitmapset  *kept = NULL;
+
+	for (int pass = 0; pass < 2; pass++)
+		for (int column = -1; (column = bms_next_member(columns, column)) >= 0;)
+			if (bms_num_members(kept) < MAX_UNIT_COLUMNS && (pass > 0 || bms_is_member(column, varying)))
+				kept = bms_add_member(kept, column);
+	return kept;
+}
+
+typedef struct UnitReceiver
+{
+	DestReceiver dest;			/* must be first */
+	Tuplestorestate *rows;
+	TupleDesc	columns;
+	int		   *sources;		/* (natts) column of what comes, from 0 */
+} UnitReceiver;
+
+static void
+put_unit(UnitReceiver *receiver, const Datum *values, const bool *nulls)
+{
+	Datum		unit[INDEX_MAX_KEYS];
+	bool		unit_nulls[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < receiver->columns->natts; i++)
+	{
+		unit[i] = values[receiver->sources[i]];
+		unit_nulls[i] = nulls[receiver->sources[i]];
+	}
+	tuplestore_putvalues(receiver->rows, receiver->columns, unit, unit_nulls);
+}
+
+static bool
+receive_unit(TupleTableSlot *slot, DestReceiver *self)
+{
+	slot_getallattrs(slot);
+	put_unit((UnitReceiver *) self, slot->tts_values, slot->tts_isnull);
+	return true;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc columns)
+{
+}
+
+static void
+receiver_shutdown(DestReceiver *self)
+{
+}
+
+static UnitReceiver *
+unit_receiver(TupleDesc columns, Bitmapset *wanted)
+{
+	UnitReceiver *receiver = palloc0_object(UnitReceiver);
+	int			count = bms_num_members(wanted);
+	int			column = -1;
+
+	receiver->dest.receiveSlot = receive_unit;
+	receiver->dest.rStartup = receiver_startup;
+	receiver->dest.rShutdown = receiver->dest.rDestroy = receiver_shutdown;
+	receiver->dest.mydest = DestNone;
+	receiver->rows = tuplestore_begin_heap(false, false, work_mem);
+	receiver->columns = CreateTemplateTupleDesc(count);
+	receiver->sources = palloc_array(int, count);
+	for (int i = 0; (column = bms_next_member(wanted, column)) >= 0; i++)
+	{
+		TupleDescCopyEntry(receiver->columns, i + 1, columns, column);
+		TupleDescAttr(receiver->columns, i)->attnotnull = false;
+		receiver->sources[i] = column - 1;
+	}
+	return receiver;
+}
+
+/*
+ * Runs the query that finds the units.  It may meet rows that the query of the table never does, since it leaves conditions
+ * out, and an expression may raise for them: then it returns the message.
+ */
+static char *
+run_trace(Query *query, List *changed, UnitReceiver *receiver)
+{
+	QueryEnvironment *environment = create_queryEnv();
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char	   *volatile message = NULL;
+	ListCell   *cell;
+
+	foreach(cell, changed)
+	{
+		ChangedSource *source = lfirst(cell);
+
+		mdl_offer_to(environment, source->name, source->images, source->columns);
+	}
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		mdl_query_run(query, NULL, environment, &receiver->dest);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		message = mdl_guard_failed(context, owner)->message;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return message;
+}
+
+/* Adds the units of rows that others wrote to the table or its quarantine table. */
+static void
+add_units_of(const ChangedSource *written, UnitReceiver *receiver)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(written->columns, &TTSOpsMinimalTuple);
+	int			saved[INDEX_MAX_KEYS];
+
+	memcpy(saved, receiver->sources, sizeof(int) * receiver->columns->natts);
+	for (int i = 0; i < receiver->columns->natts; i++)
+		receiver->sources[i] = get_attnum(written->relid, NameStr(TupleDescAttr(receiver->columns, i)->attname)) - 1;
+	tuplestore_rescan(written->images);
+	while (tuplestore_gettupleslot(written->images, true, false, slot))
+		receive_unit(slot, &receiver->dest);
+	ExecDropSingleTupleTableSlot(slot);
+	memcpy(receiver->sources, saved, sizeof(int) * receiver->columns->natts);
+}
+
+/* Turns the rows received into units; NULL if there are none. */
+static Units *
+make_units(UnitReceiver *receiver, const DerivedTable *table, const KeyColumn *keys, Snapshot snapshot)
+{
+	int			count = receiver->columns->natts;
+	Units	   *units = palloc0_object(Units);
+
+	if (tuplestore_tuple_count(receiver->rows) == 0)
+		return NULL;
+	units->columns = palloc_array(char *, count);
+	units->operators = palloc_array(Oid, count);
+	units->types = palloc_array(Oid, count);
+	units->values = palloc_array(Datum, count);
+	units->with_null = palloc_array(bool, count);
+	units->count = count;
+	for (int i = 0; i < count; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(receiver->columns, i);
+		const char *name = quote_identifier(NameStr(column->attname));
+		Oid			base = getBaseType(column->atttypid);
+		char	   *type = format_type_be_qualified(base);
+		MemoryContext context = CurrentMemoryContext;
+
+		units->columns[i] = pstrdup(NameStr(column->attname));
+		units->types[i] = get_array_type(base);
+		for (int k = 0; k < table->key_count; k++)
+			if (strcmp(table->keys[k], units->columns[i]) == 0)
+				units->operators[i] = keys[k].operator;
+		mdl_offer_rows("medallion_units", receiver->rows, receiver->columns);
+		mdl_run_under_snapshot(psprintf("SELECT COALESCE(pg_catalog.array_agg(DISTINCT u.%s::%s) FILTER (WHERE u.%s IS NOT NULL), '{}'),"
+										" pg_catalog.bool_or(u.%s IS NULL) FROM medallion_units u", name, type, name, name),
+							   NULL, snapshot);
+		SPI_unregister_relation("medallion_units");
+		MemoryContextSwitchTo(context);
+		units->values[i] = PointerGetDatum(DatumGetArrayTypePCopy(mdl_field(0, 0, NULL)));
+		units->with_null[i] = DatumGetBool(mdl_field(0, 1, NULL));
+		SPI_freetuptable(SPI_tuptable);
+	}
+	return units;
+}
+
+static double
+units_count(const Units *units)
+{
+	double		count = 1;
+
+	for (int i = 0; i < units->count; i++)
+	{
+		ArrayType  *values = DatumGetArrayTypeP(units->values[i]);
+
+		count *= ArrayGetNItems(ARR_NDIM(values), ARR_DIMS(values)) + units->with_null[i];
+	}
+	return count;
+}
+
+/* ---- the plan ----------------------------------------------------------------------------------------------- */
+
+/* The query and its rules, as what they mean is compared with the last time. */
+static Query *
+query_with_rules(const DerivedTable *table, TupleDesc columns, StringInfo rules)
+{
+	StringInfoData sql;
+	int			count;
+	Rule	   *rule = mdl_pipeline_rules(table->target, &count);
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s", mdl_column_list(columns, ""));
+	for (int i = 0; i < count; i++)
+	{
+		appendStringInfo(&sql, ", (%s)", rule[i].expression);
+		appendStringInfo(rules, " %s %s %d;", quote_identifier(rule[i].name), mdl_pipeline_action_name(rule[i].action),
+						 rule[i].null_ok);
+	}
+	for (int i = 0; i < table->setting_count; i++)
+		appendStringInfo(rules, " %s", table->settings[i]);
+	appendStringInfo(&sql, " FROM %s AS d", mdl_qualified_name(table->definition));
+	return mdl_query_analyse(sql.data, NULL);
+}
+
+static char *
+names_of(List *changed)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, changed)
+		appendStringInfo(&names, "%s%s", names.len ? ", " : "",
+						 mdl_pipeline_relation_name(((ChangedSource *) lfirst(cell))->relid));
+	return names.data;
+}
+
+/* Finds the units that changes of the sources, and of the table itself, lead to; *why is set if that cannot be told. */
+static Units *
+find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *written, Snapshot snapshot, char **why)
+{
+	KeyColumn  *keys = mdl_key_columns(table);
+	Bitmapset  *wanted = usable_keys(table, columns, keys);
+	Query	   *query = mdl_query_analyse(psprintf("SELECT %s FROM %s AS d", mdl_column_list(columns, ""),
+												 mdl_qualified_name(table->definition)), NULL);
+	UnitReceiver *receiver;
+	Units	   *units;
+	ListCell   *cell;
+
+	mdl_query_prepare(query);
+	if (changed != NIL)
+	{
+		Traced		traced = mdl_trace(query, changed, NULL);
+
+		*why = traced.obstacle;
+		wanted = cut_columns(bms_intersect(wanted, traced.known), traced.varying);
+		if (*why == NULL && !bms_overlap(wanted, traced.varying))
+			*why = psprintf("no key column tells which rows depend on what has changed in %s", names_of(changed));
+	}
+	else if (bms_is_empty(wanted = cut_columns(wanted, wanted)))
+		*why = "no key column is compared by the equality of its type";
+	if (*why)
+		return NULL;
+	receiver = unit_receiver(columns, wanted);
+	if (changed != NIL)
+	{
+		Traced		traced = mdl_trace(query, changed, wanted);
+		char	   *message = traced.obstacle ? traced.obstacle : run_trace(traced.query, changed, receiver);
+
+		if (message)
+			*why = psprintf("which rows depend on what has changed could not be found: %s", message);
+	}
+	foreach(cell, written)
+		add_units_of(lfirst(cell), receiver);
+	units = *why ? NULL : make_units(receiver, table, keys, snapshot);
+	tuplestore_end(receiver->rows);
+	return units;
+}
+
+static void
+end_changes(List *changes)
+{
+	ListCell   *cell;
+
+	foreach(cell, changes)
+		tuplestore_end(((ChangedSource *) lfirst(cell))->images);
+}
+
+/* What a refresh says of what it found. */
+static char *
+describe_changes(List *changed, List *written)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, changed)
+		appendStringInfo(&text, "%s%s", text.len ? ", " : "changed: ",
+						 mdl_pipeline_relation_name(((ChangedSource *) lfirst(cell))->relid));
+	if (written != NIL)
+		appendStringInfo(&text, "%sthe table was written by others", text.len ? "; " : "");
+	return text.len ? text.data : "no source has changed";
+}
+
+static int64
+count_rows(const DerivedTable *table, Snapshot snapshot)
+{
+	mdl_run_under_snapshot(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s", mdl_qualified_name(table->target)), NULL, snapshot);
+	return mdl_field_int8(0, 0);
+}
+
+/* Collects what has changed; false, with the reason set, if that is not known or too much. */
+static bool
+collect_all(Incremental *plan, const DerivedTable *table, Snapshot snapshot, List **changed, List **written)
+{
+	ListCell   *cell;
+
+	foreach(cell, plan->relations)
+	{
+		bool		is_ours = lfirst_oid(cell) == table->target || lfirst_oid(cell) == table->quarantine;
+		ChangedSource *source = collect_changes(lfirst_oid(cell), &plan->state.seen, snapshot,
+												is_ours ? 1 : mdl_incremental_limit, &plan->reason);
+
+		if (source == NULL)
+			return false;
+		if (source->count == 0)
+			tuplestore_end(source->images);
+		else if (is_ours)
+			*written = lappend(*written, source);
+		else
+			*changed = lappend(*changed, source);
+	}
+	return true;
+}
+
+static bool
+same_transaction(const RefreshState *state, Snapshot snapshot)
+{
+	MdlSeen		now;
+
+	return mdl_seen_by(snapshot, &now) && now.own == state->seen.own;
+}
+
+Incremental
+mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
+{
+	Incremental plan = {0};
+	TupleDesc	columns = mdl_relation_columns(table->definition);
+	List	   *changed = NIL;
+	List	   *written = NIL;
+	StringInfoData rules;
+	Query	   *query;
+
+	initStringInfo(&rules);
+	query = query_with_rules(table, columns, &rules);
+	collect_relations((Node *) query, &plan.relations);
+	plan.relations = lappend_oid(plan.relations, table->target);
+	if (OidIsValid(table->quarantine))
+		plan.relations = lappend_oid(plan.relations, table->quarantine);
+	plan.reason = mdl_incremental_limit == 0 ? "medallion.incremental_limit is 0" : mdl_query_unsteady(query);
+	if (plan.reason == NULL)
+		plan.reason = sources_obstacle(plan.relations);
+	if (plan.reason)
+		return plan;
+	plan.fingerprint = psprintf("%s%s", mdl_query_fingerprint(query), rules.data);
+	if (!mdl_state_read(table->target, &plan.state))
+		plan.reason = mdl_refresh_was_done(table->target) ? "what the last refresh saw is not known" : NULL;
+	else if (strcmp(plan.state.fingerprint, plan.fingerprint) != 0)
+		plan.reason = "the query, its rules or something it calls is not as at the last refresh";
+	else if (same_transaction(&plan.state, snapshot))
+		plan.reason = "this transaction has refreshed the table before";
+	else if (collect_all(&plan, table, snapshot, &changed, &written))
+	{
+		if (changed != NIL || written != NIL)
+			plan.units = find_units(table, columns, changed, written, snapshot, &plan.reason);
+		if (plan.units && units_count(plan.units) > Max(FEW, plan.state.rows / 2))
+			plan.reason = "what has changed concerns so much of the table that computing everything is no more work";
+		if (plan.reason == NULL)
+		{
+			plan.possible = true;
+			plan.rows_before = written ? count_rows(table, snapshot) : plan.state.rows;
+			plan.reason = describe_changes(changed, written);
+		}
+	}
+	end_changes(changed);
+	end_changes(written);
+	return plan;
+}

@@ -1,0 +1,177 @@
+/*
+ * incremental_fixed.c: whether the answer of a query depends on its sources alone, and a fingerprint of what it means.
+ *
+ * An incremental refresh leaves rows alone whose sources did not change, so it must not meet a function whose answer
+ * changes by itself.  IMMUTABLE functions do not.  STABLE ones may, now() for one; but many are only STABLE because they
+ * depend on TimeZone, DateStyle or IntervalStyle, and those are kept with the definition.  They are listed here by name.
+ * Text read as a date or time is among them: 'now' or 'today' as a value of a source means the time of the refresh that read it.
+ */
+#include "pipeline/incremental_int.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "common/md5.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/syscache.h"
+
+/* STABLE functions of pg_catalog that depend on nothing but their arguments and the settings kept; in order. */
+static const char *const steady[] = {
+	"anyarray_out", "anycompatiblearray_out", "anyenum_out", "anytextcat", "array_in", "array_out", "array_to_json",
+	"array_to_string", "concat", "concat_ws", "convert", "convert_from", "convert_to", "date", "date_cmp_timestamptz",
+	"date_eq_timestamptz", "date_ge_timestamptz", "date_gt_timestamptz", "date_in", "date_le_timestamptz",
+	"date_lt_timestamptz", "date_ne_timestamptz", "date_out", "date_part", "date_trunc", "domain_in", "enum_in", "enum_out",
+	"extract", "format", "generate_series", "in_range", "interval_in", "interval_out", "interval_pl_timestamptz",
+	"json_agg", "json_agg_transfn", "json_build_array", "json_build_object", "json_object_agg", "json_object_agg_transfn",
+	"json_populate_record", "json_populate_recordset", "json_to_record", "json_to_recordset", "jsonb_agg",
+	"jsonb_agg_finalfn", "jsonb_agg_transfn", "jsonb_build_array", "jsonb_build_object", "jsonb_object_agg",
+	"jsonb_object_agg_finalfn", "jsonb_object_agg_transfn", "jsonb_path_exists_tz", "jsonb_path_match_tz",
+	"jsonb_path_query_array_tz", "jsonb_path_query_first_tz", "jsonb_path_query_tz", "jsonb_populate_record",
+	"jsonb_populate_recordset", "jsonb_to_record", "jsonb_to_recordset", "length", "make_timestamptz", "multirange_in",
+	"multirange_out", "numeric", "overlaps", "quote_literal", "quote_nullable", "range_in", "range_out", "record_in",
+	"record_out", "row_to_json", "textanycat", "time", "time_in", "timestamp", "timestamp_cmp_timestamptz",
+	"timestamp_eq_timestamptz", "timestamp_ge_timestamptz", "timestamp_gt_timestamptz", "timestamp_in",
+	"timestamp_le_timestamptz", "timestamp_lt_timestamptz", "timestamp_ne_timestamptz", "timestamp_out", "timestamptz",
+	"timestamptz_cmp_date", "timestamptz_cmp_timestamp", "timestamptz_eq_date", "timestamptz_eq_timestamp",
+	"timestamptz_ge_date", "timestamptz_ge_timestamp", "timestamptz_gt_date", "timestamptz_gt_timestamp", "timestamptz_in",
+	"timestamptz_le_date", "timestamptz_le_timestamp", "timestamptz_lt_date", "timestamptz_lt_timestamp",
+	"timestamptz_mi_interval", "timestamptz_ne_date", "timestamptz_ne_timestamp", "timestamptz_out", "timestamptz_pl_interval",
+	"timetz", "timezone", "to_char", "to_date", "to_json", "to_jsonb", "to_number", "to_timestamp"
+};
+
+static int
+compare_names(const void *name, const void *entry)
+{
+	return strcmp((const char *) name, *(const char *const *) entry);
+}
+
+/* Calls `visit` for the functions an aggregate is made of. */
+static bool
+visit_aggregate(Oid function, bool (*visit) (Oid function, void *context), void *context)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(function));
+	Form_pg_aggregate form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	result = visit(form->aggtransfn, context) ||
+		(OidIsValid(form->aggfinalfn) && visit(form->aggfinalfn, context));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* ---- what may change by itself -------------------------------------------------------------------------------- */
+
+static bool
+is_unsteady(Oid function, void *context)
+{
+	char	  **found = context;
+	char		volatility = func_volatile(function);
+
+	if (volatility == PROVOLATILE_IMMUTABLE)
+		return get_func_prokind(function) == PROKIND_AGGREGATE && visit_aggregate(function, is_unsteady, context);
+	if (volatility == PROVOLATILE_STABLE && function < FirstNormalObjectId &&
+		!(get_func_nargs(function) == 1 && strcmp(get_func_name(function), "age") == 0) &&
+		bsearch(get_func_name(function), steady, lengthof(steady), sizeof(char *), compare_names) != NULL)
+		return false;
+	*found = psprintf("%s is not IMMUTABLE, so its answer may change while the sources do not", format_procedure(function));
+	return true;
+}
+
+/* System columns tell where a row is and who wrote it, which may change while the row does not. */
+static bool
+find_unsteady(Node *node, char **found)
+{
+	check_stack_depth();
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction))
+	{
+		*found = pstrdup("current_date, current_user and the like change while the sources do not");
+		return true;
+	}
+	if (IsA(node, Var) && ((Var *) node)->varattno < 0)
+	{
+		*found = pstrdup("a system column is read");
+		return true;
+	}
+	if (check_functions_in_node(node, is_unsteady, found))
+		return true;
+	if (IsA(node, RangeTblEntry))
+	{
+		if (((RangeTblEntry *) node)->securityQuals != NIL)
+		{
+			*found = psprintf("row-level security of \"%s\" applies", mdl_display_name(((RangeTblEntry *) node)->relid));
+			return true;
+		}
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, find_unsteady, found, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, find_unsteady, found);
+}
+
+char *
+mdl_query_unsteady(Query *query)
+{
+	char	   *found = NULL;
+
+	find_unsteady((Node *) query, &found);
+	return found;
+}
+
+/* ---- fingerprint -------------------------------------------------------------------------------------------------- */
+
+/* A function that is replaced gets another row in pg_proc. */
+static bool
+add_function(Oid function, void *context)
+{
+	HeapTuple	tuple;
+
+	if (function < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	appendStringInfo((StringInfo) context, " %u:%u:%u:%u", function, HeapTupleHeaderGetRawXmin(tuple->t_data),
+					 ItemPointerGetBlockNumber(&tuple->t_self), ItemPointerGetOffsetNumber(&tuple->t_self));
+	ReleaseSysCache(tuple);
+	if (get_func_prokind(function) == PROKIND_AGGREGATE)
+		visit_aggregate(function, add_function, context);
+	return false;
+}
+
+static bool
+add_functions(Node *node, StringInfo text)
+{
+	if (node == NULL)
+		return false;
+	check_functions_in_node(node, add_function, text);
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, add_functions, text, 0);
+	return expression_tree_walker(node, add_functions, text);
+}
+
+char *
+mdl_query_fingerprint(Query *query)
+{
+	StringInfoData text;
+	char	   *sum = palloc(33);
+	const char *error = NULL;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, nodeToString(query));
+	add_functions((Node *) query, &text);
+	if (!pg_md5_hash(text.data, text.len, sum, &error))
+		elog(ERROR, "could not compute a checksum: %s", error);
+	pfree(text.data);
+	return sum;
+}

@@ -1,0 +1,112 @@
+/*
+ * incremental_int.h: what the files of incremental refresh share.
+ *
+ * Words: a *unit* is the rows of the table with one combination of values of some key columns, its *unit columns*; units
+ * are chosen so that a row of a unit depends on source rows that lead to the unit.  A refresh finds the units that changed
+ * source rows lead to (incremental_trace.c), computes those again and writes what differs (incremental.c).  What is found
+ * may be too much, never too little.
+ */
+#ifndef MDL_INCREMENTAL_INT_H
+#define MDL_INCREMENTAL_INT_H
+
+#include "pipeline/pipeline_int.h"
+#include "versioning/versioning.h"
+
+#include "nodes/bitmapset.h"
+#include "tcop/dest.h"
+#include "utils/queryenvironment.h"
+
+/* A source table and the old and new images of its rows that changed since the last refresh. */
+typedef struct ChangedSource
+{
+	Oid			relid;
+	TupleDesc	columns;		/* of the table, dropped ones included */
+	Tuplestorestate *images;
+	int64		count;
+	char	   *name;			/* under which queries find the images */
+} ChangedSource;
+
+/* ---- incremental_query.c: query trees ------------------------------------------------------------------------ */
+
+/*
+ * Analyses and rewrites one SELECT of ours: views become subqueries, the rights needed are in the range table.  The
+ * parameters may be NULL.
+ */
+extern Query *mdl_query_analyse(const char *sql, ParamListInfo params);
+
+/*
+ * Prepares a rewritten query for what follows: WITH queries take the place of their names, merged join columns that of the
+ * columns they stand for.  Modifies the tree.
+ */
+extern void mdl_query_prepare(Query *query);
+
+/* Runs a rewritten query under the active snapshot; the tree is consumed. */
+extern void mdl_query_run(Query *query, ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest);
+
+/* queries[0] UNION ALL queries[1] …, whose columns have the same types; references to outer queries stay right. */
+extern Query *mdl_query_union_all(List *queries);
+
+/* SELECT every column of a query, as the types given. */
+extern Query *mdl_query_coerced(Query *query, List *types, List *typmods);
+
+extern void mdl_offer_to(QueryEnvironment *environment, const char *name, Tuplestorestate *rows, TupleDesc columns);
+
+/* Whether values that its default equality holds for equal are the same to the byte. */
+extern bool mdl_equal_is_same(Oid type, Oid collation);
+
+/* ---- incremental_fixed.c: whether the answer depends on the sources alone --------------------------------------- */
+
+/* What in a query may give another answer although no source has changed, in words; NULL if nothing. */
+extern char *mdl_query_unsteady(Query *query);
+
+/* Identifies the query with all it calls, as far as the server knows: changes when the same sources may mean other rows. */
+extern char *mdl_query_fingerprint(Query *query);
+
+/* ---- incremental_trace.c: which rows of the result changed sources lead to ----------------------------------------- */
+
+typedef struct Traced
+{
+	Query	   *query;			/* a superset of the result's rows that are not as before; other columns than `known` NULL */
+	Bitmapset  *known;			/* columns it tells */
+	Bitmapset  *varying;		/* of these, those that are not the same for all rows */
+	char	   *obstacle;		/* in words, if it cannot be told; then query is NULL */
+} Traced;
+
+/* `changed` is a list of ChangedSource; `wanted` the columns wanted, NULL: all that can be known. */
+extern Traced mdl_trace(Query *query, List *changed, Bitmapset *wanted);
+
+/* ---- incremental_state.c: what the last refresh saw ------------------------------------------------------------------ */
+
+typedef struct RefreshState
+{
+	int64		refresh_id;
+	MdlSeen		seen;
+	char	   *fingerprint;
+	int64		rows;			/* of the table */
+} RefreshState;
+
+/* Reads it; false if there is none. */
+extern bool mdl_state_read(Oid target, RefreshState *state);
+
+/* Keeps it, and sees to it that it is forgotten if the transaction goes on to change one of the relations read. */
+extern void mdl_state_write(Oid target, const RefreshState *state, List *relations);
+extern void mdl_state_forget(Oid target);
+
+/* ---- incremental.c ---------------------------------------------------------------------------------------------------- */
+
+/* What is to be done about a table. */
+typedef struct Incremental
+{
+	bool		possible;		/* only the units need to be computed again */
+	Units	   *units;			/* NULL: nothing has changed */
+	char	   *reason;			/* why in full, or what has changed; NULL: the first refresh */
+	RefreshState state;			/* of the last refresh; valid if possible */
+	int64		rows_before;	/* of the table now; valid if possible */
+	char	   *fingerprint;	/* NULL if the next refresh cannot be incremental */
+	List	   *relations;		/* what is read: sources, the table, its quarantine */
+} Incremental;
+
+/* Finds out what has changed since the last refresh.  Runs as the owner. */
+extern Incremental mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot);
+
+#endif							/* MDL_INCREMENTAL_INT_H */

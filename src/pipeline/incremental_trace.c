@@ -1,0 +1,1154 @@
+/*
+ * incremental_trace.c: from the changed rows of the sources to the rows of the result that are not as before.
+ *
+ * A query is taken apart from the inside out.  For each part P with changed sources beneath it a query D(P) is made whose rows
+ * are a superset of what is in P before and not after, or after and not before.  D tells some columns of P, the *known*
+ * ones; the others are NULL.
+ *
+ *   table             D is its changed rows, old and new images.
+ *   join of A and B   D(A) with B, and A with D(B), where "with B" means: with the rows of B now and D(B) both, since what
+ *                     B was before is among these.  A condition that needs a column that is not known is left out, which
+ *                     makes D greater, never smaller.  So are items that nothing connects with the changed one.
+ *   A left join B     D(A) with B as it is; if B changed, what joins D(B) in A, of which only A's columns are known.
+ *   subquery in an expression: the rows of the query around it for which D(subquery) has any row.
+ *   GROUP BY          D of what is grouped; known are expressions over the grouping columns.  A group changes only if a row
+ *                     that is or was in it changed.
+ *   window functions  likewise with the columns of PARTITION BY that all windows share; DISTINCT ON with its columns.
+ *   LIMIT, aggregates without GROUP BY: no column is known.  D still tells, for a subquery that refers to the query around
+ *                     it, for which rows of that there may be a change.
+ *   set operations    D of the branches, one after the other: how often a row is in the result depends only on how often it
+ *                     is in each branch.
+ *
+ * Values that GROUP BY, DISTINCT or PARTITION BY hold for equal may differ in their bytes (1.0 and 1.00).  A column that is
+ * known up to equality only is used as it is or compared by its default equality, not inside other expressions.
+ */
+#include "pipeline/incremental_int.h"
+
+#include "access/sysattr.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "miscadmin.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+/* Of one call of mdl_trace. */
+typedef struct Context
+{
+	List	   *changed;		/* of ChangedSource */
+	char	   *obstacle;
+} Context;
+
+/* D of a part; query is NULL if nothing beneath it changed, or after an obstacle. */
+typedef struct Part
+{
+	Query	   *query;
+	Bitmapset  *known;
+	Bitmapset  *exact;			/* of these, known to the byte */
+	Bitmapset  *varying;		/* of these, not constant */
+	bool		begun;			/* known is that of one branch at least */
+} Part;
+
+/* A SELECT without set operations. */
+typedef struct Block
+{
+	Context    *context;
+	Query	   *query;
+	Part	   *parts;			/* (number of range table entries + 1) D of a changed subquery */
+	Bitmapset  *changed;		/* items with changed sources beneath */
+	List	   *links;			/* SubLinks with changed sources beneath */
+} Block;
+
+/* What one changed item, or one changed SubLink, leads to. */
+typedef struct Branch
+{
+	Block	   *block;
+	int			target;			/* the changed item */
+	List	   *items;			/* jointree nodes */
+	List	   *conjuncts;
+	List	   *lefts;			/* JoinExpr of left joins whose right side did not change */
+	Bitmapset  *present;		/* items whose columns may be used */
+} Branch;
+
+static Part trace_query(Context *context, Query *query, Bitmapset *wanted);
+
+static void
+stop(Context *context, char *obstacle)
+{
+	if (context->obstacle == NULL)
+		context->obstacle = obstacle;
+}
+
+/* ---- what reads changed sources ------------------------------------------------------------------------------- */
+
+static ChangedSource *
+changed_source(Context *context, const RangeTblEntry *entry)
+{
+	ListCell   *cell;
+
+	if (entry->rtekind != RTE_RELATION)
+		return NULL;
+	foreach(cell, context->changed)
+		if (((ChangedSource *) lfirst(cell))->relid == entry->relid)
+			return lfirst(cell);
+	return NULL;
+}
+
+static bool
+reads_changed(Node *node, Context *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, reads_changed, context, QTW_EXAMINE_RTES_BEFORE | QTW_IGNORE_JOINALIASES);
+	if (IsA(node, RangeTblEntry))
+		return changed_source(context, (RangeTblEntry *) node) != NULL;
+	return expression_tree_walker(node, reads_changed, context);
+}
+
+/* Collects SubLinks that read changed sources, not those inside others. */
+static bool
+collect_links(Node *node, Block *block)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubLink))
+	{
+		SubLink    *link = (SubLink *) node;
+
+		if (reads_changed(link->subselect, block->context))
+			block->links = lappend(block->links, link);
+		return collect_links(link->testexpr, block);
+	}
+	return expression_tree_walker(node, collect_links, block);
+}
+
+/* ---- expressions ------------------------------------------------------------------------------------------------ */
+
+typedef struct Usable
+{
+	Block	   *block;
+	Bitmapset  *present;
+	bool		varies;			/* out: some column in it */
+	bool		exact;			/* out: no column known up to equality only */
+	int			level;
+} Usable;
+
+/* What is known of an item's columns; NULL: all. */
+static const Part *
+part_of(const Block *block, int rtindex)
+{
+	return block->parts[rtindex].query ? &block->parts[rtindex] : NULL;
+}
+
+static bool
+var_unusable(const Var *var, Usable *usable)
+{
+	const Part *part = part_of(usable->block, var->varno);
+	bool		replaced = bms_is_member(var->varno, usable->block->changed);
+
+	usable->varies = true;
+	if (!bms_is_member(var->varno, usable->present) || (replaced && var->varattno <= 0))
+		return true;
+	if (part == NULL)
+		return false;
+	if (!bms_is_member(var->varattno, part->exact))
+		usable->exact = false;
+	return !bms_is_member(var->varattno, part->known);
+}
+
+static bool
+find_unusable(Node *node, Usable *usable)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varlevelsup == usable->level && var_unusable((Var *) node, usable);
+	if (usable->level == 0 && (IsA(node, Aggref) || IsA(node, WindowFunc) || IsA(node, GroupingFunc)))
+		return true;
+	if (IsA(node, SubLink) && usable->level == 0 && reads_changed(((SubLink *) node)->subselect, usable->block->context))
+		return true;
+	if (IsA(node, Query))
+	{
+		bool		result;
+
+		usable->level++;
+		result = query_tree_walker((Query *) node, find_unusable, usable, QTW_IGNORE_JOINALIASES);
+		usable->level--;
+		return result;
+	}
+	return expression_tree_walker(node, find_unusable, usable);
+}
+
+/* "a = b" by the default equality of the type of both. */
+static bool
+is_plain_equality(Node *node)
+{
+	OpExpr	   *operation = (OpExpr *) node;
+	Oid			left,
+				right;
+
+	if (!IsA(node, OpExpr) || list_length(operation->args) != 2)
+		return false;
+	left = exprType(linitial(operation->args));
+	right = exprType(lsecond(operation->args));
+	return left == right && operation->opno == lookup_type_cache(left, TYPECACHE_EQ_OPR)->eq_opr &&
+		(IsA(linitial(operation->args), Var) || !contain_var_clause(linitial(operation->args))) &&
+		(IsA(lsecond(operation->args), Var) || !contain_var_clause(lsecond(operation->args)));
+}
+
+/* Whether an expression can be told from the columns known of the items present. */
+static bool
+is_usable(Block *block, Bitmapset *present, Node *node, bool *varies, bool *exact)
+{
+	Usable		usable = {.block = block, .present = present, .exact = true};
+
+	if (find_unusable(node, &usable))
+		return false;
+	if (varies)
+		*varies = usable.varies;
+	if (exact)
+		*exact = usable.exact;
+	return usable.exact || is_plain_equality(node) || (exact != NULL && IsA(node, Var));
+}
+
+/* Whether an expression is one of a list, or made of such whose equal values are the same. */
+typedef struct Over
+{
+	List	   *expressions;
+} Over;
+
+static bool
+find_not_over(Node *node, Over *over)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	foreach(cell, over->expressions)
+		if (equal(node, lfirst(cell)))
+			return !mdl_equal_is_same(exprType(node), exprCollation(node));
+	if (IsA(node, Var) || IsA(node, Aggref) || IsA(node, WindowFunc) || IsA(node, GroupingFunc) || IsA(node, SubLink))
+		return true;
+	return expression_tree_walker(node, find_not_over, over);
+}
+
+/* *exact is cleared if equal values of the expression may differ. */
+static bool
+is_over(Node *node, List *expressions, bool *exact)
+{
+	Over		over = {.expressions = expressions};
+	ListCell   *cell;
+
+	foreach(cell, expressions)
+		if (equal(node, lfirst(cell)))
+		{
+			*exact &= mdl_equal_is_same(exprType(node), exprCollation(node));
+			return true;
+		}
+	return !find_not_over(node, &over);
+}
+
+/*
+ * The expressions of a list of SortGroupClause.  One that is compared by another equality than its type's is left out, so
+ * that nothing is over it.
+ */
+static List *
+clause_expressions(List *clauses, List *targets)
+{
+	List	   *expressions = NIL;
+	ListCell   *cell;
+
+	foreach(cell, clauses)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
+		ListCell   *other;
+
+		foreach(other, targets)
+		{
+			TargetEntry *target = lfirst_node(TargetEntry, other);
+
+			if (target->ressortgroupref == clause->tleSortGroupRef &&
+				clause->eqop == lookup_type_cache(exprType((Node *) target->expr), TYPECACHE_EQ_OPR)->eq_opr &&
+				!expression_returns_set((Node *) target->expr))
+				expressions = lappend(expressions, target->expr);
+		}
+	}
+	return expressions;
+}
+
+/* What a block does to its rows: lists of expressions over which an output column must be to be known. */
+static List *
+stages_of(Query *query)
+{
+	List	   *stages = NIL;
+	ListCell   *cell;
+
+	if (query->groupClause || query->hasAggs || query->havingQual || query->groupingSets)
+		stages = lappend(stages, query->groupingSets ? NIL : clause_expressions(query->groupClause, query->targetList));
+	foreach(cell, query->windowClause)
+		stages = lappend(stages, clause_expressions(lfirst_node(WindowClause, cell)->partitionClause, query->targetList));
+	if (query->hasDistinctOn)
+		stages = lappend(stages, clause_expressions(query->distinctClause, query->targetList));
+	if (query->limitCount || query->limitOffset)
+		stages = lappend(stages, NIL);
+	return stages;
+}
+
+/* ---- the join tree of a branch ------------------------------------------------------------------------------------ */
+
+static Bitmapset *
+relids_of(Node *node)
+{
+	Bitmapset  *relids = NULL;
+	ListCell   *cell;
+
+	if (IsA(node, RangeTblRef))
+		return bms_make_singleton(((RangeTblRef *) node)->rtindex);
+	if (IsA(node, JoinExpr))
+		return bms_union(relids_of(((JoinExpr *) node)->larg), relids_of(((JoinExpr *) node)->rarg));
+	foreach(cell, ((FromExpr *) node)->fromlist)
+		relids = bms_union(relids, relids_of(lfirst(cell)));
+	return relids;
+}
+
+/* The entries of the joins themselves. */
+static void
+collect_join_ids(Node *node, Bitmapset **ids)
+{
+	ListCell   *cell;
+
+	if (IsA(node, JoinExpr))
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+
+		if (join->rtindex)
+			*ids = bms_add_member(*ids, join->rtindex);
+		collect_join_ids(join->larg, ids);
+		collect_join_ids(join->rarg, ids);
+	}
+	else if (IsA(node, FromExpr))
+		foreach(cell, ((FromExpr *) node)->fromlist)
+			collect_join_ids(lfirst(cell), ids);
+}
+
+static bool
+any_quals_read_changed(Node *node, Context *context)
+{
+	ListCell   *cell;
+
+	if (IsA(node, RangeTblRef))
+		return false;
+	if (IsA(node, JoinExpr))
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+
+		return reads_changed(join->quals, context) || any_quals_read_changed(join->larg, context) ||
+			any_quals_read_changed(join->rarg, context);
+	}
+	foreach(cell, ((FromExpr *) node)->fromlist)
+		if (any_quals_read_changed(lfirst(cell), context))
+			return true;
+	return reads_changed(((FromExpr *) node)->quals, context);
+}
+
+/* Items that an entry refers to from the side (LATERAL). */
+static Bitmapset *
+lateral_refs(Query *query, int rtindex)
+{
+	RangeTblEntry *entry = list_nth_node(RangeTblEntry, query->rtable, rtindex - 1);
+
+	switch (entry->rtekind)
+	{
+		case RTE_SUBQUERY:
+			return pull_varnos_of_level(NULL, (Node *) entry->subquery, 1);
+		case RTE_FUNCTION:
+			return pull_varnos_of_level(NULL, (Node *) entry->functions, 0);
+		case RTE_TABLEFUNC:
+			return pull_varnos_of_level(NULL, (Node *) entry->tablefunc, 0);
+		case RTE_VALUES:
+			return pull_varnos_of_level(NULL, (Node *) entry->values_lists, 0);
+		default:
+			return NULL;
+	}
+}
+
+static Bitmapset *
+lateral_refs_of_all(Query *query, Bitmapset *relids)
+{
+	Bitmapset  *refs = NULL;
+	int			rtindex = -1;
+
+	while ((rtindex = bms_next_member(relids, rtindex)) >= 0)
+		refs = bms_union(refs, lateral_refs(query, rtindex));
+	return bms_difference(refs, relids);
+}
+
+static void
+add_conjuncts(Branch *branch, Node *quals, Bitmapset *known)
+{
+	if (quals == NULL)
+		return;
+	if (is_andclause(quals))
+	{
+		ListCell   *cell;
+
+		foreach(cell, ((BoolExpr *) quals)->args)
+			add_conjuncts(branch, lfirst(cell), known);
+	}
+	else if (is_usable(branch->block, known, quals, NULL, NULL))
+		branch->conjuncts = lappend(branch->conjuncts, quals);
+}
+
+static Bitmapset *collect_join(Branch *branch, Node *node);
+
+/* A left join: `left` is preserved. */
+static Bitmapset *
+collect_left_join(Branch *branch, JoinExpr *join, Node *left, Node *right)
+{
+	Block	   *block = branch->block;
+	Bitmapset  *right_ids = relids_of(right);
+	Bitmapset  *known = collect_join(branch, left);
+	Bitmapset  *needed;
+	JoinExpr   *copy;
+
+	if (bms_is_member(branch->target, right_ids))
+	{
+		/* What joins the changed rows is as before or not; what is beside it in the right side may be missing altogether. */
+		add_conjuncts(branch, join->quals, bms_union(known, collect_join(branch, right)));
+		return known;
+	}
+	if (bms_overlap(right_ids, block->changed) || any_quals_read_changed(right, block->context))
+		return known;
+	needed = bms_difference(bms_union(pull_varnos_of_level(NULL, join->quals, 0),
+									  lateral_refs_of_all(block->query, right_ids)), right_ids);
+	if (!bms_is_subset(needed, known) || !is_usable(block, bms_union(known, right_ids), join->quals, NULL, NULL))
+		return known;
+	copy = makeNode(JoinExpr);
+	*copy = *join;
+	copy->jointype = JOIN_LEFT;
+	copy->larg = left;
+	copy->rarg = right;
+	branch->lefts = lappend(branch->lefts, copy);
+	return bms_union(known, right_ids);
+}
+
+/* Collects the items and conditions of a join tree; returns the items whose columns can be used above it. */
+static Bitmapset *
+collect_join(Branch *branch, Node *node)
+{
+	Bitmapset  *known = NULL;
+	Node	   *quals;
+
+	check_stack_depth();
+	if (IsA(node, RangeTblRef))
+	{
+		branch->items = lappend(branch->items, node);
+		return bms_make_singleton(((RangeTblRef *) node)->rtindex);
+	}
+	if (IsA(node, FromExpr))
+	{
+		ListCell   *cell;
+
+		foreach(cell, ((FromExpr *) node)->fromlist)
+			known = bms_union(known, collect_join(branch, lfirst(cell)));
+		quals = ((FromExpr *) node)->quals;
+	}
+	else
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+		Context    *context = branch->block->context;
+
+		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_RIGHT)
+		{
+			if (reads_changed(join->quals, context))
+				stop(context, "a subquery in the condition of an outer join reads a table that has changed");
+			return join->jointype == JOIN_LEFT ? collect_left_join(branch, join, join->larg, join->rarg)
+				: collect_left_join(branch, join, join->rarg, join->larg);
+		}
+		if (join->jointype != JOIN_INNER)
+		{
+			known = relids_of(node);
+			if (bms_overlap(known, branch->block->changed) || any_quals_read_changed(node, context))
+				stop(context, "a FULL JOIN reads a table that has changed");
+			branch->items = lappend(branch->items, node);
+			return known;
+		}
+		known = bms_union(collect_join(branch, join->larg), collect_join(branch, join->rarg));
+		quals = join->quals;
+	}
+	add_conjuncts(branch, quals, known);
+	return known;
+}
+
+/* ---- what is connected ---------------------------------------------------------------------------------------------- */
+
+/* Adds a set to the component if they overlap; returns whether it grew. */
+static bool
+connect_set(Bitmapset **component, Bitmapset *set)
+{
+	if (!bms_overlap(*component, set) || bms_is_subset(set, *component))
+		return false;
+	*component = bms_union(*component, set);
+	return true;
+}
+
+/* The items that conditions and lateral references connect with the target, those of `start` included. */
+static Bitmapset *
+component_of(Branch *branch, Bitmapset *start)
+{
+	Query	   *query = branch->block->query;
+	Bitmapset  *component = start;
+	bool		grew = true;
+	ListCell   *cell;
+
+	while (grew)
+	{
+		grew = false;
+		foreach(cell, branch->conjuncts)
+			grew |= connect_set(&component, pull_varnos_of_level(NULL, lfirst(cell), 0));
+		foreach(cell, branch->items)
+		{
+			Bitmapset  *ids = relids_of(lfirst(cell));
+
+			grew |= connect_set(&component, ids);
+			grew |= connect_set(&component, bms_union(ids, lateral_refs_of_all(query, ids)));
+		}
+		foreach(cell, branch->lefts)
+		{
+			JoinExpr   *join = lfirst_node(JoinExpr, cell);
+			Bitmapset  *right = relids_of(join->rarg);
+			Bitmapset  *needed = bms_difference(bms_union(pull_varnos_of_level(NULL, join->quals, 0),
+														  lateral_refs_of_all(query, right)), right);
+
+			if (bms_is_subset(needed, component) && !bms_is_subset(right, component))
+			{
+				component = bms_union(component, right);
+				grew = true;
+			}
+			else if (bms_overlap(right, component))
+				grew |= connect_set(&component, bms_union(right, needed));
+		}
+	}
+	return component;
+}
+
+/* ---- entries ---------------------------------------------------------------------------------------------------------- */
+
+static RangeTblEntry *
+images_entry(const ChangedSource *source, const RangeTblEntry *table)
+{
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+
+	entry->rtekind = RTE_NAMEDTUPLESTORE;
+	entry->enrname = source->name;
+	entry->enrtuples = (double) source->count;
+	entry->alias = copyObject(table->alias);
+	entry->eref = makeAlias(table->eref->aliasname, NIL);
+	entry->inFromCl = true;
+	for (int i = 0; i < source->columns->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(source->columns, i);
+
+		entry->eref->colnames = lappend(entry->eref->colnames,
+										makeString(column->attisdropped ? pstrdup("") : pstrdup(NameStr(column->attname))));
+
+		entry->coltypes = lappend_oid(entry->coltypes, column->attisdropped ? InvalidOid : column->atttypid);
+		entry->coltypmods = lappend_int(entry->coltypmods, column->attisdropped ? 0 : column->atttypmod);
+		entry->colcollations = lappend_oid(entry->colcollations, column->attisdropped ? InvalidOid : column->attcollation);
+	}
+	return entry;
+}
+
+/* SELECT every column FROM the one entry; dropped columns, and those not known, are NULL. */
+static Query *
+select_entry(RangeTblEntry *entry, List *names, List *types, List *typmods, List *collations, Bitmapset *known)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	ListCell   *name,
+			   *type,
+			   *typmod,
+			   *collation;
+	int			number = 0;
+
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make1(entry);
+	ref->rtindex = 1;
+	query->jointree = makeFromExpr(list_make1(ref), NULL);
+	forfour(name, names, type, types, typmod, typmods, collation, collations)
+	{
+		Expr	   *column;
+
+		number++;
+		if (!OidIsValid(lfirst_oid(type)))
+			column = (Expr *) makeNullConst(INT4OID, -1, InvalidOid);
+		else if (known != NULL && !bms_is_member(number, known))
+			column = (Expr *) makeNullConst(lfirst_oid(type), -1, lfirst_oid(collation));
+		else
+			column = (Expr *) makeVar(1, number, lfirst_oid(type), lfirst_int(typmod), lfirst_oid(collation), 0);
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry(column, number, pstrdup(strVal(lfirst(name))), false));
+	}
+	return query;
+}
+
+static RangeTblEntry *
+wrap(Query *query, const RangeTblEntry *like)
+{
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+	ListCell   *cell;
+
+	entry->rtekind = RTE_SUBQUERY;
+	entry->subquery = query;
+	entry->lateral = like->rtekind == RTE_SUBQUERY && like->lateral;
+	entry->alias = copyObject(like->alias);
+	entry->eref = makeAlias(like->eref->aliasname, NIL);
+	entry->inFromCl = true;
+	foreach(cell, query->targetList)
+		entry->eref->colnames = lappend(entry->eref->colnames, makeString(pstrdup(lfirst_node(TargetEntry, cell)->resname)));
+	return entry;
+}
+
+/* The rows of a changed item now, and those of its D. */
+static RangeTblEntry *
+wide_entry(Block *block, int rtindex)
+{
+	RangeTblEntry *entry = list_nth_node(RangeTblEntry, block->query->rtable, rtindex - 1);
+	ChangedSource *source = changed_source(block->context, entry);
+
+	if (source)
+	{
+		RangeTblEntry *images = images_entry(source, entry);
+
+		return wrap(mdl_query_union_all(list_make2(
+							select_entry(copyObject(entry), images->eref->colnames, images->coltypes, images->coltypmods,
+										 images->colcollations, NULL),
+							select_entry(images, images->eref->colnames, images->coltypes, images->coltypmods,
+										 images->colcollations, NULL))), entry);
+	}
+	else
+	{
+		const Part *part = &block->parts[rtindex];
+		RangeTblEntry *now = copyObject(entry);
+		List	   *names = NIL,
+				   *types = NIL,
+				   *typmods = NIL,
+				   *collations = NIL;
+		ListCell   *cell;
+		Query	   *query;
+
+		foreach(cell, part->query->targetList)
+		{
+			TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+			names = lappend(names, makeString(target->resname));
+			types = lappend_oid(types, exprType((Node *) target->expr));
+			typmods = lappend_int(typmods, -1);
+			collations = lappend_oid(collations, exprCollation((Node *) target->expr));
+		}
+		IncrementVarSublevelsUp((Node *) now->subquery, 1, 1);
+		now->lateral = false;
+		query = select_entry(now, names, types, typmods, collations, part->known ? part->known : bms_make_singleton(0));
+		return wrap(mdl_query_union_all(list_make2(query, copyObject(part->query))), entry);
+	}
+}
+
+/* D of a changed item, as an entry. */
+static RangeTblEntry *
+changed_entry(Block *block, int rtindex, Bitmapset *wanted)
+{
+	RangeTblEntry *entry = list_nth_node(RangeTblEntry, block->query->rtable, rtindex - 1);
+	ChangedSource *source = changed_source(block->context, entry);
+
+	if (source)
+		return images_entry(source, entry);
+	return wrap(wanted ? trace_query(block->context, copyObject(entry->subquery), wanted).query
+				: copyObject(block->parts[rtindex].query), entry);
+}
+
+/* ---- a branch ------------------------------------------------------------------------------------------------------------ */
+
+/* The columns of an item that conditions and outputs use. */
+static Bitmapset *
+columns_used(int rtindex, List *conjuncts, List *targets)
+{
+	List	   *vars = list_concat(pull_vars_of_level((Node *) conjuncts, 0), pull_vars_of_level((Node *) targets, 0));
+	Bitmapset  *used = bms_make_singleton(0);
+	ListCell   *cell;
+
+	foreach(cell, vars)
+	{
+		Var		   *var = lfirst_node(Var, cell);
+
+		if (var->varno == rtindex && var->varattno > 0)
+			used = bms_add_member(used, var->varattno);
+	}
+	return used;
+}
+
+/* Leaves only what is within the component. */
+static void
+keep_component(Branch *branch, Bitmapset *component)
+{
+	List	   *items = NIL,
+			   *conjuncts = NIL,
+			   *lefts = NIL;
+	ListCell   *cell;
+
+	foreach(cell, branch->items)
+		if (bms_is_subset(relids_of(lfirst(cell)), component))
+			items = lappend(items, lfirst(cell));
+	foreach(cell, branch->conjuncts)
+		if (bms_is_subset(pull_varnos_of_level(NULL, lfirst(cell), 0), component))
+			conjuncts = lappend(conjuncts, lfirst(cell));
+	foreach(cell, branch->lefts)
+		if (bms_is_subset(relids_of(lfirst_node(JoinExpr, cell)->rarg), component))
+			lefts = lappend(lefts, lfirst(cell));
+	branch->items = items;
+	branch->conjuncts = conjuncts;
+	branch->lefts = lefts;
+	branch->present = bms_intersect(branch->present, component);
+}
+
+static FromExpr *
+branch_jointree(const Branch *branch)
+{
+	List	   *items = branch->items;
+	ListCell   *cell;
+
+	foreach(cell, branch->lefts)
+	{
+		JoinExpr   *join = lfirst_node(JoinExpr, cell);
+
+		join->larg = list_length(items) == 1 ? linitial(items) : (Node *) makeFromExpr(items, NULL);
+		items = list_make1(join);
+	}
+	return makeFromExpr(items, branch->conjuncts ? (Node *) make_ands_explicit(branch->conjuncts) : NULL);
+}
+
+/* Whether an output column is told by a branch. */
+static bool
+is_known(Block *block, const Branch *branch, const TargetEntry *target, List *stages, bool *exact, bool *varies)
+{
+	ListCell   *cell;
+
+	*exact = *varies = true;
+	if (expression_returns_set((Node *) target->expr) ||
+		!is_usable(block, branch->present, (Node *) target->expr, varies, exact))
+		return false;
+	foreach(cell, stages)
+		if (*varies && !is_over((Node *) target->expr, lfirst(cell), exact))
+			return false;
+	/* Of equal rows, one is kept. */
+	if (block->query->distinctClause)
+		*exact &= mdl_equal_is_same(exprType((Node *) target->expr), exprCollation((Node *) target->expr));
+	return true;
+}
+
+/* Cuts a branch down to the changed item if it tells all that is wanted. */
+static void
+prune(Branch *branch, Bitmapset *wanted)
+{
+	Bitmapset  *needed = NULL;
+	Bitmapset  *alone = bms_make_singleton(branch->target);
+	ListCell   *cell;
+
+	foreach(cell, branch->block->query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		if (!target->resjunk && bms_is_member(target->resno, wanted))
+			needed = bms_union(needed, pull_varnos_of_level(NULL, (Node *) target->expr, 0));
+	}
+	if (bms_is_subset(needed, alone) && bms_is_empty(lateral_refs(branch->block->query, branch->target)))
+		keep_component(branch, alone);
+}
+
+/* What all branches know is known. */
+static void
+note_known(Part *result, Bitmapset *known, Bitmapset *exact, Bitmapset *varying)
+{
+	result->known = result->begun ? bms_intersect(result->known, known) : known;
+	result->exact = result->begun ? bms_intersect(result->exact, exact) : exact;
+	result->varying = bms_union(result->varying, varying);
+	result->begun = true;
+}
+
+/* The entries of a branch: of changed items their D or what they are and were; of items not taken none. */
+static void
+replace_entries(Block *block, const Branch *branch, const Query *query, bool pruned)
+{
+	Bitmapset  *taken = NULL;
+	Bitmapset  *joins = NULL;
+	int			rtindex = 0;
+	ListCell   *cell;
+
+	foreach(cell, branch->items)
+		taken = bms_union(taken, relids_of(lfirst(cell)));
+	foreach(cell, branch->lefts)
+		taken = bms_union(taken, relids_of(lfirst_node(JoinExpr, cell)->rarg));
+	if (!bms_is_subset(lateral_refs_of_all(block->query, taken), taken))
+		stop(block->context, "a LATERAL subquery refers to the optional side of an outer join that has changed");
+	collect_join_ids((Node *) query->jointree, &joins);
+	foreach(cell, query->rtable)
+	{
+		rtindex++;
+		if (bms_is_member(rtindex, joins))
+			continue;
+		if (!bms_is_member(rtindex, taken))
+		{
+			RangeTblEntry *nothing = makeNode(RangeTblEntry);
+
+			nothing->rtekind = RTE_RESULT;
+			nothing->eref = makeAlias("*RESULT*", NIL);
+			lfirst(cell) = nothing;
+		}
+		else if (rtindex == branch->target)
+			lfirst(cell) = changed_entry(block, rtindex,
+										 pruned ? columns_used(rtindex, branch->conjuncts, query->targetList) : NULL);
+		else if (bms_is_member(rtindex, block->changed))
+			lfirst(cell) = wide_entry(block, rtindex);
+	}
+}
+
+static Query *
+branch_query(Block *block, Branch *branch, List *stages, Bitmapset *wanted, Part *result)
+{
+	Query	   *query = makeNode(Query);
+	Bitmapset  *known = NULL,
+			   *exact = NULL,
+			   *varying = NULL;
+	ListCell   *cell;
+
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->hasSubLinks = block->query->hasSubLinks;
+	foreach(cell, block->query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+		Expr	   *expression = copyObject(target->expr);
+		bool		is_exact,
+					varies;
+
+		if (target->resjunk)
+			continue;
+		if (is_known(block, branch, target, stages, &is_exact, &varies) &&
+			(wanted == NULL || bms_is_member(target->resno, wanted)))
+		{
+			known = bms_add_member(known, target->resno);
+			if (is_exact)
+				exact = bms_add_member(exact, target->resno);
+			if (varies)
+				varying = bms_add_member(varying, target->resno);
+		}
+		else
+			expression = (Expr *) makeNullConst(exprType((Node *) expression), -1, exprCollation((Node *) expression));
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry(expression, target->resno, pstrdup(target->resname), false));
+	}
+	query->jointree = copyObject(branch_jointree(branch));
+	query->rtable = copyObject(block->query->rtable);
+	replace_entries(block, branch, query, wanted != NULL);
+	note_known(result, known, exact, varying);
+	return query;
+}
+
+static Query *
+item_branch(Block *block, int target, List *stages, Bitmapset *wanted, Part *result)
+{
+	Branch		branch = {.block = block, .target = target};
+
+	branch.present = collect_join(&branch, (Node *) block->query->jointree);
+	keep_component(&branch, component_of(&branch, bms_make_singleton(target)));
+	if (wanted)
+		prune(&branch, wanted);
+	return branch_query(block, &branch, stages, wanted, result);
+}
+
+/* ---- subqueries in expressions ------------------------------------------------------------------------------------------- */
+
+typedef struct ParamReplace
+{
+	int			rtindex;
+	const Part *part;
+	bool		missing;		/* out: a column that is not known */
+} ParamReplace;
+
+static Node *
+replace_params(Node *node, ParamReplace *replace)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_SUBLINK)
+	{
+		Param	   *param = (Param *) node;
+
+		replace->missing |= !bms_is_member(param->paramid, replace->part->exact);
+		return (Node *) makeVar(replace->rtindex, param->paramid, param->paramtype, param->paramtypmod,
+								param->paramcollid, 0);
+	}
+	return expression_tree_mutator(node, replace_params, replace);
+}
+
+/* Whether a condition is one of those that all must hold. */
+static bool
+is_conjunct(Node *quals, Node *wanted)
+{
+	ListCell   *cell;
+
+	if (quals == NULL || !is_andclause(quals))
+		return quals == wanted;
+	foreach(cell, ((BoolExpr *) quals)->args)
+		if (is_conjunct(lfirst(cell), wanted))
+			return true;
+	return false;
+}
+
+/* x IN (subquery): only rows equal to x matter, and, except where NULL is as good as false, those where that is not known. */
+static void
+add_test(Branch *branch, SubLink *link, Node *quals, int rtindex, const Part *part, Bitmapset *known)
+{
+	ParamReplace replace = {.rtindex = rtindex, .part = part};
+	NullTest   *unknown;
+	Node	   *test;
+
+	if (link->subLinkType != ANY_SUBLINK || !is_usable(branch->block, known, link->testexpr, NULL, NULL))
+		return;
+	test = replace_params(copyObject(link->testexpr), &replace);
+	if (replace.missing)
+		return;
+	if (!is_conjunct(quals, (Node *) link))
+	{
+		unknown = makeNode(NullTest);
+		unknown->arg = copyObject((Expr *) test);
+		unknown->nulltesttype = IS_NULL;
+		unknown->location = -1;
+		test = (Node *) make_orclause(list_make2(test, unknown));
+	}
+	branch->conjuncts = lappend(branch->conjuncts, test);
+}
+
+static Query *
+link_branch(Block *block, SubLink *link, List *stages, Bitmapset *wanted, Part *result)
+{
+	Block		widened = *block;
+	Branch		branch = {.block = &widened};
+	Part		part = trace_query(block->context, copyObject(castNode(Query, link->subselect)), NULL);
+	int			rtindex = list_length(block->query->rtable) + 1;
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+	Bitmapset  *outer = pull_varnos_of_level(NULL, link->subselect, 1);
+	Bitmapset  *known;
+	int			count = list_length(block->query->rtable);
+	ListCell   *cell;
+
+	if (part.query == NULL)
+		return NULL;
+	if (contain_aggs_of_level(link->subselect, 1))
+	{
+		stop(block->context, "a subquery that refers to an aggregate of the query around it reads a table that has changed");
+		return NULL;
+	}
+	/* D(subquery) stands beside the items, as an entry of the same level, which keeps its references to them right. */
+	entry->rtekind = RTE_SUBQUERY;
+	entry->subquery = part.query;
+	entry->lateral = true;
+	entry->alias = entry->eref = makeAlias("subquery", NIL);
+	foreach(cell, part.query->targetList)
+		entry->eref->colnames = lappend(entry->eref->colnames, makeString(pstrdup(lfirst_node(TargetEntry, cell)->resname)));
+	entry->inFromCl = true;
+	widened.query = copyObject(block->query);
+	widened.query->rtable = lappend(widened.query->rtable, entry);
+	widened.parts = palloc0_array(Part, count + 2);
+	memcpy(widened.parts, block->parts, sizeof(Part) * (count + 1));
+	widened.parts[rtindex] = part;
+	ref->rtindex = rtindex;
+
+	known = collect_join(&branch, (Node *) block->query->jointree);
+	if (!bms_is_subset(outer, known))
+	{
+		stop(block->context, "a subquery that reads a table that has changed refers to the optional side of an outer join");
+		return NULL;
+	}
+	branch.items = lappend(branch.items, ref);
+	branch.present = bms_add_member(bms_copy(known), rtindex);
+	add_test(&branch, link, block->query->jointree->quals, rtindex, &part, known);
+	keep_component(&branch, component_of(&branch, bms_make_singleton(rtindex)));
+	return branch_query(&widened, &branch, stages, wanted, result);
+}
+
+/* ---- blocks and set operations ---------------------------------------------------------------------------------------------- */
+
+/* Finds changed items of the join tree and traces those that are subqueries. */
+static void
+trace_items(Block *block)
+{
+	Bitmapset  *ids = relids_of((Node *) block->query->jointree);
+	int			rtindex = -1;
+
+	while ((rtindex = bms_next_member(ids, rtindex)) >= 0)
+	{
+		RangeTblEntry *entry = list_nth_node(RangeTblEntry, block->query->rtable, rtindex - 1);
+
+		if (changed_source(block->context, entry))
+			block->changed = bms_add_member(block->changed, rtindex);
+		else if (entry->rtekind == RTE_SUBQUERY && reads_changed((Node *) entry->subquery, block->context))
+		{
+			block->changed = bms_add_member(block->changed, rtindex);
+			block->parts[rtindex] = trace_query(block->context, copyObject(entry->subquery), NULL);
+		}
+		else if (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_SUBQUERY &&
+				 (reads_changed((Node *) entry->functions, block->context) ||
+				  reads_changed((Node *) entry->values_lists, block->context) ||
+				  reads_changed((Node *) entry->tablefunc, block->context)))
+			stop(block->context, "a subquery in the arguments of a function in FROM reads a table that has changed");
+	}
+}
+
+/* SubLinks in WHERE and the conditions of inner joins; those of outer joins are met when the tree is collected. */
+static void
+collect_tree_links(Node *node, Block *block)
+{
+	ListCell   *cell;
+
+	if (IsA(node, RangeTblRef))
+		return;
+	if (IsA(node, JoinExpr))
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+
+		if (join->jointype != JOIN_INNER && any_quals_read_changed(node, block->context))
+			stop(block->context, "a subquery in the condition of an outer join reads a table that has changed");
+		collect_tree_links(join->larg, block);
+		collect_tree_links(join->rarg, block);
+		collect_links(join->quals, block);
+		return;
+	}
+	foreach(cell, ((FromExpr *) node)->fromlist)
+		collect_tree_links(lfirst(cell), block);
+	collect_links(((FromExpr *) node)->quals, block);
+}
+
+static Part
+trace_block(Context *context, Query *query, Bitmapset *wanted)
+{
+	Block		block = {.context = context, .query = query};
+	Part		result = {0};
+	List	   *stages = stages_of(query);
+	List	   *branches = NIL;
+	int			rtindex = -1;
+	ListCell   *cell;
+
+	block.parts = palloc0_array(Part, list_length(query->rtable) + 1);
+	trace_items(&block);
+	collect_tree_links((Node *) query->jointree, &block);
+	collect_links((Node *) query->targetList, &block);
+	collect_links(query->havingQual, &block);
+	if (reads_changed(query->limitCount, context) || reads_changed(query->limitOffset, context))
+		stop(context, "a subquery in LIMIT reads a table that has changed");
+	while (context->obstacle == NULL && (rtindex = bms_next_member(block.changed, rtindex)) >= 0)
+		branches = lappend(branches, item_branch(&block, rtindex, stages, wanted, &result));
+	foreach(cell, block.links)
+		if (context->obstacle == NULL)
+			branches = lappend(branches, link_branch(&block, lfirst(cell), stages, wanted, &result));
+	if (context->obstacle == NULL && branches != NIL)
+		result.query = mdl_query_union_all(branches);
+	return result;
+}
+
+/* Collects D of the branches of a set operation that changed, in the types of the whole. */
+static void
+trace_leaves(Context *context, Query *query, Node *node, SetOperationStmt *top, Bitmapset *wanted, List **branches,
+			 Part *result, bool *keeps_one)
+{
+	RangeTblEntry *entry;
+	Part		part;
+	ListCell   *cell;
+	int			number = 0;
+
+	check_stack_depth();
+	if (IsA(node, SetOperationStmt))
+	{
+		SetOperationStmt *operation = (SetOperationStmt *) node;
+
+		*keeps_one |= operation->op != SETOP_UNION || !operation->all;
+		trace_leaves(context, query, operation->larg, top, wanted, branches, result, keeps_one);
+		trace_leaves(context, query, operation->rarg, top, wanted, branches, result, keeps_one);
+		return;
+	}
+	entry = list_nth_node(RangeTblEntry, query->rtable, castNode(RangeTblRef, node)->rtindex - 1);
+	if (!reads_changed((Node *) entry->subquery, context))
+		return;
+	part = trace_query(context, copyObject(entry->subquery), wanted);
+	if (part.query == NULL)
+		return;
+
+	/* Coercion to the common type is an expression; equal values stay equal, but are not the same. */
+	foreach(cell, part.query->targetList)
+		if (exprType((Node *) lfirst_node(TargetEntry, cell)->expr) != list_nth_oid(top->colTypes, number++) &&
+			!bms_is_member(number, part.exact))
+			part.known = bms_del_member(part.known, number);
+
+	/* A branch of a set operation refers to outer queries from one level further down. */
+	IncrementVarSublevelsUp((Node *) part.query, -1, 2);
+	part.query = mdl_query_coerced(part.query, top->colTypes, top->colTypmods);
+	note_known(result, part.known, part.exact, part.varying);
+	*branches = lappend(*branches, part.query);
+}
+
+static Part
+trace_set_operation(Context *context, Query *query, Bitmapset *wanted)
+{
+	SetOperationStmt *top = castNode(SetOperationStmt, query->setOperations);
+	Part		result = {0};
+	List	   *branches = NIL;
+	bool		keeps_one = false;
+	int			number = 0;
+	ListCell   *cell;
+
+	trace_leaves(context, query, (Node *) top, top, wanted, &branches, &result, &keeps_one);
+	if (context->obstacle || branches == NIL)
+		return result;
+	foreach(cell, top->colTypes)
+	{
+		number++;
+		if (keeps_one && !mdl_equal_is_same(lfirst_oid(cell), list_nth_oid(top->colCollations, number - 1)))
+			result.exact = bms_del_member(result.exact, number);
+	}
+	if (query->limitCount || query->limitOffset)
+		result.known = result.exact = result.varying = NULL;
+	result.query = mdl_query_union_all(branches);
+	return result;
+}
+
+static Part
+trace_query(Context *context, Query *query, Bitmapset *wanted)
+{
+	check_stack_depth();
+	if (query->cteList != NIL && reads_changed((Node *) query, context))
+		stop(context, "the query is recursive");
+	if (context->obstacle)
+		return (Part) {0};
+	return query->setOperations ? trace_set_operation(context, query, wanted) : trace_block(context, query, wanted);
+}
+
+Traced
+mdl_trace(Query *query, List *changed, Bitmapset *wanted)
+{
+	Context		context = {.changed = changed};
+	Part		part = trace_query(&context, copyObject(query), wanted);
+	Traced		traced = {.obstacle = context.obstacle};
+
+	if (context.obstacle == NULL)
+	{
+		traced.query = part.query;
+		traced.known = part.known;
+		traced.varying = bms_intersect(part.varying, part.known);
+	}
+	return traced;
+}

@@ -1,0 +1,62 @@
+/*
+ * units.c: conditions that restrict a query or a table to some units.
+ *
+ * The values of each unit column are one array, compared with = ANY: the planner takes such a condition into subqueries, turns
+ * it into index lookups where there are few values and into a hash table where there are many.  With several columns the
+ * units are all combinations of their values, which may be more than changed; computing more is never wrong.
+ */
+#include "pipeline/pipeline_int.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_operator.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+static char *
+operator_text(Oid operator)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	Form_pg_operator form;
+	char	   *text;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "operator %u is gone", operator);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return text;
+}
+
+char *
+mdl_units_condition(const Units *units, const char *prefix)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < units->count; i++)
+	{
+		char	   *column = psprintf("%s%s", prefix, quote_identifier(units->columns[i]));
+
+		appendStringInfo(&text, "%s(%s %s ANY ($%d)", i ? " AND " : "", column, operator_text(units->operators[i]), i + 1);
+		if (units->with_null[i])
+			appendStringInfo(&text, " OR %s IS NULL", column);
+		appendStringInfoChar(&text, ')');
+	}
+	return text.data;
+}
+
+ParamListInfo
+mdl_units_params(const Units *units)
+{
+	ParamListInfo params = makeParamList(units->count);
+
+	for (int i = 0; i < units->count; i++)
+	{
+		params->params[i].value = units->values[i];
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = units->types[i];
+	}
+	return params;
+}

@@ -1,0 +1,367 @@
+/*
+ * net_changes.c: which rows of a versioned table are not as a former reader saw them.
+ *
+ * A reader keeps what its snapshot saw of the transactions, as stamps (MdlSeen).  A row version that it saw and that is gone
+ * now died by a transaction it did not see, so it is in the history table; one that is there now and that it did not see
+ * was born by such a transaction, and is found by the places the commits recorded, the current transaction's own included.
+ * So the two sets follow from what was seen, commit by commit: what commits late is in the next difference, what the reader
+ * saw of it is not, and no time or greatest number is compared.
+ *
+ * Taking a stamp for unseen that was seen costs repeated work; the other way round would lose changes and never happens.
+ */
+#include "versioning/capture_int.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_inherits.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "tcop/dest.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+
+/* ---- what a reader saw ---------------------------------------------------------------------------------------------- */
+
+static int
+compare_stamps(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return (left > right) - (left < right);
+}
+
+bool
+mdl_seen_by(Snapshot snapshot, MdlSeen *seen)
+{
+	MdlClock	clock;
+	bool		exact;
+
+	memset(seen, 0, sizeof(MdlSeen));
+	if (!mdl_clock_read(&clock))
+		return false;
+	seen->era = clock.era;
+	seen->version = mdl_snapshot_version(snapshot, &exact);
+	seen->low = mdl_stamp_of_xid(snapshot->xmin, clock.stamp_offset);
+	seen->high = mdl_stamp_of_xid(snapshot->xmax, clock.stamp_offset);
+	seen->own = U64FromFullTransactionId(GetTopFullTransactionId()) + clock.stamp_offset;
+
+	/* Without the ids of subtransactions, what began after the oldest that runs cannot be told apart. */
+	if (snapshot->suboverflowed || snapshot->takenDuringRecovery)
+	{
+		seen->high = seen->low;
+		return true;
+	}
+	seen->running = palloc((snapshot->xcnt + snapshot->subxcnt + 1) * sizeof(int64));
+	for (uint32 i = 0; i < snapshot->xcnt; i++)
+		seen->running[seen->nrunning++] = mdl_stamp_of_xid(snapshot->xip[i], clock.stamp_offset);
+	for (int32 i = 0; i < snapshot->subxcnt; i++)
+		seen->running[seen->nrunning++] = mdl_stamp_of_xid(snapshot->subxip[i], clock.stamp_offset);
+	qsort(seen->running, seen->nrunning, sizeof(int64), compare_stamps);
+	return true;
+}
+
+static bool
+has_stamp(const int64 *stamps, int count, int64 stamp)
+{
+	return count > 0 && bsearch(&stamp, stamps, count, sizeof(int64), compare_stamps) != NULL;
+}
+
+/* What is needed to judge stamps: what was seen, and the other ids of the reader's own transaction. */
+typedef struct Judge
+{
+	const MdlSeen *seen;
+	int64		stamp_offset;
+	int			nown;
+	int64	   *own;			/* (nown) subtransactions of the reader, ascending */
+} Judge;
+
+static bool
+was_seen(const Judge *judge, int64 stamp)
+{
+	const MdlSeen *seen = judge->seen;
+
+	if (stamp < seen->low || stamp == seen->own || has_stamp(judge->own, judge->nown, stamp))
+		return true;
+	return stamp < seen->high && !has_stamp(seen->running, seen->nrunning, stamp);
+}
+
+/* ---- rows that are there now ------------------------------------------------------------------------------------------ */
+
+typedef struct Places
+{
+	ItemPointerData *tids;
+	int64		count;
+	bool		scan;			/* some are not known */
+} Places;
+
+static void
+add_tids(Places *places, const ItemPointerData *tids, int count)
+{
+	Size		size = Max(places->count + count, 1) * sizeof(ItemPointerData);
+
+	places->tids = places->tids
+		? repalloc_huge(places->tids, size)
+		: MemoryContextAllocHuge(CurrentMemoryContext, size);
+	memcpy(places->tids + places->count, tids, count * sizeof(ItemPointerData));
+	places->count += count;
+}
+
+static void
+add_datum(Places *places, Datum datum)
+{
+	ItemPointerData *tids;
+	int			count = mdl_places_expand(datum, &tids);
+
+	add_tids(places, tids, count);
+	pfree(tids);
+}
+
+/* Collects the places of rows that commits unseen by the reader, and this transaction, wrote; false beyond `limit`. */
+static bool
+collect_places(const MdlTable *table, Relation base, const Judge *judge, int64 limit, Places *places)
+{
+	Relation	changes = table_open(mdl_history_relation(MDL_CHANGES_TABLE, false), AccessShareLock);
+	Relation	index = index_open(mdl_history_relation(MDL_CHANGES_INDEX, false), AccessShareLock);
+	MdlTableWork *work = mdl_work_find(table->relid);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], Anum_commit_changes_table_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(table->table_id));
+	ScanKeyInit(&keys[1], Anum_commit_changes_version, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(judge->seen->version));
+	scan = systable_beginscan_ordered(changes, index, SnapshotSelf, 2, keys);
+	while (places->count <= limit && HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
+	{
+		TupleDesc	desc = RelationGetDescr(changes);
+		bool		is_null;
+		int64		version = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_version, desc, &is_null));
+		int64		filenode = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_filenode, desc, &is_null));
+		Datum		datum = heap_getattr(tuple, Anum_commit_changes_places, desc, &is_null);
+		MdlCommit	commit;
+
+		CHECK_FOR_INTERRUPTS();
+		if (mdl_commit_at_version(version, &commit) && commit.version == version && was_seen(judge, commit.stamp))
+			continue;
+		if (is_null || filenode != (int64) base->rd_node.relNode)
+			places->scan = true;
+		else
+			add_datum(places, datum);
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, NoLock);
+	table_close(changes, NoLock);
+	if (work != NULL && work->nlevels > 0)
+	{
+		bool		is_null;
+		Datum		datum = mdl_places_datum(&work->places, &is_null);
+
+		if (is_null || mdl_work.claimed != NIL)
+			places->scan = true;
+		else
+			add_datum(places, datum);
+	}
+	return places->count <= limit;
+}
+
+typedef struct Emit
+{
+	const Judge *judge;
+	TupleDesc	columns;		/* of the base table */
+	MdlRowReceiver receive;
+	void	   *state;
+	int64		count;
+	int64		limit;
+} Emit;
+
+/* Hands a current row on if the reader did not see it. */
+static void
+emit_current(Emit *emit, TupleTableSlot *slot)
+{
+	bool		is_null;
+	TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null));
+
+	/* What has no ordinary id was written before any transaction that matters. */
+	if (!TransactionIdIsNormal(xmin) || was_seen(emit->judge, mdl_stamp_of_xid(xmin, emit->judge->stamp_offset)))
+		return;
+	slot_getallattrs(slot);
+	emit->count++;
+	emit->receive(emit->state, slot->tts_values, slot->tts_isnull, true);
+}
+
+static void
+emit_places(Relation base, Places *places, Snapshot snapshot, Emit *emit)
+{
+	TupleTableSlot *slot = table_slot_create(base, NULL);
+	BlockNumber blocks = RelationGetNumberOfBlocks(base);
+
+	if (places->count > 1)
+		qsort(places->tids, places->count, sizeof(ItemPointerData),
+			  (int (*) (const void *, const void *)) ItemPointerCompare);
+	for (int64 i = 0; i < places->count && emit->count <= emit->limit; i++)
+	{
+		if (i > 0 && ItemPointerEquals(&places->tids[i - 1], &places->tids[i]))
+			continue;
+		if (ItemPointerGetBlockNumber(&places->tids[i]) >= blocks)
+			continue;			/* vacuum has cut the empty end of the table off */
+		if ((i & 1023) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (table_tuple_fetch_row_version(base, &places->tids[i], snapshot, slot))
+			emit_current(emit, slot);
+		ExecClearTuple(slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static void
+emit_scan(Relation base, Snapshot snapshot, Emit *emit)
+{
+	TupleTableSlot *slot = table_slot_create(base, NULL);
+	TableScanDesc scan = table_beginscan(base, snapshot, 0, NULL);
+
+	while (emit->count <= emit->limit && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		emit_current(emit, slot);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/* ---- rows that are gone ----------------------------------------------------------------------------------------------- */
+
+typedef struct OldReceiver
+{
+	DestReceiver dest;			/* must be first */
+	Emit	   *emit;
+} OldReceiver;
+
+static bool
+receive_old(TupleTableSlot *slot, DestReceiver *self)
+{
+	Emit	   *emit = ((OldReceiver *) self)->emit;
+
+	slot_getallattrs(slot);
+	if (was_seen(emit->judge, DatumGetInt64(slot->tts_values[0])))
+		return true;
+	emit->count++;
+	emit->receive(emit->state, slot->tts_values + 1, slot->tts_isnull + 1, false);
+	return emit->count <= emit->limit;
+}
+
+static void
+old_startup(DestReceiver *self, int operation, TupleDesc columns)
+{
+}
+
+static void
+old_shutdown(DestReceiver *self)
+{
+}
+
+/* Reads the rows that died by transactions the reader did not see. */
+static void
+emit_history(const MdlTable *table, Snapshot snapshot, Emit *emit)
+{
+	OldReceiver receiver = {
+		.dest = {.receiveSlot = receive_old, .rStartup = old_startup, .rShutdown = old_shutdown, .rDestroy = old_shutdown,
+		.mydest = DestNone},
+		.emit = emit
+	};
+	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.dest};
+	StringInfoData sql;
+	MdlUser		user;
+	int			code;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT " MDL_DIED_COLUMN);
+	for (int i = 0; i < emit->columns->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(emit->columns, i);
+
+		if (column->attisdropped)
+			appendStringInfoString(&sql, ", NULL::pg_catalog.int4");
+		else
+			appendStringInfo(&sql, ", %s",
+							 quote_identifier(NameStr(TupleDescAttr(table->history_desc, table->history_attno[i] - 1)->attname)));
+	}
+	appendStringInfo(&sql, " FROM ONLY %s WHERE " MDL_DIED_COLUMN " OPERATOR(pg_catalog.>=) " INT64_FORMAT,
+					 mdl_qualified_name(table->history), emit->judge->seen->low);
+	mdl_owner_begin(&user);
+	PushCopiedSnapshot(snapshot);
+	UpdateActiveSnapshotCommandId();
+	code = SPI_execute_extended(sql.data, &options);
+	if (code < 0)
+		elog(ERROR, "SPI could not run \"%s\": %s", sql.data, SPI_result_code_string(code));
+	PopActiveSnapshot();
+	mdl_owner_end(&user);
+}
+
+/* ---- the difference ----------------------------------------------------------------------------------------------------- */
+
+/* Why the difference cannot be told; NULL if it can. */
+static const char *
+obstacle(Oid relid, const MdlTable *table, const MdlSeen *seen)
+{
+	MdlClock	clock;
+
+	if (table == NULL)
+		return "is not versioned";
+	if (!mdl_clock_read(&clock) || clock.era != seen->era)
+		return "has a history that was restored since";
+	if (table->enabled == 0 || table->enabled > seen->version)
+		return "has been versioned only since";
+	if (has_subclass(relid))
+		return "has child tables";
+	return NULL;
+}
+
+int64
+mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 limit, MdlRowReceiver receive, void *state,
+					   const char **why)
+{
+	MdlTable   *table = mdl_table_find(relid);
+	Relation	base;
+	MdlClock	clock;
+	MdlCommit	own;
+	Judge		judge = {.seen = seen};
+	Emit		emit = {.judge = &judge, .receive = receive, .state = state, .limit = limit};
+	Places		places = {0};
+
+	*why = obstacle(relid, table, seen);
+	if (*why != NULL)
+		return -1;
+	mdl_capture_show();
+	mdl_clock_read(&clock);
+	judge.stamp_offset = clock.stamp_offset;
+	if (mdl_commit_of_stamp(seen->own, &own))
+	{
+		judge.nown = own.nsubstamps;
+		judge.own = own.substamps;
+	}
+	base = table_open(relid, AccessShareLock);
+	emit.columns = RelationGetDescr(base);
+	if (!collect_places(table, base, &judge, limit, &places))
+		emit.count = places.count;
+	else
+	{
+		emit_history(table, snapshot, &emit);
+		PushCopiedSnapshot(snapshot);
+		UpdateActiveSnapshotCommandId();
+		if (places.scan)
+			emit_scan(base, GetActiveSnapshot(), &emit);
+		else
+			emit_places(base, &places, GetActiveSnapshot(), &emit);
+		PopActiveSnapshot();
+	}
+	table_close(base, NoLock);
+	return emit.count;
+}
