@@ -18,6 +18,7 @@ extern void mdl_guc_init(void);
 
 extern MDL_EXPORT int mdl_feature_mem;	/* medallion.feature_mem, kB */
 extern int	mdl_history_retention;	/* medallion.history_retention, seconds; -1: for ever */
+extern double mdl_incremental_limit;
 extern int	mdl_job_history;
 extern int	mdl_max_workers;
 extern MDL_EXPORT int mdl_matrix_area;	/* medallion.matrix_area: where a load puts its rows; 0: there is none */

@@ -9,6 +9,7 @@
 
 int			mdl_feature_mem = 512 * 1024;
 int			mdl_history_retention = -1;
+double		mdl_incremental_limit = 0.2;
 int			mdl_job_history = 1000;
 int			mdl_matrix_area = 0;
 int			mdl_max_workers = 2;
@@ -30,6 +31,10 @@ mdl_guc_init(void)
 							"How long the past of versioned tables is kept that have no retention of their own.",
 							"-1: for ever.",
 							&mdl_history_retention, -1, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomRealVariable("medallion.incremental_limit",
+							 "Share of a source's rows beyond which a changed source makes a refresh compute everything.",
+							 "Up to 1,000 changed rows are always few. 0: every refresh computes everything.",
+							 &mdl_incremental_limit, 0.2, 0, 1, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("medallion.job_history",
 							"How many runs of a job are kept in medallion.job_runs.", NULL,
 							&mdl_job_history, 1000, 1, 1000000, PGC_SIGHUP, 0, NULL, NULL, NULL);

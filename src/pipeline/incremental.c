@@ -496,6 +496,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 
 	initStringInfo(&rules);
 	query = query_with_rules(table, columns, &rules);
+	mdl_query_check_rights(query);
 	collect_relations((Node *) query, &plan.relations);
 	plan.relations = lappend_oid(plan.relations, table->target);
 	if (OidIsValid(table->quarantine))
@@ -507,7 +508,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 		return plan;
 	plan.fingerprint = psprintf("%s%s", mdl_query_fingerprint(query), rules.data);
 	if (!mdl_state_read(table->target, &plan.state))
-		plan.reason = mdl_refresh_was_done(table->target) ? "what the last refresh saw is not known" : NULL;
+		plan.reason = "what the last refresh saw is not known";
 	else if (strcmp(plan.state.fingerprint, plan.fingerprint) != 0)
 		plan.reason = "the query, its rules or something it calls is not as at the last refresh";
 	else if (same_transaction(&plan.state, snapshot))

@@ -34,6 +34,9 @@ typedef struct ChangedSource
  */
 extern Query *mdl_query_analyse(const char *sql, ParamListInfo params);
 
+/* Raises an error if a right is missing that running a rewritten query takes. */
+extern void mdl_query_check_rights(Query *query);
+
 /*
  * Prepares a rewritten query for what follows: WITH queries take the place of their names, merged join columns that of the
  * columns they stand for.  Modifies the tree.
@@ -99,7 +102,7 @@ typedef struct Incremental
 {
 	bool		possible;		/* only the units need to be computed again */
 	Units	   *units;			/* NULL: nothing has changed */
-	char	   *reason;			/* why in full, or what has changed; NULL: the first refresh */
+	char	   *reason;			/* why in full, or what has changed */
 	RefreshState state;			/* of the last refresh; valid if possible */
 	int64		rows_before;	/* of the table now; valid if possible */
 	char	   *fingerprint;	/* NULL if the next refresh cannot be incremental */

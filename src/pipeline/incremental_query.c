@@ -20,14 +20,51 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
+/* A place in our text is shown with it, not with the statement of the user. */
+static void
+show_query(void *sql)
+{
+	int			position = geterrposition();
+
+	if (position <= 0)
+		return;
+	errposition(0);
+	internalerrposition(position);
+	internalerrquery(sql);
+}
+
 Query *
 mdl_query_analyse(const char *sql, ParamListInfo params)
 {
 	RawStmt    *parsed = linitial_node(RawStmt, raw_parser(sql, RAW_PARSE_DEFAULT));
-	Query	   *query = params ? parse_analyze_withcb(parsed, sql, params->parserSetup, params->parserSetupArg, NULL)
+	ErrorContextCallback callback = {.callback = show_query, .arg = (void *) sql, .previous = error_context_stack};
+	Query	   *query;
+
+	error_context_stack = &callback;
+	query = params ? parse_analyze_withcb(parsed, sql, params->parserSetup, params->parserSetupArg, NULL)
 		: parse_analyze_fixedparams(parsed, sql, NULL, 0, NULL);
+	error_context_stack = callback.previous;
 
 	return linitial_node(Query, QueryRewrite(query));
+}
+
+static bool
+check_rights(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		ExecCheckRTPerms(((Query *) node)->rtable, true);
+		return query_tree_walker((Query *) node, check_rights, context, 0);
+	}
+	return expression_tree_walker(node, check_rights, context);
+}
+
+void
+mdl_query_check_rights(Query *query)
+{
+	check_rights((Node *) query, NULL);
 }
 
 /* ---- preparing ---------------------------------------------------------------------------------------------- */

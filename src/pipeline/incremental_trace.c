@@ -150,7 +150,7 @@ var_unusable(const Var *var, Usable *usable)
 	const Part *part = part_of(usable->block, var->varno);
 	bool		replaced = bms_is_member(var->varno, usable->block->changed);
 
-	usable->varies = true;
+	usable->varies |= part == NULL || bms_is_member(var->varattno, part->varying);
 	if (!bms_is_member(var->varno, usable->present) || (replaced && var->varattno <= 0))
 		return true;
 	if (part == NULL)

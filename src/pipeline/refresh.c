@@ -269,7 +269,9 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	mdl_progress_phase("changes", -1);
 	plan = plan_as_owner(table, snapshot);
 	plan.possible &= why == NULL;
-	outcome = (Outcome) {.mode = plan.possible ? "incremental" : "full", .reason = why ? why : plan.reason ? plan.reason : "first refresh"};
+	outcome = (Outcome) {.mode = plan.possible ? "incremental" : "full", .reason = why ? why : plan.reason};
+	if (why == NULL && !plan.possible && !mdl_refresh_was_done(table->target))
+		outcome.reason = "first refresh";
 	result = plan.possible && plan.units == NULL ? mdl_result_begin(table)
 		: compute_as_owner(table, snapshot, true, plan.possible ? plan.units : NULL);
 

@@ -19,6 +19,7 @@ typedef struct MdlLevel
 	int64		died;			/* those of others that were kept for the history: what reconcile() counts */
 	bool		tangled;		/* rows changed twice: net counts need the change feed */
 	const char *operation;		/* set when the commit is more than row changes */
+	int			operations;		/* how often it was */
 } MdlLevel;
 
 typedef struct MdlOldRow

@@ -311,16 +311,21 @@ emit_history(const MdlTable *table, Snapshot snapshot, Emit *emit)
 static const char *
 obstacle(Oid relid, const MdlTable *table, const MdlSeen *seen)
 {
+	Judge		judge = {.seen = seen};
 	MdlClock	clock;
+	MdlCommit	enabling;
 
 	if (table == NULL)
 		return "is not versioned";
 	if (!mdl_clock_read(&clock) || clock.era != seen->era)
 		return "has a history that was restored since";
-	if (table->enabled == 0 || table->enabled > seen->version)
+	if (table->pruned_to > seen->version)
+		return "has a history that was pruned since";
+	if (table->readable_from == 0 || (table->readable_from > seen->version &&
+									  (!mdl_commit_at_version(table->readable_from, &enabling) || !was_seen(&judge, enabling.stamp))))
 		return "has been versioned only since";
-	if (has_subclass(relid))
-		return "has child tables";
+	if (table->partitioned || table->root != relid || has_subclass(relid))
+		return "has partitions or child tables";
 	return NULL;
 }
 

@@ -43,8 +43,8 @@ forget_transaction(void)
 	memset(&mdl_work, 0, sizeof(mdl_work));
 }
 
-static MdlTableWork *
-find_work(Oid relid)
+MdlTableWork *
+mdl_work_find(Oid relid)
 {
 	if (likely(last_work != NULL && last_work->relid == relid))
 		return last_work;
@@ -72,7 +72,7 @@ begin_work(void)
 MdlTableWork *
 mdl_work_of(const MdlTable *table)
 {
-	MdlTableWork *work = find_work(table->relid);
+	MdlTableWork *work = mdl_work_find(table->relid);
 
 	if (work != NULL)
 		return work;
@@ -94,7 +94,7 @@ mdl_work_of(const MdlTable *table)
 MdlTableWork *
 mdl_work_get(Oid relid)
 {
-	MdlTableWork *work = find_work(relid);
+	MdlTableWork *work = mdl_work_find(relid);
 
 	MdlTable   *table;
 
@@ -149,6 +149,8 @@ mdl_work_level(MdlTableWork *work)
 void
 mdl_level_operation(MdlLevel *level, const char *operation)
 {
+	level->operations++;
+
 	/* What enables a table makes its first version: nothing in the same commit is older. */
 	if (level->operation != NULL && strcmp(level->operation, "enable") == 0)
 		return;
@@ -343,6 +345,7 @@ mdl_capture_unseen_rows(Oid relid)
 	MdlTableWork *work = mdl_work_get(relid);
 
 	mdl_work_level(work)->tangled = true;
+	mdl_work_level(work)->operations++;
 	work->places.overflow = true;
 }
 
@@ -363,7 +366,7 @@ mdl_capture_own_stamp(Oid relid)
 void
 mdl_capture_retire(Oid relid)
 {
-	MdlTableWork *work = find_work(relid);
+	MdlTableWork *work = mdl_work_find(relid);
 
 	if (work == NULL)
 		return;
@@ -394,7 +397,7 @@ mdl_capture_pin(Oid relid)
 bool
 mdl_capture_is_pinned(Oid relid)
 {
-	MdlTableWork *work = find_work(relid);
+	MdlTableWork *work = mdl_work_find(relid);
 
 	return work != NULL && work->pinned;
 }
@@ -402,7 +405,7 @@ mdl_capture_is_pinned(Oid relid)
 bool
 mdl_capture_is_dropped(Oid relid)
 {
-	MdlTableWork *work = find_work(relid);
+	MdlTableWork *work = mdl_work_find(relid);
 
 	return work != NULL && work->dropped;
 }
@@ -531,8 +534,10 @@ hand_over_levels(MdlTableWork *work, SubTransactionId subid, SubTransactionId pa
 		level[-1].born += level->born;
 		level[-1].died += level->died;
 		level[-1].tangled |= level->tangled;
+		level->operations += level[-1].operations;
 		if (level->operation != NULL)
 			mdl_level_operation(&level[-1], level->operation);
+		level[-1].operations = level->operations;
 		work->nlevels--;
 	}
 	else

@@ -55,4 +55,36 @@ extern MDL_EXPORT int64 mdl_pin_remove(const char *holder_kind, const char *hold
  */
 extern MDL_EXPORT void mdl_refuse_while_travelling(const char *what);
 
+/* ---- net_changes.c: what is not as a former reader saw it ----------------------------------------------------------- */
+
+/* What a snapshot saw of the transactions, as stamps: those below low, and those below high that were not running; and own. */
+typedef struct MdlSeen
+{
+	int64		era;
+	int64		version;		/* every commit numbered up to this was seen */
+	int64		low;
+	int64		high;
+	int			nrunning;
+	int64	   *running;		/* (nrunning) ascending */
+	int64		own;			/* the reader's transaction: all it did to the tables it read was seen */
+} MdlSeen;
+
+/* Fills in what a snapshot of the current transaction sees; false if nothing was ever versioned in this database. */
+extern MDL_EXPORT bool mdl_seen_by(Snapshot snapshot, MdlSeen *seen);
+
+/* Takes one row image: values in the order of the table's columns, dropped ones NULL. */
+typedef void (*MdlRowReceiver) (void *state, Datum *values, bool *nulls, bool is_new);
+
+/*
+ * Hands on the rows of a table that a reader saw and that the snapshot does not (is_new false), and those that it sees and
+ * the reader did not (is_new true), what the current transaction did included; rows may come that did not change.  Stops
+ * soon after `limit`.  Returns how many there are (more than limit: at least), or -1 with *why in words when that cannot
+ * be told.  Needs an open SPI connection; checks no rights.
+ */
+extern MDL_EXPORT int64 mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 limit,
+											   MdlRowReceiver receive, void *state, const char **why);
+
+/* Grows with each change of the current transaction to a versioned table; 0 if it has made none. */
+extern MDL_EXPORT int64 mdl_capture_count(Oid relid);
+
 #endif							/* MDL_VERSIONING_H */
