@@ -305,6 +305,21 @@ emit_history(const MdlTable *table, Snapshot snapshot, Emit *emit)
 	mdl_owner_end(&user);
 }
 
+int64
+mdl_capture_count(Oid relid)
+{
+	MdlTableWork *work = mdl_work_find(relid);
+	int64		count = 0;
+
+	for (int i = 0; work != NULL && i < work->nlevels; i++)
+	{
+		const MdlLevel *level = &work->levels[i];
+
+		count += level->inserted + level->updated + level->deleted + level->unchanged + level->operations;
+	}
+	return count;
+}
+
 /* ---- the difference ----------------------------------------------------------------------------------------------------- */
 
 /* Why the difference cannot be told; NULL if it can. */
