@@ -83,7 +83,7 @@ mark_read(Oid target, Oid relation)
 
 	mark->target = target;
 	mark->relation = relation;
-	mark->count = mdl_capture_count(relation);
+	mark->count = mdl_changes_so_far(relation);
 	mark->subid = GetCurrentSubTransactionId();
 	mark->next = marks;
 	marks = mark;
@@ -127,7 +127,7 @@ check_marks(void)
 	ListCell   *cell;
 
 	for (ReadMark *mark = marks; mark != NULL; mark = mark->next)
-		if (mdl_capture_count(mark->relation) != mark->count)
+		if (mdl_changes_so_far(mark->relation) != mark->count)
 			targets = list_append_unique_oid(targets, mark->target);
 	marks = NULL;
 	if (targets == NIL)

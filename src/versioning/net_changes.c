@@ -306,7 +306,7 @@ emit_history(const MdlTable *table, Snapshot snapshot, Emit *emit)
 }
 
 int64
-mdl_capture_count(Oid relid)
+mdl_changes_so_far(Oid relid)
 {
 	MdlTableWork *work = mdl_work_find(relid);
 	int64		count = 0;

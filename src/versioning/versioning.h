@@ -85,6 +85,6 @@ extern MDL_EXPORT int64 mdl_rows_changed_since(Oid relid, const MdlSeen *seen, S
 											   MdlRowReceiver receive, void *state, const char **why);
 
 /* Grows with each change of the current transaction to a versioned table; 0 if it has made none. */
-extern MDL_EXPORT int64 mdl_capture_count(Oid relid);
+extern MDL_EXPORT int64 mdl_changes_so_far(Oid relid);
 
 #endif							/* MDL_VERSIONING_H */
