@@ -507,7 +507,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	if (plan.reason)
 		return plan;
 	plan.fingerprint = psprintf("%s%s", mdl_query_fingerprint(query), rules.data);
-	if (!mdl_state_read(table->target, &plan.state))
+	if (!mdl_refresh_state_read(table->target, &plan.state))
 		plan.reason = "what the last refresh saw is not known";
 	else if (strcmp(plan.state.fingerprint, plan.fingerprint) != 0)
 		plan.reason = "the query, its rules or something it calls is not as at the last refresh";

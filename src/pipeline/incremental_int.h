@@ -89,11 +89,11 @@ typedef struct RefreshState
 } RefreshState;
 
 /* Reads it; false if there is none. */
-extern bool mdl_state_read(Oid target, RefreshState *state);
+extern bool mdl_refresh_state_read(Oid target, RefreshState *state);
 
 /* Keeps it, and sees to it that it is forgotten if the transaction goes on to change one of the relations read. */
-extern void mdl_state_write(Oid target, const RefreshState *state, List *relations);
-extern void mdl_state_forget(Oid target);
+extern void mdl_refresh_state_write(Oid target, const RefreshState *state, List *relations);
+extern void mdl_refresh_state_forget(Oid target);
 
 /* ---- incremental.c ---------------------------------------------------------------------------------------------------- */
 

@@ -29,7 +29,7 @@ typedef struct ReadMark
 static ReadMark *marks = NULL;	/* in TopTransactionContext */
 
 bool
-mdl_state_read(Oid target, RefreshState *state)
+mdl_refresh_state_read(Oid target, RefreshState *state)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext old;
@@ -65,7 +65,7 @@ mdl_state_read(Oid target, RefreshState *state)
 }
 
 void
-mdl_state_forget(Oid target)
+mdl_refresh_state_forget(Oid target)
 {
 	MdlArgs		args = {0};
 	MdlUser		saved;
@@ -90,7 +90,7 @@ mark_read(Oid target, Oid relation)
 }
 
 void
-mdl_state_write(Oid target, const RefreshState *state, List *relations)
+mdl_refresh_state_write(Oid target, const RefreshState *state, List *relations)
 {
 	Datum	   *running = palloc_array(Datum, state->seen.nrunning + 1);
 	MdlArgs		args = {0};
@@ -135,7 +135,7 @@ check_marks(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	foreach(cell, targets)
-		mdl_state_forget(lfirst_oid(cell));
+		mdl_refresh_state_forget(lfirst_oid(cell));
 	SPI_finish();
 	PopActiveSnapshot();
 }

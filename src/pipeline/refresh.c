@@ -230,9 +230,9 @@ remember(const DerivedTable *table, const Incremental *plan, const Reading *read
 	RefreshState state = {.refresh_id = id, .fingerprint = plan->fingerprint, .rows = outcome->rows};
 
 	if (plan->fingerprint == NULL || !mdl_seen_by(reading->snapshot, &state.seen))
-		mdl_state_forget(table->target);
+		mdl_refresh_state_forget(table->target);
 	else
-		mdl_state_write(table->target, &state,
+		mdl_refresh_state_write(table->target, &state,
 						OidIsValid(table->quarantine) ? list_append_unique_oid(plan->relations, table->quarantine) : plan->relations);
 }
 
