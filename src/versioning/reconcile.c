@@ -534,7 +534,7 @@ mend_triggers(Oid relid, int32 table_id, List *members)
 static void
 warn_of_event_triggers(void)
 {
-	mdl_run("SELECT pg_catalog.string_agg(n, ', ' ORDER BY n) FROM pg_catalog.unnest('{medallion_follow_ddl,medallion_refuse_rewrite}'::text[]) n"
+	mdl_run("SELECT pg_catalog.string_agg(n, ', ' ORDER BY n) FROM pg_catalog.unnest('{medallion_before_rewrite,medallion_check_drop,medallion_check_partitions,medallion_ddl_begin,medallion_follow_ddl,medallion_follow_partitions}'::text[]) n"
 			" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger e WHERE e.evtname OPERATOR(pg_catalog.=) n"
 			" AND e.evtenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'))", NULL, true);
 	if (mdl_field_text(0, 0) != NULL)
