@@ -258,7 +258,7 @@ check_truncated(Oid relid, Snapshot snapshot)
 	if (unseen < PG_INT64_MAX && mdl_table_truncated(table, unseen) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("versioned table \"%s\" was truncated after this transaction began to read", mdl_display_name(relid)),
+				 errmsg("versioned table \"%s\" was truncated or altered after this transaction began to read", mdl_display_name(relid)),
 				 errhint("Ask in a new transaction.")));
 }
 

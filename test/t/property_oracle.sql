@@ -124,7 +124,7 @@ BEGIN
 	v := prop.some_version(s, tab, n);
 	IF v IS NULL THEN RETURN; END IF;
 	message := prop.compare(s, tab, v, n % 8);
-	IF message ~ 'is newer than the snapshot|was truncated after this transaction|was enabled in the current' THEN
+	IF message ~ 'is newer than the snapshot|was truncated or altered after this transaction|was enabled in the current' THEN
 		RAISE NOTICE 'refused: %', message;
 	ELSIF message IS NOT NULL THEN
 		RAISE WARNING 'PROPFAIL peek in a transaction: %', message;
