@@ -317,6 +317,7 @@ static void
 prepare_execution(QueryDesc *query, int eflags)
 {
 	PastUse		use = look_at_tables(query);
+	int64		settled;
 
 	if (mdl_travelling())
 		mdl_refuse_plan(query->plannedstmt);
@@ -325,7 +326,8 @@ prepare_execution(QueryDesc *query, int eflags)
 	/* A STABLE function that this statement calls may read the past with the snapshot of this one. */
 	if (!use.any && (nframes == 0 || !mdl_capture_pending()))
 		return;
-	use.newest = Max(use.newest, settle_points(query));
+	settled = settle_points(query);
+	use.newest = Max(use.newest, settled);
 	if (is_renewable(query))
 	{
 		bool		pending = mdl_capture_pending();

@@ -84,6 +84,12 @@ mdl_dump_births(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	ListCell   *cell;
 
+	if (mdl_travelling())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("history cannot be dumped while the session reads the past"),
+				 errdetail("medallion.as_of is set to \"%s\".", mdl_travel_text()),
+				 errhint("Dump the tables alone, with pg_dump --schema or --table.")));
 	InitMaterializedSRF(fcinfo, 0);
 	if (!OidIsValid(mdl_history_relation(MDL_CLOCK_TABLE, true)))
 		PG_RETURN_NULL();

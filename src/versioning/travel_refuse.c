@@ -351,7 +351,7 @@ copy_of_past(CopyStmt *copy)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("history table \"%s\" cannot be copied while the session reads the past", mdl_display_name(relid)),
 				 errdetail("medallion.as_of is set to \"%s\".", mdl_travel_text()),
-				 errhint("A dump of the past leaves history out: pg_dump --exclude-schema=medallion_history.")));
+				 errhint("History has no past; dump the tables alone, with pg_dump --schema or --table.")));
 	if (mdl_table_find(relid) == NULL)
 		return copy;
 	relation = table_open(relid, NoLock);

@@ -63,7 +63,42 @@ parse_version(const char *text, int64 *version)
 	return true;
 }
 
-/* Whether the text is a time, without the errors and the catalog access of timestamptz_in. */
+/*
+ * The time in a form that means the same under every TimeZone and DateStyle; NULL if it is too far away.  malloc'd, as
+ * settings are.
+ */
+static char *
+time_text(TimestampTz at)
+{
+	struct pg_tm parts;
+	fsec_t		fraction;
+	char		text[MAXDATELEN + 1];
+
+	if (timestamp2tm(at, NULL, &parts, &fraction, NULL, NULL) != 0 || parts.tm_year < 1 || parts.tm_year > 9999)
+		return NULL;
+	snprintf(text, sizeof(text), "%04d-%02d-%02d %02d:%02d:%02d.%06d+00", parts.tm_year, parts.tm_mon, parts.tm_mday,
+			 parts.tm_hour, parts.tm_min, parts.tm_sec, (int) fraction);
+	return strdup(text);
+}
+
+/* Reads what time_text() wrote, which needs no other setting. */
+static bool
+parse_time_text(const char *text, TimestampTz *at)
+{
+	struct pg_tm parts = {0};
+	fsec_t		fraction;
+	int			zone = 0;
+	int			length = 0;
+
+	return sscanf(text, "%4d-%2d-%2d %2d:%2d:%2d.%6d+00%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
+				  &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &fraction, &length) == 7 &&
+		length == strlen(text) && length == strlen("0000-00-00 00:00:00.000000+00") && tm2timestamp(&parts, fraction, &zone, at) == 0;
+}
+
+/*
+ * Whether the text is a time, without the errors and the catalog access of timestamptz_in.  A parallel worker gets its
+ * settings in the order of their names, so it has no abbreviations of time zones yet.
+ */
 static bool
 parse_time(const char *text, TimestampTz *at)
 {
@@ -76,24 +111,12 @@ parse_time(const char *text, TimestampTz *at)
 	fsec_t		fraction;
 	struct pg_tm parts;
 
-	return ParseDateTime(text, buffer, sizeof(buffer), field, ftype, MAXDATEFIELDS, &nfields) == 0 &&
+	if (parse_time_text(text, at))
+		return true;
+	return !InitializingParallelWorker &&
+		ParseDateTime(text, buffer, sizeof(buffer), field, ftype, MAXDATEFIELDS, &nfields) == 0 &&
 		DecodeDateTime(field, ftype, nfields, &dtype, &parts, &fraction, &zone) == 0 &&
 		dtype == DTK_DATE && tm2timestamp(&parts, fraction, &zone, at) == 0;
-}
-
-/* The time in a form that means the same under every TimeZone and DateStyle. */
-static char *
-time_text(TimestampTz at)
-{
-	struct pg_tm parts;
-	fsec_t		fraction;
-	char		text[MAXDATELEN + 1];
-
-	if (timestamp2tm(at, NULL, &parts, &fraction, NULL, NULL) != 0)
-		return NULL;
-	snprintf(text, sizeof(text), "%04d-%02d-%02d %02d:%02d:%02d.%06d+00", parts.tm_year, parts.tm_mon, parts.tm_mday,
-			 parts.tm_hour, parts.tm_min, parts.tm_sec, (int) fraction);
-	return strdup(text);
 }
 
 static bool
@@ -115,12 +138,11 @@ check_setting(char **text, void **extra, GucSource source)
 			return false;
 		}
 	}
-	/* A parallel worker gets times as they were fixed; names of time zones, which it cannot look up yet, are in tags only. */
-	else if ((!InitializingParallelWorker || strspn(start, "0123456789-+:. ") == strlen(start)) && parse_time(start, &parsed.at))
+	else if (parse_time(start, &parsed.at))
 	{
 		char	   *fixed = time_text(parsed.at);
 
-		if (fixed == NULL || parsed.at < IS_VALID_TIMESTAMP(0))
+		if (fixed == NULL)
 		{
 			GUC_check_errdetail("The time is out of range.");
 			return false;

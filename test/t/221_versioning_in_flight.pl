@@ -8,7 +8,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('in_flight');
 $node->init(allows_streaming => 1);
-$node->append_conf('postgresql.conf', "synchronous_commit = local\nsynchronous_standby_names = 'nobody'\n");
+$node->append_conf('postgresql.conf', "synchronous_commit = local\nsynchronous_standby_names = 'nobody'\nmax_connections = 40\n");
 $node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION medallion;
@@ -47,9 +47,15 @@ is($node->safe_psql('postgres', past($v)), '1=10 2=2', 'the version before is st
 my @readers = map { beside("SET application_name = 'reader'", $_) } (past($v + 1), past($v + 2),
 	'SELECT count(*) FROM medallion.as_of(NULL::t, at => now()) WHERE v IN (11, 20)',
 	"SELECT max(_commit_version) FROM medallion.changes(NULL::t, $v)",
-	"PREPARE p(bigint) AS " . past('$1') . "; SET plan_cache_mode = force_generic_plan; EXECUTE p($v); EXECUTE p($v + 1)");
+	"PREPARE p(bigint) AS " . past('$1') . "; SET plan_cache_mode = force_generic_plan; EXECUTE p($v); EXECUTE p($v + 1)",
+	"LOAD 'medallion'; PREPARE q AS SELECT sum(v) FROM medallion.as_of(NULL::t, at => clock_timestamp()); EXECUTE q",
+	"SET search_path = public; SELECT medallion.travel_to(version => $v); SET medallion.as_of = '@{[$v + 1]}';"
+	  . "SELECT string_agg(id || '=' || v, ' ' ORDER BY id) FROM t; SELECT sum(v) FROM t",
+	"SELECT medallion.travel_to(at => clock_timestamp()) - $v; SELECT sum(v) FROM t",
+	"DO \$\$DECLARE s text; BEGIN FOR i IN 0 .. 2 LOOP SELECT string_agg(id || '=' || v, ' ' ORDER BY id) INTO s"
+	  . " FROM medallion.as_of(NULL::t, version => $v + i); RAISE NOTICE '%', s; END LOOP; END\$\$");
 my $snapshot = beside("SET application_name = 'reader'", 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;' . past($v + 1));
-ok($node->poll_query_until('postgres', q{SELECT count(*) = 6 FROM pg_stat_activity WHERE application_name = 'reader' AND wait_event_type = 'Lock'}),
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 10 FROM pg_stat_activity WHERE application_name = 'reader' AND wait_event_type = 'Lock'}),
 	'readers wait for it');
 $node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'held'});
 $_->{handle}->finish for $writer, @readers, $snapshot;
@@ -58,8 +64,11 @@ is($readers[0]{out}, "1=10 2=20\n", 'the version has it');
 is($readers[1]{out}, "1=11 2=20\n", 'so has the later one');
 is($readers[2]{out}, "2\n", 'and the time');
 is($readers[3]{out}, ($v + 2) . "\n", 'and the feed');
-like($readers[4]{out} . $readers[4]{err}, qr/\A1=10 2=2\n(1=10 2=20\n|.*is newer than the snapshot)/,
-	'a plan made before has it, or is told to run again');
+is($readers[4]{out} . $readers[4]{err}, "1=10 2=2\n1=10 2=20\n", 'a plan made before has it');
+is($readers[5]{out} . $readers[5]{err}, "31\n", 'a plan that asks for the time of the clock has it');
+is($readers[6]{out} . $readers[6]{err}, "$v\n1=10 2=20\n30\n", 'a session that travels to it has it');
+is($readers[7]{out} . $readers[7]{err}, "2\n31\n", 'so has one that travels to the time of the clock');
+like($readers[8]{err}, qr/NOTICE:  1=10 2=2\n.*NOTICE:  1=10 2=20\n.*NOTICE:  1=11 2=20\n/s, 'and a kept plan in a function');
 like($snapshot->{err}, qr/version \d+ is newer than the snapshot of this transaction/, 'a REPEATABLE READ snapshot from before is too old');
 is($node->safe_psql('postgres', past($v)), '1=10 2=2', 'the version before is what it was');
 $node->stop;
