@@ -530,17 +530,22 @@ mend_triggers(Oid relid, int32 table_id, List *members)
 	return true;
 }
 
-/* Event triggers that follow ALTER TABLE; the names of those that are not in force. */
+/* Event trigger functions of the extension that no event trigger calls are those whose trigger was dropped or switched off. */
 static void
 warn_of_event_triggers(void)
 {
-	mdl_run("SELECT pg_catalog.string_agg(n, ', ' ORDER BY n) FROM pg_catalog.unnest('{medallion_before_rewrite,medallion_check_drop,medallion_check_partitions,medallion_ddl_begin,medallion_follow_ddl,medallion_follow_partitions}'::text[]) n"
-			" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger e WHERE e.evtname OPERATOR(pg_catalog.=) n"
+	mdl_run("SELECT pg_catalog.string_agg(COALESCE((SELECT pg_catalog.min(e.evtname::pg_catalog.text) FROM pg_catalog.pg_event_trigger e"
+			" WHERE e.evtfoid OPERATOR(pg_catalog.=) p.oid), 'that of ' OPERATOR(pg_catalog.||) p.oid::pg_catalog.regproc::pg_catalog.text),"
+			" ', ' ORDER BY p.proname)"
+			" FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace"
+			" WHERE n.nspname OPERATOR(pg_catalog.=) 'medallion' AND p.prorettype OPERATOR(pg_catalog.=) 'pg_catalog.event_trigger'::pg_catalog.regtype"
+			" AND NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger e WHERE e.evtfoid OPERATOR(pg_catalog.=) p.oid"
 			" AND e.evtenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'))", NULL, true);
 	if (mdl_field_text(0, 0) != NULL)
 		ereport(WARNING,
 				(errmsg("event triggers are missing or switched off: %s", mdl_field_text(0, 0)),
-				 errhint("Changes of tables are not followed without them: ALTER EVENT TRIGGER … ENABLE ALWAYS.")));
+				 errhint("Without them definitions of tables are not followed: ALTER EVENT TRIGGER … ENABLE ALWAYS; one that was"
+						 " dropped is made again by DROP EXTENSION and CREATE EXTENSION, which leave tables and history alone.")));
 }
 
 /* ---- the function -------------------------------------------------------------------------------------------------- */

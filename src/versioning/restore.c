@@ -210,6 +210,10 @@ mdl_adopt_history(PG_FUNCTION_ARGS)
 		mdl_capture_operation(lfirst_oid(cell), "adopt");
 		count += mdl_partition_root(lfirst_oid(cell)) == lfirst_oid(cell);
 	}
+	CommandCounterIncrement();
+	foreach(cell, relids)
+		if (mdl_partition_root(lfirst_oid(cell)) == lfirst_oid(cell))
+			mdl_reconcile_adopted(lfirst_oid(cell), own_stamp);
 	mdl_run("DELETE FROM medallion._births", NULL, false);
 	SPI_finish();
 	PG_RETURN_INT64(count);
