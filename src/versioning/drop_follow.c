@@ -9,7 +9,8 @@
  * index of its TOAST table goes, or with the table if it has none.  What the server drops for its own ends (the old index
  * of REINDEX CONCURRENTLY, the old file of a rewrite) is left alone.
  *
- * DROP TRIGGER on a capture trigger is refused, since it would lose what is written from then on.
+ * DROP TRIGGER on a capture trigger is refused, since it would lose what is written from then on; not with IF EXISTS, as
+ * pg_restore --clean writes it: a table that lost its triggers cannot be read back in time until it is reconciled.
  */
 #include "versioning/versioning_int.h"
 
@@ -190,7 +191,8 @@ mdl_check_drop(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("medallion._check_drop() must be called as an event trigger")));
 	statement = ((EventTriggerData *) fcinfo->context)->parsetree;
-	if (IsA(statement, DropStmt) && ((DropStmt *) statement)->removeType == OBJECT_TRIGGER)
+	/* With IF EXISTS it is pg_restore --clean, which drops the table next; otherwise reconcile() is asked for. */
+	if (IsA(statement, DropStmt) && ((DropStmt *) statement)->removeType == OBJECT_TRIGGER && !((DropStmt *) statement)->missing_ok)
 	{
 		foreach(cell, ((DropStmt *) statement)->objects)
 		{
