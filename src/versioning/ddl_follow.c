@@ -379,6 +379,12 @@ follow_relation(Oid relid, Node *statement)
 	bool		is_partition;
 	bool		row_triggers = false;
 
+	/* What drop_follow.c let pass. */
+	if (relation != NULL && IsA(statement, DropStmt) && ((DropStmt *) statement)->removeType == OBJECT_TRIGGER)
+	{
+		relation_close(relation, NoLock);
+		return;
+	}
 	if (relation == NULL)
 		return;
 	table_id = relation->rd_rel->relkind == RELKIND_RELATION || relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE
