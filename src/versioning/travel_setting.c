@@ -36,11 +36,17 @@ typedef struct Goal
 	int64		version;
 	TimestampTz at;
 	char		tag[NAMEDATALEN * 4];
+	int64		settled;		/* the version that it was found to mean; 0: not asked yet */
 } Goal;
 
 static char *setting_text = NULL;
-static Goal goal = {GOAL_PRESENT};
-static int64 settled_version = 0;	/* what the goal was found to mean; 0: not asked yet */
+
+/*
+ * What is set now; it belongs to the setting, which keeps it for as long as it may come back to it.  So a rollback finds
+ * not only the goal but also what it meant.
+ */
+static Goal present = {GOAL_PRESENT};
+static Goal *goal = &present;
 
 /* ---- understanding the setting ----------------------------------------------------------------------------------- */
 
@@ -180,13 +186,16 @@ same_goal(const Goal *a, const Goal *b)
 static void
 assign_setting(const char *text, void *extra)
 {
-	const Goal *wanted = extra;
+	Goal	   *wanted = extra ? extra : &present;
+	bool		same = same_goal(wanted, goal);
 
-	if (wanted == NULL || same_goal(wanted, &goal))
-		return;
-	goal = *wanted;
-	settled_version = 0;
-	ResetPlanCache();
+	/* A tag may have been moved since; versions and times keep their meaning. */
+	if (same && wanted->kind != GOAL_TAG && wanted->settled == 0)
+		wanted->settled = goal->settled;
+	same &= wanted->settled == goal->settled;
+	goal = wanted;
+	if (!same || (goal->kind == GOAL_TAG && goal->settled == 0))
+		ResetPlanCache();
 }
 
 void
@@ -203,7 +212,7 @@ mdl_travel_setting_init(void)
 bool
 mdl_travelling(void)
 {
-	return goal.kind != GOAL_PRESENT;
+	return goal->kind != GOAL_PRESENT;
 }
 
 const char *
@@ -217,18 +226,18 @@ resolve_goal(void)
 {
 	int64		version;
 
-	switch (goal.kind)
+	switch (goal->kind)
 	{
 		case GOAL_VERSION:
-			return mdl_settled_version_of(&goal.version, NULL);
+			return mdl_settled_version_of(&goal->version, NULL);
 		case GOAL_TIME:
-			return mdl_settled_version_of(NULL, &goal.at);
+			return mdl_settled_version_of(NULL, &goal->at);
 		case GOAL_TAG:
-			if (mdl_tag_find(goal.tag, &version))
+			if (mdl_tag_find(goal->tag, &version))
 				return mdl_settled_version_of(&version, NULL);
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("medallion.as_of is \"%s\", which is neither a version nor a time nor the name of a tag", goal.tag),
+					 errmsg("medallion.as_of is \"%s\", which is neither a version nor a time nor the name of a tag", goal->tag),
 					 errhint("SET medallion.as_of = '42' or '2026-11-20 10:00+00'; RESET medallion.as_of returns to the present.")));
 			break;
 		case GOAL_PRESENT:
@@ -240,17 +249,16 @@ resolve_goal(void)
 int64
 mdl_travel_version(void)
 {
-	if (settled_version == 0)
-		settled_version = resolve_goal();
-	return settled_version;
+	if (goal->settled == 0)
+		goal->settled = resolve_goal();
+	return goal->settled;
 }
 
 void
 mdl_travel_prepare_workers(void)
 {
-	if (goal.kind != GOAL_PRESENT && settled_version == 0 && !IsParallelWorker() &&
-		OidIsValid(mdl_history_relation(MDL_CLOCK_TABLE, true)))
-		settled_version = resolve_goal();
+	if (mdl_travelling() && !IsParallelWorker() && OidIsValid(mdl_history_relation(MDL_CLOCK_TABLE, true)))
+		(void) mdl_travel_version();
 }
 
 int
