@@ -15,6 +15,7 @@
  */
 #include "versioning/versioning_int.h"
 
+#include "access/brin.h"
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
@@ -34,8 +35,10 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 void
@@ -116,6 +119,8 @@ find_blocks(MdlPrunePlan *plan)
 
 	if (index != NULL)
 	{
+		plan->index = RelationGetRelid(index);
+		plan->index_range = BrinGetPagesPerRange(index);
 		find_blocks_by_index(plan, index, nblocks);
 		index_close(index, NoLock);
 	}
@@ -175,6 +180,7 @@ mdl_prune_plan(const MdlKept *kept, TimestampTz cutoff, bool insist, bool dry_ru
 	const MdlPoint *point;
 	MdlCommit	before;
 
+	plan->context = CurrentMemoryContext;
 	plan->table_id = kept->table_id;
 	plan->history = kept->history;
 	plan->readable_from = new_horizon(kept, cutoff, insist, &plan->blocked_by);
@@ -220,6 +226,19 @@ delete_row(MdlPrunePlan *plan, Relation history, TupleTableSlot *slot, Snapshot 
 }
 
 static void
+add_stale(MdlPrunePlan *plan, BlockNumber first)
+{
+	if (plan->stale == NULL)
+	{
+		plan->stale_allocated = 64;
+		plan->stale = MemoryContextAlloc(plan->context, plan->stale_allocated * sizeof(BlockNumber));
+	}
+	if (plan->nstale == plan->stale_allocated)
+		plan->stale = repalloc(plan->stale, (plan->stale_allocated *= 2) * sizeof(BlockNumber));
+	plan->stale[plan->nstale++] = first;
+}
+
+static void
 prune_blocks(MdlPrunePlan *plan, Relation history, BlockNumber first, BlockNumber last, bool dry_run)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
@@ -227,6 +246,7 @@ prune_blocks(MdlPrunePlan *plan, Relation history, BlockNumber first, BlockNumbe
 	ItemPointerData from,
 				to;
 	TableScanDesc scan;
+	int64		before = plan->rows;
 
 	ItemPointerSet(&from, first, FirstOffsetNumber);
 	ItemPointerSet(&to, last, MaxOffsetNumber);
@@ -246,6 +266,45 @@ prune_blocks(MdlPrunePlan *plan, Relation history, BlockNumber first, BlockNumbe
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
+	if (plan->rows == before && OidIsValid(plan->index) && first % plan->index_range == 0)
+		add_stale(plan, first);
+}
+
+/* Block by block range of the index, to see in which there was nothing. */
+static void
+prune_range(MdlPrunePlan *plan, Relation history, BlockNumber first, BlockNumber last, bool dry_run)
+{
+	BlockNumber step = OidIsValid(plan->index) ? plan->index_range : last - first + 1;
+
+	while (first <= last)
+	{
+		BlockNumber end = Min(first - first % step + step - 1, last);
+
+		prune_blocks(plan, history, first, end, dry_run);
+		first = end + 1;
+	}
+}
+
+void
+mdl_prune_refresh_index(MdlPrunePlan *plan)
+{
+	MdlUser		user;
+
+	if (plan->nstale == 0)
+		return;
+	/* The functions take the same lock, and would wait for a vacuum. */
+	if (ConditionalLockRelationOid(plan->history, ShareUpdateExclusiveLock))
+	{
+		mdl_owner_begin(&user);
+		for (int i = 0; i < plan->nstale && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(plan->index)); i++)
+		{
+			DirectFunctionCall2(brin_desummarize_range, ObjectIdGetDatum(plan->index), Int64GetDatum(plan->stale[i]));
+			DirectFunctionCall2(brin_summarize_range, ObjectIdGetDatum(plan->index), Int64GetDatum(plan->stale[i]));
+			CHECK_FOR_INTERRUPTS();
+		}
+		mdl_owner_end(&user);
+	}
+	plan->nstale = 0;
 }
 
 bool
@@ -269,7 +328,9 @@ mdl_prune_some(MdlPrunePlan *plan, BlockNumber blocks, bool dry_run)
 		/* From the end, so that what is left is the plan again. */
 		if (blocks > 0 && last - first >= blocks - done)
 			first = last - (blocks - done) + 1;
-		prune_blocks(plan, history, first, last, dry_run);
+		if (OidIsValid(plan->index))
+			first = Max(first - first % plan->index_range, range[0]);
+		prune_range(plan, history, first, last, dry_run);
 		done += last - first + 1;
 		if (first == range[0])
 			plan->nranges--;

@@ -190,6 +190,9 @@ prune_table(int32 table_id, MemoryContext context)
 		begin();
 		more = mdl_prune_some(plan, BATCH_BLOCKS, false);
 		commit();
+		begin();
+		mdl_prune_refresh_index(plan);
+		commit();
 		mdl_progress_update(plan->rows);
 	} while (more);
 	do

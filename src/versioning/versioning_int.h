@@ -392,6 +392,12 @@ typedef struct MdlPrunePlan
 	int			nexceptions;
 	int			nranges;
 	BlockNumber (*ranges)[2];	/* (nranges) first and last block that may have such rows */
+	Oid			index;			/* on death; InvalidOid: there is none */
+	BlockNumber index_range;	/* blocks that an entry of the index is for */
+	BlockNumber *stale;			/* (nstale) first blocks of ranges where the index misled: nothing was to be deleted */
+	int			nstale;
+	int			stale_allocated;
+	MemoryContext context;		/* of all this */
 	int64		rows;			/* deleted so far */
 	int64		bytes;
 } MdlPrunePlan;
@@ -404,6 +410,12 @@ extern MdlPrunePlan *mdl_prune_plan(const MdlKept *kept, TimestampTz cutoff, boo
 
 /* Deletes (dry_run: counts) the rows in the next `blocks` blocks of the plan (0: all); false when all is done. */
 extern bool mdl_prune_some(MdlPrunePlan *plan, BlockNumber blocks, bool dry_run);
+
+/*
+ * Lets the index on death forget rows that are gone: it does not by itself, and would lead to their blocks for ever.  Runs as
+ * the owner of the extension; does nothing while the history is being vacuumed.
+ */
+extern void mdl_prune_refresh_index(MdlPrunePlan *plan);
 
 /* Deletes rows of commit_changes below a table's horizon: at most `most` of them (0: all); returns how many. */
 extern int64 mdl_prune_changes(int32 table_id, int64 readable_from, int64 most);
