@@ -140,6 +140,24 @@ CREATE OR REPLACE FUNCTION medallion._foreign_birth(relation oid, place tid, xmi
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_foreign_birth';
 COMMENT ON FUNCTION medallion._foreign_birth(oid, tid, xid) IS 'Whether no commit of a versioned table brought a current row of it.';
 
+/* ---- dropped tables ---------------------------------------------------------------------------------------------- */
+
+CREATE OR REPLACE FUNCTION medallion._dropped_tables()
+RETURNS TABLE(name text, dropped_at timestamptz, version bigint, readable_from bigint, readable_to bigint)
+LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_dropped_tables';
+COMMENT ON FUNCTION medallion._dropped_tables() IS 'The rows of view medallion.dropped_tables.';
+
+CREATE OR REPLACE VIEW medallion.dropped_tables AS
+SELECT name, dropped_at, version, readable_from, readable_to FROM medallion._dropped_tables();
+COMMENT ON VIEW medallion.dropped_tables IS
+'Dropped versioned tables of the current user (all, for a superuser) whose history is kept; see medallion.undrop().';
+GRANT SELECT ON medallion.dropped_tables TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion.undrop(name text, new_name text DEFAULT NULL, version bigint DEFAULT NULL) RETURNS regclass
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_undrop';
+COMMENT ON FUNCTION medallion.undrop(text, text, bigint) IS
+'Makes a dropped versioned table again, with its last rows or those of a version; its history goes on.';
+
 /* ---- dump and restore: births of current rows travel as rows computed when the dump is made ------------------------ */
 
 CREATE TABLE medallion._births (table_id int NOT NULL, version bigint NOT NULL, key text NOT NULL);

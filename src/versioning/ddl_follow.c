@@ -348,6 +348,7 @@ follow(Oid relid, int32 table_id)
 		CacheInvalidateRelcache(relation);
 		CommandCounterIncrement();
 		follow_key(relid);
+		mdl_definition_write(relid, table_id);
 	}
 	mdl_owner_end(&user);
 	table_close(relation, NoLock);
@@ -477,6 +478,22 @@ follow_all(Node *statement)
 			follow_relation(relids[i], statement);
 }
 
+/* An index changes nothing in the history, but belongs to the definition of the table. */
+static void
+note_index(Oid relid)
+{
+	MdlTable   *table = OidIsValid(relid) ? mdl_table_find(relid) : NULL;
+	MdlUser		user;
+
+	if (table == NULL || table->root != relid)
+		return;
+	SPI_connect();
+	mdl_owner_begin(&user);
+	mdl_definition_write(relid, table->table_id);
+	mdl_owner_end(&user);
+	SPI_finish();
+}
+
 MDL_FUNCTION(mdl_follow_ddl);
 Datum
 mdl_follow_ddl(PG_FUNCTION_ARGS)
@@ -486,7 +503,11 @@ mdl_follow_ddl(PG_FUNCTION_ARGS)
 
 	/* A command that commits in between, such as CREATE INDEX CONCURRENTLY, has no entry any more. */
 	if (current == NULL)
+	{
+		if (IsA(statement, IndexStmt) && !nothing_versioned())
+			note_index(RangeVarGetRelid(((IndexStmt *) statement)->relation, NoLock, true));
 		PG_RETURN_NULL();
+	}
 	if (nothing_versioned())
 	{
 		command = current->outer;

@@ -128,6 +128,8 @@ table_goes(Oid relid)
 	else
 		mdl_capture_all_rows(relation, "drop");
 	mdl_capture_drop(relid);
+	if (!relation->rd_rel->relispartition)
+		mdl_undrop_note(relid, mdl_capture_table_id(relid));
 	table_close(relation, NoLock);
 }
 

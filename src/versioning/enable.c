@@ -132,6 +132,7 @@ create_history(Relation relation, Datum retain, bool retain_is_null)
 			" (table_id, schema_name, table_name, history_table, retain, enabled, enabled_at)"
 			" VALUES ($1, $2, $3, $4, $5, true, pg_catalog.now())", &args, false);
 	mdl_columns_record(relation, table_id);
+	mdl_definition_write(RelationGetRelid(relation), table_id);
 	mdl_owner_end(&user);
 	return table_id;
 }

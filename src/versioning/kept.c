@@ -177,7 +177,7 @@ mdl_kept_drop_disabled(Oid relid)
 	mdl_arg_text(&args, get_rel_name(relid));
 	SPI_connect();
 	mdl_owner_begin(&user);
-	count = mdl_run("SELECT history_table FROM medallion_history.versioned_tables WHERE NOT enabled"
+	count = mdl_run("SELECT history_table FROM medallion_history.versioned_tables WHERE NOT enabled AND dropped IS NULL"
 					" AND schema_name OPERATOR(pg_catalog.=) $1 AND table_name OPERATOR(pg_catalog.=) $2", &args, false);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < count; i++)

@@ -416,6 +416,12 @@ mdl_capture_drop(Oid relid)
 	mdl_work_get(relid)->dropped = true;
 }
 
+int32
+mdl_capture_table_id(Oid relid)
+{
+	return mdl_work_get(relid)->table_id;
+}
+
 void
 mdl_capture_claim_placed(int64 stamp)
 {

@@ -662,6 +662,7 @@ extern void mdl_capture_unseen_rows(Oid relid);
 extern void mdl_capture_pin(Oid relid);
 extern bool mdl_capture_is_pinned(Oid relid);
 extern void mdl_capture_drop(Oid relid);
+extern int32 mdl_capture_table_id(Oid relid);	/* of a table that this transaction changed or pinned */
 extern bool mdl_capture_is_dropped(Oid relid);
 
 /* What was done to the relation so far belongs to a history that it has no more: it gets another one. */
@@ -742,6 +743,17 @@ extern void mdl_rows_before_rewrite(Oid relid, CommandId before);
 
 /* The same for a table, with all its partitions, that is about to lose a column; its rows count as born now. */
 extern void mdl_rows_before_drop(Oid relid);
+
+/* ---- table_definition.c: what a table is made of, for undrop ---------------------------------------------------------- */
+
+/* These run as the owner of the extension, within SPI. */
+extern void mdl_definition_write(Oid relid, int32 table_id);
+extern void mdl_definition_write_grants(Oid relid, int32 table_id);
+
+/* ---- undrop.c -------------------------------------------------------------------------------------------------------- */
+
+/* Notes that a table is being dropped, so that medallion.undrop() can make it again. */
+extern void mdl_undrop_note(Oid relid, int32 table_id);
 
 /* ---- drop_follow.c -------------------------------------------------------------------------------------------------- */
 
