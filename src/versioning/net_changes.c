@@ -339,6 +339,8 @@ obstacle(Oid relid, const MdlTable *table, const MdlSeen *seen)
 	if (table->readable_from == 0 || (table->readable_from > seen->version &&
 									  (!mdl_commit_at_version(table->readable_from, &enabling) || !was_seen(&judge, enabling.stamp))))
 		return "has been versioned only since";
+	if (table->moved > 0 && !was_seen(&judge, table->moved))
+		return "was rewritten or has lost a column since";
 	if (table->partitioned || table->root != relid || has_subclass(relid))
 		return "has partitions or child tables";
 	return NULL;

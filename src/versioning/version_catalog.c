@@ -396,6 +396,7 @@ mdl_table_shaped(Relation relation, TupleDesc desc)
 	table->has_rows = relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE;
 	table->partitioned = !table->has_rows || table->root != table->relid;
 	table->attached = mdl_partition_attached(relation);
+	table->doubt = mdl_state_doubt(table);
 	return table;
 }
 
