@@ -595,6 +595,40 @@ count_changes(Oid relid, int64 version, Datum *values)
 		values[i] = mdl_field(0, i, NULL);
 }
 
+/* The counts, which the feed can tell only if all past values can be converted to the types of today. */
+static bool
+try_count_changes(Oid relid, int64 version, Datum *values)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool counted = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		count_changes(relid, version, values);
+		ReleaseCurrentSubTransaction();
+		counted = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		FreeErrorData(error);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return counted;
+}
+
 /* The table itself: commits are those of all its partitions. */
 static MdlTable *
 history_table(Oid relid)
@@ -648,8 +682,7 @@ mdl_history(PG_FUNCTION_ARGS)
 		heap_deform_tuple(rows->vals[i], rows->tupdesc, values, nulls);
 		if (nulls[5] && DatumGetBool(values[8]))
 		{
-			count_changes(relid, DatumGetInt64(values[0]), &values[5]);
-			nulls[5] = nulls[6] = nulls[7] = false;
+			nulls[5] = nulls[6] = nulls[7] = !try_count_changes(relid, DatumGetInt64(values[0]), &values[5]);
 		}
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		CHECK_FOR_INTERRUPTS();

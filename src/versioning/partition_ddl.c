@@ -21,6 +21,7 @@
 #include "commands/event_trigger.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -48,21 +49,26 @@ relation_of(const RangeVar *name)
 	return RangeVarGetRelid(name, NoLock, true);
 }
 
-static bool
-has_rows(Relation relation)
+/* Counts the rows of a relation, those of other partitions below it not included. */
+static int64
+count_rows(Relation relation)
 {
 	TupleTableSlot *slot;
 	TableScanDesc scan;
-	bool		result;
+	int64		count = 0;
 
 	if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || RelationGetNumberOfBlocks(relation) == 0)
-		return false;
+		return 0;
 	slot = table_slot_create(relation, NULL);
 	scan = table_beginscan(relation, SnapshotSelf, 0, NULL);
-	result = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		count++;
+		CHECK_FOR_INTERRUPTS();
+	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	return result;
+	return count;
 }
 
 /* ---- coming -------------------------------------------------------------------------------------------------------- */
@@ -94,15 +100,15 @@ add_member(Oid root, Oid member, int32 table_id)
 {
 	Relation	relation;
 	int64		attached = 0;
-	bool		rows;
+	int64		rows;
 	bool		made_here;
 
 	mdl_partition_check(root, member);
 	relation = table_open(member, NoLock);
-	rows = has_rows(relation);
+	rows = count_rows(relation);
 	made_here = relation->rd_createSubid != InvalidSubTransactionId;
 	table_close(relation, NoLock);
-	if (rows)
+	if (rows > 0)
 	{
 		mdl_capture_operation(root, "attach");
 		if (!made_here)
@@ -112,10 +118,10 @@ add_member(Oid root, Oid member, int32 table_id)
 		}
 	}
 	mdl_capture_truncate_trigger(member, table_id, attached);
-	if (rows)
+	if (rows > 0)
 	{
 		CommandCounterIncrement();
-		mdl_capture_unseen_rows(member);
+		mdl_capture_brought_rows(member, rows);
 	}
 }
 
@@ -173,7 +179,7 @@ follow_detach(Oid parent, Oid partition)
 	{
 		Relation	relation = table_open(lfirst_oid(cell), NoLock);
 
-		if (mdl_table_id(relation) == table_id && has_rows(relation))
+		if (mdl_table_id(relation) == table_id && count_rows(relation) > 0)
 		{
 			mdl_capture_operation(root, "detach");
 			mdl_capture_all_rows(relation, "detach");

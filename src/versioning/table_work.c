@@ -340,6 +340,15 @@ mdl_capture_operation(Oid relid, const char *operation)
 }
 
 void
+mdl_capture_brought_rows(Oid relid, int64 count)
+{
+	MdlTableWork *work = mdl_work_get(relid);
+
+	mdl_work_level(work)->inserted += count;
+	work->places.overflow = true;
+}
+
+void
 mdl_capture_unseen_rows(Oid relid)
 {
 	MdlTableWork *work = mdl_work_get(relid);

@@ -655,6 +655,9 @@ extern void mdl_capture_all_rows(Relation relation, const char *operation);
 /* The table got rows that no trigger saw: counts and places of the commit are found by the feed. */
 extern void mdl_capture_unseen_rows(Oid relid);
 
+/* The same where their number is known, and nothing else happened to them. */
+extern void mdl_capture_brought_rows(Oid relid, int64 count);
+
 /*
  * A table that is being dropped loses its triggers first: pinned, what is known of it stays as it is for the rest of the
  * transaction.  Dropped says that its rows are in history.
