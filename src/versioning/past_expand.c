@@ -40,31 +40,34 @@ typedef struct ExpandState
 
 /* ---- marks ------------------------------------------------------------------------------------------------------- */
 
+static const char *const mark_names[] = {NULL, "medallion: past of a call", "medallion: past of a session", "medallion: present"};
+
 /*
  * A table has no use for the two fields that name a tuple store.  They survive planning and the copies of kept plans;
  * a parallel worker does not get them and does not look.
  */
 static void
-mark_entry(RangeTblEntry *entry, const char *mark, int64 version)
+mark_entry(RangeTblEntry *entry, MdlPastMark mark, int64 version)
 {
-	entry->enrname = pstrdup(mark);
+	entry->enrname = pstrdup(mark_names[mark]);
 	entry->enrtuples = (double) version;
 }
 
-bool
-mdl_past_mark(const RangeTblEntry *entry, bool *of_session, int64 *version)
+MdlPastMark
+mdl_past_mark(const RangeTblEntry *entry, int64 *version)
 {
 	if (entry->rtekind != RTE_RELATION || entry->enrname == NULL)
-		return false;
-	*of_session = strcmp(entry->enrname, MDL_MARK_SESSION) == 0;
+		return MDL_UNMARKED;
 	*version = (int64) entry->enrtuples;
-	return true;
+	for (MdlPastMark mark = MDL_PAST_OF_CALL; mark <= MDL_PRESENT; mark++)
+		if (strcmp(entry->enrname, mark_names[mark]) == 0)
+			return mark;
+	return MDL_UNMARKED;
 }
-
 
 /* Marks the tables of both sides, but not those that policies ask. */
 static void
-mark_sides(Query *query, const char *mark, int64 version)
+mark_sides(Query *query, MdlPastMark mark, int64 version)
 {
 	ListCell   *cell;
 
@@ -338,15 +341,15 @@ replace_call(Query *outer, int index, RangeTblEntry *entry, FuncExpr *call, Past
 	if (kind == PAST_AS_OF)
 	{
 		query = mdl_past_query(relid, mdl_used_columns(outer, index), &has_row_security);
-		mark_sides(query, MDL_MARK_CALL, 0);
+		mark_sides(query, MDL_PAST_OF_CALL, 0);
 		query = call_query(query, relid, call, state, &version);
 		if (version > 0)
-			mark_sides(query, MDL_MARK_CALL, version);
+			mark_sides(query, MDL_PAST_OF_CALL, version);
 	}
 	else
 	{
 		query = mdl_history_rows_query(relid, &has_row_security);
-		mark_sides(query, MDL_MARK_CALL, 0);
+		mark_sides(query, MDL_PAST_OF_CALL, 0);
 		query = with_version(query, lsecond(call->args));
 	}
 	entry->rtekind = RTE_SUBQUERY;
@@ -390,7 +393,7 @@ replace_table(int index, RangeTblEntry *entry)
 	check_entry(entry);
 	(void) mdl_point_version(entry->relid, &version, NULL);
 	query = mdl_past_query_of_entry(entry, index);
-	mark_sides(query, MDL_MARK_SESSION, version);
+	mark_sides(query, MDL_PAST_OF_SESSION, version);
 	entry->subquery = with_version(query, version_const(version));
 	entry->rtekind = RTE_SUBQUERY;
 	entry->security_barrier = false;
@@ -407,12 +410,11 @@ replace_table(int index, RangeTblEntry *entry)
 static bool
 is_travelling_entry(const RangeTblEntry *entry)
 {
-	bool		of_session;
 	int64		version;
 
 	return entry->rtekind == RTE_RELATION && entry->relid >= FirstNormalObjectId &&
 		(entry->relkind == RELKIND_RELATION || entry->relkind == RELKIND_PARTITIONED_TABLE) &&
-		!mdl_past_mark(entry, &of_session, &version) && mdl_table_find(entry->relid) != NULL;
+		mdl_past_mark(entry, &version) == MDL_UNMARKED && mdl_table_find(entry->relid) != NULL;
 }
 
 /* ---- functions in SQL ---------------------------------------------------------------------------------------------- */
@@ -455,6 +457,47 @@ inline_function(RangeTblEntry *entry, ExpandState *state)
 	entry->funcordinality = false;
 }
 
+/* ---- policies ------------------------------------------------------------------------------------------------------ */
+
+static bool expand_walker(Node *node, ExpandState *state);
+
+static bool
+mark_present_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+		ListCell   *cell;
+
+		foreach(cell, query->rtable)
+		{
+			RangeTblEntry *entry = lfirst(cell);
+
+			if (entry->rtekind == RTE_RELATION && entry->enrname == NULL)
+				mark_entry(entry, MDL_PRESENT, 0);
+		}
+		return query_tree_walker(query, mark_present_walker, context, 0);
+	}
+	return expression_tree_walker(node, mark_present_walker, context);
+}
+
+/*
+ * What a policy asks other tables for is who may see a row, and that is a question about the present, as grants are: who
+ * was a member once must not be one again by travelling.
+ */
+static void
+keep_policies_in_present(RangeTblEntry *entry, ExpandState *state)
+{
+	ExpandState present = *state;
+
+	present.travelling = false;
+	(void) expand_walker((Node *) entry->securityQuals, &present);
+	state->has_row_security |= present.has_row_security;
+	(void) mark_present_walker((Node *) entry->securityQuals, NULL);
+}
+
 /* ---- the walk -------------------------------------------------------------------------------------------------------- */
 
 static bool
@@ -476,6 +519,8 @@ expand_walker(Node *node, ExpandState *state)
 			PastFunction kind;
 			FuncExpr   *call;
 
+			if (state->travelling && entry->securityQuals != NIL)
+				keep_policies_in_present(entry, state);
 			inline_function(entry, state);
 			call = past_call(entry, &kind);
 			if (call != NULL)

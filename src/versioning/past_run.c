@@ -279,18 +279,24 @@ look_at_tables(const QueryDesc *query)
 	foreach(cell, query->plannedstmt->rtable)
 	{
 		RangeTblEntry *entry = lfirst(cell);
-		bool		of_session;
-		int64		version;
+		int64		version = 0;
 
-		if (mdl_past_mark(entry, &of_session, &version))
+		switch (mdl_past_mark(entry, &version))
 		{
-			use.any = true;
-			use.newest = Max(use.newest, version);
-			if (of_session)
+			case MDL_PAST_OF_SESSION:
 				check_session(entry, version);
+				/* FALLTHROUGH */
+			case MDL_PAST_OF_CALL:
+				use.any = true;
+				use.newest = Max(use.newest, version);
+				break;
+			case MDL_UNMARKED:
+				if (travelling && entry->rtekind == RTE_RELATION)
+					check_present(entry);
+				break;
+			case MDL_PRESENT:
+				break;
 		}
-		else if (travelling && entry->rtekind == RTE_RELATION)
-			check_present(entry);
 	}
 	return use;
 }
@@ -303,10 +309,11 @@ check_all_truncated(const QueryDesc *query)
 	foreach(cell, query->plannedstmt->rtable)
 	{
 		RangeTblEntry *entry = lfirst(cell);
-		bool		of_session;
+		MdlPastMark mark;
 		int64		version;
 
-		if (mdl_past_mark(entry, &of_session, &version))
+		mark = mdl_past_mark(entry, &version);
+		if (mark == MDL_PAST_OF_SESSION || mark == MDL_PAST_OF_CALL)
 			check_truncated(entry->relid, query->snapshot);
 	}
 }

@@ -796,11 +796,17 @@ extern Bitmapset *mdl_used_columns(struct Query *query, int index);
 
 extern void mdl_past_expand_init(void);
 
-#define MDL_MARK_SESSION	"medallion: past of a session"
-#define MDL_MARK_CALL		"medallion: past of a call"
+/* What a table was put into a plan for, or left there. */
+typedef enum MdlPastMark
+{
+	MDL_UNMARKED,
+	MDL_PAST_OF_CALL,			/* by medallion.as_of */
+	MDL_PAST_OF_SESSION,		/* by medallion.as_of as a setting */
+	MDL_PRESENT					/* in a policy: on purpose */
+} MdlPastMark;
 
-/* Whether a table of a plan was put there to read the past; *version is 0 if that is known only when the plan runs. */
-extern bool mdl_past_mark(const struct RangeTblEntry *entry, bool *of_session, int64 *version);
+/* *version is 0 if it is known only when the plan runs. */
+extern MdlPastMark mdl_past_mark(const struct RangeTblEntry *entry, int64 *version);
 
 /* ---- past_run.c --------------------------------------------------------------------------------------------------- */
 
