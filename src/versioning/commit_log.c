@@ -110,11 +110,39 @@ mdl_commit_at_version(int64 version, MdlCommit *commit)
 						Int64GetDatum(version), BackwardScanDirection, commit);
 }
 
+/* Number and time are given in one step, so times ascend with versions and need no index of their own. */
 bool
 mdl_commit_at_time(TimestampTz time, MdlCommit *commit)
 {
-	return first_commit(MDL_LOG_BY_TIME, Anum_commit_log_committed_at, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
-						TimestampTzGetDatum(time), BackwardScanDirection, commit);
+	MdlCommit	found;
+	int64		before = 0;		/* no version, or one with a time up to `time` */
+	int64		after;			/* a version whose time is later */
+	bool		any = false;
+
+	if (!mdl_commit_at_version(PG_INT64_MAX, &found))
+		return false;
+	after = found.version;
+	if (found.committed_at <= time)
+	{
+		*commit = found;
+		return true;
+	}
+	while (after - before > 1)
+	{
+		int64		middle = before + (after - before) / 2;
+
+		if (!mdl_commit_at_version(middle, &found) || found.version <= before)
+			before = middle;	/* none in between */
+		else if (found.committed_at <= time)
+		{
+			*commit = found;
+			any = true;
+			before = middle;
+		}
+		else
+			after = found.version;
+	}
+	return any;
 }
 
 bool

@@ -13,10 +13,9 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -78,34 +77,42 @@ add_newcomers(Others *others, int64 high)
 }
 
 /*
- * Inserts a row of the log.  The only partial index is that of the changes that were more than row changes, so the
- * writer knows whether a row belongs there.
+ * Inserts a row of the log.  This is most of what a small transaction pays, so it goes straight to the indexes, whose
+ * keys are plain columns.  The only partial one is that of the changes that were more than row changes: the writer knows
+ * whether the row belongs there.
  */
 static void
-insert_record(Relation relation, HeapTuple tuple, bool special)
+insert_record(Relation relation, const Datum *values, const bool *nulls, bool special)
 {
-	ResultRelInfo *result = makeNode(ResultRelInfo);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsHeapTuple);
+	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(relation), (Datum *) values, (bool *) nulls);
+	Oid			special_index = special ? InvalidOid : mdl_history_relation(MDL_CHANGES_SPECIAL, false);
+	IndexInfo  *info = makeNode(IndexInfo);	/* a B-tree does not look at it */
+	ListCell   *cell;
 
-	result->ri_RelationDesc = relation;
-	ExecOpenIndices(result, false);
 	simple_heap_insert(relation, tuple);
-	ExecStoreHeapTuple(tuple, slot, false);
-	for (int i = 0; i < result->ri_NumIndices; i++)
+	foreach(cell, RelationGetIndexList(relation))
 	{
-		Relation	index = result->ri_IndexRelationDescs[i];
-		IndexInfo  *info = result->ri_IndexRelationInfo[i];
-		Datum		values[INDEX_MAX_KEYS];
-		bool		nulls[INDEX_MAX_KEYS];
+		Relation	index;
+		Datum		keys[INDEX_MAX_KEYS];
+		bool		key_nulls[INDEX_MAX_KEYS];
 
-		if (info->ii_Predicate != NIL && !special)
+		if (lfirst_oid(cell) == special_index)
 			continue;
-		FormIndexDatum(info, slot, NULL, values, nulls);
-		index_insert(index, values, nulls, &tuple->t_self, relation,
+		index = index_open(lfirst_oid(cell), RowExclusiveLock);
+		for (int i = 0; i < index->rd_index->indnatts; i++)
+		{
+			AttrNumber	column = index->rd_index->indkey.values[i];
+
+			if (column <= 0)
+				elog(ERROR, "index \"%s\" of the commit log is not one of its own", RelationGetRelationName(index));
+			keys[i] = values[column - 1];
+			key_nulls[i] = nulls[column - 1];
+		}
+		index_insert(index, keys, key_nulls, &tuple->t_self, relation,
 					 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+		index_close(index, NoLock);
 	}
-	ExecDropSingleTupleTableSlot(slot);
-	ExecCloseIndices(result);
+	heap_freetuple(tuple);
 }
 
 static void
@@ -142,7 +149,7 @@ write_log_row(const MdlClock *clock, const Others *others, int64 high)
 	values[Anum_commit_log_role_name - 1] = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
 	values[Anum_commit_log_application - 1] = CStringGetTextDatum(application_name ? application_name : "");
 	values[Anum_commit_log_era - 1] = Int64GetDatum(clock->era);
-	insert_record(log, heap_form_tuple(RelationGetDescr(log), values, nulls), false);
+	insert_record(log, values, nulls, false);
 	table_close(log, NoLock);
 }
 
@@ -278,7 +285,7 @@ write_changes_rows(int64 version)
 		else
 			set_places(work, values, nulls);
 		nulls[Anum_commit_changes_places - 1] |= mdl_work.claimed_anywhere;
-		insert_record(changes, heap_form_tuple(RelationGetDescr(changes), values, nulls), sum.operation != NULL);
+		insert_record(changes, values, nulls, sum.operation != NULL);
 	}
 	table_close(changes, NoLock);
 }

@@ -136,26 +136,75 @@ summarize_range(Relation history, Relation index, BlockNumber block)
 	known_ranges[slot].range = range;
 }
 
+/* Whether an index has columns of the table as keys, no more: then entering a row needs no executor. */
+static bool
+is_plain_index(Relation index)
+{
+	return (index->rd_rel->relam == BTREE_AM_OID || index->rd_rel->relam == BRIN_AM_OID) &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
+/* Enters a row in an index of any kind that somebody has put on the history table. */
+static void
+insert_any_entry(Relation history, Relation index, IndexInfo *info, TupleTableSlot *slot, EState *estate)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+
+	GetPerTupleExprContext(estate)->ecxt_scantuple = slot;
+	if (info->ii_PredicateState == NULL)
+		info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, estate);
+	if (!ExecQual(info->ii_PredicateState, GetPerTupleExprContext(estate)))
+		return;
+	FormIndexDatum(info, slot, estate, values, nulls);
+	index_insert(index, values, nulls, &slot->tts_tid, history,
+				 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+}
+
+static void
+insert_plain_entry(Relation history, Relation index, IndexInfo *info, TupleTableSlot *slot)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < index->rd_index->indnatts; i++)
+		values[i] = slot_getattr(slot, index->rd_index->indkey.values[i], &nulls[i]);
+	index_insert(index, values, nulls, &slot->tts_tid, history,
+				 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+}
+
 /*
  * Enters all rows in one index before the next: its pages stay in the processor's cache.  A block range index needs one
  * entry per block here, since all these rows died in one transaction and death is what it holds.
  */
 static void
-insert_index_entries(Relation history, Relation index, IndexInfo *info, TupleTableSlot **slots, int count, EState *estate)
+insert_index_entries(Relation history, Relation index, TupleTableSlot **slots, int count)
 {
+	bool		plain = is_plain_index(index);
+	bool		deaths = plain && index->rd_rel->relam == BRIN_AM_OID && index->rd_index->indnatts == 1 &&
+		index->rd_index->indkey.values[0] == MDL_DIED_ATTNO;
+	IndexInfo  *info = plain ? makeNode(IndexInfo) : BuildIndexInfo(index);
+	EState	   *estate = plain ? NULL : CreateExecutorState();
+
+	info->ii_Context = CurrentMemoryContext;
 	for (int i = 0; i < count; i++)
 	{
-		Datum		values[INDEX_MAX_KEYS];
-		bool		nulls[INDEX_MAX_KEYS];
+		if (deaths)
+		{
+			BlockNumber block = ItemPointerGetBlockNumber(&slots[i]->tts_tid);
 
-		if (index->rd_rel->relam == BRIN_AM_OID && i > 0 &&
-			ItemPointerGetBlockNumber(&slots[i]->tts_tid) == ItemPointerGetBlockNumber(&slots[i - 1]->tts_tid))
-			continue;
-		if (index->rd_rel->relam == BRIN_AM_OID)
-			summarize_range(history, index, ItemPointerGetBlockNumber(&slots[i]->tts_tid));
-		FormIndexDatum(info, slots[i], estate, values, nulls);
-		index_insert(index, values, nulls, &slots[i]->tts_tid, history, UNIQUE_CHECK_NO, false, info);
+			if (i > 0 && block == ItemPointerGetBlockNumber(&slots[i - 1]->tts_tid))
+				continue;
+			summarize_range(history, index, block);
+		}
+		if (plain)
+			insert_plain_entry(history, index, info, slots[i]);
+		else
+			insert_any_entry(history, index, info, slots[i], estate);
 	}
+	if (estate != NULL)
+		FreeExecutorState(estate);
 }
 
 /* A session does not keep slots with room for more values than this (9 bytes each). */
@@ -208,23 +257,23 @@ mdl_history_insert(Relation history, HeapTuple *tuples, int count)
 {
 	TupleTableSlot **slots = history_slots(history, count);
 	BulkInsertState bulk = count > 1 ? GetBulkInsertState() : NULL;
-	EState	   *estate = CreateExecutorState();
-	ResultRelInfo *result = makeNode(ResultRelInfo);
+	ListCell   *cell;
 
 	for (int i = 0; i < count; i++)
 		ExecStoreHeapTuple(tuples[i], slots[i], false);
-	InitResultRelInfo(result, history, 0, NULL, 0);
-	ExecOpenIndices(result, false);
 	table_multi_insert(history, slots, count, GetCurrentCommandId(true), 0, bulk);
-	for (int index = 0; index < result->ri_NumIndices; index++)
-		insert_index_entries(history, result->ri_IndexRelationDescs[index], result->ri_IndexRelationInfo[index],
-							 slots, count, estate);
+	foreach(cell, RelationGetIndexList(history))
+	{
+		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
+
+		if (index->rd_index->indisready)
+			insert_index_entries(history, index, slots, count);
+		index_close(index, NoLock);
+	}
 	for (int i = 0; i < count; i++)
 		ExecClearTuple(slots[i]);
 	if (kept_slots.count * kept_slots.desc->natts > MAX_KEPT_VALUES)
 		kept_slots.desc = NULL;	/* the next call makes new ones */
-	ExecCloseIndices(result);
-	FreeExecutorState(estate);
 	if (bulk != NULL)
 		FreeBulkInsertState(bulk);
 }

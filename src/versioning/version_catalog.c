@@ -59,7 +59,6 @@ static const char *const create_statements[] =
 	" stamp bigint NOT NULL, substamps bigint[], low bigint NOT NULL, high bigint NOT NULL, in_flight bigint[],"
 	" settled bigint NOT NULL, role_name text NOT NULL, application_name text NOT NULL, era bigint NOT NULL,"
 	" CONSTRAINT commit_log_stamp_key UNIQUE (stamp))",
-	"CREATE INDEX commit_log_committed_at_idx ON medallion_history.commit_log (committed_at)",
 	"COMMENT ON TABLE medallion_history.commit_log IS"
 	" 'One row per transaction that changed a versioned table; see medallion.commits'",
 

@@ -36,7 +36,6 @@
 #define MDL_LOG_TABLE		"commit_log"
 #define MDL_LOG_BY_VERSION	"commit_log_pkey"
 #define MDL_LOG_BY_STAMP	"commit_log_stamp_key"
-#define MDL_LOG_BY_TIME		"commit_log_committed_at_idx"
 #define MDL_CHANGES_TABLE	"commit_changes"
 #define MDL_CHANGES_INDEX	"commit_changes_pkey"
 #define MDL_CHANGES_SPECIAL	"commit_changes_special_idx"	/* of operations that are more than row changes */
