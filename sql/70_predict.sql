@@ -21,6 +21,15 @@ LANGUAGE C STABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_transform';
 COMMENT ON FUNCTION medallion.transform(text, record) IS
 'What a row becomes: components of a decomposition, distances to the centres of clusters, shares of a mixture.';
 
+CREATE OR REPLACE FUNCTION medallion.design_row(model text, input record) RETURNS double precision[]
+LANGUAGE C STABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_design_row';
+COMMENT ON FUNCTION medallion.design_row(text, record) IS
+'The numbers that a model''s learner sees for a row: missing values filled, scaled, transformed, encoded; in the order of medallion.terms(model).';
+
+CREATE OR REPLACE FUNCTION medallion.terms(model text) RETURNS text[]
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_terms';
+COMMENT ON FUNCTION medallion.terms(text) IS 'The names of the numbers that a model''s learner sees: age, carrier=AA, day.month, pixels[3], "age is missing", word#17.';
+
 CREATE OR REPLACE FUNCTION medallion.classes(model text) RETURNS text[]
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_classes';
 COMMENT ON FUNCTION medallion.classes(text) IS 'The classes that a model tells apart, as text; the positive one is last.';

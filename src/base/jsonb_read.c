@@ -69,6 +69,27 @@ mdl_jsonb_text(Jsonb *object, const char *what, const char *key, char **value)
 	return true;
 }
 
+Jsonb *
+mdl_jsonb_object(Jsonb *object, const char *what, const char *key)
+{
+	JsonbValue	found;
+
+	if (!find_key(object, what, key, &found))
+		return NULL;
+	if (found.type != jbvBinary || !JsonContainerIsObject(found.val.binary.data))
+		wrong_type(what, key, "an object", &found);
+	return JsonbValueToJsonb(&found);
+}
+
+bool
+mdl_jsonb_is_text(Jsonb *object, const char *key)
+{
+	JsonbValue	found;
+
+	return object != NULL && JB_ROOT_IS_OBJECT(object) &&
+		getKeyJsonValueFromContainer(&object->root, key, strlen(key), &found) != NULL && found.type == jbvString;
+}
+
 bool
 mdl_jsonb_text_list(Jsonb *object, const char *what, const char *key, char ***values, int *count)
 {

@@ -415,7 +415,7 @@ ml_model_column_n_terms(const ml_model *model, int column)
 int
 ml_model_column_fill_code(const ml_model *model, int column)
 {
-	return model->columns[column].fill_code;
+	return model->columns[column].has_fill ? model->columns[column].fill_code : -1;
 }
 
 int

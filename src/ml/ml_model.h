@@ -99,7 +99,7 @@ typedef struct ml_values
 {
 	const double *numbers;		/* all but categorical columns; of a vector (n, length) row after row */
 	const ml_text *texts;		/* categorical: by text … */
-	const int32_t *codes;		/* … or by code; -1 is a category that training did not see */
+	const int32_t *codes;		/* … or by code; -1 is a category that training did not see; the term if hashed */
 	const unsigned char *nulls; /* 1 where NULL; NULL pointer: no NULL in the batch */
 } ml_values;
 
@@ -159,7 +159,7 @@ extern ml_status ml_model_design(const ml_model *model, const ml_values *columns
 extern bool ml_model_column_is_raw(const ml_model *model, int column);
 extern int	ml_model_column_first_term(const ml_model *model, int column);
 extern int	ml_model_column_n_terms(const ml_model *model, int column);
-extern int	ml_model_column_fill_code(const ml_model *model, int column);
+extern int	ml_model_column_fill_code(const ml_model *model, int column);	/* -1: missing categories are not filled */
 extern int	ml_model_column_reference(const ml_model *model, int column);	/* -1: every category has a term */
 
 /* The same for the terms of one column: those of a row at x + i * stride. */

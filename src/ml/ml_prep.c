@@ -1,10 +1,13 @@
 /*
- * ml_prep.c: mean, spread and range of numbers, frequency of categories.
+ * ml_prep.c: mean, spread, range and quantiles of numbers, frequency of categories, transformations that make numbers normal.
  */
 #include "ml/ml_prep.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "ml/eval_rank.h"
 
 size_t
 ml_row_list_rows(const ml_row_list *rows)
@@ -93,4 +96,162 @@ ml_prep_category_weights(const int32_t *codes, int n_categories, const ml_row_li
 		for (size_t i = rows->stretches[s].first; i < rows->stretches[s].end; i++)
 			if (codes[i] >= 0)
 				weights[codes[i]] += weight_of(rows, i);
+}
+
+/* ---- order statistics -------------------------------------------------------------------------------------------- */
+
+ml_status
+ml_prep_sorted(const ml_ctx *ctx, const double *values, size_t stride, const ml_row_list *rows, size_t most, double **sorted,
+			   size_t *n, ml_error *err)
+{
+	size_t		all = ml_row_list_rows(rows);
+	size_t		room = most > 0 && most < all ? most : all;
+	double	   *found = ml_alloc(ctx, room + 1, sizeof(double));
+	double	   *scratch = ml_alloc(ctx, room + 1, sizeof(double));
+	size_t		row = 0;
+	size_t		taken = 0;
+	size_t		present = 0;
+
+	*sorted = found;
+	*n = 0;
+	if (found == NULL || scratch == NULL)
+	{
+		ml_free(ctx, found);
+		ml_free(ctx, scratch);
+		*sorted = NULL;
+		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	}
+	for (int s = 0; s < rows->n; s++)
+		for (size_t i = rows->stretches[s].first; i < rows->stretches[s].end; i++, row++)
+		{
+			if (taken >= room || row < (size_t) ((double) taken * all / room))
+				continue;
+			taken++;
+			if (!isnan(values[i * stride]))
+				found[present++] = values[i * stride];
+		}
+	ml_rank_sort(found, scratch, present);
+	ml_free(ctx, scratch);
+	*n = present;
+	return ML_OK;
+}
+
+double
+ml_prep_quantile(const double *sorted, size_t n, size_t part, size_t parts)
+{
+	size_t		below = part * (n - 1) / parts;
+	double		share = (double) (part * (n - 1) % parts) / (double) parts;
+
+	if (below + 1 >= n)
+		return sorted[n - 1];
+	return share == 0 ? sorted[below] : sorted[below] + share * (sorted[below + 1] - sorted[below]);
+}
+
+/* ---- normality --------------------------------------------------------------------------------------------------- */
+
+/* Minus the log likelihood of lambda, but for constants (Box and Cox 1964; Yeo and Johnson 2000). */
+static double
+lambda_loss(ml_warp warp, const double *sorted, size_t n, double lambda)
+{
+	double		mean = 0;
+	double		squares = 0;
+	double		logs = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		double		value = ml_warp_value(warp, lambda, NULL, 0, sorted[i]);
+		double		distance = value - mean;
+
+		mean += distance / (double) (i + 1);
+		squares += distance * (value - mean);
+		logs += warp == ML_WARP_BOX_COX ? log(sorted[i]) : sorted[i] >= 0 ? log1p(sorted[i]) : -log1p(-sorted[i]);
+	}
+	if (!(squares > 0) || !isfinite(squares))
+		return INFINITY;
+	return 0.5 * (double) n * log(squares / (double) n) - (lambda - 1) * logs;
+}
+
+/* Golden section within bounds: the loss has one minimum there. */
+double
+ml_prep_lambda(ml_warp warp, const double *sorted, size_t n)
+{
+	const double ratio = 0.61803398874989485;
+	double		low = -5;
+	double		high = 7;
+	double		left = high - ratio * (high - low);
+	double		right = low + ratio * (high - low);
+	double		left_loss;
+	double		right_loss;
+
+	if (n < 2 || sorted[0] == sorted[n - 1] || (warp == ML_WARP_BOX_COX && !(sorted[0] > 0)))
+		return NAN;
+	left_loss = lambda_loss(warp, sorted, n, left);
+	right_loss = lambda_loss(warp, sorted, n, right);
+	while (high - low > 1e-8)
+	{
+		if (left_loss <= right_loss)
+		{
+			high = right;
+			right = left;
+			right_loss = left_loss;
+			left = high - ratio * (high - low);
+			left_loss = lambda_loss(warp, sorted, n, left);
+		}
+		else
+		{
+			low = left;
+			left = right;
+			left_loss = right_loss;
+			right = low + ratio * (high - low);
+			right_loss = lambda_loss(warp, sorted, n, right);
+		}
+	}
+	return 0.5 * (low + high);
+}
+
+/* ---- categories by target ---------------------------------------------------------------------------------------- */
+
+double
+ml_prep_target_means(const int32_t *codes, int n_categories, const double *target, const ml_row_list *rows,
+					 ml_category_sums *sums, double *means)
+{
+	ml_category_sums all = {0, 0, 0};
+	double		mean;
+	double		variance = 0;
+
+	memset(sums, 0, n_categories * sizeof(ml_category_sums));
+	for (int s = 0; s < rows->n; s++)
+		for (size_t i = rows->stretches[s].first; i < rows->stretches[s].end; i++)
+		{
+			double		w = weight_of(rows, i);
+
+			all.weight += w;
+			all.mean += w * target[i];
+			if (codes[i] < 0)
+				continue;
+			sums[codes[i]].weight += w;
+			sums[codes[i]].mean += w * target[i];
+		}
+	mean = all.weight > 0 ? all.mean / all.weight : 0;
+	for (int code = 0; code < n_categories; code++)
+		sums[code].mean = sums[code].weight > 0 ? sums[code].mean / sums[code].weight : mean;
+	for (int s = 0; s < rows->n; s++)
+		for (size_t i = rows->stretches[s].first; i < rows->stretches[s].end; i++)
+		{
+			double		w = weight_of(rows, i);
+
+			variance += w * (target[i] - mean) * (target[i] - mean);
+			if (codes[i] >= 0)
+				sums[codes[i]].squares += w * (target[i] - sums[codes[i]].mean) * (target[i] - sums[codes[i]].mean);
+		}
+	variance = all.weight > 0 ? variance / all.weight : 0;
+	for (int code = 0; code < n_categories; code++)
+	{
+		const ml_category_sums *c = &sums[code];
+		double		within = c->weight > 0 ? c->squares / c->weight : 0;
+		double		trust = variance * c->weight / (variance * c->weight + within);
+
+		means[code] = c->weight > 0 && isfinite(trust) ? trust * c->mean + (1 - trust) * mean : mean;
+	}
+	return mean;
 }

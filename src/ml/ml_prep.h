@@ -9,6 +9,7 @@
 #define ML_PREP_H
 
 #include "ml/ml.h"
+#include "ml/ml_model.h"
 
 typedef struct ml_stretch
 {
@@ -37,6 +38,43 @@ typedef struct ml_column_facts
 
 /* Of every stride-th number from values on. */
 extern void ml_prep_facts(const double *values, size_t stride, const ml_row_list *rows, ml_column_facts *facts);
+
+/*
+ * The values present in ascending order, every stride-th number from values on; *n of them, from the context.  ML_NO_MEMORY
+ * or ML_OK.  At most `most` (0: all), evenly spaced in the rows.
+ */
+extern ml_status ml_prep_sorted(const ml_ctx *ctx, const double *values, size_t stride, const ml_row_list *rows, size_t most,
+								double **sorted, size_t *n, ml_error *err);
+
+/* The part / parts quantile of ascending values by linear interpolation, as numpy.percentile; n at least 1. */
+extern double ml_prep_quantile(const double *sorted, size_t n, size_t part, size_t parts);
+
+/* Lambda of greatest likelihood of ascending values (NaN if there is none), for ML_WARP_YEO_JOHNSON and ML_WARP_BOX_COX. */
+extern double ml_prep_lambda(ml_warp warp, const double *sorted, size_t n);
+
+/* A value bent as a column would; knots are (n_knots).  NaN where the warp is not defined. */
+extern double ml_warp_value(ml_warp warp, double lambda, const double *knots, int n_knots, double value);
+
+/*
+ * A number per category that tells how large the target is there: its mean, drawn to the mean of all rows the more the
+ * fewer rows the category has (empirical Bayes, as scikit-learn's TargetEncoder with smooth "auto"; Micci-Barreca 2001).
+ * target is by row; codes below 0 are left out.  sums (scratch) and means are (n_categories); returns the mean of all rows.
+ */
+typedef struct ml_category_sums
+{
+	double		weight;
+	double		mean;
+	double		squares;
+} ml_category_sums;
+
+extern double ml_prep_target_means(const int32_t *codes, int n_categories, const double *target, const ml_row_list *rows,
+								   ml_category_sums *sums, double *means);
+
+/* The term of a text in a column that is hashed. */
+extern int	ml_hash_bucket(const ml_text *text, int buckets);
+
+/* Beyond these bounds in seconds, a million years, the calendar is no use and its arithmetic would overflow. */
+#define ML_LARGEST_TIME 3.2e13
 
 /* The parts of a time, ml_date_part bits in ascending order; returns how many. */
 extern int	ml_date_parts(unsigned parts, double seconds, double *terms);

@@ -137,10 +137,8 @@ first_not_below(const double *knots, int n, double value)
 
 /* The mean of what interpolation from the left and from the right say, which differ where knots are equal. */
 static double
-quantile_share(const ml_column *column, double value)
+quantile_share(const double *knots, int n, double value)
 {
-	const double *knots = column->knots;
-	int			n = column->n_knots;
 	double		step = 1.0 / (n - 1);
 	int			left;
 	int			right;
@@ -156,25 +154,25 @@ quantile_share(const ml_column *column, double value)
 	return (left + (value - knots[left]) / (knots[right] - knots[left])) * step;
 }
 
-static double
-warp(const ml_column *column, double value)
+double
+ml_warp_value(ml_warp warp, double lambda, const double *knots, int n_knots, double value)
 {
 	double		share;
 
-	switch (column->warp)
+	switch (warp)
 	{
 		case ML_WARP_NONE:
 			break;
 		case ML_WARP_LOG1P:
 			return value >= 0 ? log1p(value) : -log1p(-value);
 		case ML_WARP_YEO_JOHNSON:
-			return yeo_johnson(value, column->lambda);
+			return yeo_johnson(value, lambda);
 		case ML_WARP_BOX_COX:
-			return box_cox(value, column->lambda);
+			return box_cox(value, lambda);
 		case ML_WARP_QUANTILE:
-			return quantile_share(column, value);
+			return quantile_share(knots, n_knots, value);
 		case ML_WARP_QUANTILE_NORMAL:
-			share = quantile_share(column, value);
+			share = quantile_share(knots, n_knots, value);
 			return ml_normal_quantile(share < 1e-7 ? 1e-7 : share > 1 - 1e-7 ? 1 - 1e-7 : share);
 	}
 	return value;
@@ -254,7 +252,7 @@ number_term(const ml_column *column, double value, int element, int *problem)
 			*problem = ML_PROBLEM_NOT_FINITE;
 		return NAN;
 	}
-	value = warp(column, value);
+	value = ml_warp_value(column->warp, column->lambda, column->knots, column->n_knots, value);
 	if (isnan(value))
 		*problem = ML_PROBLEM_NOT_FINITE;
 	return (value - shift) * scale;
@@ -281,8 +279,7 @@ number_terms(const ml_column *column, const ml_values *values, size_t row, bool 
 	{
 		double		seconds = is_null ? column->fill_number : given[0];
 
-		/* Beyond these bounds, a million years, the calendar is no use and the arithmetic would overflow. */
-		if (!(fabs(seconds) < 3.2e13))
+		if (!(fabs(seconds) < ML_LARGEST_TIME))
 		{
 			*problem = ML_PROBLEM_NOT_FINITE;
 			seconds = 0;
@@ -297,14 +294,18 @@ number_terms(const ml_column *column, const ml_values *values, size_t row, bool 
 	return column->length;
 }
 
+int
+ml_hash_bucket(const ml_text *text, int buckets)
+{
+	return (int) (ml_hash_bytes(0, text->data, text->length) % (uint64_t) buckets);
+}
+
 static int
 hashed_terms(const ml_column *column, const ml_values *values, size_t row, bool is_null, double *terms, int *problem)
 {
-	const ml_text *text = &values->texts[row];
-
 	memset(terms, 0, column->buckets * sizeof(double));
 	if (!is_null)
-		terms[ml_hash_bytes(0, text->data, text->length) % (uint64_t) column->buckets] = 1;
+		terms[values->codes ? values->codes[row] : ml_hash_bucket(&values->texts[row], column->buckets)] = 1;
 	else if (!column->has_fill)
 		*problem = ML_PROBLEM_NULL;
 	return column->buckets;

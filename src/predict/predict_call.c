@@ -77,7 +77,8 @@ resolve(MdlPredictCall *call, text *reference, Snapshot snapshot)
 		call->cached = cached;
 		old = MemoryContextSwitchTo(call->map_context);
 		call->name = pstrdup(version.model);
-		call->out = palloc(sizeof(double) * Max(Max(ml_model_width(cached->model), ml_model_n_components(cached->model)), 1));
+		call->out = palloc(sizeof(double) * Max(Max(ml_model_width(cached->model), ml_model_n_components(cached->model)),
+												Max(ml_model_n_terms(cached->model), 1)));
 		MemoryContextSwitchTo(old);
 	}
 	else
@@ -183,4 +184,16 @@ bool
 mdl_transform_input(FunctionCallInfo fcinfo, MdlPredictCall *call)
 {
 	return apply_to_input(fcinfo, call, ml_model_transform);
+}
+
+static ml_status
+design_row(const ml_model *model, const ml_values *columns, size_t n, double *out, ml_row_state *rows, ml_error *err)
+{
+	return ml_model_design(model, columns, 0, n, out, rows, err);
+}
+
+bool
+mdl_design_input_row(FunctionCallInfo fcinfo, MdlPredictCall *call)
+{
+	return apply_to_input(fcinfo, call, design_row);
 }

@@ -86,8 +86,9 @@ extern MdlPredictCall *mdl_predict_call(FunctionCallInfo fcinfo);
 /* Predicts argument 1; false when the prediction is NULL, else call->out holds it. */
 extern bool mdl_predict_input(FunctionCallInfo fcinfo, MdlPredictCall *call);
 
-/* The same for ml_model_transform. */
+/* The same for ml_model_transform, and for the design row. */
 extern bool mdl_transform_input(FunctionCallInfo fcinfo, MdlPredictCall *call);
+extern bool mdl_design_input_row(FunctionCallInfo fcinfo, MdlPredictCall *call);
 
 /* Counts rows for a batch, and reports its progress; NULL outside one. */
 typedef struct MdlPredictCount

@@ -1,5 +1,5 @@
 /*
- * predict_row.c: the SQL functions predict, predict_class, predict_proba, transform and classes.
+ * predict_row.c: the SQL functions predict, predict_class, predict_proba, transform, design_row, terms and classes.
  *
  * In a batch predict and predict_proba count the rows; predict_class, which a batch calls beside predict_proba, does not.
  *
@@ -117,6 +117,39 @@ mdl_transform_impl(PG_FUNCTION_ARGS)
 	if (!mdl_transform_input(fcinfo, call))
 		PG_RETURN_NULL();
 	PG_RETURN_ARRAYTYPE_P(number_array(call->out, n));
+}
+
+/* design_row(model, input): the numbers that the learner sees, prepared from the columns. */
+MDL_SHIM_TARGET(mdl_design_row);
+Datum
+mdl_design_row_impl(PG_FUNCTION_ARGS)
+{
+	MdlPredictCall *call = mdl_predict_call(fcinfo);
+
+	if (!mdl_design_input_row(fcinfo, call))
+		PG_RETURN_NULL();
+	PG_RETURN_ARRAYTYPE_P(number_array(call->out, ml_model_n_terms(call->cached->model)));
+}
+
+/* terms(model): their names. */
+MDL_SHIM_TARGET(mdl_terms);
+Datum
+mdl_terms_impl(PG_FUNCTION_ARGS)
+{
+	MdlPredictCall *call = mdl_predict_call(fcinfo);
+	const ml_model *model = call->cached->model;
+	int			n = ml_model_n_terms(model);
+	Datum	   *elements = palloc(sizeof(Datum) * (n + 1));
+
+	for (int term = 0; term < n; term++)
+	{
+		int			length = ml_model_term_name(model, term, NULL, 0);
+		char	   *name = palloc(length + 1);
+
+		ml_model_term_name(model, term, name, length + 1);
+		elements[term] = CStringGetTextDatum(name);
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* classes(model): the labels as text, the positive one last. */

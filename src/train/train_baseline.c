@@ -95,9 +95,9 @@ mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records
 		columns[n].kind = ML_NUMERIC;
 		columns[n++].values.numbers = sample_predictions(t, columns, count);
 	}
-	/* Times only go on, and vectors have no distribution of their own: neither is compared. */
+	/* Times only go on, vectors have no distribution of their own, of hashed texts nobody kept the texts. */
 	for (int i = 0; i < n; i++)
-		if (columns[i].kind <= ML_CATEGORICAL)
+		if (columns[i].kind <= ML_CATEGORICAL && (i >= t->source.n_features || t->plan.columns[i].buckets == 0))
 			columns[compared++] = columns[i];
 	status = ml_baseline_make(&t->ctx, compared, columns, count, (uint64) t->rows, &baseline, &err);
 	if (status == ML_OK)

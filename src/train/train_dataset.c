@@ -29,7 +29,7 @@ typedef struct DatasetHead
 	int32		n_variables;	/* of a Gram: terms, what tells their missing values, and the target */
 	int32		n_terms;
 	uint64		terms_at;		/* DatasetTerm (n_terms) */
-	MdlPreprocess preprocess;
+	uint64		preps_at;		/* MdlColumnPrep, one for each column of the matrix */
 	int64		rows;
 	uint64		image_at;		/* MdlMatrixImage, or per fold: int64 rows, double weight, the Gram's doubles */
 	char		algorithm[64];
@@ -53,6 +53,7 @@ struct MdlDataset
 	ml_gram    *grams;			/* (n_blocks) */
 	const DatasetTerm *terms;
 	MdlMatrixData *data;
+	const MdlColumnPrep *preps; /* (data->n_columns) */
 };
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
@@ -75,7 +76,10 @@ open_dataset(dsm_segment *segment)
 		elog(ERROR, "the shared memory segment is not a dataset");
 	d->estimator = mdl_estimator_by_name(d->head->algorithm);
 	if (!d->head->streaming)
+	{
 		d->data = mdl_matrix_open((MdlMatrixImage *) (base + d->head->image_at));
+		d->preps = (const MdlColumnPrep *) (base + d->head->preps_at);
+	}
 	else
 	{
 		d->terms = (const DatasetTerm *) (base + d->head->terms_at);
@@ -147,7 +151,6 @@ fill_head(DatasetHead *head, const MdlTraining *t, int64 rows)
 	head->magic = DATASET_MAGIC;
 	head->streaming = t->streaming;
 	head->task = t->task;
-	head->preprocess = t->preprocess;
 	head->n_blocks = t->plan.n_folds;
 	head->n_folds = t->split.time ? head->n_blocks - 1 : head->n_blocks;
 	head->rows = rows;
@@ -252,13 +255,23 @@ read_grams(MdlTraining *t)
 	return segment;
 }
 
+/* A segment with room for an image and something behind it. */
+typedef struct Segment
+{
+	dsm_segment *segment;
+	Size		extra;
+	Size		extra_at;
+} Segment;
+
 static void *
 allocate_segment(Size size, void *arg)
 {
+	Segment    *s = arg;
 	Size		before = TYPEALIGN(64, sizeof(DatasetHead));
-	dsm_segment *segment = dsm_create(before + size, 0);
+	dsm_segment *segment = dsm_create(TYPEALIGN(64, before + size) + s->extra, 0);
 
-	*(dsm_segment **) arg = segment;
+	s->segment = segment;
+	s->extra_at = TYPEALIGN(64, before + size);
 	return (char *) dsm_segment_address(segment) + before;
 }
 
@@ -267,7 +280,8 @@ read_matrix(MdlTraining *t)
 {
 	int			folds = t->plan.n_folds;
 	MdlMatrixLoad *load = palloc0(sizeof(MdlMatrixLoad));
-	dsm_segment *segment = NULL;
+	Segment		segment = {.extra = sizeof(MdlColumnPrep) * (t->source.n_features + 1)};
+	DatasetHead *head;
 	MdlMatrixImage *image;
 	uint32		sample = 0;
 	const MdlSampleRecord **records;
@@ -276,12 +290,15 @@ read_matrix(MdlTraining *t)
 	t->ctx.nthreads = mdl_training_threads();
 	mdl_matrix_load(&t->source, &t->plan, t->plan_bytes, t->memory, load);
 	image = mdl_matrix_build(t, load, &sample, &records, allocate_segment, &segment);
-	fill_head(dsm_segment_address(segment), t, image->rows);
+	head = dsm_segment_address(segment.segment);
+	fill_head(head, t, image->rows);
+	head->preps_at = segment.extra_at;
+	memcpy((char *) head + segment.extra_at, t->preps, sizeof(MdlColumnPrep) * t->source.n_features);
 	starts = (const uint64 *) ((const char *) image + image->folds_at);
 	for (int fold = 0; fold < folds; fold++)
 		check_folds(t, fold, (int64) (starts[fold + 1] - starts[fold]));
 	mdl_matrix_unload(load);
-	return segment;
+	return segment.segment;
 }
 
 MdlDataset *
@@ -434,9 +451,8 @@ model_of_columns(const ml_ctx *ctx, const MdlDataset *d, const ml_column_spec *c
 
 /* The columns of the image, as the preprocessing makes them from some folds. */
 static ml_column_spec *
-columns_of_folds(const MdlDataset *d, const double *params, const bool *use_fold)
+columns_of_folds(const ml_ctx *ctx, const MdlDataset *d, const double *params, const bool *use_fold)
 {
-	const MdlPreprocess *preprocess = &d->head->preprocess;
 	ml_column_spec *columns = palloc0(sizeof(ml_column_spec) * (d->data->n_columns + 1));
 	bool		reference = d->estimator->needs_reference != NULL && d->estimator->needs_reference(params);
 
@@ -449,15 +465,13 @@ columns_of_folds(const MdlDataset *d, const double *params, const bool *use_fold
 		column->kind = d->data->facts[i].kind;
 		column->scale = 1;
 		column->length = d->data->facts[i].length;
-		column->parts = d->data->facts[i].parts;
-		column->encoding = column->parts != 0 ? ML_ENCODE_DATE_PARTS : ML_ENCODE_PLAIN;
+		column->reference = -1;
+		if (d->preps[i].encode == MDL_ENCODE_HASHING)
+			continue;
 		column->n_categories = d->data->facts[i].n_categories;
 		column->categories = made_up_names(column->n_categories);
-		column->reference = column->n_categories > 0 && reference ? 0 : -1;
-		column->has_fill = preprocess->impute_mean;
-		column->keeps_missing = d->estimator->keeps_missing && !preprocess->impute_mean;
 	}
-	mdl_design_fit(d->data, mdl_matrix_rows(d->data, use_fold), d->estimator, preprocess, columns);
+	mdl_design_fit(ctx, d->data, mdl_matrix_rows(d->data, use_fold), d->preps, reference, d->estimator->keeps_missing, columns);
 	return columns;
 }
 
@@ -598,8 +612,8 @@ score_matrix(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, c
 		use_fold[block] = trains_fold(d, fold, block);
 	if (!has_all_classes(data, use_fold))
 		return NAN;
-	model = model_of_columns(ctx, d, columns_of_folds(d, params, use_fold), data->n_columns);
-	mdl_design_input(ctx, d->estimator, model, data, use_fold, &input);
+	model = model_of_columns(ctx, d, columns_of_folds(ctx, d, params, use_fold), data->n_columns);
+	mdl_design_input(ctx, d->estimator, model, data, d->preps, use_fold, &input);
 	mdl_training_run_estimator(ctx, d->estimator, params, &input, model, NULL);
 	count = mdl_matrix_metrics(ctx, data, mdl_design_predict(ctx, model, data, first, n), first, n, metrics);
 	for (int i = 0; i < count; i++)

@@ -1,6 +1,6 @@
 /*
- * train_design.c: from the image of a source to what a learner reads: preprocessing is fitted on the rows that are
- * trained on, and the model itself turns columns into terms, as it will when it predicts.
+ * train_design.c: from the image of a source to what a learner reads: the model itself turns columns into terms, as it
+ * will when it predicts.
  */
 #include "train/train_matrix.h"
 
@@ -83,124 +83,6 @@ mdl_matrix_rows(const MdlMatrixData *data, const bool *use_fold)
 	rows->stretches = stretches;
 	rows->weights = data->weights;
 	return rows;
-}
-
-/* ---- fitting the preprocessing ------------------------------------------------------------------------------------ */
-
-static bool
-wants_scaling(const ml_estimator *estimator, const MdlPreprocess *preprocess)
-{
-	if (preprocess->scaling == MDL_SCALE_DEFAULT)
-		return estimator->wants_scaling;
-	return preprocess->scaling == MDL_SCALE_STANDARD;
-}
-
-static void
-no_value(const char *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("feature \"%s\" is NULL in every row", name),
-			 errhint("Exclude the column.")));
-}
-
-/* Scales of the elements of a vector. */
-static void
-fit_vector(const MdlMatrixData *data, int index, const ml_row_list *rows, ml_column_spec *column)
-{
-	double	   *shifts = palloc(sizeof(double) * column->length);
-	double	   *scales = palloc(sizeof(double) * column->length);
-
-	for (int k = 0; k < column->length; k++)
-	{
-		ml_column_facts facts;
-
-		CHECK_FOR_INTERRUPTS();
-		ml_prep_facts(data->columns[index].numbers + k, column->length, rows, &facts);
-		shifts[k] = facts.present > 0 ? facts.mean : 0;
-		scales[k] = facts.std > 0 ? 1 / facts.std : 1;
-	}
-	column->shifts = shifts;
-	column->scales = scales;
-}
-
-/* Scales of the parts of a time; what is missing counts as its fill. */
-static void
-fit_parts(const MdlMatrixData *data, int index, const ml_row_list *rows, ml_column_spec *column)
-{
-	int			n = __builtin_popcount(column->parts);
-	ml_column_spec vector = {.length = n};
-	MdlMatrixData parts = {.columns = palloc0(sizeof(ml_values))};
-	double	   *terms = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * data->rows * n);
-
-	for (size_t i = 0; i < data->rows; i++)
-	{
-		double		seconds = data->columns[index].numbers[i];
-
-		if (isnan(seconds))
-			seconds = column->fill_number;
-		ml_date_parts(column->parts, fabs(seconds) < 3.2e13 ? seconds : 0, terms + i * n);
-	}
-	parts.columns[0].numbers = terms;
-	fit_vector(&parts, 0, rows, &vector);
-	column->shifts = vector.shifts;
-	column->scales = vector.scales;
-	pfree(terms);
-}
-
-static void
-fit_numbers(const MdlMatrixData *data, int index, const ml_row_list *rows, bool scale, ml_column_spec *column)
-{
-	ml_column_facts facts;
-
-	if (column->kind == ML_VECTOR && scale)
-		fit_vector(data, index, rows, column);
-	if (column->kind == ML_VECTOR || (!scale && data->columns[index].nulls == NULL))
-		return;
-	ml_prep_facts(data->columns[index].numbers, 1, rows, &facts);
-	if (facts.present == 0)
-		no_value(column->name);
-	if (column->has_fill)
-		column->fill_number = facts.mean;
-	if (scale && column->encoding == ML_ENCODE_DATE_PARTS)
-		fit_parts(data, index, rows, column);
-	else if (scale)
-	{
-		column->shift = facts.mean;
-		column->scale = facts.std > 0 ? 1 / facts.std : 1;
-	}
-}
-
-static void
-fit_categories(const MdlMatrixData *data, int index, const ml_row_list *rows, ml_column_spec *column)
-{
-	double	   *weights;
-
-	if (!column->has_fill || data->columns[index].nulls == NULL)
-		return;
-	weights = palloc(sizeof(double) * (column->n_categories + 1));
-	ml_prep_category_weights(data->columns[index].codes, column->n_categories, rows, weights);
-	column->fill_code = 0;
-	for (int code = 1; code < column->n_categories; code++)
-		if (weights[code] > weights[column->fill_code])
-			column->fill_code = code;
-	pfree(weights);
-}
-
-void
-mdl_design_fit(const MdlMatrixData *data, const ml_row_list *rows, const ml_estimator *estimator,
-			   const MdlPreprocess *preprocess, ml_column_spec *columns)
-{
-	bool		scale = wants_scaling(estimator, preprocess);
-
-	for (int i = 0; i < data->n_columns; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (columns[i].kind == ML_CATEGORICAL)
-			fit_categories(data, i, rows, &columns[i]);
-		else
-			fit_numbers(data, i, rows, scale && columns[i].kind != ML_BOOLEAN, &columns[i]);
-	}
 }
 
 /* ---- work in pieces ----------------------------------------------------------------------------------------------- */
@@ -335,7 +217,8 @@ gather(const void *values, size_t size, const ml_row_list *rows)
 }
 
 static ml_design *
-make_design(const ml_ctx *ctx, ml_data_form form, const ml_model *model, const MdlMatrixData *data, const ml_row_list *rows)
+make_design(const ml_ctx *ctx, ml_data_form form, const ml_model *model, const MdlMatrixData *data, const MdlColumnPrep *preps,
+			const ml_row_list *rows)
 {
 	ml_design  *design = palloc0(sizeof(ml_design));
 	Pieces	   *p = palloc0(sizeof(Pieces));
@@ -363,6 +246,11 @@ make_design(const ml_ctx *ctx, ml_data_form form, const ml_model *model, const M
 	p->at_once = by_row ? PIECES_AT_ONCE : 4 * ctx->nthreads;
 	for_all_pieces(ctx, p, rows, by_row ? rows_piece : columns_piece);
 	pfree(p);
+	for (int i = 0; i < data->n_columns; i++)
+		if (preps[i].encode == MDL_ENCODE_TARGET)
+			mdl_design_target_means(data, i, ml_model_column_fill_code(model, i), rows,
+									x + ml_model_column_first_term(model, i) * (by_row ? 1 : design->stride),
+									by_row ? design->stride : 1, true);
 	return design;
 }
 
@@ -409,7 +297,7 @@ term_columns(const ml_model *model, const MdlMatrixData *data, int index, int n_
 }
 
 static ml_matrix *
-make_matrix(const ml_model *model, const MdlMatrixData *data)
+make_matrix(const ml_model *model, const MdlMatrixData *data, const MdlColumnPrep *preps, const ml_row_list *rows)
 {
 	ml_matrix  *m = palloc0(sizeof(ml_matrix));
 	ml_matrix_column *columns = palloc0(sizeof(ml_matrix_column) * (ml_model_n_terms(model) + data->n_columns + 1));
@@ -437,6 +325,8 @@ make_matrix(const ml_model *model, const MdlMatrixData *data)
 			{
 				check_memory(bytes += (double) sizeof(double) * data->rows * n_terms);
 				numbers = term_columns(model, data, i, n_terms);
+				if (preps[i].encode == MDL_ENCODE_TARGET)
+					mdl_design_target_means(data, i, ml_model_column_fill_code(model, i), rows, (double *) numbers, 1, false);
 			}
 			for (int term = 0; term < n_terms; term++)
 			{
@@ -505,15 +395,15 @@ make_gram(const ml_design *design, ml_train_input *input)
 
 void
 mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, const ml_model *model, const MdlMatrixData *data,
-				 const bool *use_fold, ml_train_input *input)
+				 const MdlColumnPrep *preps, const bool *use_fold, ml_train_input *input)
 {
 	if (estimator->form == ML_FORM_MATRIX)
 	{
-		input->matrix = make_matrix(model, data);
+		input->matrix = make_matrix(model, data, preps, mdl_matrix_rows(data, use_fold));
 		input->use_fold = use_fold;
 	}
 	else
-		input->design = make_design(ctx, estimator->form, model, data, mdl_matrix_rows(data, use_fold));
+		input->design = make_design(ctx, estimator->form, model, data, preps, mdl_matrix_rows(data, use_fold));
 	if (estimator->form == ML_FORM_GRAM)
 		make_gram(input->design, input);
 }

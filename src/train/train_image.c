@@ -85,12 +85,12 @@ too_many(const MdlTraining *t, int column)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the target \"%s\" has more than %d classes, or a label longer than 1000 bytes", source->name,
-						t->preprocess.max_categories),
+						t->max_categories),
 				 errhint("Choose an algorithm for regression if the target is a quantity.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("feature \"%s\" has more than %d categories, or one longer than 1000 bytes", source->name,
-					t->preprocess.max_categories),
+					t->max_categories),
 			 errhint("Exclude the column, group its rare values in the source query, or raise \"max_categories\" in argument \"preprocess\".")));
 }
 
@@ -112,8 +112,13 @@ merge_categories(Build *b)
 
 		if (column->cat < 0)
 			continue;
+		if (column->buckets > 0)
+		{
+			b->n_categories[i] = column->buckets;
+			continue;
+		}
 		texts = column_texts(b, i, &b->n_categories[i]);
-		if (b->n_categories[i] > t->preprocess.max_categories)
+		if (b->n_categories[i] > t->max_categories)
 			too_many(t, i);
 		if (ml_dictionary_make(&t->ctx, &column->dictionary, b->n_categories[i], (const char *const *) texts, &err) != ML_OK)
 			mdl_ml_raise(ML_NO_MEMORY, &err);
@@ -145,6 +150,7 @@ typedef struct Recoding
 	const Build *b;
 	Chunk	   *chunks;
 	Size		record_size;
+	bool	   *is_bucket;		/* (n_cats) hashed: the code is final */
 } Recoding;
 
 static void
@@ -160,7 +166,8 @@ recode_chunk(void *arg, int index)
 		int32	   *codes = (int32 *) (((MdlSampleRecord *) row)->numbers + plan->n_numbers);
 
 		for (int k = 0; k < plan->n_cats; k++)
-			codes[k] = codes[k] < 0 ? -1 : dictionary[codes[k]];
+			if (!r->is_bucket[k])
+				codes[k] = codes[k] < 0 ? -1 : dictionary[codes[k]];
 	}
 }
 
@@ -168,8 +175,13 @@ recode_chunk(void *arg, int index)
 static void
 recode(const Build *b)
 {
-	Recoding	r = {b, NULL, mdl_sample_record_size(&b->t->plan)};
+	const MdlRowPlan *plan = &b->t->plan;
+	Recoding	r = {b, NULL, mdl_sample_record_size(plan), palloc0(sizeof(bool) * (plan->n_cats + 1))};
 	int			n = 0;
+
+	for (int i = 0; i < plan->n_columns; i++)
+		if (plan->columns[i].cat >= 0)
+			r.is_bucket[plan->columns[i].cat] = plan->columns[i].buckets > 0;
 
 	for (int p = 0; p < b->load->n_parts; p++)
 		n += part_of(b, p)->n_chunks;
@@ -441,6 +453,29 @@ set_classes(Build *b)
 				 errhint("Choose a target with two values, or compare one class with the rest in the source query.")));
 }
 
+/* The codes of constants that stand for missing categories. */
+static void
+find_fill_codes(const Build *b)
+{
+	const MdlTraining *t = b->t;
+
+	for (int i = 0; i < t->source.n_features; i++)
+	{
+		MdlColumnPrep *prep = &t->preps[i];
+
+		if (t->plan.columns[i].cat < 0 || prep->impute != MDL_IMPUTE_CONSTANT)
+			continue;
+		if (t->plan.columns[i].buckets > 0)
+		{
+			ml_text		text = {prep->fill_text, strlen(prep->fill_text)};
+
+			prep->fill_code = ml_hash_bucket(&text, t->plan.columns[i].buckets);
+		}
+		else
+			prep->fill_code = mdl_training_fill_code(t, i);
+	}
+}
+
 static void
 check_categories(const Build *b)
 {
@@ -476,6 +511,7 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, cons
 	merge_categories(&b);
 	set_classes(&b);
 	check_categories(&b);
+	find_fill_codes(&b);
 	if (t->plan.n_cats > 0)
 		recode(&b);
 	CHECK_FOR_INTERRUPTS();
@@ -488,7 +524,7 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, cons
 	for (int i = 0; i < head.n_columns; i++)
 		((MdlImageColumn *) ((char *) b.image + head.columns_at))[i] = (MdlImageColumn) {
 			t->plan.columns[i].kind, t->plan.columns[i].cat >= 0 ? b.n_categories[i] : 0, t->plan.columns[i].length,
-			mdl_training_date_parts(&t->source.columns[i]), load->counts[i].nulls
+			load->counts[i].nulls
 		};
 	write_columns(&b);
 	*sample = Min(*sample, b.fold_start[t->plan.n_folds]);

@@ -65,6 +65,7 @@ typedef struct MdlRowColumn
 	bool		has_fill;		/* NULL becomes the fill; otherwise the row is left out and counted */
 	double		fill_number;
 	int32		fill_code;
+	int32		buckets;		/* categorical: hashed into that many; 0: not hashed */
 	bool		has_dictionary; /* categorical: the categories are known */
 	ml_dictionary dictionary;
 	/* derived */
@@ -230,6 +231,7 @@ typedef struct MdlSourceColumn
 	MdlWire		wire;
 	ml_kind		kind;
 	int			length;			/* of a vector; else 1 */
+	bool		has_clock;		/* a time that is more than a date */
 } MdlSourceColumn;
 
 typedef struct MdlSource
@@ -288,22 +290,59 @@ extern const ml_estimator *mdl_estimator_by_name(const char *name);
 extern void mdl_params_read(const ml_estimator *estimator, Jsonb *params, double *values);
 extern Jsonb *mdl_params_jsonb(const ml_estimator *estimator, const double *values);
 
-typedef enum MdlScaling
-{
-	MDL_SCALE_DEFAULT = 0,		/* what the algorithm wants */
-	MDL_SCALE_NONE,
-	MDL_SCALE_STANDARD
-} MdlScaling;
+/* ---- train_preprocess.c --------------------------------------------------------------------------------------- */
 
-typedef struct MdlPreprocess
+typedef enum MdlImpute
 {
-	bool		impute_mean;
-	MdlScaling	scaling;
+	MDL_IMPUTE_ERROR = 0,
+	MDL_IMPUTE_MEAN,			/* of categories the most frequent, as for the two below */
+	MDL_IMPUTE_MEDIAN,
+	MDL_IMPUTE_MOST_FREQUENT,
+	MDL_IMPUTE_CONSTANT
+} MdlImpute;
+
+typedef enum MdlScale
+{
+	MDL_SCALE_NONE = 0,
+	MDL_SCALE_STANDARD,
+	MDL_SCALE_MINMAX,
+	MDL_SCALE_MAXABS,
+	MDL_SCALE_ROBUST
+} MdlScale;
+
+typedef enum MdlEncode
+{
+	MDL_ENCODE_ONE_HOT = 0,
+	MDL_ENCODE_ORDINAL,
+	MDL_ENCODE_TARGET,
+	MDL_ENCODE_FREQUENCY,
+	MDL_ENCODE_HASHING
+} MdlEncode;
+
+/* What is done with one feature; without pointers that matter after mdl_matrix_build, so that it may be shared. */
+typedef struct MdlColumnPrep
+{
+	int32		impute;			/* MdlImpute … */
+	int32		scale;
+	int32		warp;			/* ml_warp */
+	int32		encode;
+	bool		indicator;
 	bool		unknown_is_zero;
-	int			max_categories;
-} MdlPreprocess;
+	bool		has_fill_value;
+	double		fill_number;	/* MDL_IMPUTE_CONSTANT */
+	char	   *fill_text;		/* the same of categories … */
+	int32		fill_code;		/* … and its code, once the categories are known */
+	int32		buckets;
+	int32		quantiles;		/* knots of a quantile transformation, at most */
+	uint32		parts;			/* of a time */
+} MdlColumnPrep;
 
-extern void mdl_preprocess_read(Jsonb *preprocess, MdlPreprocess *options);
+/* One for each feature; raises for options that do not exist or make no sense. */
+extern MdlColumnPrep *mdl_preprocess_read(Jsonb *preprocess, const ml_estimator *estimator, const MdlSource *source,
+										  int *max_categories);
+
+/* Whether terms are the values themselves or one-hot, so that sums over the rows can be taken while they are read. */
+extern bool mdl_prep_is_plain(const MdlColumnPrep *prep, ml_kind kind);
 
 extern void mdl_jsonb_push_key(JsonbParseState **state, const char *key);
 extern void mdl_jsonb_push_text(JsonbParseState **state, const char *key, const char *text);
@@ -319,7 +358,8 @@ typedef struct MdlTraining
 	ml_ctx		ctx;			/* over it */
 	const ml_estimator *estimator;
 	double		params[ML_MAX_PARAMS];
-	MdlPreprocess preprocess;
+	MdlColumnPrep *preps;		/* (n_features) */
+	int			max_categories;
 	MdlSplit	split;
 	ml_task		task;
 	bool		streaming;		/* sums from one pass will do; else all rows are read into memory */
@@ -355,9 +395,11 @@ extern uint32 mdl_training_sample_rows(const MdlRowPlan *plan);
 extern void mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts);
 extern bool mdl_training_needs_reference(const MdlTraining *t);	/* one-hot columns need a reference category */
 extern void mdl_training_describe_columns(MdlTraining *t, bool reference);	/* t->columns, as far as the plan tells */
-extern unsigned mdl_training_date_parts(const MdlSourceColumn *column);	/* terms of a time; 0 for other columns */
 extern void mdl_training_make_model(MdlTraining *t);	/* of t->columns, without a predictor */
 extern void mdl_training_too_few(const MdlTraining *t, int64 rows);	/* raises for 0 or 1 row */
+
+/* The code of the constant that stands for missing values of a categorical feature; raises if there is no such category. */
+extern int	mdl_training_fill_code(const MdlTraining *t, int column);
 
 /* The variables of a Gram of this plan: the terms of the model, then the target; *n is their number. */
 extern ml_gram_source *mdl_training_gram_sources(const MdlTraining *t, int *n);

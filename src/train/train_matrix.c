@@ -197,7 +197,9 @@ append_row(Appender *a)
 		int			cat = plan->columns[i].cat;
 
 		if (cat >= 0)
-			codes[cat] = row->texts[cat].data == NULL ? -1 : text_code(a, i, &row->texts[cat]);
+			codes[cat] = row->texts[cat].data == NULL ? -1 :
+				plan->columns[i].buckets > 0 ? ml_hash_bucket(&row->texts[cat], plan->columns[i].buckets) :
+				text_code(a, i, &row->texts[cat]);
 	}
 	((MdlMatrixChunk *) dsa_get_address(a->area, a->part->chunks))[a->part->n_chunks - 1].count++;
 	a->part->rows++;

@@ -53,9 +53,8 @@ extern void mdl_matrix_unload(MdlMatrixLoad *load);
 typedef struct MdlImageColumn
 {
 	int32		kind;			/* ml_kind */
-	int32		n_categories;	/* 0 unless categorical */
+	int32		n_categories;	/* 0 unless categorical; terms if hashed */
 	int32		length;			/* numbers per row */
-	uint32		parts;			/* of a time */
 	int64		missing;		/* rows without a value */
 } MdlImageColumn;
 
@@ -92,7 +91,7 @@ extern MdlMatrixImage *mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *loa
 										const MdlSampleRecord ***records, void *(*allocate) (Size size, void *arg),
 										void *arg);
 
-/* ---- train_design.c: what learners get from an image ------------------------------------------------------------- */
+/* ---- train_fit.c, train_design.c: what learners get from an image ------------------------------------------------------------- */
 
 /* The image as arrays. */
 typedef struct MdlMatrixData
@@ -117,11 +116,18 @@ extern MdlMatrixData *mdl_matrix_open(const MdlMatrixImage *image);
 extern ml_row_list *mdl_matrix_rows(const MdlMatrixData *data, const bool *use_fold);
 
 /*
- * Fits the preprocessing on the rows given: fills, scales and so on go into the columns (n_columns), which have name,
- * type, kind and categories already.  Raises for a column without a value.
+ * Fits the preprocessing on the rows given: fills, scales, encodings and so on go into the columns (n_columns), which
+ * have name, type, kind and categories already; preps is (n_columns).  Raises for a column without a value.
  */
-extern void mdl_design_fit(const MdlMatrixData *data, const ml_row_list *rows, const ml_estimator *estimator,
-						   const MdlPreprocess *preprocess, ml_column_spec *columns);
+extern void mdl_design_fit(const ml_ctx *ctx, const MdlMatrixData *data, const ml_row_list *rows, const MdlColumnPrep *preps,
+						   bool reference, bool keeps_missing, ml_column_spec *columns);
+
+/*
+ * Puts mean targets of categories learnt from other rows into a term of the rows trained on: at terms + stride * the
+ * place among these rows, or the row itself.  fill_code stands for missing categories, -1: the mean of all rows does.
+ */
+extern void mdl_design_target_means(const MdlMatrixData *data, int index, int fill_code, const ml_row_list *rows, double *terms,
+									size_t stride, bool by_place);
 
 /*
  * What the estimator reads, prepared by the model from some folds: design or matrix, whichever its form is.  In the
@@ -129,7 +135,7 @@ extern void mdl_design_fit(const MdlMatrixData *data, const ml_row_list *rows, c
  * outlive the input.
  */
 extern void mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, const ml_model *model,
-							 const MdlMatrixData *data, const bool *use_fold, ml_train_input *input);
+							 const MdlMatrixData *data, const MdlColumnPrep *preps, const bool *use_fold, ml_train_input *input);
 
 /* Predictions of the model for n rows from `first` on: (n, width), in threads, with looks for a cancel in between. */
 extern double *mdl_design_predict(const ml_ctx *ctx, const ml_model *model, const MdlMatrixData *data, size_t first, size_t n);

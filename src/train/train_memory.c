@@ -94,10 +94,11 @@ mdl_training_fit_matrix(MdlTraining *t)
 	for (int fold = 0; fold < t->plan.n_folds; fold++)
 		use_fold[fold] = true;
 	mdl_training_phase(t, "preparing", -1);
-	mdl_training_describe_columns(t, mdl_training_needs_reference(t));
-	mdl_design_fit(data, mdl_matrix_rows(data, use_fold), t->estimator, &t->preprocess, t->columns);
+	mdl_training_describe_columns(t, false);
+	mdl_design_fit(&t->ctx, data, mdl_matrix_rows(data, use_fold), t->preps, mdl_training_needs_reference(t),
+				   t->estimator->keeps_missing, t->columns);
 	mdl_training_make_model(t);
-	mdl_design_input(&t->ctx, t->estimator, t->model, data, use_fold, &input);
+	mdl_design_input(&t->ctx, t->estimator, t->model, data, t->preps, use_fold, &input);
 	mdl_training_phase(t, "fitting", 100);
 	mdl_training_run_estimator(&t->ctx, t->estimator, t->params, &input, t->model, &t->report);
 	t->rows = (int64) training;

@@ -1,5 +1,5 @@
 /*
- * train_params.c: algorithm, params and preprocess as the user gives them; view medallion.algorithms.
+ * train_params.c: algorithm and params as the user gives them; view medallion.algorithms.
  */
 #include "train/train_int.h"
 
@@ -185,54 +185,6 @@ mdl_params_jsonb(const ml_estimator *estimator, const double *values)
 	for (int i = 0; i < estimator->n_params; i++)
 		push_param(&state, &estimator->params[i], values[i]);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
-/* ---- preprocess ----------------------------------------------------------------------------------------------- */
-
-void
-mdl_preprocess_read(Jsonb *preprocess, MdlPreprocess *options)
-{
-	static const char *const keys[] = {"impute", "max_categories", "scale", "unknown", NULL};
-	char	   *word;
-	int64		limit;
-
-	*options = (MdlPreprocess) {.max_categories = 1000};
-	mdl_jsonb_check_keys(preprocess, "preprocess", keys);
-	if (mdl_jsonb_text(preprocess, "preprocess", "impute", &word))
-	{
-		if (strcmp(word, "mean") != 0 && strcmp(word, "error") != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("\"impute\" in argument \"preprocess\" cannot be \"%s\"", word),
-					 errhint("Values are: error, mean.")));
-		options->impute_mean = strcmp(word, "mean") == 0;
-	}
-	if (mdl_jsonb_text(preprocess, "preprocess", "scale", &word))
-	{
-		if (strcmp(word, "none") != 0 && strcmp(word, "standard") != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("\"scale\" in argument \"preprocess\" cannot be \"%s\"", word),
-					 errhint("Values are: none, standard.")));
-		options->scaling = strcmp(word, "none") == 0 ? MDL_SCALE_NONE : MDL_SCALE_STANDARD;
-	}
-	if (mdl_jsonb_text(preprocess, "preprocess", "unknown", &word))
-	{
-		if (strcmp(word, "zero") != 0 && strcmp(word, "error") != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("\"unknown\" in argument \"preprocess\" cannot be \"%s\"", word),
-					 errhint("Values are: error, zero.")));
-		options->unknown_is_zero = strcmp(word, "zero") == 0;
-	}
-	if (mdl_jsonb_int8(preprocess, "preprocess", "max_categories", &limit))
-	{
-		if (limit < 2 || limit > 100000)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("\"max_categories\" in argument \"preprocess\" must be at least 2 and at most 100000")));
-		options->max_categories = (int) limit;
-	}
 }
 
 /* ---- medallion.algorithms ------------------------------------------------------------------------------------- */

@@ -6,8 +6,6 @@
 #include <math.h>
 
 #include "base/progress.h"
-#include "catalog/pg_type.h"
-#include "utils/lsyscache.h"
 
 #define SAMPLE_ROWS		10000	/* rows kept for the baseline, and for exact fits of small data */
 #define SAMPLE_BYTES	(4 * 1024 * 1024)	/* what workers send costs time: of 200 columns we keep 2,500 rows */
@@ -148,6 +146,31 @@ mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_
 
 /* ---- the plan -------------------------------------------------------------------------------------------------- */
 
+/*
+ * Whether columns become terms as they are read, so that sums over the rows are all that the estimator needs.  (Folds
+ * tell what is missing apart to fill it with a mean of their own, so they take no constants.)
+ */
+static bool
+can_stream(const MdlTraining *t, int folds)
+{
+	if (t->estimator->form != ML_FORM_GRAM)
+		return false;
+	for (int i = 0; i < t->source.n_features; i++)
+		if (!mdl_prep_is_plain(&t->preps[i], t->source.columns[i].kind) ||
+			(folds > 1 && t->preps[i].impute == MDL_IMPUTE_CONSTANT))
+			return false;
+	return true;
+}
+
+static bool
+any_fill(const MdlTraining *t)
+{
+	for (int i = 0; i < t->source.n_features; i++)
+		if (t->preps[i].impute != MDL_IMPUTE_ERROR)
+			return true;
+	return false;
+}
+
 static void
 plan_columns(MdlTraining *t, int folds)
 {
@@ -161,13 +184,17 @@ plan_columns(MdlTraining *t, int folds)
 		plan->columns[i].wire = t->source.columns[i].wire;
 		plan->columns[i].kind = t->source.columns[i].kind;
 		plan->columns[i].length = t->source.columns[i].length;
-		plan->columns[i].has_fill = (t->preprocess.impute_mean || t->estimator->keeps_missing) &&
-			plan->columns[i].role == MDL_ROLE_FEATURE;
+		if (plan->columns[i].role != MDL_ROLE_FEATURE)
+			continue;
+		plan->columns[i].has_fill = t->preps[i].impute != MDL_IMPUTE_ERROR || t->estimator->keeps_missing;
+		plan->columns[i].fill_number = t->preps[i].fill_number;
+		if (t->preps[i].encode == MDL_ENCODE_HASHING)
+			plan->columns[i].buckets = t->preps[i].buckets;
 	}
 	plan->pack = mdl_source_pack(&t->source);
 	plan->seed = (uint64) t->request->seed;
 	plan->n_folds = folds;
-	plan->indicate = folds > 1 && t->preprocess.impute_mean && t->streaming;
+	plan->indicate = folds > 1 && t->streaming && any_fill(t);
 	plan->has_holdout = t->split.holdout;
 	plan->holdout = t->split.fraction;
 	plan->grid_root_exponent = 0;
@@ -182,25 +209,13 @@ has_category_features(const MdlTraining *t)
 	return false;
 }
 
-/* Whether columns become terms as they are read, so that sums over the rows are all that the estimator needs. */
-static bool
-can_stream(const MdlTraining *t)
-{
-	if (t->estimator->form != ML_FORM_GRAM || t->preprocess.scaling == MDL_SCALE_STANDARD)
-		return false;
-	for (int i = 0; i < t->source.n_features; i++)
-		if (t->source.columns[i].kind == ML_TIME || t->source.columns[i].kind == ML_VECTOR)
-			return false;
-	return true;
-}
-
 /* The pass before the one that learns; the plan has its columns by now, without what the profile tells. */
 static void
 read_profile(MdlTraining *t)
 {
 	bytea	   *bytes;
 
-	t->plan.sample = (uint32) t->preprocess.max_categories;
+	t->plan.sample = (uint32) t->max_categories;
 	mdl_row_plan_derive(&t->plan);
 	bytes = mdl_source_aggregate(&t->source, "_profile_state", mdl_row_plan_encode(&t->plan), InvalidOid, 0);
 	if (bytes == NULL)
@@ -209,6 +224,21 @@ read_profile(MdlTraining *t)
 	mdl_training_check_counts(t, t->profile.counts);
 	mdl_training_too_few(t, t->profile.rows);
 	t->has_profile = true;
+}
+
+int
+mdl_training_fill_code(const MdlTraining *t, int column)
+{
+	const char *text = t->preps[column].fill_text;
+	int			code = ml_dictionary_find(&t->plan.columns[column].dictionary, text, strlen(text));
+
+	if (code < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"fill_value\" for column \"%s\" is \"%s\", which is none of its categories", t->source.columns[column].name,
+						text),
+				 errhint("Make it one in the source query: coalesce(%s, '%s').", t->source.columns[column].name, text)));
+	return code;
 }
 
 static void
@@ -224,7 +254,7 @@ use_categories(MdlTraining *t, int index)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("feature \"%s\" has more than %d categories, or one longer than 1000 bytes", name,
-						t->preprocess.max_categories),
+						t->max_categories),
 				 errhint("Exclude the column, group its rare values in the source query, or raise \"max_categories\" in argument \"preprocess\".")));
 	if (profile->n_categories < 2)
 		mdl_training_constant_column(name);
@@ -233,6 +263,11 @@ use_categories(MdlTraining *t, int index)
 	if (status != ML_OK)
 		mdl_ml_raise(status, &err);
 	column->has_dictionary = true;
+	if (t->preps[index].impute == MDL_IMPUTE_CONSTANT)
+	{
+		column->fill_code = mdl_training_fill_code(t, index);
+		return;
+	}
 	/* NULL becomes the most frequent category, the first of them in the order of bytes. */
 	for (int code = 0; code < profile->n_categories; code++)
 		if (profile->category_rows[code] > profile->category_rows[column->fill_code])
@@ -278,7 +313,7 @@ use_profile(MdlTraining *t)
 					(errcode(ERRCODE_DATA_EXCEPTION),
 					 errmsg("feature \"%s\" is NULL in every row", t->source.columns[i].name),
 					 errhint("Exclude the column.")));
-		else if (column->has_fill)
+		else if (column->has_fill && t->preps[i].impute != MDL_IMPUTE_CONSTANT)
 			column->fill_number = profile->mean;
 	}
 	if (t->request->reproducible)
@@ -286,14 +321,6 @@ use_profile(MdlTraining *t)
 }
 
 /* ---- the model's columns --------------------------------------------------------------------------------------- */
-
-unsigned
-mdl_training_date_parts(const MdlSourceColumn *column)
-{
-	if (column->kind != ML_TIME)
-		return 0;
-	return ML_PART_EPOCH | ML_PART_MONTH | ML_PART_DOW | (getBaseType(column->type) == DATEOID ? 0 : ML_PART_HOUR);
-}
 
 void
 mdl_training_describe_columns(MdlTraining *t, bool reference)
@@ -308,25 +335,22 @@ mdl_training_describe_columns(MdlTraining *t, bool reference)
 		spec->name = source->name;
 		spec->type = source->type_name;
 		spec->kind = source->kind;
-		spec->keeps_missing = row->has_fill && !t->preprocess.impute_mean;
-		spec->has_fill = row->has_fill && !spec->keeps_missing;
-		spec->fill_number = row->fill_number;
-		spec->fill_code = row->fill_code;
+		spec->length = source->length;
 		spec->scale = 1;
 		spec->reference = -1;
-		spec->unknown_is_zero = t->preprocess.unknown_is_zero;
-		spec->length = source->length;
-		if (source->kind == ML_TIME)
-		{
-			spec->encoding = ML_ENCODE_DATE_PARTS;
-			spec->parts = mdl_training_date_parts(source);
-		}
-		if (source->kind == ML_CATEGORICAL)
+		if (source->kind == ML_CATEGORICAL && row->buckets == 0)
 		{
 			spec->n_categories = row->dictionary.count;
 			spec->categories = (const char *const *) row->dictionary.texts;
-			spec->reference = reference ? 0 : -1;
 		}
+		if (!t->streaming)
+			continue;			/* mdl_design_fit does the rest */
+		spec->has_fill = row->has_fill;
+		spec->fill_number = row->fill_number;
+		spec->fill_code = row->fill_code;
+		spec->unknown_is_zero = t->preps[i].unknown_is_zero;
+		if (source->kind == ML_CATEGORICAL && reference)
+			spec->reference = 0;
 	}
 }
 
@@ -388,7 +412,6 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	t->ctx = mdl_ml_ctx(t->memory, (uint64) request->seed);
 	t->estimator = mdl_estimator_by_name(request->algorithm);
 	mdl_params_read(t->estimator, request->params, t->params);
-	mdl_preprocess_read(request->preprocess, &t->preprocess);
 	if (folds > 1)
 	{
 		mdl_split_read(request->folds, "folds", false, &t->split);
@@ -403,9 +426,10 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"stratify\" in argument \"%s\" needs a target of classes", t->split.argument)));
-	t->streaming = can_stream(t);
+	t->preps = mdl_preprocess_read(request->preprocess, t->estimator, &t->source, &t->max_categories);
+	t->streaming = can_stream(t, folds);
 	plan_columns(t, folds);
-	if (t->streaming && (has_category_features(t) || t->preprocess.impute_mean || request->reproducible))
+	if (t->streaming && (has_category_features(t) || any_fill(t) || request->reproducible))
 	{
 		mdl_training_phase(t, "profiling", -1);
 		read_profile(t);
@@ -414,6 +438,6 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	mdl_row_plan_derive(&t->plan);
 	/* A matrix takes no sample; there the field carries the limit of categories. */
 	t->plan.sample = t->streaming ? mdl_training_sample_rows(&t->plan) :
-		(uint32) t->preprocess.max_categories;
+		(uint32) t->max_categories;
 	t->plan_bytes = mdl_row_plan_encode(&t->plan);
 }

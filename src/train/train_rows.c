@@ -40,6 +40,7 @@ check_column(const MdlRowColumn *column)
 
 	if ((column->wire == MDL_WIRE_VECTOR) != (column->kind == ML_VECTOR) || column->length < 1 || column->length > ML_MAX_CATEGORIES ||
 		(column->wire != MDL_WIRE_VECTOR && column->length != 1) ||
+		column->buckets < 0 || column->buckets > ML_MAX_CATEGORIES || (column->buckets > 0 && !text) ||
 		(column->wire == MDL_WIRE_VECTOR && column->role != MDL_ROLE_FEATURE))
 		damaged_plan();
 	if (column->role < MDL_ROLE_FEATURE || column->role > MDL_ROLE_FOLD ||
@@ -160,6 +161,7 @@ put_column(ml_writer *w, const MdlRowColumn *column)
 	ml_put_u8(w, column->wire);
 	ml_put_u8(w, column->kind);
 	ml_put_u32(w, (uint32) column->length);
+	ml_put_u32(w, (uint32) column->buckets);
 	ml_put_u8(w, (column->has_fill ? 1 : 0) | (column->has_dictionary ? 2 : 0));
 	ml_put_double(w, column->fill_number);
 	ml_put_u32(w, (uint32) column->fill_code);
@@ -217,6 +219,7 @@ get_column(ml_reader *r, const ml_ctx *ctx, MdlRowColumn *column)
 	column->wire = ml_get_u8(r);
 	column->kind = ml_get_u8(r);
 	column->length = (int32) ml_get_u32(r);
+	column->buckets = (int32) ml_get_u32(r);
 	flags = ml_get_u8(r);
 	column->has_fill = (flags & 1) != 0;
 	column->has_dictionary = (flags & 2) != 0;

@@ -183,6 +183,7 @@ add_column(MdlSource *source, Form_pg_attribute attribute, MdlRole role, MdlWire
 	column->wire = wire;
 	column->kind = kind;
 	column->length = 1;
+	column->has_clock = kind == ML_TIME && getBaseType(attribute->atttypid) != DATEOID;
 	if (kind == ML_TIME)
 		column->expression = psprintf("%s(%s)", mdl_seconds_function(getBaseType(attribute->atttypid)), column->expression);
 }

@@ -5,11 +5,11 @@ SET search_path = train_hostile;
 SELECT setseed(0.1);
 CREATE TABLE t AS SELECT i, sin(i) AS x, (ARRAY['a', 'b'])[1 + i % 2] AS kind, 2 * sin(i) + i % 2 AS y FROM generate_series(1, 200) i;
 -- a plan as train() writes it: magic, 3 columns, no packs, seed, 1 fold, no holdout, a sample of 5, not exact; then per
--- column role, wire, kind, length, flags, fill, code of the fill, categories
+-- column role, wire, kind, length, buckets, flags, fill, code of the fill, categories
 CREATE TABLE plans AS SELECT decode('314d5250' || '03000000' || '00000000' || '0000000000000000' || '01000000' || '00' || '0000000000000000' || '05000000' || '00' || '00' ||
-	'010101' || '01000000' || '00' || '0000000000000000' || '00000000' || '00000000' ||
-	'010703' || '01000000' || '02' || '0000000000000000' || '00000000' || '02000000' || '0100000061' || '0100000062' ||
-	'020101' || '01000000' || '00' || '0000000000000000' || '00000000' || '00000000', 'hex') AS plan;
+	'010101' || '01000000' || '00000000' || '00' || '0000000000000000' || '00000000' || '00000000' ||
+	'010703' || '01000000' || '00000000' || '02' || '0000000000000000' || '00000000' || '02000000' || '0100000061' || '0100000062' ||
+	'020101' || '01000000' || '00000000' || '00' || '0000000000000000' || '00000000' || '00000000', 'hex') AS plan;
 CREATE TABLE states AS SELECT plan, (SELECT medallion._linear_state(plan, x, kind, y) FROM t) AS state,
 	(SELECT medallion._profile_state(plan, x, kind, y) FROM t) AS profile FROM plans;
 SELECT length(plan), length(state) > 1000 AS state, length(profile) > 1000 AS profile FROM states;
