@@ -445,7 +445,7 @@ mdl_changes(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the first argument must have the row type of a versioned table"),
 				 errhint("Write NULL::schema.table.")));
-	table = mdl_table_get(relid);
+	table = mdl_table_lock(relid);
 	mdl_require_privilege(relid, ACL_SELECT);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,

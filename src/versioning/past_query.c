@@ -274,7 +274,7 @@ past_text(const MdlTable *table, const char *own, const char *names, const char 
 static void
 make_past(Past *past, Oid relid)
 {
-	MdlTable   *table = mdl_table_get(relid);
+	MdlTable   *table = mdl_table_lock(relid);
 	TupleDesc	base = base_description(relid);
 	StringInfoData columns[3];
 	static const PastSide sides[3] = {NAMES, BASE_AT_POINT, HISTORY_AT_POINT};
@@ -301,7 +301,7 @@ add_policies(Past *past)
 Query *
 mdl_past_shape_query(Oid relid, const char *own, const char *names, const char *base, const char *history)
 {
-	Past		past = {.table = mdl_table_get(relid)};
+	Past		past = {.table = mdl_table_lock(relid)};
 	Query	   *query = analyse(psprintf("SELECT pg_catalog.to_jsonb(shape) FROM (%s) shape",
 										 past_text(past.table, own, names, base, history)), 1);
 
@@ -371,7 +371,7 @@ gather_row(Query *query, int first, Oid relid, TupleDesc base)
 Query *
 mdl_history_rows_query(Oid relid, bool *has_row_security)
 {
-	MdlTable   *table = mdl_table_get(relid);
+	MdlTable   *table = mdl_table_lock(relid);
 	TupleDesc	base = base_description(relid);
 	Past		past;
 	RangeTblEntry *entry;

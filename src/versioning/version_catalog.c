@@ -449,10 +449,12 @@ mdl_table_find(Oid relid)
 	if (entry->valid && (entry->table == NULL || entry->table->readable_from > 0))
 		return entry->table;
 
+	entry->valid = false;		/* also if the following fails */
 	entry->table = NULL;
 	mdl_table_generation++;
+	/* Somebody may still read what was returned before: it lasts until the end of the transaction. */
 	if (entry->context != NULL)
-		MemoryContextDelete(entry->context);
+		MemoryContextSetParent(entry->context, TopTransactionContext);
 	entry->context = AllocSetContextCreate(CacheMemoryContext, "medallion versioned table", ALLOCSET_SMALL_SIZES);
 	relation = relation_open(relid, AccessShareLock);
 	table_id = mdl_table_id(relation);
@@ -485,6 +487,13 @@ mdl_table_take(Oid relid, MemoryContext parent)
 	entry->table = NULL;
 	entry->valid = false;
 	return table;
+}
+
+MdlTable *
+mdl_table_lock(Oid relid)
+{
+	LockRelationOid(relid, AccessShareLock);
+	return mdl_table_get(relid);
 }
 
 bool

@@ -189,6 +189,9 @@ extern MdlTable *mdl_table_find(Oid relid);
 /* The same, but an error that tells how to enable versioning. */
 extern MdlTable *mdl_table_get(Oid relid);
 
+/* The same, and nobody can change the table's columns until the end of the transaction. */
+extern MdlTable *mdl_table_lock(Oid relid);
+
 /* The same, taken out of the cache: it lives as long as `parent`, whatever happens to the table. */
 extern MdlTable *mdl_table_take(Oid relid, MemoryContext parent);
 

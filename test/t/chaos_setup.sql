@@ -204,12 +204,12 @@ END$$;
 -- Every version on its own: first what is new since the last time, at the end all of them once more.
 CREATE TABLE state (version bigint PRIMARY KEY, sums numeric[]);
 CREATE TABLE state_again (version bigint PRIMARY KEY, sums numeric[]);
-CREATE PROCEDURE read_all(target regclass, part int, parts int) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE read_all(target regclass, part int, parts int, every int) LANGUAGE plpgsql AS $$
 DECLARE
 	ver bigint;
 BEGIN
 	FOR ver IN EXECUTE format('SELECT c.version FROM medallion_history.commit_log c, range WHERE c.version >= range.first
-		AND c.version %% %s = %s AND NOT EXISTS (SELECT FROM %s s WHERE s.version = c.version) ORDER BY 1', parts, part, target)
+		AND c.version %% %s = 0 AND c.version / %s %% %s = %s AND NOT EXISTS (SELECT FROM %s s WHERE s.version = c.version) ORDER BY 1', every, every, parts, part, target)
 	LOOP
 		EXECUTE format('INSERT INTO %s VALUES ($1, $2)', target) USING ver, sums_at(ver, (ver % 4)::int);
 		COMMIT;
