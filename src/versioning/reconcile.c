@@ -622,10 +622,10 @@ record(Audit *audit, List *members, const Verdict *verdict, Datum *values)
 				replaced;
 
 	compare_keys(audit, &updated, &inserted);
-	/* Rows that are gone and rows that came: most likely the same ones. */
-	replaced = Min(verdict->missing, inserted);
+	/* Rows that are gone and rows that came, also if they have been replaced since: most likely the same ones. */
+	replaced = Min(verdict->missing, inserted + audit->foreign_born);
 	deleted = Max(audit->recovered - updated, 0) + verdict->missing - replaced;
-	inserted -= replaced;
+	inserted = Max(inserted - replaced, 0);
 	updated += replaced;
 
 	claim_foreign(audit);
