@@ -252,6 +252,17 @@ mdl_births_stamp(MdlBirths *births, ItemPointer tid, TransactionId xmin)
 	return id->unclaimed;
 }
 
+bool
+mdl_births_collide(MdlBirths *births, ItemPointer tid, TransactionId xmin)
+{
+	Candidate  *newest;
+
+	if (!TransactionIdIsNormal(xmin))
+		return false;
+	newest = cached_id(births, xmin)->candidates;
+	return newest != NULL && !newest->any_place && !has_place(newest, tid);
+}
+
 int64
 mdl_births_current(FmgrInfo *function, Oid relid, ItemPointer tid, TransactionId xmin, int64 stamp_offset)
 {

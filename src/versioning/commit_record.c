@@ -279,7 +279,7 @@ write_changes_rows(int64 version)
 		/* An operation may bring or take rows that no trigger saw. */
 		nulls[Anum_commit_changes_born - 1] = nulls[Anum_commit_changes_died - 1] =
 			sum.operation != NULL && strcmp(sum.operation, "truncate") != 0 && strcmp(sum.operation, "restore") != 0 &&
-			strcmp(sum.operation, "reconcile") != 0;
+			strcmp(sum.operation, "reconcile") != 0 && strcmp(sum.operation, "rebirth") != 0;
 		if (partitioned)
 			set_part_places(work, values, nulls);
 		else

@@ -121,7 +121,7 @@ read_notes(Audit *audit)
 	mdl_arg_int8(&args, audit->root->readable_from);
 	portal = SPI_cursor_open_with_args(NULL, "SELECT version, born, died FROM medallion_history.commit_changes"
 									   " WHERE table_id OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.>) $2",
-									   args.count, args.types, args.values, args.nulls, false, 0);
+									   args.count, args.types, args.values, args.nulls, true, 0);
 	for (;;)
 	{
 		SPI_cursor_fetch(portal, true, BATCH_ROWS);
@@ -141,7 +141,7 @@ read_notes(Audit *audit)
 	}
 	SPI_cursor_close(portal);
 	mdl_run("SELECT version, pg_catalog.sum(born)::pg_catalog.int8, pg_catalog.sum(died)::pg_catalog.int8"
-			" FROM medallion_history.count_corrections WHERE table_id OPERATOR(pg_catalog.=) $1 GROUP BY 1", &args, false);
+			" FROM medallion_history.count_corrections WHERE table_id OPERATOR(pg_catalog.=) $1 GROUP BY 1", &args, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		CommitCount *count = count_of(audit, mdl_field_int8(i, 0));
@@ -160,7 +160,7 @@ count_history(Audit *audit, MdlBirthplace *place, const char *column, bool birth
 {
 	Portal		portal = SPI_cursor_open_with_args(NULL, psprintf("SELECT %s, pg_catalog.count(*) FROM %s GROUP BY 1", column,
 																  mdl_qualified_name(audit->root->history)),
-												   0, NULL, NULL, NULL, false, 0);
+												   0, NULL, NULL, NULL, true, 0);
 
 	for (;;)
 	{
@@ -262,7 +262,7 @@ read_table(Audit *audit, Oid relid)
 	MdlTable   *table = mdl_table_get(relid);
 	MdlBirthplace *place = mdl_birthplace_create(table);
 	Relation	relation = table_open(relid, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
 	TableScanDesc scan = table_beginscan(relation, SnapshotAny, 0, NULL);
 	Buffer		buffer;
 	HeapTuple	tuple;
@@ -328,7 +328,9 @@ judge(Audit *audit, bool distrust, Verdict *verdict)
 		}
 		else
 			verdict->too_many -= missing;
-		verdict->first_lost = Min(verdict->first_lost, count->version == MDL_BIRTH_OLD ? audit->root->readable_from : count->version);
+		/* Rows that are too many are older than the commit that they are taken for: nobody knows by how much. */
+		verdict->first_lost = Min(verdict->first_lost, count->version == MDL_BIRTH_OLD || missing < 0
+								  ? audit->root->readable_from : count->version);
 	}
 	/* Rows of history are gone whose births nobody counted. */
 	if (missing_deaths > missing_births)
@@ -569,6 +571,8 @@ run_audit(Audit *audit, List *members)
 	MdlBirthplace *place = mdl_birthplace_create(audit->root);
 	ListCell   *cell;
 
+	/* One snapshot for all that is counted. */
+	PushActiveSnapshot(GetLatestSnapshot());
 	read_notes(audit);
 	/* History first: what is recovered from the table is not in it yet. */
 	count_history(audit, place, MDL_BORN_COLUMN, true);
@@ -576,6 +580,7 @@ run_audit(Audit *audit, List *members)
 	foreach(cell, members)
 		if (mdl_table_get(lfirst_oid(cell))->has_rows)
 			read_table(audit, lfirst_oid(cell));
+	PopActiveSnapshot();
 }
 
 /* Whether the triggers of any member were other ones, or rows of unknown birth were changed. */
@@ -645,6 +650,29 @@ record(Audit *audit, List *members, const Verdict *verdict, Datum *values)
 	values[0] = Int64GetDatum(inserted);
 	values[1] = Int64GetDatum(updated);
 	values[2] = Int64GetDatum(deleted);
+}
+
+bool
+mdl_births_in_excess(Oid relid)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "medallion audit", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext saved = MemoryContextSwitchTo(context);
+	List	   *members = mdl_partition_members(relid, AccessShareLock);
+	Audit	   *audit = palloc(sizeof(Audit));
+	Verdict		verdict;
+	MdlUser		user;
+
+	SPI_connect();
+	MemoryContextSwitchTo(context);
+	mdl_owner_begin(&user);
+	audit_begin(audit, mdl_table_get(relid));
+	run_audit(audit, members);
+	mdl_owner_end(&user);
+	SPI_finish();
+	judge(audit, false, &verdict);
+	MemoryContextSwitchTo(saved);
+	MemoryContextDelete(context);
+	return verdict.too_many > 0;
 }
 
 void

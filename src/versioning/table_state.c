@@ -517,6 +517,9 @@ settle_doubt(MdlTable *table)
 		return table->doubt;
 	if (table->has_rows && !births_known(table))
 		return table->doubt;
+	/* With another file births rest on ids alone, and these may repeat. */
+	if (table->has_rows && mdl_ids_repeat() && mdl_births_in_excess(table->root))
+		return table->doubt = MDL_DOUBT_BIRTHS;
 	table->doubt = MDL_SOUND;
 	if (may_note())
 		mdl_state_note(table, false, -1, 0);
@@ -532,6 +535,8 @@ doubt_text(MdlDoubt doubt)
 			return NULL;
 		case MDL_DOUBT_FILE:
 			return "its rows were written anew by something that leaves no births, such as a tool that swaps tables";
+		case MDL_DOUBT_BIRTHS:
+			return "it was rewritten where transaction ids had wrapped around, and rows of different commits share an id";
 		case MDL_DOUBT_TRIGGERS:
 			return "its capture triggers were switched off, dropped or replaced";
 		case MDL_DOUBT_DAMAGED:

@@ -29,6 +29,7 @@ void
 mdl_versioning_init(void)
 {
 	mdl_capture_init();
+	mdl_rebirth_init();
 	mdl_drop_init();
 	mdl_ddl_init();
 	mdl_past_expand_init();

@@ -126,6 +126,7 @@ typedef enum MdlDoubt
 {
 	MDL_SOUND,
 	MDL_DOUBT_FILE,				/* its rows are in another file; reading them tells */
+	MDL_DOUBT_BIRTHS,			/* and rows that share an id cannot be told apart */
 	MDL_DOUBT_TRIGGERS,			/* its triggers are other ones, or not in force */
 	MDL_DOUBT_DAMAGED			/* rows of unknown birth were changed */
 } MdlDoubt;
@@ -315,6 +316,9 @@ extern Oid	mdl_births_relation(const MdlBirths *births);
 
 /* The stamp of the transaction that wrote the row at a place, which is not the current one. */
 extern int64 mdl_births_stamp(MdlBirths *births, ItemPointer tid, TransactionId xmin);
+
+/* Whether a commit that did not write the row claims its id. */
+extern bool mdl_births_collide(MdlBirths *births, ItemPointer tid, TransactionId xmin);
 
 /* The same, whether ids repeat or not, with what is known kept in the function's memory. */
 extern int64 mdl_births_current(FmgrInfo *function, Oid relid, ItemPointer tid, TransactionId xmin, int64 stamp_offset);
@@ -585,8 +589,15 @@ extern void mdl_lost_note(int32 table_id, int64 first, int64 until_stamp, const 
 extern bool mdl_lost(int32 table_id, int64 first, int64 last, bool feed, int64 *lost_first, int64 *lost_until);
 extern void mdl_lost_refuse(const MdlTable *table, int64 first, int64 last, bool feed);
 
+/* Whether more rows have the birth of some commit than it brought: only where ids repeat. */
+extern bool mdl_births_in_excess(Oid relid);
+
 /* A row of history was erased on purpose: reconcile() must not miss it. */
 extern void mdl_counts_forget(const MdlTable *table, int64 born, int64 died);
+
+/* ---- rebirth.c ------------------------------------------------------------------------------------------------------ */
+
+extern void mdl_rebirth_init(void);
 
 /* ---- reconcile.c ---------------------------------------------------------------------------------------------------- */
 
