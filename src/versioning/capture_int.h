@@ -25,6 +25,7 @@ typedef struct MdlLevel
 typedef struct MdlOldRow
 {
 	SubTransactionId subid;
+	SubTransactionId shown;		/* the subtransaction below it that has written the row for a question; else Invalid */
 	HeapTuple	tuple;			/* of the history table */
 } MdlOldRow;
 

@@ -158,13 +158,29 @@ mdl_level_operation(MdlLevel *level, const char *operation)
 		level->operation = operation;
 }
 
+static void
+write_rows(MdlTableWork *work, HeapTuple *tuples, int count)
+{
+	Relation	history = table_open(work->history, RowExclusiveLock);
+
+	for (int i = 0; i < count; i += FLUSH_ROWS)
+		mdl_history_insert(history, tuples + i, Min(FLUSH_ROWS, count - i));
+	table_close(history, NoLock);
+}
+
+static void
+free_row(MdlTableWork *work, MdlOldRow *row)
+{
+	work->bytes -= HEAPTUPLESIZE + row->tuple->t_len;
+	heap_freetuple(row->tuple);
+}
+
 /* Writes the buffered rows of the current subtransaction: those at the end. */
 void
 mdl_work_flush(MdlTableWork *work)
 {
 	SubTransactionId subid = GetCurrentSubTransactionId();
 	int			first = work->nrows;
-	Relation	history;
 	HeapTuple  *tuples;
 	int			count;
 
@@ -176,25 +192,69 @@ mdl_work_flush(MdlTableWork *work)
 	tuples = palloc(count * sizeof(HeapTuple));
 	for (int i = 0; i < count; i++)
 		tuples[i] = work->rows[first + i].tuple;
-	history = table_open(work->history, RowExclusiveLock);
-	for (int i = 0; i < count; i += FLUSH_ROWS)
-		mdl_history_insert(history, tuples + i, Min(FLUSH_ROWS, count - i));
-	table_close(history, NoLock);
+	write_rows(work, tuples, count);
+	pfree(tuples);
+	for (int i = 0; i < count && first > 0; i++)
+		free_row(work, &work->rows[first + i]);
 	work->nrows = first;
 	if (first == 0)
 	{
 		MemoryContextReset(work->rows_context);
 		work->bytes = 0;
 	}
-	else
-	{
-		for (int i = 0; i < count; i++)
+}
+
+/*
+ * Writes the rows that an outer subtransaction has buffered and that are not in the history table for the current one: a
+ * statement is under way there, and a function that it calls has a savepoint and asks for the past.  What is written now
+ * is rolled back with the savepoint, so the rows stay until that is known: see unshow_rows() and settle_shown_rows().
+ */
+static void
+show_outer_rows(MdlTableWork *work)
+{
+	HeapTuple  *tuples = palloc(work->nrows * sizeof(HeapTuple));
+	int			count = 0;
+
+	for (int i = 0; i < work->nrows; i++)
+		if (work->rows[i].shown == InvalidSubTransactionId)
 		{
-			work->bytes -= HEAPTUPLESIZE + tuples[i]->t_len;
-			heap_freetuple(tuples[i]);
+			tuples[count++] = work->rows[i].tuple;
+			work->rows[i].shown = GetCurrentSubTransactionId();
 		}
-	}
+	if (count > 0)
+		write_rows(work, tuples, count);
 	pfree(tuples);
+}
+
+/* A savepoint was rolled back: what it had written is gone from the history table. */
+static void
+unshow_rows(MdlTableWork *work, SubTransactionId subid)
+{
+	for (int i = 0; i < work->nrows; i++)
+		if (work->rows[i].shown >= subid)
+			work->rows[i].shown = InvalidSubTransactionId;
+}
+
+/* A savepoint was released: what it had written is its parent's, and for good if the rows are the parent's. */
+static void
+settle_shown_rows(MdlTableWork *work, SubTransactionId subid, SubTransactionId parent)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < work->nrows; i++)
+	{
+		MdlOldRow  *row = &work->rows[i];
+
+		if (row->shown == subid && row->subid == parent)
+		{
+			free_row(work, row);
+			continue;
+		}
+		if (row->shown == subid)
+			row->shown = parent;
+		work->rows[kept++] = *row;
+	}
+	work->nrows = kept;
 }
 
 void
@@ -221,6 +281,9 @@ mdl_capture_show(void)
 	if (!mdl_capture_pending())
 		return;
 	mdl_capture_flush();
+	for (MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
+		if (work->nrows > 0)
+			show_outer_rows(work);
 	CommandCounterIncrement();
 }
 
@@ -317,6 +380,7 @@ mdl_work_keep(MdlTableWork *work, MdlLevel *level, TupleDesc desc, HeapTuple tup
 	saved = MemoryContextSwitchTo(work->rows_context);
 	row = &work->rows[work->nrows];
 	row->subid = level->subid;
+	row->shown = InvalidSubTransactionId;
 	row->tuple = mdl_history_form(table, desc, tuple, born, mdl_work.own_stamp);
 	MemoryContextSwitchTo(saved);
 	work->bytes += HEAPTUPLESIZE + row->tuple->t_len;
@@ -520,12 +584,8 @@ static void
 drop_levels(MdlTableWork *work, SubTransactionId subid)
 {
 	while (work->nrows > 0 && work->rows[work->nrows - 1].subid >= subid)
-	{
-		MdlOldRow  *row = &work->rows[--work->nrows];
-
-		work->bytes -= HEAPTUPLESIZE + row->tuple->t_len;
-		heap_freetuple(row->tuple);
-	}
+		free_row(work, &work->rows[--work->nrows]);
+	unshow_rows(work, subid);
 	while (work->nlevels > 0 && work->levels[work->nlevels - 1].subid >= subid)
 		work->nlevels--;
 }
@@ -536,6 +596,7 @@ hand_over_levels(MdlTableWork *work, SubTransactionId subid, SubTransactionId pa
 {
 	MdlLevel   *level = work->nlevels > 0 ? &work->levels[work->nlevels - 1] : NULL;
 
+	settle_shown_rows(work, subid, parent);
 	for (int i = work->nrows - 1; i >= 0 && work->rows[i].subid == subid; i--)
 		work->rows[i].subid = parent;
 	if (level == NULL || level->subid != subid)
