@@ -81,6 +81,16 @@ free_name(TupleDesc desc, const char *wanted, const char *keep)
 	return name;
 }
 
+char *
+mdl_columns_free_name(Oid history, const char *wanted)
+{
+	Relation	relation = table_open(history, AccessShareLock);
+	char	   *name = free_name(RelationGetDescr(relation), wanted, NULL);
+
+	table_close(relation, NoLock);
+	return name;
+}
+
 /* The name of a column in a new history table: its own, unless that is taken by a stamp. */
 static char *
 first_name(TupleDesc base, const char *name)

@@ -17,9 +17,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/objectaccess.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -61,7 +59,6 @@ typedef struct DdlCommand
 } DdlCommand;
 
 static DdlCommand *command = NULL;	/* innermost that runs; in TopTransactionContext */
-static object_access_hook_type previous_object_access_hook = NULL;
 
 static void
 refuse(Relation relation, const char *what)
@@ -168,6 +165,10 @@ check_definition(Relation relation)
 		if (trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
 			refuse(relation, "switch off the capture triggers");
 	}
+	if (RelationGetNamespace(relation) == get_namespace_oid(MDL_HISTORY_SCHEMA, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot move versioned table \"%s\" to schema %s", RelationGetRelationName(relation), MDL_HISTORY_SCHEMA)));
 	if (relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam != HEAP_TABLE_AM_OID)
 		refuse(relation, "change the access method");
 	if (relation->rd_rel->relispartition)
@@ -427,6 +428,12 @@ nothing_versioned(void)
 		!OidIsValid(mdl_history_relation(MDL_COLUMNS_TABLE, true)) || mdl_clock_restored();
 }
 
+bool
+mdl_ddl_followed(void)
+{
+	return command != NULL && !nothing_versioned();
+}
+
 MDL_FUNCTION(mdl_ddl_begin);
 Datum
 mdl_ddl_begin(PG_FUNCTION_ARGS)
@@ -434,6 +441,8 @@ mdl_ddl_begin(PG_FUNCTION_ARGS)
 	Node	   *statement = event_statement(fcinfo, "medallion._ddl_begin()");
 
 	push_command();
+	if (IsA(statement, AlterTableStmt) && !nothing_versioned())
+		mdl_check_attributes((AlterTableStmt *) statement);
 	if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_SCHEMA && !nothing_versioned() &&
 		strcmp(((RenameStmt *) statement)->subname, MDL_HISTORY_SCHEMA) == 0)
 		ereport(ERROR,
@@ -558,50 +567,10 @@ mdl_before_rewrite(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* ---- dropped columns -------------------------------------------------------------------------------------------------------- */
-
-/* Whether a column was there before the transaction: the values of any other belong to no version. */
-static bool
-column_has_past(int32 table_id, const char *name)
-{
-	int			count;
-	MdlPhase   *phases = mdl_columns_read(table_id, &count);
-	const MdlPhase *current = mdl_columns_current(phases, count, name);
-
-	return current != NULL && (current->phase > 1 || !mdl_capture_is_own(current->since));
-}
-
-/* The server is about to drop a column, by whatever command. */
-static void
-column_goes(Oid relid, AttrNumber column)
-{
-	Relation	relation = relation_open(relid, NoLock);
-	int32		table_id = mdl_table_id(relation);
-	char	   *name = get_attname(relid, column, true);
-	bool		partition = relation->rd_rel->relispartition;
-
-	relation_close(relation, NoLock);
-	if (table_id < 0 || name == NULL || (!partition && !column_has_past(table_id, name)))
-		return;
-	mdl_rows_before_drop(relid);
-}
-
-static void
-object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *argument)
-{
-	if (previous_object_access_hook)
-		previous_object_access_hook(access, class, object, sub, argument);
-	if (access != OAT_DROP || sub <= 0 || class != RelationRelationId || command == NULL)
-		return;
-	if (get_rel_relkind(object) == RELKIND_RELATION || get_rel_relkind(object) == RELKIND_PARTITIONED_TABLE)
-		column_goes(object, sub);
-}
-
 void
 mdl_ddl_init(void)
 {
-	previous_object_access_hook = object_access_hook;
-	object_access_hook = object_access;
+	mdl_ddl_drop_init();
 	CacheRegisterRelcacheCallback(note_touched, (Datum) 0);
 	RegisterXactCallback(transaction_callback, NULL);
 	RegisterSubXactCallback(subtransaction_callback, NULL);

@@ -255,6 +255,15 @@ history_name(int32 table_id, int64 *moved)
 	return name;
 }
 
+int64
+mdl_table_moved(int32 table_id)
+{
+	int64		moved = 0;
+
+	(void) history_name(table_id, &moved);
+	return moved;
+}
+
 bool
 mdl_operation_empties(const char *operation)
 {

@@ -205,6 +205,9 @@ extern MdlTable *mdl_table_shaped(Relation relation, TupleDesc desc);
 /* Whether a trigger function is that of the capture triggers. */
 extern bool mdl_is_capture_function(Oid function);
 
+/* The stamp since which all rows of a table count as born; 0: none. */
+extern int64 mdl_table_moved(int32 table_id);
+
 /* The number that the capture triggers of a table carry; -1 if it has none. */
 extern int32 mdl_table_id(Relation relation);
 
@@ -519,6 +522,9 @@ extern char *mdl_columns_key(Relation relation, const MdlTable *table);
  */
 extern bool mdl_columns_follow(Relation relation, int32 table_id, const char *history_name, TupleDesc before, bool rewritten);
 
+/* A name for one more column of a history table: the one wanted, if it can be. */
+extern char *mdl_columns_free_name(Oid history, const char *wanted);
+
 /* Drops a history table, given as SQL text, and what is recorded of its columns. */
 extern void mdl_columns_forget(int32 table_id, const char *history);
 
@@ -750,6 +756,13 @@ extern int64 mdl_point_version(Oid relid, const int64 *version, const TimestampT
 /* ---- ddl_follow.c, ddl_move.c --------------------------------------------------------------------------------------- */
 
 extern void mdl_ddl_init(void);
+
+/* Whether a command runs that the history of tables will follow. */
+extern bool mdl_ddl_followed(void);
+
+/* ddl_drop.c: the hook of columns that go, and a check that ALTER TYPE takes no attribute that past values have. */
+extern void mdl_ddl_drop_init(void);
+extern void mdl_check_attributes(AlterTableStmt *statement);
 
 /* The columns that a table had before a command of this transaction; NULL if it was not there. */
 extern TupleDesc mdl_description_before(Oid relid, CommandId before);
