@@ -206,8 +206,8 @@ mdl_set_retention(PG_FUNCTION_ARGS)
 
 	mdl_require_argument(fcinfo, 0, "relation");
 	relid = PG_GETARG_OID(0);
-	mdl_require_table_owner(relid);
 	table = mdl_table_get(relid);
+	mdl_require_table_owner(table->root);
 	if (!PG_ARGISNULL(1))
 		(void) mdl_cutoff_before_now(PG_GETARG_INTERVAL_P(1));
 	mdl_arg(&args, INT4OID, Int32GetDatum(table->table_id), false);

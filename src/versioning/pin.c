@@ -9,6 +9,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 
@@ -57,17 +58,25 @@ mdl_pin_remove(const char *holder_kind, const char *holder, Oid relid)
 	return count;
 }
 
-/* The rows of view medallion.pins. */
+/* The rows of view medallion.pins: those of tables that the caller may read. */
 MDL_FUNCTION(mdl_pins);
 Datum
 mdl_pins(PG_FUNCTION_ARGS)
 {
+	MdlArgs		args = {0};
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(GetUserId()), false);
 	if (!OidIsValid(mdl_history_relation(MDL_PINS_TABLE, true)))
 		InitMaterializedSRF(fcinfo, 0);
 	else
 		mdl_owner_rows(fcinfo, "SELECT p.version, t.schema_name OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) t.table_name,"
 					   " p.holder_kind, p.holder, p.created_at, p.erased_rows"
 					   " FROM medallion_history.pins p LEFT JOIN medallion_history.versioned_tables t"
-					   " ON t.table_id OPERATOR(pg_catalog.=) p.table_id ORDER BY 1, 2, 3, 4", NULL);
+					   " ON t.table_id OPERATOR(pg_catalog.=) p.table_id"
+					   " LEFT JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) t.schema_name::pg_catalog.name"
+					   " LEFT JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid"
+					   " AND c.relname OPERATOR(pg_catalog.=) t.table_name::pg_catalog.name"
+					   " WHERE pg_catalog.has_table_privilege($1, c.oid, 'SELECT')"
+					   " OR pg_catalog.pg_has_role($1, 'pg_read_all_stats'::pg_catalog.name, 'USAGE') ORDER BY 1, 2, 3, 4", &args);
 	PG_RETURN_NULL();
 }

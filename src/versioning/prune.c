@@ -495,8 +495,8 @@ wanted_histories(bool given, Oid relid)
 
 	if (given)
 	{
-		mdl_require_table_owner(relid);
 		relid = mdl_table_get(relid)->root;
+		mdl_require_table_owner(relid);
 	}
 	foreach(cell, mdl_kept_histories())
 	{

@@ -55,6 +55,8 @@ GRANT USAGE ON SCHEMA silver TO regress_forget;
 SET ROLE regress_forget;
 SELECT medallion.unpin_model('forget_me');
 SELECT medallion.unpin_model('forget_me', 'silver.sample');
+SELECT count(*) FROM medallion.pins;
+SELECT count(*) FROM medallion.history_sizes;
 RESET ROLE;
 SELECT medallion.unpin_model('forget_me', 'silver.sample');
 SELECT medallion.unpin_model('forget_me');
