@@ -102,6 +102,12 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'mdl_changes
 COMMENT ON FUNCTION medallion.changes(anyelement, bigint, bigint) IS
 'The net changes of a versioned table, commit by commit, both bounds included: insert, update_preimage, update_postimage, delete.';
 
+CREATE OR REPLACE FUNCTION medallion._changes(rowtype anyelement, start_version bigint, end_version bigint, used smallint[])
+RETURNS TABLE(_change_type text, _commit_version bigint, _commit_timestamp timestamptz, row_data anyelement)
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'mdl_changes';
+COMMENT ON FUNCTION medallion._changes(anyelement, bigint, bigint, smallint[]) IS
+'medallion.changes for a query that uses these columns of row_data only; put in its place by the planner.';
+
 CREATE OR REPLACE FUNCTION medallion.history(relation regclass)
 RETURNS TABLE(version bigint, committed_at timestamptz, role_name text, application_name text, operation text,
               inserted bigint, updated bigint, deleted bigint, readable bool)

@@ -19,6 +19,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -61,6 +62,7 @@ typedef struct ChangeRange
 	int64	   *filled_version; /* (nfilled) */
 	int64		time_version;	/* the commit asked for last, and its time */
 	TimestampTz time;
+	Bitmapset  *readable;		/* columns that the user may read; NULL: all */
 	struct ChangeRange *outer;
 } ChangeRange;
 
@@ -292,6 +294,80 @@ collect_range(const MdlTable *table, int64 first, int64 last)
 	return range;
 }
 
+/* ---- rights ------------------------------------------------------------------------------------------------------ */
+
+Oid			mdl_feed_relation = InvalidOid;
+
+/*
+ * The columns that the current user may read; NULL if all.  An error if one of `used` is not among them (NULL: the whole
+ * row), or one of the key: rows are told apart by that.
+ */
+static Bitmapset *
+readable_columns(const MdlTable *table, ArrayType *used)
+{
+	Relation	relation;
+	Bitmapset  *readable = NULL;
+	bool		all = true;
+	bool		enough = used != NULL;
+
+	if (pg_class_aclcheck(table->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return NULL;
+	relation = table_open(table->relid, AccessShareLock);
+	for (AttrNumber column = 1; column <= table->natts; column++)
+	{
+		if (TupleDescAttr(RelationGetDescr(relation), column - 1)->attisdropped)
+			continue;
+		if (pg_attribute_aclcheck(table->relid, column, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+			readable = bms_add_member(readable, column);
+		else
+			all = false;
+	}
+	table_close(relation, NoLock);
+	for (int i = 0; enough && i < table->nkeys; i++)
+		enough = bms_is_member(table->keys[i], readable);
+	if (enough)
+	{
+		int			count = ArrayGetNItems(ARR_NDIM(used), ARR_DIMS(used));
+
+		for (int i = 0; enough && i < count; i++)
+			enough = bms_is_member(((int16 *) ARR_DATA_PTR(used))[i], readable);
+	}
+	if (readable == NULL || (!all && !enough))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, mdl_display_name(table->relid));
+	return readable;
+}
+
+/*
+ * A row as the user may see it: columns that are not readable are NULL, so that changes of those alone do not show.
+ * `row` is the whole row, `field` what stands before the name of a column.
+ */
+static char *
+readable_image(const MdlTable *table, const ChangeRange *range, const char *row, const char *field)
+{
+	StringInfoData image;
+	Relation	relation;
+
+	if (range->readable == NULL)
+		return pstrdup(row);
+	initStringInfo(&image);
+	relation = table_open(table->relid, AccessShareLock);
+	for (AttrNumber column = 1; column <= table->natts; column++)
+	{
+		Form_pg_attribute form = TupleDescAttr(RelationGetDescr(relation), column - 1);
+
+		if (form->attisdropped)
+			continue;
+		appendStringInfoString(&image, image.len > 0 ? ", " : "ROW(");
+		if (bms_is_member(column, range->readable))
+			appendStringInfo(&image, "%s.%s", field, quote_identifier(NameStr(form->attname)));
+		else
+			appendStringInfoString(&image, "NULL");
+	}
+	table_close(relation, NoLock);
+	appendStringInfo(&image, ")::%s", mdl_qualified_name(table->relid));
+	return image.data;
+}
+
 /* ---- the query --------------------------------------------------------------------------------------------------- */
 
 /* (img).a, (img).b: the primary key of a row image. */
@@ -319,16 +395,16 @@ place_array(const ChangeRange *range)
 
 /* The rows before and after each commit that reshaped the table. */
 static char *
-reshape_events(const char *name, const ChangeRange *range)
+reshape_events(const MdlTable *table, const char *name, const ChangeRange *range)
 {
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	for (int i = 0; i < range->nreshapes; i++)
 		for (int side = 0; side < 2; side++)
-			appendStringInfo(&sql, " UNION ALL SELECT '" INT64_FORMAT "'::bigint, %d, state"
+			appendStringInfo(&sql, " UNION ALL SELECT '" INT64_FORMAT "'::bigint, %d, %s"
 							 " FROM medallion.as_of(NULL::%s, version => '" INT64_FORMAT "') state",
-							 range->reshapes[i], side, name, range->reshapes[i] - 1 + side);
+							 range->reshapes[i], side, readable_image(table, range, "state", "state"), name, range->reshapes[i] - 1 + side);
 	return sql.data;
 }
 
@@ -338,6 +414,8 @@ feed_query(const MdlTable *table, const ChangeRange *range)
 {
 	char	   *name = mdl_qualified_name(table->relid);
 	char	   *keys = image_keys(table);
+	const char *own_name = quote_identifier(get_rel_name(table->relid));
+	char	   *past_image = readable_image(table, range, "row_data", "(row_data)");
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -350,16 +428,16 @@ feed_query(const MdlTable *table, const ChangeRange *range)
 					 " img OPERATOR(pg_catalog.*=) CASE side WHEN 0 THEN pg_catalog.lead(img) OVER one ELSE pg_catalog.lag(img) OVER one END AS same"
 					 " FROM (SELECT version, side, %s AS img FROM ("
 					 "SELECT medallion.%s(tableoid, ctid, xmin, $1) AS version, 1 AS side, %s AS img FROM %s%s%s"
-					 " UNION ALL SELECT medallion._change_of_stamp(born, $1), 1, row_data FROM medallion._history_rows(NULL::%s, $2)"
-					 " UNION ALL SELECT medallion._change_of_stamp(died, $1), 0, row_data FROM medallion._history_rows(NULL::%s, $2)"
+					 " UNION ALL SELECT medallion._change_of_stamp(born, $1), 1, %s FROM medallion._history_rows(NULL::%s, $2)"
+					 " UNION ALL SELECT medallion._change_of_stamp(died, $1), 0, %s FROM medallion._history_rows(NULL::%s, $2)"
 					 ") found WHERE version IS NOT NULL%s) event"
 					 " WINDOW key AS (PARTITION BY version, %s), one AS (PARTITION BY version, %s ORDER BY side)"
 					 ") change WHERE same IS NOT TRUE ORDER BY version, %s, side",
 					 range->nfilled > 0 ? "medallion._change_image(img, version, $1)" : "img",
 					 mdl_partition_births_differ(table) ? "_change_of_part_row" : "_change_of_row",
-					 quote_identifier(get_rel_name(table->relid)), table->has_rows ? "ONLY " : "", name,
+					 readable_image(table, range, own_name, own_name), table->has_rows ? "ONLY " : "", name,
 					 range->scan ? "" : " WHERE ctid OPERATOR(pg_catalog.=) ANY ($3)",
-					 name, name, reshape_events(name, range), keys, keys, keys);
+					 past_image, name, past_image, name, reshape_events(table, name, range), keys, keys, keys);
 	return sql.data;
 }
 
@@ -368,7 +446,7 @@ feed_query(const MdlTable *table, const ChangeRange *range)
  * their places; without statistics of a history that just grew, the planner would rather read all of it.
  */
 static Portal
-open_feed(const char *sql, MdlArgs *args, const ChangeRange *range)
+open_feed(Oid relid, const char *sql, MdlArgs *args, const ChangeRange *range)
 {
 	static const char *const off[] = {"enable_seqscan", "enable_indexscan", "jit"};
 	int			level = NewGUCNestLevel();
@@ -377,8 +455,17 @@ open_feed(const char *sql, MdlArgs *args, const ChangeRange *range)
 	for (int i = 0; i < lengthof(off) && !range->scan; i++)
 		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	/* Where a new snapshot can be had it is taken now, after the commits of the range have ended. */
-	portal = SPI_cursor_open_with_args(NULL, sql, args->count, args->types, args->values, args->nulls,
-									   IsolationUsesXactSnapshot(), 0);
+	PG_TRY();
+	{
+		mdl_feed_relation = range->readable != NULL ? relid : InvalidOid;
+		portal = SPI_cursor_open_with_args(NULL, sql, args->count, args->types, args->values, args->nulls,
+										   IsolationUsesXactSnapshot(), 0);
+	}
+	PG_FINALLY();
+	{
+		mdl_feed_relation = InvalidOid;
+	}
+	PG_END_TRY();
 	AtEOXact_GUC(false, level);
 	return portal;
 }
@@ -395,7 +482,7 @@ run_feed(const MdlTable *table, ChangeRange *range, ReturnSetInfo *result)
 	mdl_arg(&args, INT4OID, Int32GetDatum(range->number), false);
 	mdl_arg_int8(&args, range->low);
 	mdl_arg(&args, TIDARRAYOID, place_array(range), false);
-	portal = open_feed(sql, &args, range);
+	portal = open_feed(table->relid, sql, &args, range);
 	for (;;)
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
@@ -437,6 +524,7 @@ mdl_changes(PG_FUNCTION_ARGS)
 	Oid			relid = OidIsValid(type) ? typeidTypeRelid(type) : InvalidOid;
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	MdlTable   *table;
+	Bitmapset  *readable;
 	int64		first;
 	int64		last;
 
@@ -446,7 +534,7 @@ mdl_changes(PG_FUNCTION_ARGS)
 				 errmsg("the first argument must have the row type of a versioned table"),
 				 errhint("Write NULL::schema.table.")));
 	table = mdl_table_lock(relid);
-	mdl_require_privilege(relid, ACL_SELECT);
+	readable = readable_columns(table, PG_NARGS() > 3 && !PG_ARGISNULL(3) ? PG_GETARG_ARRAYTYPE_P(3) : NULL);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -466,6 +554,7 @@ mdl_changes(PG_FUNCTION_ARGS)
 	{
 		ChangeRange *range = collect_range(table, first, last);
 
+		range->readable = readable;
 		if (range->nstamps + range->nreshapes > 0)
 			run_feed(table, range, result);
 	}

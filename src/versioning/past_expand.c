@@ -25,6 +25,7 @@
 #include "optimizer/planner.h"
 #include "parser/parse_func.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -88,7 +89,8 @@ typedef enum PastFunction
 {
 	NOT_PAST,
 	PAST_AS_OF,					/* medallion.as_of */
-	PAST_HISTORY_ROWS			/* medallion._history_rows */
+	PAST_HISTORY_ROWS,			/* medallion._history_rows */
+	PAST_CHANGES				/* medallion.changes */
 } PastFunction;
 
 static PastFunction
@@ -106,6 +108,8 @@ past_function(Oid function)
 		result = PAST_AS_OF;
 	else if (strcmp(name, "_history_rows") == 0)
 		result = PAST_HISTORY_ROWS;
+	else if (strcmp(name, "changes") == 0)
+		result = PAST_CHANGES;
 	pfree(name);
 	if (result != NOT_PAST && get_func_namespace(function) != get_namespace_oid(MDL_SCHEMA, true))
 		result = NOT_PAST;
@@ -348,7 +352,7 @@ replace_call(Query *outer, int index, RangeTblEntry *entry, FuncExpr *call, Past
 	}
 	else
 	{
-		query = mdl_history_rows_query(relid, &has_row_security);
+		query = mdl_history_rows_query(relid, mdl_used_fields(outer, index, 3), &has_row_security);
 		mark_sides(query, MDL_PAST_OF_CALL, 0);
 		query = with_version(query, lsecond(call->args));
 	}
@@ -358,6 +362,40 @@ replace_call(Query *outer, int index, RangeTblEntry *entry, FuncExpr *call, Past
 	entry->functions = NIL;
 	entry->funcordinality = false;
 	state->has_row_security |= has_row_security;
+}
+
+/* ---- the change feed ------------------------------------------------------------------------------------------------- */
+
+/* medallion.changes(t, first, last) becomes medallion._changes(t, first, last, columns used), unless whole rows are. */
+static void
+tell_columns(Query *outer, int index, RangeTblEntry *entry, FuncExpr *call)
+{
+	Bitmapset  *used = mdl_used_fields(outer, index, 4);
+	Datum	   *columns;
+	int			count = 0;
+	int			column = -1;
+	Oid			types[4] = {ANYELEMENTOID, INT8OID, INT8OID, INT2ARRAYOID};
+	FuncExpr   *told;
+
+	if (bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, used))
+		return;
+	columns = palloc(Max(bms_num_members(used), 1) * sizeof(Datum));
+	while ((column = bms_next_member(used, column)) >= 0)
+		columns[count++] = Int16GetDatum(column + FirstLowInvalidHeapAttributeNumber);
+	told = copyObject(call);
+	told->funcid = LookupFuncName(list_make2(makeString(MDL_SCHEMA), makeString("_changes")), 4, types, false);
+	told->args = lappend(told->args, makeConst(INT2ARRAYOID, -1, InvalidOid, -1,
+											   PointerGetDatum(construct_array(columns, count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT)),
+											   false, false));
+	linitial_node(RangeTblFunction, entry->functions)->funcexpr = (Node *) told;
+}
+
+/* The feed reads system columns of the table on its own account. */
+static void
+without_system_columns(RangeTblEntry *entry)
+{
+	for (AttrNumber column = FirstLowInvalidHeapAttributeNumber + 1; column < 0; column++)
+		entry->selectedCols = bms_del_member(entry->selectedCols, column - FirstLowInvalidHeapAttributeNumber);
 }
 
 /* ---- replacing tables in a session that travels -------------------------------------------------------------------- */
@@ -519,11 +557,15 @@ expand_walker(Node *node, ExpandState *state)
 			PastFunction kind;
 			FuncExpr   *call;
 
+			if (OidIsValid(mdl_feed_relation) && entry->rtekind == RTE_RELATION && entry->relid == mdl_feed_relation)
+				without_system_columns(entry);
 			if (state->travelling && entry->securityQuals != NIL)
 				keep_policies_in_present(entry, state);
 			inline_function(entry, state);
 			call = past_call(entry, &kind);
-			if (call != NULL)
+			if (call != NULL && kind == PAST_CHANGES)
+				tell_columns(query, index, entry, call);
+			else if (call != NULL)
 				replace_call(query, index, entry, call, kind, state);
 			else if (state->travelling && is_travelling_entry(entry))
 				replace_table(index, entry);

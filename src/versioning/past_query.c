@@ -369,7 +369,7 @@ gather_row(Query *query, int first, Oid relid, TupleDesc base)
 }
 
 Query *
-mdl_history_rows_query(Oid relid, bool *has_row_security)
+mdl_history_rows_query(Oid relid, const Bitmapset *used_columns, bool *has_row_security)
 {
 	MdlTable   *table = mdl_table_lock(relid);
 	TupleDesc	base = base_description(relid);
@@ -378,7 +378,6 @@ mdl_history_rows_query(Oid relid, bool *has_row_security)
 	Query	   *query;
 	StringInfoData sql;
 
-	mdl_require_privilege(relid, ACL_SELECT);
 	make_past(&past, relid);
 	past.query = linitial_node(Query, QueryRewrite(past.query));
 	find_parts(&past);
@@ -398,5 +397,11 @@ mdl_history_rows_query(Oid relid, bool *has_row_security)
 	query->hasRowSecurity = past.history_query->hasRowSecurity;
 	query->hasSubLinks |= past.history_query->hasSubLinks;
 	mdl_partition_restrict(query, table);
+	/* The table itself is not read, but stands there for the rights, as views do. */
+	past.base_entry->selectedCols = bms_copy(used_columns);
+	past.base_entry->securityQuals = NIL;
+	past.base_entry->inh = false;
+	past.base_entry->inFromCl = false;
+	query->rtable = lappend(query->rtable, past.base_entry);
 	return query;
 }

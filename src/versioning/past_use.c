@@ -61,6 +61,82 @@ use_walker(Node *node, ColumnUse *use)
 	return expression_tree_walker(node, use_walker, use);
 }
 
+/* ---- fields of a column that is a row ------------------------------------------------------------------------------ */
+
+typedef struct FieldUse
+{
+	ColumnUse	use;
+	AttrNumber	column;
+} FieldUse;
+
+/* The column that a column of a join is, if it is one. */
+static Var *
+column_behind_join(Var *var, const FieldUse *use)
+{
+	while (var->varlevelsup == use->use.depth && var->varattno > 0)
+	{
+		RangeTblEntry *entry = rt_fetch(var->varno, use->use.query->rtable);
+		Var		   *alias;
+
+		if (entry->rtekind != RTE_JOIN)
+			break;
+		alias = list_nth(entry->joinaliasvars, var->varattno - 1);
+		if (!IsA(alias, Var))
+			break;
+		alias = copyObject(alias);
+		alias->varlevelsup = use->use.depth;
+		var = alias;
+	}
+	return var;
+}
+
+static bool
+field_walker(Node *node, FieldUse *use)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FieldSelect) && IsA(((FieldSelect *) node)->arg, Var))
+	{
+		Var		   *var = column_behind_join((Var *) ((FieldSelect *) node)->arg, use);
+
+		if (var->varlevelsup == use->use.depth && var->varno == use->use.index && var->varattno == use->column)
+		{
+			use->use.columns = bms_add_member(use->use.columns, ((FieldSelect *) node)->fieldnum - FirstLowInvalidHeapAttributeNumber);
+			return false;
+		}
+	}
+	if (IsA(node, Var))
+	{
+		ColumnUse	columns = use->use;
+
+		columns.columns = NULL;
+		(void) use_walker(node, &columns);
+		if (bms_is_member(use->column - FirstLowInvalidHeapAttributeNumber, columns.columns) ||
+			bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, columns.columns))
+			use->use.columns = bms_add_member(use->use.columns, InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber);
+		return false;
+	}
+	if (IsA(node, Query))
+	{
+		use->use.depth++;
+		(void) query_tree_walker((Query *) node, field_walker, use, QTW_IGNORE_JOINALIASES);
+		use->use.depth--;
+		return false;
+	}
+	return expression_tree_walker(node, field_walker, use);
+}
+
+Bitmapset *
+mdl_used_fields(struct Query *query, int index, AttrNumber column)
+{
+	FieldUse	use = {{query, index, 0, NULL}, column};
+
+	(void) query_tree_walker(query, field_walker, &use, QTW_IGNORE_JOINALIASES);
+	return use.use.columns;
+}
+
+/* ---- columns ------------------------------------------------------------------------------------------------------- */
+
 Bitmapset *
 mdl_used_columns(struct Query *query, int index)
 {

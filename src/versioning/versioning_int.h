@@ -810,13 +810,21 @@ extern struct Query *mdl_past_query_of_entry(const struct RangeTblEntry *entry, 
  */
 extern struct Query *mdl_past_shape_query(Oid relid, const char *own, const char *names, const char *base, const char *history);
 
-/* The history rows of a table that died at stamp $1 or later: (born, died, row). */
-extern struct Query *mdl_history_rows_query(Oid relid, bool *has_row_security);
+/* The history rows of a table that died at stamp $1 or later: (born, died, row), with the same rights. */
+extern struct Query *mdl_history_rows_query(Oid relid, const Bitmapset *used_columns, bool *has_row_security);
 
 /* ---- past_use.c --------------------------------------------------------------------------------------------------- */
 
 /* The columns that a query uses of one of its FROM items, as in selectedCols. */
 extern Bitmapset *mdl_used_columns(struct Query *query, int index);
+
+/* The same of the fields of one of its columns, which is a row; column 0 among them means the whole row. */
+extern Bitmapset *mdl_used_fields(struct Query *query, int index, AttrNumber column);
+
+/* ---- changes.c ---------------------------------------------------------------------------------------------------- */
+
+/* While the query of a feed is planned for a user who may read some columns: its table, whose system columns it may use. */
+extern Oid	mdl_feed_relation;
 
 /* ---- past_expand.c ------------------------------------------------------------------------------------------------ */
 

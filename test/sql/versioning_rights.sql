@@ -41,8 +41,33 @@ SELECT id, amount FROM medallion.as_of(NULL::silver.pay, version => :v0) ORDER B
 SELECT who FROM medallion.as_of(NULL::silver.pay, version => :v0);
 SELECT * FROM medallion.as_of(NULL::silver.pay, version => :v0);
 SELECT * FROM medallion.changes(NULL::silver.pay, :v0);
+SELECT count(row_data) FROM medallion.changes(NULL::silver.pay, :v0);
+SELECT (row_data).who FROM medallion.changes(NULL::silver.pay, :v0);
+-- The feed of these columns: the commit that changed the tenant of a row is none of theirs.
+SELECT _change_type, _commit_version - :v0 AS version, (row_data).id, (row_data).amount FROM medallion.changes(NULL::silver.pay, :v0 + 1);
+SELECT count(*) FROM medallion.changes(NULL::silver.pay, :v0 + 1);
+SELECT j.id, c._change_type FROM medallion.changes(NULL::silver.pay, :v0 + 3) c CROSS JOIN LATERAL (SELECT (c.row_data).id) j;
+SELECT (c).row_data FROM medallion.changes(NULL::silver.pay, :v0 + 3) c;
+SELECT (j.row_data).id FROM (medallion.changes(NULL::silver.pay, :v0 + 3) c CROSS JOIN (VALUES (1)) v) j;
+SELECT (row_data).id, (row_data).amount FROM medallion._history_rows(NULL::silver.pay, 0) ORDER BY 2;
+SELECT (row_data).who FROM medallion._history_rows(NULL::silver.pay, 0);
+SELECT count(*) FROM medallion._history_rows(NULL::silver.pay, 0);
+SELECT xmin FROM silver.pay;
 SELECT * FROM medallion.history('silver.pay');
 RESET ROLE;
+-- Without the key there is no feed.
+GRANT SELECT (amount) ON silver.pay TO regress_v_none;
+SET ROLE regress_v_none;
+SELECT sum(amount) FROM medallion.as_of(NULL::silver.pay, version => :v0);
+SELECT (row_data).amount FROM medallion.changes(NULL::silver.pay, :v0);
+RESET ROLE;
+REVOKE SELECT (amount) ON silver.pay FROM regress_v_none;
+-- Every column granted is as good as the table.
+GRANT SELECT (who, tenant) ON silver.pay TO regress_v_column;
+SET ROLE regress_v_column;
+SELECT _change_type, row_data FROM medallion.changes(NULL::silver.pay, :v0 + 2);
+RESET ROLE;
+REVOKE SELECT (who, tenant) ON silver.pay FROM regress_v_column;
 
 -- Row-level security: the policy is asked of each past row as it was then.
 CREATE POLICY one_tenant ON silver.pay FOR SELECT TO regress_v_tenant USING (tenant = 't1');
