@@ -322,6 +322,8 @@ mdl_changes_so_far(Oid relid)
 
 /* ---- the difference ----------------------------------------------------------------------------------------------------- */
 
+#define PRUNED_SINCE	"has a history that was pruned since"
+
 /* Why the difference cannot be told; NULL if it can. */
 static const char *
 obstacle(Oid relid, const MdlTable *table, const MdlSeen *seen)
@@ -335,7 +337,7 @@ obstacle(Oid relid, const MdlTable *table, const MdlSeen *seen)
 	if (!mdl_clock_read(&clock) || clock.era != seen->era)
 		return "has a history that was restored since";
 	if (table->pruned_to > seen->version)
-		return "has a history that was pruned since";
+		return PRUNED_SINCE;
 	if (table->readable_from == 0 || (table->readable_from > seen->version &&
 									  (!mdl_commit_at_version(table->readable_from, &enabling) || !was_seen(&judge, enabling.stamp))))
 		return "has been versioned only since";
@@ -373,6 +375,12 @@ mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 
 	emit.columns = RelationGetDescr(base);
 	if (!collect_places(table, base, &judge, limit, &places))
 		emit.count = places.count;
+	else if (mdl_horizon(table->table_id, SnapshotSelf) > seen->version)
+	{
+		/* Pruned since it was looked up, and so perhaps while the places were collected: see horizon.c. */
+		*why = PRUNED_SINCE;
+		emit.count = -1;
+	}
 	else
 	{
 		emit_history(table, snapshot, &emit);
