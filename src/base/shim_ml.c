@@ -5,6 +5,7 @@
 
 MDL_SHIM(MDL_LIBRARY_ML, mdl_algorithms);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_cancel_sweep);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_cancel_training);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_class_log_loss);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_classes);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_confusion_matrix);
@@ -56,4 +57,5 @@ MDL_SHIM(MDL_LIBRARY_ML, mdl_sweep);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_terms);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_train_pack);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_train_sql);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_training_is_alive);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_transform);

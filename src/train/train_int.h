@@ -374,10 +374,13 @@ typedef struct MdlTraining
 	ml_model   *model;
 	ml_report	report;
 	int64		rows;			/* trained on */
+	instr_time	start;
 	JsonbParseState *metrics;	/* an object that is being filled */
+	struct MdlTrainingRows *matrix_rows;	/* read into memory */
 	const char *phase;			/* NULL: none yet */
 	instr_time	phase_start;
-	int64		data_version;	/* the version of versioned tables that the snapshot shows */
+	int64		data_version;	/* the version of versioned tables that the snapshot shows … */
+	Jsonb	   *data_commits;	/* … of which tables */
 	unsigned char *baseline;	/* NULL: none */
 	size_t		baseline_size;
 } MdlTraining;
@@ -421,12 +424,28 @@ extern void mdl_training_run_estimator(const ml_ctx *ctx, const ml_estimator *es
 /* train_score.c: the errors of the model on the holdout, added to the metrics. */
 extern void mdl_training_score_holdout(MdlTraining *t);
 
-extern void mdl_training_fit_matrix(MdlTraining *t);	/* train_memory.c: the same for learners in memory */
+/* train_memory.c: the same for learners in memory, in two steps, the second of which needs neither snapshot nor transaction. */
+extern void mdl_training_read_matrix(MdlTraining *t);
+extern void mdl_training_fit_matrix(MdlTraining *t);
 extern int	mdl_training_threads(void);
 
 /* train_baseline.c: what monitoring compares with, from a sample of the rows and the exact counts (n_columns). */
 extern void mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records, uint32 count,
 									   const MdlRowCounts *counts);
+
+/*
+ * train_run.c: a training in three steps, each in the context of the training.  Reading and registering need a
+ * transaction and an SPI connection; what takes long with learners in memory, fitting, needs neither.
+ */
+extern MdlTraining *mdl_training_begin(const MdlTrainRequest *request, MemoryContext parent);
+extern void mdl_training_read(MdlTraining *t);
+extern void mdl_training_fit(MdlTraining *t);
+extern void mdl_training_register(MdlTraining *t, MdlTrainResult *result);
+extern void mdl_training_end(MdlTraining *t);	/* frees it, and the result's strings with it */
+
+/* train_background.c: trains later, in a worker; returns the number of the training. */
+extern int64 mdl_train_later(const MdlTrainRequest *request);
+extern MDL_EXPORT void mdl_training_task(const char *argument);	/* what the worker runs; argument is the number */
 
 /* train_run.c: {"schema.table": version} of the versioned tables that the source reads. */
 extern Jsonb *mdl_training_data_commits(const MdlTraining *t);

@@ -71,23 +71,38 @@ push_metrics(MdlTraining *t, const MdlMatrixData *data, const char *prefix, size
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
+/* The rows of a training in memory. */
+typedef struct MdlTrainingRows
+{
+	MdlMatrixLoad load;
+	MdlMatrixData *data;
+	uint32		sample;
+	const MdlSampleRecord **records;	/* (sample) of the training rows */
+} MdlTrainingRows;
+
+void
+mdl_training_read_matrix(MdlTraining *t)
+{
+	MdlTrainingRows *rows = palloc0(sizeof(MdlTrainingRows));
+
+	t->matrix_rows = rows;
+	t->ctx.nthreads = mdl_training_threads();
+	mdl_training_phase(t, "reading", -1);
+	mdl_matrix_load(&t->source, &t->plan, t->plan_bytes, t->memory, &rows->load);
+	mdl_training_phase(t, "ordering", -1);
+	rows->sample = mdl_training_sample_rows(&t->plan);
+	rows->data = mdl_matrix_open(mdl_matrix_build(t, &rows->load, &rows->sample, &rows->records, allocate_here, t->memory));
+}
+
 void
 mdl_training_fit_matrix(MdlTraining *t)
 {
-	MdlMatrixLoad *load = palloc0(sizeof(MdlMatrixLoad));
-	MdlMatrixData *data;
+	MdlTrainingRows *rows = t->matrix_rows;
+	MdlMatrixData *data = rows->data;
 	ml_train_input input = {0};
 	bool	   *use_fold;
-	size_t		training;
-	uint32		sample = mdl_training_sample_rows(&t->plan);
-	const MdlSampleRecord **records;
+	size_t		training = data->fold_start[t->plan.n_folds];
 
-	t->ctx.nthreads = mdl_training_threads();
-	mdl_training_phase(t, "reading", -1);
-	mdl_matrix_load(&t->source, &t->plan, t->plan_bytes, t->memory, load);
-	mdl_training_phase(t, "ordering", -1);
-	data = mdl_matrix_open(mdl_matrix_build(t, load, &sample, &records, allocate_here, t->memory));
-	training = data->fold_start[t->plan.n_folds];
 	mdl_training_too_few(t, training);
 	check_constant(t, data, training);
 	use_fold = palloc0(sizeof(bool) * (data->n_folds + 1));
@@ -112,6 +127,6 @@ mdl_training_fit_matrix(MdlTraining *t)
 		push_metrics(t, data, "", training, data->rows - training);
 	}
 	mdl_training_phase(t, "describing", -1);
-	mdl_training_make_baseline(t, records, sample, load->counts);
-	mdl_matrix_unload(load);
+	mdl_training_make_baseline(t, rows->records, rows->sample, rows->load.counts);
+	mdl_matrix_unload(&rows->load);
 }

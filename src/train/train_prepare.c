@@ -408,7 +408,7 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 {
 
 	t->request = request;
-	t->memory = CurrentMemoryContext;
+	t->memory = CurrentMemoryContext;	/* also for datasets, which begin here */
 	t->ctx = mdl_ml_ctx(t->memory, (uint64) request->seed);
 	t->estimator = mdl_estimator_by_name(request->algorithm);
 	mdl_params_read(t->estimator, request->params, t->params);

@@ -308,7 +308,7 @@ mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
 	version.params = mdl_params_jsonb(t->estimator, t->params);
 	version.metrics = finish_metrics(t);
 	version.signature = signature_of(t);
-	version.data_commits = mdl_training_data_commits(t);
+	version.data_commits = t->data_commits;
 	version.seed = request->seed;
 	version.rows = t->rows;
 	version.seconds = seconds;

@@ -78,53 +78,94 @@ check_request(const MdlTrainRequest *request)
 	mdl_model_check_new(request->model, NULL);
 }
 
-static void
-train_and_record(MdlTraining *t, const MdlTrainRequest *request, instr_time start, MdlTrainResult *result)
+MdlTraining *
+mdl_training_begin(const MdlTrainRequest *request, MemoryContext parent)
 {
-	instr_time	now;
+	MemoryContext memory = AllocSetContextCreate(parent, "medallion training", ALLOCSET_DEFAULT_SIZES);
+	MdlTraining *t = MemoryContextAllocZero(memory, sizeof(MdlTraining));
 
+	t->memory = memory;
+	t->request = request;
+	INSTR_TIME_SET_CURRENT(t->start);
+	return t;
+}
+
+void
+mdl_training_read(MdlTraining *t)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	check_request(t->request);
+	t->data_version = push_training_snapshot();
+	MemoryContextSwitchTo(t->memory);
 	pushJsonbValue(&t->metrics, WJB_BEGIN_OBJECT, NULL);
-	mdl_training_prepare(t, request, 1);
+	mdl_training_prepare(t, t->request, 1);
 	/* Whether a classification has two classes or more is known later, but most mistakes are found before any work. */
 	if (t->task == ML_REGRESSION || t->task > ML_MULTICLASS)
-		mdl_model_check_new(request->model, ml_task_name(t->task));
-	if (t->streaming)
+		mdl_model_check_new(t->request->model, ml_task_name(t->task));
+	if (!t->streaming)
+		mdl_training_read_matrix(t);
+	else
 	{
 		mdl_training_fit_gram(t);
 		if (t->split.holdout)
 			mdl_training_score_holdout(t);
 	}
-	else
+	t->data_commits = mdl_training_data_commits(t);
+	MemoryContextSwitchTo(caller);
+	PopActiveSnapshot();
+}
+
+void
+mdl_training_fit(MdlTraining *t)
+{
+	MemoryContext caller = MemoryContextSwitchTo(t->memory);
+
+	if (!t->streaming)
 		mdl_training_fit_matrix(t);
+	MemoryContextSwitchTo(caller);
+}
+
+void
+mdl_training_register(MdlTraining *t, MdlTrainResult *result)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	instr_time	now;
+
+	PushCopiedSnapshot(GetTransactionSnapshot());
+	UpdateActiveSnapshotCommandId();
+	MemoryContextSwitchTo(t->memory);
 	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, start);
+	INSTR_TIME_SUBTRACT(now, t->start);
 	mdl_training_phase(t, "registering", -1);
 	mdl_training_record(t, INSTR_TIME_GET_DOUBLE(now), result);
 	mdl_training_phase(t, NULL, -1);
+	MemoryContextSwitchTo(caller);
+	PopActiveSnapshot();
+}
+
+void
+mdl_training_end(MdlTraining *t)
+{
+	MemoryContextDelete(t->memory);
 }
 
 void
 mdl_train(const MdlTrainRequest *request, MdlTrainResult *result)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext memory = AllocSetContextCreate(caller, "medallion training", ALLOCSET_DEFAULT_SIZES);
-	MdlTraining *t = MemoryContextAllocZero(memory, sizeof(MdlTraining));
-	instr_time	start;
+	MdlTraining *t = mdl_training_begin(request, caller);
 
-	INSTR_TIME_SET_CURRENT(start);
-	check_request(request);
 	mdl_progress_begin("train", request->model);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	t->data_version = push_training_snapshot();
-	MemoryContextSwitchTo(memory);
-	train_and_record(t, request, start, result);
-	MemoryContextSwitchTo(caller);
-	result->metrics = (Jsonb *) pg_detoast_datum_copy((struct varlena *) result->metrics);
-	PopActiveSnapshot();
+	mdl_training_read(t);
+	mdl_training_fit(t);
+	mdl_training_register(t, result);
 	SPI_finish();
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(memory);
+	result->metrics = (Jsonb *) pg_detoast_datum_copy((struct varlena *) result->metrics);
+	mdl_training_end(t);
 	mdl_progress_end();
 }
 
@@ -188,8 +229,23 @@ read_request(FunctionCallInfo fcinfo, MdlTrainRequest *request)
 	request->deploy = mdl_optional_text(fcinfo, 11);
 	request->reproducible = !PG_ARGISNULL(12) && PG_GETARG_BOOL(12);
 	request->weight = mdl_optional_text(fcinfo, 13);
-	if (!PG_ARGISNULL(14) && PG_GETARG_BOOL(14))
-		not_yet("background", "Call train() without it, in a session of its own.");
+}
+
+/* Has it trained in the background; the row tells its number, and nothing that is not known yet. */
+static Datum
+train_later(const MdlTrainRequest *request, TupleDesc columns)
+{
+	JsonbParseState *state = NULL;
+	Datum		values[6] = {0};
+	bool		nulls[6] = {false, true, false, true, true, false};
+
+	check_request(request);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	mdl_jsonb_push_number(&state, "training_id", (double) mdl_train_later(request));
+	values[0] = CStringGetTextDatum(request->model);
+	values[2] = CStringGetTextDatum(request->algorithm);
+	values[5] = JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+	return HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
 }
 
 MDL_SHIM_TARGET(mdl_train_sql);
@@ -206,6 +262,8 @@ mdl_train_sql_impl(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	columns = BlessTupleDesc(columns);
 	read_request(fcinfo, &request);
+	if (!PG_ARGISNULL(14) && PG_GETARG_BOOL(14))
+		PG_RETURN_DATUM(train_later(&request, columns));
 	mdl_train(&request, &result);
 	values[0] = CStringGetTextDatum(result.model);
 	values[1] = Int32GetDatum(result.version);

@@ -30,7 +30,6 @@ SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', weight => 'c'
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', weight => 'kind');
 SELECT medallion.train('m', 'SELECT a, a, y FROM t', 'y', 'linear');
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', partition_by => '{kind}');
-SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', background => true);
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', deploy => 'perhaps');
 
 -- parameters
