@@ -63,6 +63,7 @@ CREATE TABLE medallion._expectation_results
 	raised       bigint NOT NULL,				-- of the failed: rows on which the expression raised an error
 	failing_keys jsonb NOT NULL,				-- a sample
 	first_error  text,
+	whole        bool NOT NULL,					-- counts are of all rows of the result, else of those computed by this refresh
 	PRIMARY KEY (refresh_id, name)
 );
 COMMENT ON TABLE medallion._expectation_results IS 'One row per refresh and rule.';
@@ -160,13 +161,13 @@ SELECT r.refresh_id, coalesce(medallion._relation_name(r.target), r.target_name)
 	e.passed, e.failed, e.raised, e.rule,
 	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN e.failing_keys END AS failing_keys,
 	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN e.first_error END AS first_error,
-	r.finished_at
+	r.finished_at, e.whole
 FROM medallion._expectation_results e
 JOIN medallion._refreshes r ON r.refresh_id = e.refresh_id
 LEFT JOIN pg_catalog.pg_class c ON c.oid = r.target
 WHERE CASE WHEN c.oid IS NULL THEN r.role_name = current_user ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END;
 COMMENT ON VIEW medallion.expectation_results IS
-'Per refresh and rule: how many rows passed and failed. Keys of failing rows, which need not be in the table, are shown to its owner alone.';
+'Per refresh and rule: how many rows passed and failed, of all (whole) or of those an incremental refresh computed. Keys of failing rows, which need not be in the table, are shown to its owner alone.';
 
 CREATE OR REPLACE VIEW medallion.expectations AS
 SELECT medallion._relation_name(e.target) AS target, e.name, e.rule, e.on_violation, e.null_ok, e.declared_at

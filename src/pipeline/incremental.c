@@ -359,10 +359,15 @@ query_with_rules(const DerivedTable *table, TupleDesc columns, StringInfo rules)
 		appendStringInfo(rules, " %s %s %d;", quote_identifier(rule[i].name), mdl_pipeline_action_name(rule[i].action),
 						 rule[i].null_ok);
 	}
-	for (int i = 0; i < table->setting_count; i++)
-		appendStringInfo(rules, " %s", table->settings[i]);
 	appendStringInfo(&sql, " FROM %s AS d", mdl_qualified_name(table->definition));
 	return mdl_query_analyse(sql.data, NULL);
+}
+
+static void
+add_settings(const DerivedTable *table, StringInfo text)
+{
+	for (int i = 0; i < table->setting_count; i++)
+		appendStringInfo(text, " %s", table->settings[i]);
 }
 
 static char *
@@ -492,10 +497,13 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	List	   *changed = NIL;
 	List	   *written = NIL;
 	StringInfoData rules;
+	bool		has_rules;
 	Query	   *query;
 
 	initStringInfo(&rules);
 	query = query_with_rules(table, columns, &rules);
+	has_rules = rules.len > 0;
+	add_settings(table, &rules);
 	mdl_query_check_rights(query);
 	collect_relations((Node *) query, &plan.relations);
 	plan.relations = lappend_oid(plan.relations, table->target);
@@ -519,6 +527,8 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 			plan.units = find_units(table, columns, changed, written, snapshot, &plan.reason);
 		if (plan.units && units_count(plan.units) > Max(FEW, plan.state.rows / 2))
 			plan.reason = "what has changed concerns so much of the table that computing everything is no more work";
+		if (plan.reason == NULL && written != NIL && has_rules)
+			plan.reason = "the table was written by others, so what its rules found is to be counted anew";
 		if (plan.reason == NULL)
 		{
 			plan.possible = true;

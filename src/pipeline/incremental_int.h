@@ -95,6 +95,14 @@ extern bool mdl_refresh_state_read(Oid target, RefreshState *state);
 extern void mdl_refresh_state_write(Oid target, const RefreshState *state, List *relations);
 extern void mdl_refresh_state_forget(Oid target);
 
+/* ---- incremental_counts.c ---------------------------------------------------------------------------------------------- */
+
+/*
+ * Turns the counts of the rules, which are of the units computed, into those of all rows, before the result is published;
+ * false, and nothing done, if that cannot be told.
+ */
+extern bool mdl_counts_complete(DerivedResult *result, int64 last_refresh, Snapshot snapshot);
+
 /* ---- incremental.c ---------------------------------------------------------------------------------------------------- */
 
 /* What is to be done about a table. */

@@ -163,6 +163,7 @@ typedef struct Units
 /* "(d.a = ANY ($1)) AND …", for columns preceded by `prefix`, and its parameters. */
 extern char *mdl_units_condition(const Units *units, const char *prefix);
 extern ParamListInfo mdl_units_params(const Units *units);
+extern void mdl_units_args(const Units *units, MdlArgs *args);	/* the same, as first arguments */
 
 /* ---- result.c: computing the result and judging its rows ------------------------------------------------------- */
 
@@ -186,6 +187,8 @@ typedef struct DerivedResult
 {
 	const DerivedTable *table;
 	const Units *units;			/* the part computed; NULL: all */
+	bool		of_table;		/* not of the query but of the table's own rows */
+	bool		is_whole;		/* counts are of all rows */
 	TupleDesc	columns;		/* of the definition */
 	AttrNumber *key_columns;	/* (key_count) */
 	Rule	   *rules;
@@ -211,6 +214,9 @@ typedef struct DerivedResult
  * NULL and duplicate keys and, if `enforce`, for violated rules whose action is fail.  Lives in the current context.
  */
 extern DerivedResult *mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units);
+
+/* Judges the rows that the table has now in some units by its rules, to count. */
+extern DerivedResult *mdl_result_of_table(const DerivedTable *table, Snapshot snapshot, const Units *units);
 
 /* A result without rows. */
 extern DerivedResult *mdl_result_begin(const DerivedTable *table);

@@ -310,8 +310,8 @@ mdl_publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_i
 					" (PARTITION BY ROW(%s)::pg_catalog.text ORDER BY q._quarantine_id) AS n FROM ONLY %s q%s)",
 					mdl_column_list(result->rejected_columns, "q."), mdl_column_list(result->rejected_columns, "q."), name,
 					where_units(result, "q."));
-	for (int i = 0; result->units && i < result->units->count; i++)
-		mdl_arg(&args, result->units->types[i], result->units->values[i], false);
+	if (result->units)
+		mdl_units_args(result->units, &args);
 	found = psprintf("(SELECT r.*, ROW(%s)::pg_catalog.text AS image, pg_catalog.row_number() OVER"
 					 " (PARTITION BY ROW(%s)::pg_catalog.text) AS n FROM medallion_rejected r(%s))",
 					 numbered, numbered, numbered);

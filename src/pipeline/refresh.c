@@ -278,6 +278,7 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	if (result->quarantined_rows > 0)
 		mdl_quarantine_ensure(table);
 	enter_owner_world(table, &world);
+	result->is_whole = !plan.possible || mdl_counts_complete(result, plan.state.refresh_id, snapshot);
 	if (!plan.possible || plan.units)
 	{
 		outcome.published = mdl_publish_result(result, snapshot);

@@ -108,9 +108,10 @@ log_expectations(int64 id, const DerivedResult *result)
 		mdl_arg_int8(&args, count->raised);
 		mdl_arg_text(&args, psprintf("[%s]", keys.data));
 		mdl_arg_text(&args, count->first_error);
+		mdl_arg_bool(&args, result->is_whole);
 		mdl_owner_begin(&saved);
 		mdl_run("INSERT INTO medallion._expectation_results (refresh_id, name, rule, on_violation, passed, failed, raised,"
-				" failing_keys, first_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9)", &args, false);
+				" failing_keys, first_error, whole) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9, $10)", &args, false);
 		mdl_owner_end(&saved);
 	}
 }

@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplesort.h"
 #include "utils/typcache.h"
 
@@ -401,7 +402,8 @@ mdl_result_begin(const DerivedTable *table)
 static char *
 from_definition(const DerivedResult *result)
 {
-	char	   *from = psprintf(" FROM %s AS d", mdl_qualified_name(result->table->definition));
+	char	   *from = result->of_table ? psprintf(" FROM ONLY %s AS d", mdl_qualified_name(result->table->target))
+		: psprintf(" FROM %s AS d", mdl_qualified_name(result->table->definition));
 
 	return result->units ? psprintf("%s WHERE %s", from, mdl_units_condition(result->units, "d.")) : from;
 }
@@ -536,14 +538,12 @@ enforce_fail_rules(const DerivedResult *result)
 	}
 }
 
-DerivedResult *
-mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units)
+/* Runs the query and judges its rows. */
+static void
+run_and_judge(DerivedResult *result)
 {
-	DerivedResult *result = mdl_result_begin(table);
 	bool		rows_raise = false;
 
-	result->units = units;
-	mdl_progress_phase("query", -1);
 	for (int i = 0; i < result->rule_count; i++)
 		rows_raise |= result->rules[i].raises;
 	if (result->rule_count == 0)
@@ -558,6 +558,30 @@ mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, c
 	}
 	for (int i = 0; i < result->rule_count; i++)
 		result->counts[i].passed = result->rows - result->counts[i].failed;
+}
+
+DerivedResult *
+mdl_result_of_table(const DerivedTable *table, Snapshot snapshot, const Units *units)
+{
+	DerivedResult *result = mdl_result_begin(table);
+
+	result->units = units;
+	result->of_table = true;
+	PushCopiedSnapshot(snapshot);
+	UpdateActiveSnapshotCommandId();
+	run_and_judge(result);
+	PopActiveSnapshot();
+	return result;
+}
+
+DerivedResult *
+mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units)
+{
+	DerivedResult *result = mdl_result_begin(table);
+
+	result->units = units;
+	mdl_progress_phase("query", -1);
+	run_and_judge(result);
 	if (enforce)
 		enforce_fail_rules(result);
 	if (result->null_keys > 0)

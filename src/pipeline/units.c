@@ -46,6 +46,13 @@ mdl_units_condition(const Units *units, const char *prefix)
 	return text.data;
 }
 
+void
+mdl_units_args(const Units *units, MdlArgs *args)
+{
+	for (int i = 0; i < units->count; i++)
+		mdl_arg(args, units->types[i], units->values[i], false);
+}
+
 ParamListInfo
 mdl_units_params(const Units *units)
 {

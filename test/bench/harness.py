@@ -10,7 +10,7 @@ sum of the 28 columns of bench.higgs, {data} the directory of the server's data.
 What is measured is the time from statement to result, or, as the entry says, with `measure = "cpu"` the processor time of
 the server process, which other work on the machine disturbs less, or with `measure = "returned"` the number that the
 function returns, in `unit`s (tps, ms, MB, bytes).  `once = true` prepares the contestants once for all repetitions instead
-of each time.
+of each time; `each` (SQL, not timed) then goes before every run.
 
 In a run every contestant goes once per repetition, one after the other, starting with another one each time, so that
 the machine's moods hit all alike; ratios are of medians.  One round before counts for nothing: it warms the caches.
@@ -48,7 +48,7 @@ class Contestant:
         self.name = spec.get("name", "medallion")
         self.budgets = {key: spec[key] for key in ("at_most", "faster", "at_least", "limit") if key in spec}
         self.python, self.arguments = spec.get("python"), spec.get("arguments", {})
-        self.sql = {key: self.fill(spec.get(key, ""), rows) for key in ("before", "run", "after")}
+        self.sql = {key: self.fill(spec.get(key, ""), rows) for key in ("before", "each", "run", "after")}
         self.measure, self.prepared_once, self.is_prepared = measure, once, False
         self.seconds, self.shown = [], ""
 
@@ -72,6 +72,8 @@ class Contestant:
         """One measured run: seconds, or what the function returns."""
         cursor = connection.cursor()
         self.prepare(connection)
+        if self.sql["each"]:
+            connection.execute(self.sql["each"])
         gc.collect()
         start, start_cpu = time.perf_counter(), processor_time(connection)
         if self.python:

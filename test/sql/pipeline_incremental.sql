@@ -159,6 +159,34 @@ SELECT medallion.rebuild('silver.inc_checked', verify => true);
 DELETE FROM silver.inc_checked_quarantine WHERE id = 10;
 SELECT mode, inserted, updated, deleted, rejected FROM medallion.refresh('silver.inc_checked');
 SELECT id, amount FROM silver.inc_checked_quarantine WHERE id IN (10, 11, 180) ORDER BY id;
+-- What rules found is of all rows, as long as none was dropped.
+SELECT FROM medallion.define('silver.inc_counted', keys => '{id}', query => 'SELECT id, amount, day FROM bronze.inc_orders');
+SELECT medallion.expect('silver.inc_counted', 'small', 'amount < 150', 'quarantine');
+SELECT medallion.expect('silver.inc_counted', 'not fifty', '100 / (amount - 50) < 1000');
+SELECT medallion.expect('silver.inc_counted', 'even', 'id % 2 = 0');
+CREATE VIEW pg_temp.found AS SELECT e.name, e.passed, e.failed, e.raised, e.whole, jsonb_array_length(e.failing_keys) AS keys FROM medallion.expectation_results e
+	JOIN medallion.refreshes r USING (refresh_id) WHERE r.refresh_id = (SELECT max(refresh_id) FROM medallion.refreshes) ORDER BY 1;
+SELECT mode, inserted, rejected FROM medallion.refresh('silver.inc_counted');
+TABLE pg_temp.found;
+SELECT mode, inserted, updated, deleted, rejected FROM medallion.refresh('silver.inc_counted');
+TABLE pg_temp.found;
+UPDATE bronze.inc_orders SET amount = 50 WHERE id IN (20, 21, 22, 181, 182);
+UPDATE bronze.inc_orders SET id = id + 10001 WHERE id IN (31, 183);
+DELETE FROM bronze.inc_orders WHERE id BETWEEN 40 AND 43;
+SELECT mode, inserted, updated, deleted, rejected FROM medallion.refresh('silver.inc_counted');
+TABLE pg_temp.found;
+SELECT rules, round(passed_share::numeric, 4) AS passed_share, failing_rules FROM medallion.tables WHERE target = 'silver.inc_counted';
+SELECT medallion.rebuild('silver.inc_counted');
+TABLE pg_temp.found;
+UPDATE silver.inc_counted SET amount = 50 WHERE id = 1;
+SELECT mode, updated, reason FROM medallion.refresh('silver.inc_counted');
+SELECT medallion.expect('silver.inc_counted', 'few', 'id < 1000', 'drop');
+SELECT mode FROM medallion.refresh('silver.inc_counted');
+UPDATE bronze.inc_orders SET amount = 60 WHERE id IN (20, 21);
+SELECT mode FROM medallion.refresh('silver.inc_counted');
+TABLE pg_temp.found;
+SELECT medallion.undefine('silver.inc_counted', true);
+DROP VIEW pg_temp.found;
 -- NULL keys that a rule takes out.
 SELECT FROM medallion.define('silver.inc_nulls', keys => '{customer}', query => 'SELECT nullif(customer, 5) AS customer, count(*) AS n FROM bronze.inc_orders GROUP BY 1');
 SELECT medallion.expect('silver.inc_nulls', 'known', 'customer IS NOT NULL', 'quarantine');

@@ -341,6 +341,14 @@ sub one_case
 		return "define: $session{main}{err}" if ask($session{main}, "SELECT to_regclass('$target')") !~ /$target/;
 		push @targets, { target => $target, query => $query, rows => $query =~ /^SELECT id, k, g, v|^SELECT k, id, g, v FROM/ };
 	}
+	# Rules on the last one, where its rows have the columns of the grammar.
+	my $ruled = $targets[-1]{rows} && chance(0.4) ? $targets[-1] : undef;
+	if ($ruled)
+	{
+		$ruled->{rules} = { good => pick("v > 10", "g <> 'a'", "v % 3 = 0"), fine => pick("v < 30", "60 / v > 2", "k > 3") };
+		run('main', "SELECT medallion.expect('$ruled->{target}', 'good', '" . $ruled->{rules}{good} =~ s/'/''/gr . "', 'quarantine')");
+		run('main', "SELECT medallion.expect('$ruled->{target}', 'fine', '$ruled->{rules}{fine}')");
+	}
 	my $report = sub {
 		my ($what) = @_;
 		return join("\n", "seed $seed: $what", @log, '');
@@ -375,8 +383,22 @@ sub one_case
 		$reasons{ s/ (bronze|silver)\.\S+//gr =~ s/changed:.*/changed/r }++ for split /\n/, $answer;
 		for my $t (@targets)
 		{
-			my $differing = equal_to_recomputation($t->{target}, $t->{query});
+			my $query = $t->{rules} ? "SELECT * FROM ($t->{query}) r WHERE $t->{rules}{good}" : $t->{query};
+			my $differing = equal_to_recomputation($t->{target}, $query);
 			return $report->("round $round: $t->{target} differs from its recomputation: $differing$session{main}{err}\n$answer") if $differing ne "0\n";
+		}
+		if ($ruled)
+		{
+			my $rejected = ask($session{main}, "SELECT (SELECT count(*) FROM (SELECT id, k, g, v FROM $ruled->{target}_quarantine EXCEPT ALL SELECT id, k, g, v FROM ($ruled->{query}) q WHERE ($ruled->{rules}{good}) IS NOT TRUE) d)
+				+ (SELECT count(*) FROM (SELECT id, k, g, v FROM ($ruled->{query}) q WHERE ($ruled->{rules}{good}) IS NOT TRUE EXCEPT ALL SELECT id, k, g, v FROM $ruled->{target}_quarantine) d)")
+				if ask($session{main}, "SELECT to_regclass('$ruled->{target}_quarantine')") =~ /quarantine/;
+			return $report->("round $round: the quarantine table differs: $rejected") if defined $rejected && $rejected ne "0\n";
+			my $found = "SELECT string_agg(concat_ws(' ', name, passed, failed, raised, whole), ', ' ORDER BY name) FROM medallion.expectation_results
+				WHERE refresh_id = (SELECT max(refresh_id) FROM medallion.refreshes WHERE target = '$ruled->{target}')";
+			my $now = ask($session{main}, $found);
+			my $full = ask($session{main}, "BEGIN; SELECT FROM medallion.rebuild('$ruled->{target}'); $found; ROLLBACK");
+			$full =~ s/^\n//;
+			return $report->("round $round: counts of rules differ: $now$full") if $now ne $full && !$within;
 		}
 		if ($within)
 		{
