@@ -142,6 +142,15 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_reconcile'
 COMMENT ON FUNCTION medallion.reconcile(regclass) IS
 'Verifies a versioned table against its history; what was changed behind the back of versioning becomes a commit, which is counted.';
 
+CREATE OR REPLACE FUNCTION medallion._versioning_doubts() RETURNS TABLE(relation regclass, reason text)
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_versioning_doubts';
+COMMENT ON FUNCTION medallion._versioning_doubts() IS 'The rows of view medallion.versioning_doubts.';
+
+CREATE OR REPLACE VIEW medallion.versioning_doubts AS SELECT relation, reason FROM medallion._versioning_doubts();
+COMMENT ON VIEW medallion.versioning_doubts IS
+'Versioned tables that were changed behind the back of versioning, and event triggers that are off; empty if all is in order.';
+GRANT SELECT ON medallion.versioning_doubts TO PUBLIC;
+
 CREATE OR REPLACE FUNCTION medallion._foreign_birth(relation oid, place tid, xmin xid) RETURNS bool
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_foreign_birth';
 COMMENT ON FUNCTION medallion._foreign_birth(oid, tid, xid) IS 'Whether no commit of a versioned table brought a current row of it.';

@@ -30,6 +30,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -532,9 +533,9 @@ mend_triggers(Oid relid, int32 table_id, List *members)
 	return true;
 }
 
-/* Event trigger functions of the extension that no event trigger calls are those whose trigger was dropped or switched off. */
-static void
-warn_of_event_triggers(void)
+/* Names the event triggers that are not in force; NULL if all are.  A function that none calls has lost its own. */
+static char *
+idle_event_triggers(void)
 {
 	mdl_run("SELECT pg_catalog.string_agg(COALESCE((SELECT pg_catalog.min(e.evtname::pg_catalog.text) FROM pg_catalog.pg_event_trigger e"
 			" WHERE e.evtfoid OPERATOR(pg_catalog.=) p.oid), 'that of ' OPERATOR(pg_catalog.||) p.oid::pg_catalog.regproc::pg_catalog.text),"
@@ -543,11 +544,72 @@ warn_of_event_triggers(void)
 			" WHERE n.nspname OPERATOR(pg_catalog.=) 'medallion' AND p.prorettype OPERATOR(pg_catalog.=) 'pg_catalog.event_trigger'::pg_catalog.regtype"
 			" AND NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger e WHERE e.evtfoid OPERATOR(pg_catalog.=) p.oid"
 			" AND e.evtenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'))", NULL, true);
-	if (mdl_field_text(0, 0) != NULL)
+	return mdl_field_text(0, 0);
+}
+
+static void
+warn_of_event_triggers(void)
+{
+	char	   *names = idle_event_triggers();
+
+	if (names != NULL)
 		ereport(WARNING,
-				(errmsg("event triggers are missing or switched off: %s", mdl_field_text(0, 0)),
+				(errmsg("event triggers are missing or switched off: %s", names),
 				 errhint("Without them definitions of tables are not followed: ALTER EVENT TRIGGER … ENABLE ALWAYS; one that was"
 						 " dropped is made again by DROP EXTENSION and CREATE EXTENSION, which leave tables and history alone.")));
+}
+
+/* The rows of view medallion.versioning_doubts. */
+MDL_FUNCTION(mdl_versioning_doubts);
+Datum
+mdl_versioning_doubts(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		values[2];
+	bool		nulls[2] = {true, false};
+	char	   *idle;
+	MdlUser		user;
+	SPITupleTable *rows;
+	uint64		count;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!OidIsValid(mdl_history_relation(MDL_TABLES_TABLE, true)) || mdl_clock_restored())
+		PG_RETURN_NULL();
+	SPI_connect();
+	idle = idle_event_triggers();
+	if (idle != NULL)
+	{
+		values[1] = CStringGetTextDatum(psprintf("event triggers are missing or switched off: %s", idle));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	mdl_owner_begin(&user);
+	count = mdl_run("SELECT c.oid FROM medallion_history.versioned_tables t"
+					" JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) t.schema_name"
+					" JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) t.table_name"
+					" WHERE t.enabled ORDER BY t.table_id", NULL, true);
+	mdl_owner_end(&user);
+	rows = SPI_tuptable;
+	nulls[0] = false;
+	for (uint64 i = 0; i < count; i++)
+	{
+		bool		is_null;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &is_null));
+		const char *reason;
+
+		if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			continue;
+		if (mdl_table_find(relid) == NULL)
+			reason = mdl_state_enabled_table(relid) < 0 ? NULL : "its capture triggers were dropped";
+		else
+			reason = mdl_state_reason(relid);
+		if (reason == NULL)
+			continue;
+		values[0] = ObjectIdGetDatum(relid);
+		values[1] = CStringGetTextDatum(reason);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	SPI_finish();
+	PG_RETURN_NULL();
 }
 
 /* ---- the function -------------------------------------------------------------------------------------------------- */
@@ -706,7 +768,7 @@ mdl_reconcile(PG_FUNCTION_ARGS)
 {
 	Oid			relid = mdl_partition_root(PG_GETARG_OID(0));
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	List	   *members = mdl_partition_members(relid, ShareRowExclusiveLock);
+	List	   *members;
 	int32		table_id;
 	MdlUser		user;
 	Audit		audit;
@@ -724,8 +786,9 @@ mdl_reconcile(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("a table cannot be reconciled in a transaction of isolation level REPEATABLE READ or above"),
 				 errhint("Reconcile in a transaction of its own.")));
-	LockRelationOid(relid, ShareRowExclusiveLock);
 	mdl_require_table_owner(relid);
+	LockRelationOid(relid, ShareRowExclusiveLock);
+	members = mdl_partition_members(relid, ShareRowExclusiveLock);
 	table_id = mdl_table_find(relid) ? mdl_table_find(relid)->table_id : mdl_state_enabled_table(relid);
 	if (table_id < 0)
 		(void) mdl_table_get(relid);	/* the error */

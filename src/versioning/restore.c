@@ -180,6 +180,8 @@ start_era(void)
 			" COALESCE(pg_catalog.max(committed_at), '-infinity') AS committed_at FROM medallion_history.commit_log) l",
 			&args, false);
 	mdl_run("DROP TABLE pg_temp.medallion_old_clock", NULL, false);
+	/* Numbers of relations and files elsewhere. */
+	mdl_run("DELETE FROM medallion_history.table_state", NULL, false);
 	return offset;
 }
 

@@ -262,11 +262,14 @@ mdl_state_note_again(Oid relid)
 	mdl_state_note(&table, false, -1, 0);
 }
 
-/* Whether a table is versioned, for all that is known. */
+/* Whether a table is versioned under its name, for all that is known. */
 static bool
-is_enabled(int32 table_id)
+is_enabled(int32 table_id, Oid relid)
 {
 	Relation	relation = table_open(mdl_history_relation(MDL_TABLES_TABLE, false), AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(relation);
+	char	   *schema = get_namespace_name(get_rel_namespace(relid));
+	char	   *name = get_rel_name(relid);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -275,8 +278,10 @@ is_enabled(int32 table_id)
 
 	ScanKeyInit(&key, Anum_versioned_tables_table_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(table_id));
 	scan = systable_beginscan(relation, mdl_history_relation(MDL_TABLES_INDEX, false), true, SnapshotSelf, 1, &key);
-	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		enabled = DatumGetBool(heap_getattr(tuple, Anum_versioned_tables_enabled, RelationGetDescr(relation), &is_null));
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)) && schema != NULL && name != NULL)
+		enabled = DatumGetBool(heap_getattr(tuple, Anum_versioned_tables_enabled, desc, &is_null)) &&
+			strcmp(TextDatumGetCString(heap_getattr(tuple, Anum_versioned_tables_schema, desc, &is_null)), schema) == 0 &&
+			strcmp(TextDatumGetCString(heap_getattr(tuple, Anum_versioned_tables_name, desc, &is_null)), name) == 0;
 	systable_endscan(scan);
 	table_close(relation, NoLock);
 	return enabled;
@@ -290,21 +295,25 @@ mdl_state_enabled_table(Oid relid)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	int32		table_id = -1;
+	MdlClock	clock;
 
-	if (!OidIsValid(mdl_history_relation(STATE_TABLE, true)))
+	if (!OidIsValid(mdl_history_relation(STATE_TABLE, true)) || !mdl_clock_peek(&clock))
 		return -1;
 	relation = table_open(mdl_history_relation(STATE_TABLE, false), AccessShareLock);
 	ScanKeyInit(&key, Anum_table_state_relation, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(relid));
 	scan = systable_beginscan(relation, mdl_history_relation(STATE_INDEX, false), true, SnapshotSelf, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		bool		is_null;
+		Datum		values[Natts_table_state];
+		bool		nulls[Natts_table_state];
 
-		table_id = Max(table_id, DatumGetInt32(heap_getattr(tuple, Anum_table_state_table_id, RelationGetDescr(relation), &is_null)));
+		heap_deform_tuple(tuple, RelationGetDescr(relation), values, nulls);
+		if (DatumGetInt64(values[Anum_table_state_era - 1]) == clock.era)
+			table_id = Max(table_id, DatumGetInt32(values[Anum_table_state_table_id - 1]));
 	}
 	systable_endscan(scan);
 	table_close(relation, NoLock);
-	return table_id >= 0 && is_enabled(table_id) ? table_id : -1;
+	return table_id >= 0 && is_enabled(table_id, relid) ? table_id : -1;
 }
 
 /* ---- doubts ------------------------------------------------------------------------------------------------------- */

@@ -72,6 +72,8 @@
 #define Anum_commit_changes_died		10
 
 #define Anum_versioned_tables_table_id	1
+#define Anum_versioned_tables_schema	2
+#define Anum_versioned_tables_name		3
 #define Anum_versioned_tables_history	4
 #define Anum_versioned_tables_enabled	6
 

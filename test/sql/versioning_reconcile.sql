@@ -47,6 +47,7 @@ SELECT operation FROM medallion.history('vr.t') ORDER BY version;
 -- Rows inserted, updated and deleted while nothing was captured; the old rows are still in the table's file.
 CALL vr.behind($$ INSERT INTO vr.t VALUES (4, 'behind') $$);
 SELECT vr.rows('first');
+SELECT * FROM medallion.versioning_doubts WHERE relation IS NULL OR relation::text LIKE 'vr.%';
 SELECT vr.feed('first');
 CALL vr.behind($$ UPDATE vr.t SET v = 'behind' WHERE id = 1 $$);
 CALL vr.behind($$ DELETE FROM vr.t WHERE id = 3 $$);
@@ -115,12 +116,15 @@ BEGIN
 	FOR e IN SELECT tgname FROM pg_trigger WHERE tgrelid = 'vr.t'::regclass LOOP EXECUTE format('DROP TRIGGER %I ON vr.t', e); END LOOP;
 END $$;
 SELECT vr.rows('after');
+SELECT relation, reason FROM medallion.versioning_doubts WHERE relation::text LIKE 'vr.%';
+SELECT count(*), min(reason) LIKE '%medallion_follow_ddl%' AS named FROM medallion.versioning_doubts WHERE relation IS NULL;
 SELECT * FROM medallion.reconcile('vr.t');
 DO $$
 DECLARE e name;
 BEGIN
 	FOR e IN SELECT evtname FROM pg_event_trigger WHERE evtname LIKE 'medallion%' LOOP EXECUTE format('ALTER EVENT TRIGGER %I ENABLE ALWAYS', e); END LOOP;
 END $$;
+SELECT * FROM medallion.versioning_doubts WHERE relation IS NULL OR relation::text LIKE 'vr.%';
 SELECT vr.rows('emptied');
 INSERT INTO vr.t VALUES (9, 'captured');
 SELECT operation FROM medallion.history('vr.t') ORDER BY version DESC LIMIT 2;
