@@ -746,10 +746,12 @@ mdl_reconcile_adopted(Oid relid, int64 own_stamp)
 	MdlBirthplace *place;
 
 	audit_begin(&audit, root);
+	PushActiveSnapshot(GetLatestSnapshot());	/* sees what the adoption has written */
 	read_notes(&audit);
 	place = mdl_birthplace_create(root);
 	count_history(&audit, place, MDL_BORN_COLUMN, true);
 	count_history(&audit, place, MDL_DIED_COLUMN, false);
+	PopActiveSnapshot();
 	judge(&audit, false, &verdict);
 	correct_notes(&audit);
 	note_state(&audit, mdl_partition_members(relid, NoLock));
