@@ -34,6 +34,9 @@
 #define FETCH_ROWS			1000
 #define MAX_PLACES			200000
 
+/* How many partitions are worth a query each. */
+#define MAX_PART_QUERIES	16
+
 /* A stamp of the range and the commit it belongs to. */
 typedef struct StampVersion
 {
@@ -54,6 +57,8 @@ typedef struct ChangeRange
 	bool		scan;			/* places do not hold */
 	ItemPointerData *places;	/* (nplaces) */
 	int			nplaces;
+	MdlPart    *parts;			/* (nparts) of a table with partitions: the places are here */
+	int			nparts;
 	int64		moved_version;	/* current rows were born in a later commit, whoever wrote them; 0: by their births */
 	int64	   *reshapes;		/* (nreshapes) versions that changed rows without a birth or a death: compared as wholes */
 	int			nreshapes;
@@ -119,49 +124,27 @@ add_stamp(ChangeRange *range, int64 stamp, const MdlCommit *commit)
 	range->stamps[range->nstamps++].committed_at = commit->committed_at;
 }
 
-/* The files that the places of commits may be in: one, or those of all partitions. */
-typedef struct BaseFiles
-{
-	bool		partitioned;
-	Oid		   *filenodes;		/* (count) ascending */
-	int			count;
-} BaseFiles;
-
-static BaseFiles
-base_files(const MdlTable *table, Relation base)
-{
-	BaseFiles	files = {.partitioned = table->partitioned};
-
-	if (files.partitioned)
-		files.filenodes = mdl_part_filenodes(table->root, &files.count);
-	else
-	{
-		files.filenodes = palloc(sizeof(Oid));
-		files.filenodes[0] = base->rd_node.relNode;
-		files.count = 1;
-	}
-	return files;
-}
-
 /* Adds the places of one commit, if they still hold. */
 static void
-add_places(ChangeRange *range, const BaseFiles *files, int64 filenode, Datum places, bool is_null)
+add_places(ChangeRange *range, Relation base, int64 filenode, Datum places, bool is_null)
 {
-	ItemPointerData *tids = NULL;
-	int			count = 0;
+	ItemPointerData *tids;
+	int			count;
 
 	if (range->scan)
 		return;
-	if (is_null || (!files->partitioned && filenode != (int64) files->filenodes[0]) ||
-		(files->partitioned && !mdl_part_places_expand(places, files->filenodes, files->count, &tids, &count)))
+	if (is_null || (range->nparts == 0 && filenode != (int64) base->rd_node.relNode))
 	{
 		range->scan = true;
 		return;
 	}
-	if (!files->partitioned)
-		count = mdl_places_expand(places, &tids);
-	/* Places are looked up in every partition. */
-	if ((int64) (range->nplaces + count) * files->count > MAX_PLACES)
+	if (range->nparts > 0)
+	{
+		mdl_part_places_expand(places, range->parts, range->nparts);
+		return;
+	}
+	count = mdl_places_expand(places, &tids);
+	if (range->nplaces + count > MAX_PLACES)
 		range->scan = true;
 	else if (count > 0)
 	{
@@ -171,8 +154,50 @@ add_places(ChangeRange *range, const BaseFiles *files, int64 filenode, Datum pla
 		memcpy(range->places + range->nplaces, tids, count * sizeof(ItemPointerData));
 		range->nplaces += count;
 	}
-	if (tids != NULL)
-		pfree(tids);
+	pfree(tids);
+}
+
+/*
+ * Leaves the partitions with rows of interest.  Each becomes a query of its own; where these would be too many, all places
+ * are looked up in all partitions, if that is not too many look-ups.
+ */
+static void
+settle_parts(ChangeRange *range, const char *alias)
+{
+	int			all = range->nparts;
+	int64		total = 0;
+	bool		any_scan = false;
+	bool		pruned = true;
+	int			kept = 0;
+
+	for (int i = 0; i < range->nparts; i++)
+	{
+		MdlPart    *part = &range->parts[i];
+
+		if (!part->scan && part->nplaces == 0)
+			continue;
+		part->scan |= part->nplaces > MAX_PLACES;
+		total += part->nplaces;
+		any_scan |= part->scan;
+		range->parts[kept++] = *part;
+	}
+	range->nparts = kept;
+	for (int i = 0; i < kept && kept <= MAX_PART_QUERIES && pruned; i++)
+		pruned = mdl_part_bounds(range->parts[i].relid, alias) != NULL;
+	if (range->scan || (kept <= MAX_PART_QUERIES && pruned))
+		return;
+	range->scan = any_scan || total * all > MAX_PLACES;
+	if (!range->scan)
+	{
+		range->places = palloc(Max(total, 1) * sizeof(ItemPointerData));
+		for (int i = 0; i < kept; i++)
+		{
+			memcpy(range->places + range->nplaces, range->parts[i].places, range->parts[i].nplaces * sizeof(ItemPointerData));
+			range->nplaces += range->parts[i].nplaces;
+		}
+	}
+	range->nparts = 0;
+	range->parts = NULL;
 }
 
 static int64
@@ -237,9 +262,9 @@ collect_range(const MdlTable *table, int64 first, int64 last)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	MdlClock	clock;
-	BaseFiles	files;
 
-	files = base_files(table, base);
+	if (table->partitioned)
+		range->parts = mdl_parts(table->relid, &range->nparts);
 	mdl_clock_read(&clock);
 	range->stamp_offset = clock.stamp_offset;
 	range->low = PG_INT64_MAX;
@@ -276,7 +301,7 @@ collect_range(const MdlTable *table, int64 first, int64 last)
 			add_stamp(range, commit.substamps[i], &commit);
 		}
 		if (version > range->moved_version)
-			add_places(range, &files, filenode, places, is_null);
+			add_places(range, base, filenode, places, is_null);
 		CHECK_FOR_INTERRUPTS();
 	}
 	systable_endscan_ordered(scan);
@@ -284,6 +309,8 @@ collect_range(const MdlTable *table, int64 first, int64 last)
 	table_close(changes, NoLock);
 	table_close(base, NoLock);
 	qsort(range->stamps, range->nstamps, sizeof(StampVersion), compare_stamp_versions);
+	if (table->partitioned)
+		settle_parts(range, get_rel_name(table->relid));
 
 	range->number = ++last_number;
 	range->outer = current_range;
@@ -384,13 +411,59 @@ image_keys(const MdlTable *table)
 }
 
 static Datum
-place_array(const ChangeRange *range)
+place_array(ItemPointerData *places, int count)
 {
-	Datum	   *values = palloc(Max(range->nplaces, 1) * sizeof(Datum));
+	Datum	   *values = palloc(Max(count, 1) * sizeof(Datum));
 
-	for (int i = 0; i < range->nplaces; i++)
-		values[i] = PointerGetDatum(&range->places[i]);
-	return PointerGetDatum(construct_array(values, range->nplaces, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+	for (int i = 0; i < count; i++)
+		values[i] = PointerGetDatum(&places[i]);
+	return PointerGetDatum(construct_array(values, count, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+}
+
+/* The places as the third parameter, or those of each partition from there on. */
+static void
+add_place_arguments(MdlArgs *args, const ChangeRange *range)
+{
+	if (range->parts == NULL)
+		mdl_arg(args, TIDARRAYOID, place_array(range->places, range->nplaces), false);
+	for (int i = 0; i < range->nparts; i++)
+		mdl_arg(args, TIDARRAYOID, place_array(range->parts[i].places, range->parts[i].nplaces), false);
+}
+
+/* The current rows that may be of interest: where to look for them, as the ends of queries. */
+static List *
+current_sources(const MdlTable *table, const ChangeRange *range)
+{
+	char	   *alias = get_rel_name(table->relid);
+	char	   *from = psprintf("%s%s", table->has_rows ? "ONLY " : "", mdl_qualified_name(table->relid));
+	List	   *sources = NIL;
+
+	if (range->scan)
+		return list_make1(from);
+	if (range->parts == NULL)
+		return list_make1(psprintf("%s WHERE ctid OPERATOR(pg_catalog.=) ANY ($3)", from));
+	for (int i = 0; i < range->nparts; i++)
+		sources = lappend(sources, psprintf("%s WHERE %s%s", from, range->parts[i].scan ? ""
+											: psprintf("ctid OPERATOR(pg_catalog.=) ANY ($%d) AND ", i + 3),
+											mdl_part_bounds(range->parts[i].relid, alias)));
+	return sources;
+}
+
+/* The current rows with their commits, as the first queries of a union; each ends with UNION ALL. */
+static char *
+current_rows(const MdlTable *table, const ChangeRange *range)
+{
+	const char *own_name = quote_identifier(get_rel_name(table->relid));
+	char	   *image = readable_image(table, range, own_name, own_name);
+	StringInfoData sql;
+	ListCell   *cell;
+
+	initStringInfo(&sql);
+	foreach(cell, current_sources(table, range))
+		appendStringInfo(&sql, "SELECT medallion.%s(tableoid, ctid, xmin, $1) AS version, 1 AS side, %s AS img FROM %s UNION ALL ",
+						 mdl_partition_births_differ(table) ? "_change_of_part_row" : "_change_of_row",
+						 image, (char *) lfirst(cell));
+	return sql.data;
 }
 
 /* The rows before and after each commit that reshaped the table. */
@@ -408,13 +481,12 @@ reshape_events(const MdlTable *table, const char *name, const ChangeRange *range
 	return sql.data;
 }
 
-/* The feed as one query: $1 the range, $2 the stamp from which deaths matter, $3 the places. */
+/* The feed as one query: $1 the range, $2 the stamp from which deaths matter, the others places. */
 static char *
 feed_query(const MdlTable *table, const ChangeRange *range)
 {
 	char	   *name = mdl_qualified_name(table->relid);
 	char	   *keys = image_keys(table);
-	const char *own_name = quote_identifier(get_rel_name(table->relid));
 	char	   *past_image = readable_image(table, range, "row_data", "(row_data)");
 	StringInfoData sql;
 
@@ -427,16 +499,13 @@ feed_query(const MdlTable *table, const ChangeRange *range)
 					 " AND pg_catalog.sum(side) OVER key OPERATOR(pg_catalog.=) 1 AS paired,"
 					 " img OPERATOR(pg_catalog.*=) CASE side WHEN 0 THEN pg_catalog.lead(img) OVER one ELSE pg_catalog.lag(img) OVER one END AS same"
 					 " FROM (SELECT version, side, %s AS img FROM ("
-					 "SELECT medallion.%s(tableoid, ctid, xmin, $1) AS version, 1 AS side, %s AS img FROM %s%s%s"
-					 " UNION ALL SELECT medallion._change_of_stamp(born, $1), 1, %s FROM medallion._history_rows(NULL::%s, $2)"
+					 "%sSELECT medallion._change_of_stamp(born, $1) AS version, 1 AS side, %s AS img FROM medallion._history_rows(NULL::%s, $2)"
 					 " UNION ALL SELECT medallion._change_of_stamp(died, $1), 0, %s FROM medallion._history_rows(NULL::%s, $2)"
 					 ") found WHERE version IS NOT NULL%s) event"
 					 " WINDOW key AS (PARTITION BY version, %s), one AS (PARTITION BY version, %s ORDER BY side)"
 					 ") change WHERE same IS NOT TRUE ORDER BY version, %s, side",
 					 range->nfilled > 0 ? "medallion._change_image(img, version, $1)" : "img",
-					 mdl_partition_births_differ(table) ? "_change_of_part_row" : "_change_of_row",
-					 readable_image(table, range, own_name, own_name), table->has_rows ? "ONLY " : "", name,
-					 range->scan ? "" : " WHERE ctid OPERATOR(pg_catalog.=) ANY ($3)",
+					 current_rows(table, range),
 					 past_image, name, past_image, name, reshape_events(table, name, range), keys, keys, keys);
 	return sql.data;
 }
@@ -481,7 +550,7 @@ run_feed(const MdlTable *table, ChangeRange *range, ReturnSetInfo *result)
 
 	mdl_arg(&args, INT4OID, Int32GetDatum(range->number), false);
 	mdl_arg_int8(&args, range->low);
-	mdl_arg(&args, TIDARRAYOID, place_array(range), false);
+	add_place_arguments(&args, range);
 	portal = open_feed(table->relid, sql, &args, range);
 	for (;;)
 	{

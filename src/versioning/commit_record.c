@@ -208,9 +208,9 @@ set_places(const MdlTableWork *work, Datum *values, bool *nulls)
 static void
 set_part_places(const MdlTableWork *first, Datum *values, bool *nulls)
 {
-	MdlPartPlaces parts;
+	StringInfoData parts;
 
-	mdl_part_places_begin(&parts);
+	initStringInfo(&parts);
 	for (const MdlTableWork *work = first; work != NULL; work = work->next)
 	{
 		Relation	relation;
@@ -220,15 +220,14 @@ set_part_places(const MdlTableWork *first, Datum *values, bool *nulls)
 		relation = try_relation_open(work->relid, AccessShareLock);
 		if (relation == NULL)
 			continue;
+		/* The partition may have got another file after its rows. */
 		if (relation->rd_rel->relispartition && mdl_table_id(relation) == work->table_id)
-		{
-			parts.unknown |= work->places.count > 0 && work->filenode != relation->rd_node.relNode;
-			mdl_part_places_add(&parts, relation->rd_node.relNode, &work->places);
-		}
+			mdl_part_places_add(&parts, work->relid, relation->rd_node.relNode, &work->places,
+								work->places.count > 0 && work->filenode != relation->rd_node.relNode);
 		relation_close(relation, NoLock);
 	}
 	values[Anum_commit_changes_filenode - 1] = Int64GetDatum(0);
-	values[Anum_commit_changes_places - 1] = mdl_part_places_datum(&parts, &nulls[Anum_commit_changes_places - 1]);
+	values[Anum_commit_changes_places - 1] = mdl_part_places_datum(&parts);
 }
 
 /* Sums a table's work and that of all its partitions, which share one record; false if nothing is left of it. */

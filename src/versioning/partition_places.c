@@ -1,10 +1,11 @@
 /*
  * partition_places.c: where the new rows of a commit went in a table of several partitions.
  *
- * One row of commit_changes holds a commit's places in all partitions of a table: for each, the number of its file, the
- * length of what follows, and its places as places.c writes them.  The feed looks a place up in all partitions, which
- * costs a little and cannot be wrong, since a place is a hint; but a partition whose file is another one by now was
- * rewritten, and then only a scan finds the rows.
+ * One row of commit_changes holds a commit's places in all partitions of a table: for each, its OID, the number of its
+ * file, the length of what follows, and its places as places.c writes them.  OID and file are hints, as places are: a
+ * partition of another file by now was rewritten, and only a scan of it finds its rows; one that is no member of the table
+ * any more has no current rows in it, since all of them went to history when it left (or when a dump was adopted, where
+ * these numbers mean nothing).
  */
 #include "versioning/versioning_int.h"
 
@@ -12,67 +13,73 @@
 #include "catalog/pg_class.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/partcache.h"
+#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
 /* What stands before the places of each partition. */
 typedef struct PartHeader
 {
+	uint32		relid;
 	uint32		filenode;
-	uint32		length;
+	uint32		length;			/* UNKNOWN_PLACES: none follow, the rows may be anywhere in it */
 } PartHeader;
 
-void
-mdl_part_places_begin(MdlPartPlaces *parts)
-{
-	initStringInfo(&parts->data);
-	parts->unknown = false;
-}
+#define UNKNOWN_PLACES PG_UINT32_MAX
 
 void
-mdl_part_places_add(MdlPartPlaces *parts, Oid filenode, const MdlPlaces *places)
+mdl_part_places_add(StringInfo parts, Oid relid, Oid filenode, const MdlPlaces *places, bool unknown)
 {
 	bool		is_null;
 	Datum		datum = mdl_places_datum(places, &is_null);
-	PartHeader	header;
+	PartHeader	header = {.relid = relid, .filenode = filenode, .length = UNKNOWN_PLACES};
 
-	parts->unknown |= is_null;
-	if (is_null || VARSIZE(DatumGetPointer(datum)) == VARHDRSZ)
+	unknown |= is_null;
+	if (!unknown)
+		header.length = VARSIZE(DatumGetPointer(datum)) - VARHDRSZ;
+	if (header.length == 0)
 		return;
-	header.filenode = filenode;
-	header.length = VARSIZE(DatumGetPointer(datum)) - VARHDRSZ;
-	appendBinaryStringInfo(&parts->data, (char *) &header, sizeof(header));
-	appendBinaryStringInfo(&parts->data, VARDATA(DatumGetPointer(datum)), header.length);
-	pfree(DatumGetPointer(datum));
+	appendBinaryStringInfo(parts, (char *) &header, sizeof(header));
+	if (!unknown)
+		appendBinaryStringInfo(parts, VARDATA(DatumGetPointer(datum)), header.length);
 }
 
 Datum
-mdl_part_places_datum(MdlPartPlaces *parts, bool *is_null)
+mdl_part_places_datum(StringInfo parts)
 {
-	bytea	   *result;
+	bytea	   *result = palloc(VARHDRSZ + parts->len);
 
-	*is_null = parts->unknown;
-	if (parts->unknown)
-		return (Datum) 0;
-	result = palloc(VARHDRSZ + parts->data.len);
-	SET_VARSIZE(result, VARHDRSZ + parts->data.len);
-	memcpy(VARDATA(result), parts->data.data, parts->data.len);
+	SET_VARSIZE(result, VARHDRSZ + parts->len);
+	memcpy(VARDATA(result), parts->data, parts->len);
 	return PointerGetDatum(result);
 }
 
-static int
-compare_oids(const void *a, const void *b)
+/* Goes through the partitions of a commit; false at the end.  *data moves on. */
+static bool
+next_part(const char **data, const char *end, PartHeader *header, const char **places)
 {
-	Oid			left = *(const Oid *) a;
-	Oid			right = *(const Oid *) b;
+	if (*data >= end)
+		return false;
+	memcpy(header, *data, sizeof(*header));
+	*places = *data + sizeof(*header);
+	*data = *places + (header->length == UNKNOWN_PLACES ? 0 : header->length);
+	return true;
+}
+
+static int
+compare_parts(const void *a, const void *b)
+{
+	Oid			left = ((const MdlPart *) a)->relid;
+	Oid			right = ((const MdlPart *) b)->relid;
 
 	return (left > right) - (left < right);
 }
 
-Oid *
-mdl_part_filenodes(Oid relid, int *count)
+MdlPart *
+mdl_parts(Oid relid, int *count)
 {
 	List	   *members = mdl_partition_members(relid, AccessShareLock);
-	Oid		   *filenodes = palloc(list_length(members) * sizeof(Oid));
+	MdlPart    *parts = palloc0(list_length(members) * sizeof(MdlPart));
 	ListCell   *cell;
 
 	*count = 0;
@@ -82,44 +89,48 @@ mdl_part_filenodes(Oid relid, int *count)
 
 		if (!HeapTupleIsValid(tuple))
 			continue;
-		filenodes[(*count)++] = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+		parts[*count].relid = lfirst_oid(cell);
+		parts[(*count)++].filenode = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
 		ReleaseSysCache(tuple);
 	}
-	qsort(filenodes, *count, sizeof(Oid), compare_oids);
-	return filenodes;
+	qsort(parts, *count, sizeof(MdlPart), compare_parts);
+	return parts;
 }
 
-bool
-mdl_part_places_expand(Datum places, const Oid *filenodes, int nfilenodes, ItemPointerData **tids, int *count)
+void
+mdl_part_places_expand(Datum places, MdlPart *parts, int count)
 {
 	bytea	   *bytes = DatumGetByteaPP(places);
 	const char *data = VARDATA_ANY(bytes);
 	const char *end = data + VARSIZE_ANY_EXHDR(bytes);
+	PartHeader	header;
+	const char *found;
 
-	while (data < end)
+	while (next_part(&data, end, &header, &found))
 	{
-		PartHeader	header;
-		bytea	   *part;
-		ItemPointerData *found;
-		int			nfound;
+		MdlPart		key = {.relid = header.relid};
+		MdlPart    *part = bsearch(&key, parts, count, sizeof(MdlPart), compare_parts);
+		bytea	   *copy;
+		ItemPointerData *tids;
+		int			ntids;
 
-		memcpy(&header, data, sizeof(header));
-		data += sizeof(header);
-		if (bsearch(&header.filenode, filenodes, nfilenodes, sizeof(Oid), compare_oids) == NULL)
-			return false;
-		part = palloc(VARHDRSZ + header.length);
-		SET_VARSIZE(part, VARHDRSZ + header.length);
-		memcpy(VARDATA(part), data, header.length);
-		data += header.length;
-		nfound = mdl_places_expand(PointerGetDatum(part), &found);
-		*tids = *tids ? repalloc_huge(*tids, (*count + nfound) * sizeof(ItemPointerData))
-			: MemoryContextAllocHuge(CurrentMemoryContext, Max(nfound, 1) * sizeof(ItemPointerData));
-		memcpy(*tids + *count, found, nfound * sizeof(ItemPointerData));
-		*count += nfound;
-		pfree(found);
-		pfree(part);
+		if (part == NULL || part->scan)
+			continue;
+		part->scan = header.filenode != part->filenode || header.length == UNKNOWN_PLACES;
+		if (part->scan)
+			continue;
+		copy = palloc(VARHDRSZ + header.length);
+		SET_VARSIZE(copy, VARHDRSZ + header.length);
+		memcpy(VARDATA(copy), found, header.length);
+		ntids = mdl_places_expand(PointerGetDatum(copy), &tids);
+		part->places = part->places
+			? repalloc_huge(part->places, (part->nplaces + ntids) * sizeof(ItemPointerData))
+			: MemoryContextAllocHuge(CurrentMemoryContext, Max(ntids, 1) * sizeof(ItemPointerData));
+		memcpy(part->places + part->nplaces, tids, ntids * sizeof(ItemPointerData));
+		part->nplaces += ntids;
+		pfree(tids);
+		pfree(copy);
 	}
-	return true;
 }
 
 bool
@@ -128,21 +139,27 @@ mdl_part_places_find(Datum places, const MdlTable *table, uint64 **runs, int *co
 	bytea	   *bytes = DatumGetByteaPP(places);
 	const char *data = VARDATA_ANY(bytes);
 	const char *end = data + VARSIZE_ANY_EXHDR(bytes);
-	int			nfilenodes;
-	Oid		   *filenodes = mdl_part_filenodes(table->root, &nfilenodes);
+	PartHeader	header;
+	const char *found;
 
-	while (data < end)
+	while (next_part(&data, end, &header, &found))
 	{
-		PartHeader	header;
-
-		memcpy(&header, data, sizeof(header));
-		data += sizeof(header);
-		/* One of the files is gone: it may have been this partition's. */
-		if (bsearch(&header.filenode, filenodes, nfilenodes, sizeof(Oid), compare_oids) == NULL)
+		if (header.relid != table->relid)
+			continue;
+		if (header.filenode != table->filenode || header.length == UNKNOWN_PLACES)
 			return false;
-		if (header.filenode == table->filenode)
-			*count = mdl_places_runs(data, header.length, runs);
-		data += header.length;
+		*count = mdl_places_runs(found, header.length, runs);
 	}
 	return true;
+}
+
+char *
+mdl_part_bounds(Oid relid, const char *alias)
+{
+	char	   *bounds;
+
+	if (get_partition_qual_relid(relid) == NULL)
+		return NULL;
+	bounds = pg_get_partconstrdef_string(relid, pstrdup(alias));
+	return strstr(bounds, "satisfies_hash_partition") == NULL ? bounds : NULL;
 }

@@ -640,23 +640,33 @@ extern void mdl_partition_restrict(struct Query *history_query, const MdlTable *
 
 /* ---- partition_places.c: places of a commit in several partitions --------------------------------------------------- */
 
-typedef struct MdlPartPlaces
+/* Adds the places in one partition; nothing if there are none. */
+extern void mdl_part_places_add(StringInfo parts, Oid relid, Oid filenode, const MdlPlaces *places, bool unknown);
+extern Datum mdl_part_places_datum(StringInfo parts);	/* bytea */
+
+/* A relation of a partition tree, and where rows of interest are in it. */
+typedef struct MdlPart
 {
-	StringInfoData data;
-	bool		unknown;		/* not known for some partition */
-} MdlPartPlaces;
+	Oid			relid;
+	Oid			filenode;
+	bool		scan;			/* anywhere */
+	ItemPointerData *places;	/* (nplaces) */
+	int			nplaces;
+} MdlPart;
 
-extern void mdl_part_places_begin(MdlPartPlaces *parts);
-extern void mdl_part_places_add(MdlPartPlaces *parts, Oid filenode, const MdlPlaces *places);
-extern Datum mdl_part_places_datum(MdlPartPlaces *parts, bool *is_null);	/* bytea */
+/* A relation and all partitions below, by OID; palloc'd. */
+extern MdlPart *mdl_parts(Oid relid, int *count);
 
-/* Files of all partitions of a table, ascending; palloc'd. */
-extern Oid *mdl_part_filenodes(Oid relid, int *count);
+/* Adds the places of a commit to the partitions they are in. */
+extern void mdl_part_places_expand(Datum places, MdlPart *parts, int count);
 
-/* Appends the places to *tids (palloc'd, or NULL); false if they are not where they were. */
-extern bool mdl_part_places_expand(Datum places, const Oid *filenodes, int nfilenodes, ItemPointerData **tids, int *count);
+/*
+ * The bounds of a partition as a condition over its root, under an alias, by which the planner leaves out the others;
+ * NULL if it could not.
+ */
+extern char *mdl_part_bounds(Oid relid, const char *alias);
 
-/* The runs in one partition; false if a file is gone that may have been the partition's. */
+/* The runs in one partition; false if they are not known. */
 extern bool mdl_part_places_find(Datum places, const MdlTable *table, uint64 **runs, int *count);
 
 /* ---- table_work.c: what the current transaction did to versioned tables ---------------------------------------------- */
