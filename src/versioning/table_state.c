@@ -8,7 +8,8 @@
  * - Other triggers: rows may have been changed, deleted ones included.  Only reconcile() can tell.
  * - Another file: VACUUM FULL, CLUSTER and SET TABLESPACE keep the births of rows; a tool that swaps tables does not.
  *   So the rows are read once: if each was born in a commit of the table or before versioning, the file is noted as well.
- * - A row of an unknown birth was captured while there was such a doubt: the table is noted as damaged.
+ * - A row of an unknown birth was captured while there was such a doubt, or found in the background: the table is noted
+ *   as damaged.
  *
  * A note belongs to an era and a cluster; after a restore or pg_upgrade it is made anew in the same way.  Notes are added
  * by whoever finds out, readers too, so they are rows that are never changed; only reconcile() and the end of versioning
@@ -535,6 +536,16 @@ settle_doubt(MdlTable *table)
 	return MDL_SOUND;
 }
 
+void
+mdl_state_verify(Oid relid)
+{
+	MdlTable   *table = mdl_table_get(relid);
+	MdlDoubt	doubt = settle_doubt(table);
+
+	if (doubt == MDL_DOUBT_FILE || doubt == MDL_DOUBT_BIRTHS)
+		mdl_state_note(table, true, -1, 0);
+}
+
 static const char *
 doubt_text(MdlDoubt doubt)
 {
@@ -549,7 +560,7 @@ doubt_text(MdlDoubt doubt)
 		case MDL_DOUBT_TRIGGERS:
 			return "its capture triggers were switched off, dropped or replaced";
 		case MDL_DOUBT_DAMAGED:
-			return "rows of unknown birth were changed in it";
+			return "rows of unknown birth were found or changed in it, such as a tool that swaps tables leaves";
 	}
 	return NULL;
 }

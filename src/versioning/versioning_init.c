@@ -36,5 +36,6 @@ mdl_versioning_init(void)
 	mdl_past_run_init();
 	mdl_travel_refuse_init();
 	mdl_retention_init();
+	mdl_verify_init();
 	mdl_scheduler_tick_register("versioning heartbeat", heartbeat, HEARTBEAT_MILLISECONDS);
 }

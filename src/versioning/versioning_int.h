@@ -130,7 +130,7 @@ typedef enum MdlDoubt
 	MDL_DOUBT_FILE,				/* its rows are in another file; reading them tells */
 	MDL_DOUBT_BIRTHS,			/* and rows that share an id cannot be told apart */
 	MDL_DOUBT_TRIGGERS,			/* its triggers are other ones, or not in force */
-	MDL_DOUBT_DAMAGED			/* rows of unknown birth were changed */
+	MDL_DOUBT_DAMAGED			/* rows of unknown birth are there, or were changed */
 } MdlDoubt;
 
 /* What a backend keeps of a versioned table; lives in CacheMemoryContext until the relation or its history changes. */
@@ -579,6 +579,9 @@ extern MdlDoubt mdl_state_doubt(const MdlTable *table);
 extern void mdl_state_trust(Oid relid);
 extern const char *mdl_state_reason(Oid relid);	/* NULL: sound */
 
+/* Reads the rows of one relation if its file is another one, and notes the file, or that rows of unknown birth are there. */
+extern void mdl_state_verify(Oid relid);
+
 /* Which commit of the table brought rows. */
 typedef struct MdlBirthplace MdlBirthplace;
 
@@ -602,6 +605,10 @@ extern bool mdl_births_in_excess(Oid relid);
 
 /* A row of history was erased on purpose: reconcile() must not miss it. */
 extern void mdl_counts_forget(const MdlTable *table, int64 born, int64 died);
+
+/* ---- verify_task.c -------------------------------------------------------------------------------------------------- */
+
+extern void mdl_verify_init(void);
 
 /* ---- rebirth.c ------------------------------------------------------------------------------------------------------ */
 

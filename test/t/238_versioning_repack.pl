@@ -6,7 +6,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('repack');
-$node->init;
+$node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'medallion'\n");
 $node->start;
 my $program = $node->config_data('--bindir') . '/pg_repack';
@@ -24,13 +24,24 @@ $node->safe_psql('postgres', q{
 	UPDATE silver.t SET v = 'second' WHERE id <= 50;
 	DELETE FROM silver.t WHERE id > 90});
 my $last = $node->safe_psql('postgres', 'SELECT max(version) FROM medallion.commits');
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
 my $rows = q{SELECT count(*) || ' ' || count(*) FILTER (WHERE v = 'second') FROM medallion.as_of(NULL::silver.t, version => %s)};
 is($node->safe_psql('postgres', sprintf $rows, $last), '90 50', 'before');
 $node->command_ok([ $program, '-n', '-t', 'silver.t', '-d', 'postgres', '-h', $node->host, '-p', $node->port ], 'pg_repack');
 my ($status, $out, $err) = $node->psql('postgres', sprintf $rows, $last);
-like($err, qr/versioned table "silver.t" was changed behind the back of versioning\nDETAIL: .* its rows were written anew.*\nHINT:  SELECT \* FROM medallion.reconcile\('silver.t'\)/,
+like($err, qr/versioned table "silver.t" was changed behind the back of versioning\nDETAIL: .*(its rows were written anew|rows of unknown birth).*\nHINT:  SELECT \* FROM medallion.reconcile\('silver.t'\)/,
 	'noticed, named');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM medallion.history('silver.t') WHERE readable}), '0', 'no version is listed as readable');
+$node->wait_for_catchup($standby);
+($status, $out, $err) = $standby->psql('postgres', sprintf $rows, $last);
+like($err, qr/versioned table "silver.t" was changed behind the back of versioning/, 'on a standby as well');
+ok($node->poll_query_until('postgres', q{SELECT bool_or(damaged) FROM medallion_history.table_state WHERE relation = 'silver.t'::regclass::oid::bigint}),
+	'found in the background, so that nobody reads the table again for that');
+($status, $out, $err) = $node->psql('postgres', sprintf $rows, $last);
+like($err, qr/was changed behind the back of versioning\nDETAIL: .* rows of unknown birth were found or changed in it/, 'named as such then');
 $node->safe_psql('postgres', q{UPDATE silver.t SET v = 'third' WHERE id = 1});
 ($status, $out, $err) = $node->psql('postgres', q{SELECT * FROM medallion.reconcile('silver.t')});
 is($out, '0|90|0', 'reconciled: every row was written anew');
@@ -41,6 +52,14 @@ is($node->safe_psql('postgres', q{SELECT string_agg(operation, ' ') FROM medalli
 $node->safe_psql('postgres', q{DELETE FROM silver.t WHERE id = 2});
 is($node->safe_psql('postgres', sprintf $rows, $new), '90 49', 'and stays');
 is($node->safe_psql('postgres', "SELECT _change_type || row_data FROM medallion.changes(NULL::silver.t, $new + 1)"), 'delete(2,second)', 'the feed goes on');
+
+# A table that the server rewrote is read in the background as well.
+$node->safe_psql('postgres', 'VACUUM FULL silver.full');
+ok($node->poll_query_until('postgres', q{SELECT bool_or(s.filenode = c.relfilenode) FROM medallion_history.table_state s, pg_class c
+	WHERE c.oid = 'silver.full'::regclass AND s.relation = c.oid::bigint}), 'a new file is noted');
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', "SELECT count(*) FROM medallion.as_of(NULL::silver.full, version => $last)"), '100', 'the standby reads it');
+$standby->stop;
 
 # What the server does itself raises no alarm, in a session without the library too.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
