@@ -8,6 +8,20 @@ SELECT depth, relation, kind, via FROM medallion.lineage('gold.delay_training', 
 
 SELECT version, committed_at::time(0), operation, inserted, updated, deleted FROM medallion.history('gold.flights') ORDER BY version;
 \set ECHO none
+\echo 'The year is complete: a tag keeps its state, as the models keep what they were trained on.  A mistake, and back:'
+\echo
+\set ECHO queries
+SELECT medallion.tag('2013', comment => 'the year is complete') > 0 AS tagged;
+
+UPDATE gold.airport_months SET percent_late = 0 WHERE origin = 'JFK';
+
+SELECT * FROM medallion.restore('gold.airport_months', version => medallion.version_of('2013'));
+
+SELECT DISTINCT holder_kind, holder, relation FROM medallion.pins ORDER BY 2, 3 LIMIT 5;
+
+SELECT relation, history_rows, pg_size_pretty(table_bytes + index_bytes) AS size, readable_from
+FROM medallion.history_sizes ORDER BY table_bytes DESC LIMIT 5;
+\set ECHO none
 SELECT min(version) AS first FROM medallion.history('gold.airport_months') WHERE inserted > 0 \gset
 \echo 'Next steps, with the server left up by  make demo KEEP=1'
 \echo
