@@ -5,15 +5,17 @@
  * present by primary key and deletes, updates and inserts what differs, nothing else, so that foreign keys and constraints
  * are checked once, when all of it is done:
  *
- *     past     the rows as of the version
+ *     diff     the rows that differ, with the columns of then (p1, p2, … by number) and of now (c1, c2, …)
  *     moved    rows to be replaced rather than updated: those that hold a unique value which another row gets, and those
  *              whose GENERATED ALWAYS identity changes
- *     gone     DELETE what is not in past
+ *     gone     DELETE what was not there
  *     lifted   DELETE what is in moved
- *     changed  UPDATE what differs, after gone and lifted, so that unique values are free
- *     back     INSERT what is in past and not here, and what is in moved, after all of these
+ *     changed  UPDATE what is in both, after gone and lifted, so that unique values are free
+ *     back     INSERT what is not there now, and what is in moved, after all of these
  *
  * The order of the parts is forced: each asks for the number of rows of those before it.
+ *
+ * In what follows a *side* is what to write before a column: "c." for a table's alias, "d.p" for the columns p1, … of d.
  */
 #include "versioning/versioning_int.h"
 
@@ -47,34 +49,38 @@ typedef struct Restore
 	const MdlPastColumns *columns;
 	char	   *name;			/* of the table, qualified */
 	int64		version;
-	char	   *moved;			/* the condition for a row c whose past is o to be in moved; NULL: none can be */
+	char	   *moved;			/* the condition for a row d of diff to be in moved; NULL: none can be */
 	char	   *cascade;		/* a foreign key to the table that a replaced row would fire; NULL: none */
 } Restore;
 
-static const char *
-column_name(const Restore *restore, AttrNumber column)
+/* A column of a side. */
+static char *
+column_of(const Restore *restore, const char *side, AttrNumber column)
 {
-	return restore->columns->names[column - 1];
+	if (side[strlen(side) - 1] == '.')
+		return psprintf("%s%s", side, restore->columns->names[column - 1]);
+	return psprintf("%s%d", side, column);
 }
 
 /* l.a OPERATOR(s.=) r.a AND …: equality of the key columns of an index, by the operators of the index. */
 static void
-append_equal(StringInfo sql, const Restore *restore, Relation index, const char *left, const char *right)
+append_equal(StringInfo sql, const Restore *restore, Relation index, const char *left_side, const char *right_side)
 {
 	bool		nulls_equal = index->rd_index->indnullsnotdistinct;
 
 	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
 	{
-		const char *name = column_name(restore, index->rd_index->indkey.values[i]);
+		char	   *left = column_of(restore, left_side, index->rd_index->indkey.values[i]);
+		char	   *right = column_of(restore, right_side, index->rd_index->indkey.values[i]);
 		Oid			equal = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i], index->rd_opcintype[i],
 												BTEqualStrategyNumber);
-		char	   *comparison = psprintf("%s.%s OPERATOR(%s.%s) %s.%s", left, name,
+		char	   *comparison = psprintf("%s OPERATOR(%s.%s) %s", left,
 										  quote_identifier(get_namespace_name(get_func_namespace(get_opcode(equal)))),
-										  get_opname(equal), right, name);
+										  get_opname(equal), right);
 
 		appendStringInfoString(sql, i ? " AND " : "");
 		if (nulls_equal)
-			appendStringInfo(sql, "(%s OR %s.%s IS NULL AND %s.%s IS NULL)", comparison, left, name, right, name);
+			appendStringInfo(sql, "(%s OR %s IS NULL AND %s IS NULL)", comparison, left, right);
 		else
 			appendStringInfoString(sql, comparison);
 	}
@@ -104,10 +110,8 @@ differs(const Restore *restore, const Bitmapset *columns, const char *left, cons
 	initStringInfo(&lists[1]);
 	while ((column = bms_next_member(columns, column)) >= 0)
 	{
-		const char *name = column_name(restore, column);
-
-		appendStringInfo(&lists[0], "%s%s.%s", lists[0].len ? ", " : "", left, name);
-		appendStringInfo(&lists[1], "%s%s.%s", lists[1].len ? ", " : "", right, name);
+		appendStringInfo(&lists[0], "%s%s", lists[0].len ? ", " : "", column_of(restore, left, column));
+		appendStringInfo(&lists[1], "%s%s", lists[1].len ? ", " : "", column_of(restore, right, column));
 	}
 	return psprintf("pg_catalog.record_image_ne(ROW(%s), ROW(%s))", lists[0].data, lists[1].data);
 }
@@ -159,7 +163,7 @@ static void
 add_index_condition(StringInfo sql, const Restore *restore, Relation relation, Relation index)
 {
 	Bitmapset  *columns = index_columns(index);
-	char	   *change = differs(restore, columns, "c", "o");
+	char	   *change = differs(restore, columns, "d.c", "d.p");
 	StringInfoData other;
 
 	if (index->rd_index->indisexclusion || RelationGetIndexExpressions(index) != NIL ||
@@ -169,9 +173,9 @@ add_index_condition(StringInfo sql, const Restore *restore, Relation relation, R
 		return;
 	}
 	initStringInfo(&other);
-	appendStringInfo(&other, "%s AND EXISTS (SELECT FROM past n WHERE ", change);
-	append_equal(&other, restore, index, "n", "c");
-	appendStringInfo(&other, " AND NOT (%s))", same_row(restore, relation, "n", "c"));
+	appendStringInfo(&other, "%s AND EXISTS (SELECT FROM diff n WHERE ", change);
+	append_equal(&other, restore, index, "n.p", "d.c");
+	appendStringInfo(&other, " AND NOT (%s))", same_row(restore, relation, "n.p", "d.c"));
 	append_or(sql, other.data);
 }
 
@@ -196,7 +200,7 @@ find_moved(Restore *restore, Relation relation)
 		if (restore->columns->written[i] && restore->columns->always_identity[i] &&
 			!bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber,
 						   RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY)))
-			append_or(&sql, differs(restore, bms_make_singleton(i + 1), "c", "o"));
+			append_or(&sql, differs(restore, bms_make_singleton(i + 1), "d.c", "d.p"));
 	restore->moved = sql.len > 0 ? sql.data : NULL;
 }
 
@@ -215,7 +219,7 @@ acting_foreign_key(Oid relid)
 
 /* ---- the statement ------------------------------------------------------------------------------------------------ */
 
-/* SET a = p.a, …; NULL if there is nothing that UPDATE may set. */
+/* SET a = d.p1, …; NULL if there is nothing that UPDATE may set. */
 static char *
 assignments(const Restore *restore)
 {
@@ -224,8 +228,29 @@ assignments(const Restore *restore)
 	initStringInfo(&sql);
 	for (int i = 0; i < restore->columns->natts; i++)
 		if (restore->columns->written[i] && !restore->columns->always_identity[i])
-			appendStringInfo(&sql, "%s%s = p.%s", sql.len ? ", " : "", restore->columns->names[i], restore->columns->names[i]);
+			appendStringInfo(&sql, "%s%s = d.p%d", sql.len ? ", " : "", restore->columns->names[i], i + 1);
 	return sql.len > 0 ? sql.data : NULL;
+}
+
+/* d.p1, d.p2, …: what is inserted. */
+static char *
+past_values(const Restore *restore)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < restore->columns->natts; i++)
+		if (restore->columns->written[i])
+			appendStringInfo(&sql, "%sd.p%d", sql.len ? ", " : "", i + 1);
+	return sql.data;
+}
+
+/* A column of the primary key: NULL on a side means that there is no row. */
+static AttrNumber
+key_column(Relation relation)
+{
+	return bms_next_member(RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY), -1) +
+		FirstLowInvalidHeapAttributeNumber;
 }
 
 static char *
@@ -234,38 +259,62 @@ past_source(const Restore *restore)
 	return psprintf("medallion.as_of(NULL::%s, version => " INT64_FORMAT ")", restore->name, restore->version);
 }
 
+/*
+ * The rows that differ: past and present side by side.  A row of now that was there is the row of then, so only others are
+ * compared, which takes longer than all the rest.
+ */
+static void
+append_diff(StringInfo sql, const Restore *restore, Relation relation)
+{
+	const char *separator = "";
+	AttrNumber	key = key_column(relation);
+
+	appendStringInfoString(sql, "SELECT ");
+	for (int i = 0; i < restore->columns->natts; i++)
+	{
+		if (restore->columns->names[i] == NULL)
+			continue;
+		appendStringInfo(sql, "%sp.%s AS p%d, c.%s AS c%d", separator, restore->columns->names[i], i + 1,
+						 restore->columns->names[i], i + 1);
+		separator = ", ";
+	}
+	appendStringInfo(sql, " FROM %s c FULL JOIN %s p ON %s WHERE p.%s IS NULL OR c.%s IS NULL"
+					 " OR NOT medallion._born_by(c.tableoid, c.ctid, c.xmin, " INT64_FORMAT ") AND %s",
+					 restore->name, past_source(restore), same_row(restore, relation, "p.", "c."),
+					 restore->columns->names[key - 1], restore->columns->names[key - 1], restore->version,
+					 differs(restore, written_columns(restore), "c.", "p."));
+}
+
 static char *
 restore_statement(const Restore *restore, Relation relation)
 {
-	char	   *row = same_row(restore, relation, "p", "c");
-	char	   *list = mdl_past_column_list(restore->columns, NULL);
+	AttrNumber	key = key_column(relation);
 	char	   *set = assignments(restore);
-	Bitmapset  *written = written_columns(restore);
+	char	   *is_moved = psprintf("EXISTS (SELECT FROM moved m WHERE %s)", same_row(restore, relation, "m.p", "d.p"));
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "WITH past AS MATERIALIZED (SELECT * FROM %s),\n", past_source(restore));
-	appendStringInfo(&sql, "moved AS MATERIALIZED (SELECT c.* FROM %s c, past o WHERE %s AND (%s)),\n", restore->name,
-					 same_row(restore, relation, "o", "c"), restore->moved ? restore->moved : "false");
-	appendStringInfo(&sql, "gone AS (DELETE FROM %s c WHERE NOT EXISTS (SELECT FROM past p WHERE %s) RETURNING 1),\n",
-					 restore->name, row);
+	appendStringInfoString(&sql, "WITH diff AS MATERIALIZED (");
+	append_diff(&sql, restore, relation);
+	appendStringInfo(&sql, "),\nmoved AS MATERIALIZED (SELECT * FROM diff d WHERE d.p%d IS NOT NULL AND d.c%d IS NOT NULL"
+					 " AND (%s)),\n", key, key, restore->moved ? restore->moved : "false");
+	appendStringInfo(&sql, "gone AS (DELETE FROM %s c USING diff d WHERE %s AND d.p%d IS NULL RETURNING 1),\n",
+					 restore->name, same_row(restore, relation, "d.c", "c."), key);
 	appendStringInfo(&sql, "lifted AS (DELETE FROM %s c USING moved m WHERE %s RETURNING 1),\n", restore->name,
-					 same_row(restore, relation, "m", "c"));
+					 same_row(restore, relation, "m.c", "c."));
 	if (set != NULL)
-		appendStringInfo(&sql, "changed AS (UPDATE %s c SET %s FROM past p WHERE %s AND %s"
-						 " AND NOT EXISTS (SELECT FROM moved m WHERE %s)"
+		appendStringInfo(&sql, "changed AS (UPDATE %s c SET %s FROM diff d WHERE %s AND d.p%d IS NOT NULL AND NOT %s"
 						 " AND (SELECT pg_catalog.count(*) FROM gone) OPERATOR(pg_catalog.>=) 0"
 						 " AND (SELECT pg_catalog.count(*) FROM lifted) OPERATOR(pg_catalog.>=) 0 RETURNING 1),\n",
-						 restore->name, set, row, differs(restore, written, "c", "p"), same_row(restore, relation, "m", "c"));
+						 restore->name, set, same_row(restore, relation, "d.c", "c."), key, is_moved);
 	else
 		appendStringInfoString(&sql, "changed AS (SELECT 1 WHERE false),\n");
-	appendStringInfo(&sql, "back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM past p WHERE"
-					 " (NOT EXISTS (SELECT FROM %s c WHERE %s) OR EXISTS (SELECT FROM moved m WHERE %s))"
+	appendStringInfo(&sql, "back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM diff d WHERE"
+					 " d.p%d IS NOT NULL AND (d.c%d IS NULL OR %s)"
 					 " AND (SELECT pg_catalog.count(*) FROM gone) OPERATOR(pg_catalog.>=) 0"
 					 " AND (SELECT pg_catalog.count(*) FROM lifted) OPERATOR(pg_catalog.>=) 0"
 					 " AND (SELECT pg_catalog.count(*) FROM changed) OPERATOR(pg_catalog.>=) 0 RETURNING 1)\n",
-					 restore->name, list, mdl_past_column_list(restore->columns, "p"), restore->name, row,
-					 same_row(restore, relation, "m", "p"));
+					 restore->name, mdl_past_column_list(restore->columns, NULL), past_values(restore), key, key, is_moved);
 	appendStringInfoString(&sql, "SELECT (SELECT pg_catalog.count(*) FROM back), (SELECT pg_catalog.count(*) FROM changed),"
 						   " (SELECT pg_catalog.count(*) FROM gone), (SELECT pg_catalog.count(*) FROM lifted)");
 	return sql.data;
@@ -333,8 +382,8 @@ warn_if_different(const Restore *restore, Relation relation)
 	int64		count;
 
 	mdl_run(psprintf("SELECT pg_catalog.count(*) FROM %s c FULL JOIN %s p ON %s WHERE %s",
-					 restore->name, past_source(restore), same_row(restore, relation, "p", "c"),
-					 differs(restore, written_columns(restore), "c", "p")), NULL, false);
+					 restore->name, past_source(restore), same_row(restore, relation, "p.", "c."),
+					 differs(restore, written_columns(restore), "c.", "p.")), NULL, false);
 	count = mdl_field_int8(0, 0);
 	if (count > 0)
 		ereport(WARNING,
