@@ -7,6 +7,8 @@
 #include <string.h>
 
 const ml_estimator *const ml_estimators[] = {
+	&ml_estimator_elastic_net,
+	&ml_estimator_lasso,
 	&ml_estimator_linear,
 	&ml_estimator_logistic,
 	&ml_estimator_naive_bayes,

@@ -164,6 +164,8 @@ extern void ml_estimator_defaults(const ml_estimator *estimator, double *params)
 /* Whether the value is in range; the error names the parameter and its range. */
 extern ml_status ml_param_check(const ml_param_spec *spec, double value, ml_error *err);
 
+extern const ml_estimator ml_estimator_elastic_net;
+extern const ml_estimator ml_estimator_lasso;
 extern const ml_estimator ml_estimator_linear;
 extern const ml_estimator ml_estimator_logistic;
 extern const ml_estimator ml_estimator_naive_bayes;

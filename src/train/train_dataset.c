@@ -542,6 +542,32 @@ new_gram(ml_gram *gram, int n)
 	ml_gram_clear(gram);
 }
 
+/* Folds that the estimator wants apart. */
+static int
+folds_of(const MdlDataset *d, const double *params)
+{
+	return d->estimator->folds ? d->estimator->folds(params) : 0;
+}
+
+/* The blocks that a fold is predicted from, for an estimator that chooses its penalty by cross-validation within them. */
+static void
+add_folds(const MdlDataset *d, int fold, const ml_gram_term *terms, ml_train_input *input)
+{
+	ml_gram    *grams = palloc0(sizeof(ml_gram) * d->head->n_blocks);
+
+	for (int block = 0; block < d->head->n_blocks; block++)
+		if (trains_fold(d, fold, block))
+		{
+			ml_gram    *gram = &grams[input->n_fold_grams++];
+
+			new_gram(gram, d->head->n_terms + 1);
+			ml_gram_combine(gram, &d->grams[block], terms);
+		}
+	if (input->n_fold_grams == 1)
+		input->n_fold_grams = 0;
+	input->fold_grams = grams;
+}
+
 static double
 score_gram(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, const char *metric)
 {
@@ -569,6 +595,8 @@ score_gram(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, con
 	ml_gram_combine(&test, block, terms);
 	tss = test.moments[(Size) n * n - 1];
 	input.gram = &training;
+	if (folds_of(d, params) > 1)
+		add_folds(d, fold, terms, &input);
 	mdl_training_run_estimator(ctx, d->estimator, params, &input, model, NULL);
 	coefficients = ml_model_coefficients(model, 0, &intercept);
 	rss = ml_linear_rss(&test, coefficients, intercept);
@@ -613,7 +641,7 @@ score_matrix(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, c
 	if (!has_all_classes(data, use_fold))
 		return NAN;
 	model = model_of_columns(ctx, d, columns_of_folds(ctx, d, params, use_fold), data->n_columns);
-	mdl_design_input(ctx, d->estimator, model, data, d->preps, use_fold, &input);
+	mdl_design_input(ctx, d->estimator, model, data, d->preps, use_fold, folds_of(d, params) > 1, &input);
 	mdl_training_run_estimator(ctx, d->estimator, params, &input, model, NULL);
 	count = mdl_matrix_metrics(ctx, data, mdl_design_predict(ctx, model, data, first, n), first, n, metrics);
 	for (int i = 0; i < count; i++)

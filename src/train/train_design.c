@@ -351,14 +351,13 @@ make_matrix(const ml_model *model, const MdlMatrixData *data, const MdlColumnPre
 
 /* ---- sums --------------------------------------------------------------------------------------------------------- */
 
-/* The Gram of a design of columns, for estimators that need no more, and the rows themselves if they are few. */
+/* The Gram of some rows of a design of columns. */
 static void
-make_gram(const ml_design *design, ml_train_input *input)
+gram_of(const ml_design *design, size_t from, size_t to, ml_gram *gram)
 {
 	int			n = design->n_terms + 1;
 	ml_moments_shape shape = {n, 0, 0};
 	ml_moments *moments = palloc0(ml_moments_size(&shape));
-	ml_gram    *gram = palloc0(sizeof(ml_gram));
 	ml_gram_source *sources = palloc(sizeof(ml_gram_source) * n);
 	const double **columns = palloc(sizeof(double *) * n);
 	double		ones[ML_MOMENTS_BLOCK];
@@ -366,21 +365,54 @@ make_gram(const ml_design *design, ml_train_input *input)
 	for (int i = 0; i < ML_MOMENTS_BLOCK; i++)
 		ones[i] = 1;
 	ml_moments_init(moments, &shape);
-	for (size_t first = 0; first < design->rows; first += ML_MOMENTS_BLOCK)
+	for (size_t first = from; first < to; first += ML_MOMENTS_BLOCK)
 	{
-		if (first % (ML_MOMENTS_BLOCK * 64) == 0)
+		if ((first - from) % (ML_MOMENTS_BLOCK * 64) == 0)
 			CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j < design->n_terms; j++)
 			columns[j] = design->x + j * design->stride + first;
 		columns[n - 1] = design->target + first;
 		ml_moments_add_columns(moments, columns, NULL, design->weights ? design->weights + first : ones,
-							   Min(ML_MOMENTS_BLOCK, design->rows - first));
+							   Min(ML_MOMENTS_BLOCK, to - first));
 	}
 	for (int j = 0; j < n; j++)
 		sources[j] = (ml_gram_source) {j, -1};
 	ml_gram_attach(gram, n, MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * ml_gram_doubles(n)));
 	ml_gram_from_moments(gram, moments, sources);
+	pfree(moments);
+	pfree(sources);
+	pfree(columns);
+}
+
+/* For estimators that need sums only; those of the folds apart if there are several, and the rows themselves if they are few. */
+static void
+make_gram(const ml_design *design, const MdlMatrixData *data, const bool *use_fold, bool folds_apart, ml_train_input *input)
+{
+	ml_gram    *gram = palloc0(sizeof(ml_gram));
+	size_t		place = 0;
+
 	input->gram = gram;
+	if (folds_apart)
+	{
+		ml_gram    *fold_grams = palloc0(sizeof(ml_gram) * data->n_folds);
+
+		gram->n = design->n_terms + 1;
+		ml_gram_attach(gram, gram->n, MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * ml_gram_doubles(gram->n)));
+		ml_gram_clear(gram);
+		for (int fold = 0; fold < data->n_folds; fold++)
+		{
+			size_t		rows = data->fold_start[fold + 1] - data->fold_start[fold];
+
+			if (!use_fold[fold])
+				continue;
+			gram_of(design, place, place + rows, &fold_grams[input->n_fold_grams]);
+			ml_gram_add(gram, &fold_grams[input->n_fold_grams++]);
+			place += rows;
+		}
+		input->fold_grams = fold_grams;
+		return;
+	}
+	gram_of(design, 0, design->rows, gram);
 	if ((double) design->rows * design->n_terms * design->n_terms <= MDL_ROWS_FIT_LIMIT)
 	{
 		double	   *x = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * (design->rows * design->n_terms + 1));
@@ -395,7 +427,7 @@ make_gram(const ml_design *design, ml_train_input *input)
 
 void
 mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, const ml_model *model, const MdlMatrixData *data,
-				 const MdlColumnPrep *preps, const bool *use_fold, ml_train_input *input)
+				 const MdlColumnPrep *preps, const bool *use_fold, bool folds_apart, ml_train_input *input)
 {
 	if (estimator->form == ML_FORM_MATRIX)
 	{
@@ -405,7 +437,7 @@ mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, const ml_mode
 	else
 		input->design = make_design(ctx, estimator->form, model, data, preps, mdl_matrix_rows(data, use_fold));
 	if (estimator->form == ML_FORM_GRAM)
-		make_gram(input->design, input);
+		make_gram(input->design, data, use_fold, folds_apart, input);
 }
 
 /* ---- predictions -------------------------------------------------------------------------------------------------- */

@@ -124,6 +124,30 @@ make_baseline(MdlTraining *t, const MdlLinearState *state)
 	mdl_training_make_baseline(t, records, state->sample->count, state->counts);
 }
 
+/* The Gram of the rows trained on, and those of the folds if the estimator wants them apart. */
+static void
+read_sets(const MdlTraining *t, const MdlLinearState *state, const ml_gram_source *sources, ml_gram *gram, ml_train_input *input)
+{
+	int			folds = t->plan.n_folds;
+	ml_gram    *fold_grams;
+
+	if (folds == 1)
+	{
+		mdl_training_gram_of_set(t, state, 0, sources, gram);
+		return;
+	}
+	fold_grams = palloc0(sizeof(ml_gram) * folds);
+	ml_gram_clear(gram);
+	for (int fold = 0; fold < folds; fold++)
+	{
+		ml_gram_attach(&fold_grams[fold], gram->n, MemoryContextAllocHuge(t->memory, sizeof(double) * ml_gram_doubles(gram->n)));
+		mdl_training_gram_of_set(t, state, fold, sources, &fold_grams[fold]);
+		ml_gram_add(gram, &fold_grams[fold]);
+	}
+	input->n_fold_grams = folds;
+	input->fold_grams = fold_grams;
+}
+
 void
 mdl_training_fit_gram(MdlTraining *t)
 {
@@ -144,7 +168,7 @@ mdl_training_fit_gram(MdlTraining *t)
 	mdl_training_check_counts(t, state.counts);
 	sources = mdl_training_gram_sources(t, &n);
 	ml_gram_attach(&gram, n, MemoryContextAllocHuge(t->memory, sizeof(double) * ml_gram_doubles(n)));
-	mdl_training_gram_of_set(t, &state, 0, sources, &gram);
+	read_sets(t, &state, sources, &gram, &input);
 	mdl_training_too_few(t, gram.rows);
 	mdl_training_check_constant(t, &gram, sources);
 	t->rows = gram.rows;

@@ -132,10 +132,11 @@ extern void mdl_design_target_means(const MdlMatrixData *data, int index, int fi
 /*
  * What the estimator reads, prepared by the model from some folds: design or matrix, whichever its form is.  In the
  * current context; what is not a part of the image is bounded by medallion.train_mem.  use_fold is (n_folds) and must
- * outlive the input.
+ * outlive the input.  folds_apart: an estimator that takes Grams gets those of the folds too, to choose a penalty by.
  */
 extern void mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, const ml_model *model,
-							 const MdlMatrixData *data, const MdlColumnPrep *preps, const bool *use_fold, ml_train_input *input);
+							 const MdlMatrixData *data, const MdlColumnPrep *preps, const bool *use_fold, bool folds_apart,
+							 ml_train_input *input);
 
 /* Predictions of the model for n rows from `first` on: (n, width), in threads, with looks for a cancel in between. */
 extern double *mdl_design_predict(const ml_ctx *ctx, const ml_model *model, const MdlMatrixData *data, size_t first, size_t n);

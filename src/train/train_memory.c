@@ -113,7 +113,7 @@ mdl_training_fit_matrix(MdlTraining *t)
 	mdl_design_fit(&t->ctx, data, mdl_matrix_rows(data, use_fold), t->preps, mdl_training_needs_reference(t),
 				   t->estimator->keeps_missing, t->columns);
 	mdl_training_make_model(t);
-	mdl_design_input(&t->ctx, t->estimator, t->model, data, t->preps, use_fold, &input);
+	mdl_design_input(&t->ctx, t->estimator, t->model, data, t->preps, use_fold, t->plan.n_folds > 1, &input);
 	mdl_training_phase(t, "fitting", 100);
 	mdl_training_run_estimator(&t->ctx, t->estimator, t->params, &input, t->model, &t->report);
 	t->rows = (int64) training;

@@ -172,7 +172,7 @@ any_fill(const MdlTraining *t)
 }
 
 static void
-plan_columns(MdlTraining *t, int folds)
+plan_columns(MdlTraining *t, int folds, int inner_folds)
 {
 	MdlRowPlan *plan = &t->plan;
 
@@ -193,7 +193,7 @@ plan_columns(MdlTraining *t, int folds)
 	}
 	plan->pack = mdl_source_pack(&t->source);
 	plan->seed = (uint64) t->request->seed;
-	plan->n_folds = folds;
+	plan->n_folds = Max(folds, inner_folds);
 	plan->indicate = folds > 1 && t->streaming && any_fill(t);
 	plan->has_holdout = t->split.holdout;
 	plan->holdout = t->split.fraction;
@@ -406,12 +406,15 @@ mdl_training_gram_sources(const MdlTraining *t, int *n)
 void
 mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 {
+	int			inner_folds = 1;
 
 	t->request = request;
 	t->memory = CurrentMemoryContext;	/* also for datasets, which begin here */
 	t->ctx = mdl_ml_ctx(t->memory, (uint64) request->seed);
 	t->estimator = mdl_estimator_by_name(request->algorithm);
 	mdl_params_read(t->estimator, request->params, t->params);
+	if (folds == 1 && t->estimator->folds != NULL)
+		inner_folds = Max(t->estimator->folds(t->params), 1);
 	if (folds > 1)
 	{
 		mdl_split_read(request->folds, "folds", false, &t->split);
@@ -428,7 +431,7 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 				 errmsg("\"stratify\" in argument \"%s\" needs a target of classes", t->split.argument)));
 	t->preps = mdl_preprocess_read(request->preprocess, t->estimator, &t->source, &t->max_categories);
 	t->streaming = can_stream(t, folds);
-	plan_columns(t, folds);
+	plan_columns(t, folds, inner_folds);
 	if (t->streaming && (has_category_features(t) || any_fill(t) || request->reproducible))
 	{
 		mdl_training_phase(t, "profiling", -1);

@@ -568,7 +568,8 @@ read_split(MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, Mdl
 		const NullableDatum *value = &values[plan->fold];
 		int64		fold = value->isnull ? -2 : DatumGetInt64(value->value);
 
-		row->split = (uint64) fold;
+		/* Rows that a column keeps in training are divided by content where the estimator wants folds. */
+		row->split = plan->has_holdout && fold >= 0 ? row->hash >> 1 : (uint64) fold;
 		if (value->isnull)
 			counts[plan->fold].nulls++;
 		else if (fold < (plan->has_holdout ? -1 : 0) || fold >= plan->n_folds)
@@ -744,7 +745,7 @@ mdl_row_fold(const MdlRowPlan *plan, uint64 split)
 {
 	if (plan->n_folds <= 1)
 		return 0;
-	if (plan->fold >= 0)
+	if (plan->fold >= 0 && !plan->has_holdout)
 		return (int) split;
 	return (int) (ml_hash_fraction(ml_hash_word(split, plan->seed ^ HASH_FOLD)) * plan->n_folds);
 }

@@ -1,47 +1,19 @@
 """Cross-validation scores of sweeps, from scikit-learn on the same folds.
 
-The fold of a row is a hash of the seed and its content; the function below is written again here from its description
-(src/ml/ml_hash.h, src/train/train_rows.c), not called.  Writes sweep_rows.csv and sweep_expected.csv beside this file.
+Writes sweep_rows.csv and sweep_expected.csv beside this file.
 Run with: python sweep_reference.py  (made with scikit-learn 1.9.1, numpy 2.4.6)
 """
 import csv
 import os
-import struct
 
 import numpy as np
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from content_fold import fold
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-MASK = (1 << 64) - 1
 SEED, FOLDS = 7, 5
-
-
-def hash_word(state, word):
-    product = (word ^ 0xA0761D6478BD642F) * (state ^ 0xE7037ED1A0B428DB)
-    return (product ^ (product >> 64)) & MASK
-
-
-def hash_number(state, value):
-    return hash_word(state, struct.unpack("<Q", struct.pack("<d", value + 0.0))[0])
-
-
-def hash_text(state, text):
-    data = text.encode()
-    for at in range(0, len(data) // 8 * 8, 8):
-        state = hash_word(state, int.from_bytes(data[at:at + 8], "little"))
-    if len(data) % 8:
-        state = hash_word(state, int.from_bytes(data[len(data) // 8 * 8:], "little"))
-    return hash_word(state, len(data))
-
-
-def fold(values):
-    lanes = [1, 2, 3, 4]
-    for i, value in enumerate(values):
-        lanes[i & 3] = hash_text(lanes[i & 3], value) if isinstance(value, str) else hash_number(lanes[i & 3], float(value))
-    state = hash_word(hash_word(lanes[0], lanes[1]), hash_word(lanes[2], lanes[3]))
-    return int((hash_word(state, SEED ^ 0x466F6C64) >> 11) * 2.0 ** -53 * FOLDS)
-
 
 rng = np.random.default_rng(20251124)
 n = 240
@@ -57,8 +29,8 @@ with open(os.path.join(HERE, "sweep_rows.csv"), "w", newline="") as f:
         w.writerow([repr(float(v)) for v in x[i]] + [repr(float(y[i])), "true" if late[i] else "false"])
 
 # Columns are hashed in the order features, target.
-folds = {"ridge": np.array([fold([*x[i], y[i]]) for i in range(n)]),
-         "logistic": np.array([fold([*x[i], "true" if late[i] else "false"]) for i in range(n)])}
+folds = {"ridge": np.array([fold([*x[i], y[i]], SEED, FOLDS) for i in range(n)]),
+         "logistic": np.array([fold([*x[i], "true" if late[i] else "false"], SEED, FOLDS) for i in range(n)])}
 rows = []
 for algorithm, target in (("ridge", y), ("logistic", late)):
     for parameter in (0.01, 0.1, 1.0, 10.0, 100.0):
