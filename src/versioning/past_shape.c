@@ -17,6 +17,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/params.h"
+#include "storage/lmgr.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
@@ -66,6 +67,8 @@ asked_point(FunctionCallInfo fcinfo, int64 *point)
 
 	mdl_require_argument(fcinfo, 0, "relation");
 	relid = PG_GETARG_OID(0);
+	/* Nobody may change the columns between the look at them and the query. */
+	LockRelationOid(relid, AccessShareLock);
 	(void) mdl_table_get(relid);
 	mdl_require_privilege(relid, ACL_SELECT);
 	*point = mdl_point_version(relid, PG_ARGISNULL(1) ? NULL : &version, PG_ARGISNULL(2) ? NULL : &at);
