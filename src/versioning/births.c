@@ -191,9 +191,12 @@ cached_id(MdlBirths *births, TransactionId xmin)
 	CachedId   *id = &births->ids[xmin % CACHED_IDS];
 	int64		newest = newest_candidate(births, xmin);
 	MemoryContext saved;
+	bool		running;
 
 	if (id->xmin == xmin && id->newest == newest)
 		return id;
+	/* Asked before the log is: what runs now may claim its id in a moment, so it is asked about again. */
+	running = mdl_stamp_runs(newest, births->stamp_offset);
 	if (id->context == NULL)
 		id->context = AllocSetContextCreate(births->context, "medallion births of an id", ALLOCSET_SMALL_SIZES);
 	else
@@ -204,7 +207,7 @@ cached_id(MdlBirths *births, TransactionId xmin)
 	saved = MemoryContextSwitchTo(id->context);
 	collect_candidates(births, id);
 	MemoryContextSwitchTo(saved);
-	id->xmin = xmin;
+	id->xmin = running ? InvalidTransactionId : xmin;
 	return id;
 }
 

@@ -39,9 +39,8 @@ compare_stamps(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* Whether a transaction that the record names as running may still end. */
-static bool
-still_running(int64 stamp, int64 stamp_offset)
+bool
+mdl_stamp_runs(int64 stamp, int64 stamp_offset)
 {
 	/* Ids of an earlier era belong to another cluster; and one 2^31 old has ended, its bits may be another's. */
 	return stamp > stamp_offset &&
@@ -102,7 +101,7 @@ build_point(const MdlCommit *commit, const MdlClock *clock, MdlPoint *point)
 	for (int i = 0; i < commit->nin_flight; i++)
 	{
 		int64		stamp = commit->in_flight[i];
-		bool		running = still_running(stamp, clock->stamp_offset);
+		bool		running = mdl_stamp_runs(stamp, clock->stamp_offset);
 		MdlCommit	other;
 		bool		recorded;
 		bool		belongs;

@@ -763,6 +763,9 @@ extern bool mdl_point_seen(int64 version, Snapshot snapshot);
 
 extern bool mdl_point_includes(const MdlPoint *point, int64 stamp);
 
+/* Whether the transaction of a stamp may still end. */
+extern bool mdl_stamp_runs(int64 stamp, int64 stamp_offset);
+
 /* The smallest version that has ended but that the snapshot does not see; PG_INT64_MAX if there is none. */
 extern int64 mdl_first_unseen_version(Snapshot snapshot);
 
