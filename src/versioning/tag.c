@@ -67,19 +67,10 @@ require_history(void)
 static int64
 checked_version(bool given, int64 version)
 {
-	MdlClock	clock;
-	int64		settled = mdl_commit_wait();
 	int64		kept = mdl_horizon(MDL_LOG_HORIZON, SnapshotSelf);
 	MdlCommit	commit;
 
-	mdl_clock_read(&clock);
-	if (!given)
-		version = settled;
-	if (version > clock.version)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("version " INT64_FORMAT " does not exist yet", version),
-				 errdetail("The newest version is " INT64_FORMAT ".", clock.version)));
+	version = given ? mdl_settled_version_of(&version, NULL) : mdl_commit_wait();
 	/* A number between two commits means the one before; a tag says which. */
 	if (version < 1 || !mdl_commit_at_version(version, &commit) || commit.version <= kept)
 		ereport(ERROR,

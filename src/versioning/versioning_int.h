@@ -428,6 +428,11 @@ extern bool mdl_prune_some(MdlPrunePlan *plan, BlockNumber blocks, bool dry_run)
  */
 extern void mdl_prune_refresh_index(MdlPrunePlan *plan);
 
+/* The commit before a version, which tells what is older than that; false if none is kept. */
+extern bool mdl_prune_commit_before(int64 version, MdlCommit *commit);
+
+/* ---- prune_log.c: removing commits that no history needs --------------------------------------------------------------- */
+
 /* Deletes rows of commit_changes below a table's horizon: at most `most` of them (0: all); returns how many. */
 extern int64 mdl_prune_changes(int32 table_id, int64 readable_from, int64 most);
 
