@@ -110,39 +110,52 @@ mdl_commit_at_version(int64 version, MdlCommit *commit)
 						Int64GetDatum(version), BackwardScanDirection, commit);
 }
 
+/* A version between two commits whose times are on either side of a time: by proportion, and every other time halfway. */
+static int64
+version_between(const MdlCommit *before, const MdlCommit *after, TimestampTz time, bool halfway)
+{
+	int64		distance = after->version - before->version;
+	double		part = (double) (time - before->committed_at) / (double) (after->committed_at - before->committed_at);
+	int64		step = halfway ? distance / 2 : (int64) (part * distance);
+
+	return before->version + Max(1, Min(step, distance - 1));
+}
+
 /* Number and time are given in one step, so times ascend with versions and need no index of their own. */
 bool
 mdl_commit_at_time(TimestampTz time, MdlCommit *commit)
 {
-	MdlCommit	found;
-	int64		before = 0;		/* no version, or one with a time up to `time` */
-	int64		after;			/* a version whose time is later */
-	bool		any = false;
+	MdlCommit	before;			/* *commit, but for the version where there are gaps */
+	MdlCommit	after;
+	bool		halfway = false;
 
-	if (!mdl_commit_at_version(PG_INT64_MAX, &found))
+	if (!mdl_commit_at_version(PG_INT64_MAX, &after) ||
+		!first_commit(MDL_LOG_BY_VERSION, Anum_commit_log_version, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(0),
+					  ForwardScanDirection, commit) ||
+		commit->committed_at > time)
 		return false;
-	after = found.version;
-	if (found.committed_at <= time)
+	if (after.committed_at <= time)
 	{
-		*commit = found;
+		*commit = after;
 		return true;
 	}
-	while (after - before > 1)
+	/* The time is that of *commit or later, and before that of `after`. */
+	before = *commit;
+	while (after.version - before.version > 1)
 	{
-		int64		middle = before + (after - before) / 2;
+		int64		middle = version_between(&before, &after, time, halfway);
+		MdlCommit	found;
 
-		if (!mdl_commit_at_version(middle, &found) || found.version <= before)
-			before = middle;	/* none in between */
+		halfway = !halfway;
+		if (!mdl_commit_at_version(middle, &found) || found.version <= commit->version)
+			before.version = middle;	/* no commit in between */
 		else if (found.committed_at <= time)
-		{
-			*commit = found;
-			any = true;
-			before = middle;
-		}
+			before = *commit = found;
 		else
-			after = found.version;
+			after = found;
+		CHECK_FOR_INTERRUPTS();
 	}
-	return any;
+	return true;
 }
 
 bool

@@ -18,7 +18,6 @@ the machine's moods hit all alike; ratios are of medians.  One round before coun
 import argparse
 import gc
 import importlib.metadata
-import os
 import pathlib
 import platform
 import statistics
@@ -35,12 +34,6 @@ import sessions
 HERE = pathlib.Path(__file__).parent
 TOP = HERE.parent.parent
 WORDS = {"sum28": " + ".join(f"c{i}" for i in range(1, 29))}
-
-
-def processor_time(connection):
-    """Seconds of processor that the server process of a connection has used."""
-    fields = open(f"/proc/{connection.info.backend_pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Contestant:
@@ -75,13 +68,14 @@ class Contestant:
         if self.sql["each"]:
             connection.execute(self.sql["each"])
         gc.collect()
-        start, start_cpu = time.perf_counter(), processor_time(connection)
+        stat = f"/proc/{connection.info.backend_pid}/stat"
+        start, start_cpu = time.perf_counter(), sessions.processor_time(stat)
         if self.python:
             result = getattr(peers if hasattr(peers, self.python) else sessions, self.python)(**self.arguments)
         else:
             cursor.execute(self.sql["run"])
             result = cursor.fetchall() if cursor.description else cursor.rowcount
-        elapsed, cpu = time.perf_counter() - start, processor_time(connection) - start_cpu
+        elapsed, cpu = time.perf_counter() - start, sessions.processor_time(stat) - start_cpu
         self.shown = str(result)[:160]
         if not self.prepared_once:
             self.finish(connection)
@@ -113,15 +107,15 @@ def run_entry(path, connection, options, made):
     how = (spec.get("measure"), spec.get("once", False))
     field = [Contestant(spec["ours"], rows, *how)] + [Contestant(peer, rows, *how) for peer in spec.get("peer", [])]
     try:
-        for contestant in field:
+        for contestant in field if spec.get("repeat") != 1 else []:
             contestant.once(connection)
             print(f"  {contestant.name}: {contestant.shown}", flush=True)
-    except psycopg.Error as error:
+    except psycopg.Error as error:  # sessions.py raises these too
         message = f"{contestant.name}: {str(error).splitlines()[0]}"
         print(f"  NOT RUN: {message}")
         contestant.tidy(connection)
         return title, rows, message
-    for repetition in range(options.repeat):
+    for repetition in range(min(options.repeat, spec.get("repeat", options.repeat))):
         turn = repetition % len(field)
         for contestant in field[turn:] + field[:turn]:
             contestant.seconds.append(contestant.once(connection))
@@ -181,6 +175,8 @@ def report(results, connection, options):
         if isinstance(field, str):
             lines += [f"Could not be run: {field}", ""]
             continue
+        if len(field[0].seconds) == 1:
+            lines += ["Run once.", ""]
         lines += [f"| | median, {field[0].unit} | range | medallion against it |", "|---|---|---|---|"]
         lines += [f"| {c.name} | {shown(c.median)} | {shown(min(c.seconds))} to {shown(max(c.seconds))} | {verdict(field[0], c)} |" for c in field]
         lines.append("")

@@ -3,6 +3,7 @@
 Each returns one number, which is what its entry compares.
 """
 import os
+import random
 import re
 import subprocess
 import tempfile
@@ -37,6 +38,27 @@ def milliseconds(script, mode="simple", seconds=2, version=None):
         with psycopg.connect() as connection:
             script = script.replace("{version}", str(connection.execute(version).fetchone()[0]))
     return 1000 / pgbench(script, "-M", mode, seconds=seconds)
+
+
+def server_milliseconds(statement, version, seconds=2):
+    """Mean processor time, in ms, that one execution costs the server, planning included.  {version} is what the query
+    `version` returns, {back} a number up to 999,000, another one each time."""
+    numbers = random.Random(20130101)
+    with psycopg.connect(autocommit=True, prepare_threshold=None) as connection:
+        statement = statement.replace("{version}", str(connection.execute(version).fetchone()[0]))
+        stat = f"/proc/{connection.info.backend_pid}/stat"
+        connection.execute(statement.replace("{back}", "0"))
+        start, count, end = processor_time(stat), 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            connection.execute(statement.replace("{back}", str(numbers.randrange(999_000)))).fetchall()
+            count += 1
+        return 1000 * (processor_time(stat) - start) / count
+
+
+def processor_time(stat):
+    """Seconds of processor that a process has used; its stat file is given."""
+    fields = open(stat).read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def database(name, statements, scale=0):
@@ -115,16 +137,21 @@ def copy_memory(versioned, rows=50_000_000):
 
 
 def latency_p99(statement, script, seconds=10, clients=4):
-    """99th percentile, in ms, of a pgbench script while a statement ('' for none) runs beside it again and again."""
+    """99th percentile, in ms, of a pgbench script while a statement runs beside it; '' for none."""
     with tempfile.TemporaryDirectory() as place:
-        with open(f"{place}/s.sql", "w") as file:
+        with open(f"{place}/script.sql", "w") as file:
             file.write(script)
-        command = ["pgbench", "-n", "-T", str(seconds), "-c", str(clients), "-j", "2", "-l", f"--log-prefix={place}/log", "-f", f"{place}/s.sql"]
+        command = ["pgbench", "-n", "-T", str(seconds), "-c", str(clients), "-j", "2", "-l", "-f", f"{place}/script.sql"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=place) as process:
+            time.sleep(1)
+            begin, end = time.time(), time.time() + seconds
             if statement:
-                time.sleep(1)
                 with psycopg.connect(autocommit=True) as connection:
                     connection.execute(statement)
+                end = time.time()
             process.wait()
-        times = sorted(int(line.split()[2]) for file in os.listdir(place) if file.startswith("log") for line in open(f"{place}/{file}"))
+        lines = [line.split() for name in os.listdir(place) if "log" in name for line in open(f"{place}/{name}")]
+    times = sorted(int(line[2]) for line in lines if begin <= int(line[4]) + int(line[5]) / 1e6 <= end)
+    if not times:
+        raise psycopg.OperationalError("no transaction ended while the statement ran")
     return times[len(times) * 99 // 100] / 1000
