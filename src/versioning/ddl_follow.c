@@ -410,8 +410,8 @@ follow_relation(Oid relid, Node *statement)
 
 /* ---- event triggers ------------------------------------------------------------------------------------------------------ */
 
-static Node *
-event_statement(FunctionCallInfo fcinfo, const char *function)
+Node *
+mdl_event_statement(FunctionCallInfo fcinfo, const char *function)
 {
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -420,9 +420,8 @@ event_statement(FunctionCallInfo fcinfo, const char *function)
 	return ((EventTriggerData *) fcinfo->context)->parsetree;
 }
 
-/* While a dump is being restored tables are made bit by bit. */
-static bool
-nothing_versioned(void)
+bool
+mdl_nothing_versioned(void)
 {
 	return IsBinaryUpgrade || !OidIsValid(mdl_history_relation(MDL_TABLES_TABLE, true)) ||
 		!OidIsValid(mdl_history_relation(MDL_COLUMNS_TABLE, true)) || mdl_clock_restored();
@@ -431,19 +430,19 @@ nothing_versioned(void)
 bool
 mdl_ddl_followed(void)
 {
-	return command != NULL && !nothing_versioned();
+	return command != NULL && !mdl_nothing_versioned();
 }
 
 MDL_FUNCTION(mdl_ddl_begin);
 Datum
 mdl_ddl_begin(PG_FUNCTION_ARGS)
 {
-	Node	   *statement = event_statement(fcinfo, "medallion._ddl_begin()");
+	Node	   *statement = mdl_event_statement(fcinfo, "medallion._ddl_begin()");
 
 	push_command();
-	if (IsA(statement, AlterTableStmt) && !nothing_versioned())
+	if (IsA(statement, AlterTableStmt) && !mdl_nothing_versioned())
 		mdl_check_attributes((AlterTableStmt *) statement);
-	if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_SCHEMA && !nothing_versioned() &&
+	if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_SCHEMA && !mdl_nothing_versioned() &&
 		strcmp(((RenameStmt *) statement)->subname, MDL_HISTORY_SCHEMA) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -507,17 +506,17 @@ MDL_FUNCTION(mdl_follow_ddl);
 Datum
 mdl_follow_ddl(PG_FUNCTION_ARGS)
 {
-	Node	   *statement = event_statement(fcinfo, "medallion._follow_ddl()");
+	Node	   *statement = mdl_event_statement(fcinfo, "medallion._follow_ddl()");
 	DdlCommand *current = command;
 
 	/* A command that commits in between, such as CREATE INDEX CONCURRENTLY, has no entry any more. */
 	if (current == NULL)
 	{
-		if (IsA(statement, IndexStmt) && !nothing_versioned())
+		if (IsA(statement, IndexStmt) && !mdl_nothing_versioned())
 			note_index(RangeVarGetRelid(((IndexStmt *) statement)->relation, NoLock, true));
 		PG_RETURN_NULL();
 	}
-	if (nothing_versioned())
+	if (mdl_nothing_versioned())
 	{
 		command = current->outer;
 		PG_RETURN_NULL();
@@ -546,8 +545,8 @@ mdl_before_rewrite(PG_FUNCTION_ARGS)
 	bool		versioned;
 	MemoryContext saved;
 
-	(void) event_statement(fcinfo, "medallion._before_rewrite()");
-	if (nothing_versioned())
+	(void) mdl_event_statement(fcinfo, "medallion._before_rewrite()");
+	if (mdl_nothing_versioned())
 		PG_RETURN_NULL();
 	relid = DatumGetObjectId(OidFunctionCall0(F_PG_EVENT_TRIGGER_TABLE_REWRITE_OID));
 	relation = relation_open(relid, NoLock);

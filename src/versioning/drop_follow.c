@@ -185,14 +185,9 @@ MDL_FUNCTION(mdl_check_drop);
 Datum
 mdl_check_drop(PG_FUNCTION_ARGS)
 {
-	Node	   *statement;
+	Node	   *statement = mdl_event_statement(fcinfo, "medallion._check_drop()");
 	ListCell   *cell;
 
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("medallion._check_drop() must be called as an event trigger")));
-	statement = ((EventTriggerData *) fcinfo->context)->parsetree;
 	/* With IF EXISTS it is pg_restore --clean, which drops the table next; otherwise reconcile() is asked for. */
 	if (IsA(statement, DropStmt) && ((DropStmt *) statement)->removeType == OBJECT_TRIGGER && !((DropStmt *) statement)->missing_ok)
 	{

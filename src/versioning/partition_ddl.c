@@ -213,31 +213,14 @@ follow_alter(const AlterTableStmt *statement)
 	}
 }
 
-static Node *
-event_statement(FunctionCallInfo fcinfo, const char *function)
-{
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("%s must be called as an event trigger", function)));
-	return ((EventTriggerData *) fcinfo->context)->parsetree;
-}
-
-/* While a dump is being restored tables are made bit by bit. */
-static bool
-nothing_versioned(void)
-{
-	return !OidIsValid(mdl_history_relation(MDL_TABLES_TABLE, true)) || mdl_clock_restored();
-}
-
 MDL_FUNCTION(mdl_follow_partitions);
 Datum
 mdl_follow_partitions(PG_FUNCTION_ARGS)
 {
-	Node	   *statement = event_statement(fcinfo, "medallion._follow_partitions()");
+	Node	   *statement = mdl_event_statement(fcinfo, "medallion._follow_partitions()");
 	ListCell   *cell;
 
-	if (statement == NULL || nothing_versioned())
+	if (statement == NULL || mdl_nothing_versioned())
 		PG_RETURN_NULL();
 	if (IsA(statement, CreateStmt))
 		follow_create((CreateStmt *) statement);
@@ -280,10 +263,10 @@ MDL_FUNCTION(mdl_check_partitions);
 Datum
 mdl_check_partitions(PG_FUNCTION_ARGS)
 {
-	AlterTableStmt *statement = (AlterTableStmt *) event_statement(fcinfo, "medallion._check_partitions()");
+	AlterTableStmt *statement = (AlterTableStmt *) mdl_event_statement(fcinfo, "medallion._check_partitions()");
 	ListCell   *cell;
 
-	if (statement == NULL || !IsA(statement, AlterTableStmt) || nothing_versioned())
+	if (statement == NULL || !IsA(statement, AlterTableStmt) || mdl_nothing_versioned())
 		PG_RETURN_NULL();
 	foreach(cell, statement->cmds)
 	{

@@ -782,6 +782,12 @@ extern int64 mdl_point_version(Oid relid, const int64 *version, const TimestampT
 
 /* ---- ddl_follow.c, ddl_move.c --------------------------------------------------------------------------------------- */
 
+/* The statement that an event trigger function is called for; an error that names it if it is not called so. */
+extern Node *mdl_event_statement(FunctionCallInfo fcinfo, const char *function);
+
+/* Nothing is to be followed: there is no versioned table, or a dump is being restored, which makes tables bit by bit. */
+extern bool mdl_nothing_versioned(void);
+
 extern void mdl_ddl_init(void);
 
 /* Whether a command runs that the history of tables will follow. */
