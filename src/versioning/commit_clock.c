@@ -14,6 +14,7 @@
 #include "access/generic_xlog.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -177,6 +178,16 @@ mdl_clock_push(TimestampTz time, int64 settled, TimestampTz settled_time, MdlClo
 {
 	if (RecoveryInProgress())
 		elog(ERROR, "the commit clock cannot be changed during recovery");
+	if (IsInParallelMode())
+	{
+		/* Publishing can wait; that no commit gets a time up to this one cannot. */
+		if (!mdl_clock_read(clock) || time <= clock->last_time)
+			return;
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("time %s cannot be settled in a parallel worker", timestamptz_to_str(time)),
+				 errhint("Mark the function that asks for it PARALLEL UNSAFE.")));
+	}
 	clock_change(false, time, settled, settled_time, clock);
 }
 

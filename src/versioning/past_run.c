@@ -37,6 +37,10 @@ static Frame *frames = NULL;
 static int	nframes = 0;
 static int	frames_allocated = 0;
 
+/* The snapshot that was active when the subtransaction of each level began; [0] and [1] are not used. */
+static Snapshot *outer_snapshots = NULL;
+static int	outer_allocated = 0;
+
 /* ---- executions under way ------------------------------------------------------------------------------------------ */
 
 static void
@@ -74,17 +78,43 @@ transaction_end(XactEvent event, void *argument)
 		nframes = 0;
 }
 
+/* Notes which snapshot a subtransaction finds. */
 static void
-subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *argument)
+note_outer_snapshot(void)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB)
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (level >= outer_allocated)
+	{
+		int			allocated = Max(2 * outer_allocated, level + 16);
+
+		outer_snapshots = outer_snapshots
+			? repalloc(outer_snapshots, allocated * sizeof(Snapshot))
+			: MemoryContextAlloc(TopMemoryContext, allocated * sizeof(Snapshot));
+		memset(outer_snapshots + outer_allocated, 0, (allocated - outer_allocated) * sizeof(Snapshot));
+		outer_allocated = allocated;
+	}
+	outer_snapshots[level] = ActiveSnapshotSet() ? GetActiveSnapshot() : NULL;
+}
+
+static void
+subtransaction_event(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *argument)
+{
+	if (event == SUBXACT_EVENT_START_SUB)
+		note_outer_snapshot();
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
 		while (nframes > 0 && frames[nframes - 1].nesting >= GetCurrentTransactionNestLevel())
 			nframes--;
 }
 
+/* Whether a snapshot is that of an enclosing execution, or belongs to an outer subtransaction, which will pop it. */
 static bool
 is_of_caller(Snapshot snapshot)
 {
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (level > 1 && (level >= outer_allocated || outer_snapshots[level] == snapshot))
+		return true;
 	for (int i = 0; i < nframes; i++)
 		if (frames[i].snapshot == snapshot)
 			return true;
@@ -97,7 +127,7 @@ is_of_caller(Snapshot snapshot)
 static bool
 is_renewable(const QueryDesc *query)
 {
-	return ActiveSnapshotSet() && query->snapshot == GetActiveSnapshot() && !is_of_caller(query->snapshot);
+	return ActiveSnapshotSet() && !IsInParallelMode() && query->snapshot == GetActiveSnapshot() && !is_of_caller(query->snapshot);
 }
 
 /* Takes a new snapshot in its place; above READ COMMITTED it differs only in what it sees of the own transaction. */
@@ -158,16 +188,14 @@ evaluate_point(const QueryDesc *query, FuncExpr *call)
 }
 
 /*
- * Puts the versions that can be known into a copy of the plan, equal calls evaluated once.  Returns the newest; 0 if there
- * is none.  Kept plans are shared, so only copies are written to; they live where the query descriptor lives.
+ * Puts the versions that can be known into a copy of the plan, equal calls evaluated once.  Kept plans are shared, so only copies are written to; they live where the query descriptor lives.
  */
-static int64
+static void
 settle_points(QueryDesc *query)
 {
 	List	   *subplans = NIL;
 	List	   *calls = NIL;
 	List	   *values = NIL;
-	int64		newest = 0;
 	ListCell   *cell;
 
 	foreach(cell, query->plannedstmt->subplans)
@@ -189,8 +217,6 @@ settle_points(QueryDesc *query)
 			}
 			plan = copyObject(plan);
 			linitial_node(TargetEntry, plan->targetlist)->expr = (Expr *) value;
-			if (!value->constisnull)
-				newest = Max(newest, DatumGetInt64(value->constvalue));
 		}
 		subplans = lappend(subplans, plan);
 	}
@@ -202,7 +228,6 @@ settle_points(QueryDesc *query)
 		copy->subplans = subplans;
 		query->plannedstmt = copy;
 	}
-	return newest;
 }
 
 /* ---- checks -------------------------------------------------------------------------------------------------------- */
@@ -262,17 +287,11 @@ check_truncated(Oid relid, Snapshot snapshot)
 				 errhint("Ask in a new transaction.")));
 }
 
-/* What a plan reads of the past. */
-typedef struct PastUse
-{
-	bool		any;
-	int64		newest;			/* version that it was planned for; 0: none is known yet */
-} PastUse;
-
-static PastUse
+/* Whether a plan reads the past; an error if it is not the past, or the present, that the session asks for. */
+static bool
 look_at_tables(const QueryDesc *query)
 {
-	PastUse		use = {false, 0};
+	bool		reads_past = false;
 	bool		travelling = mdl_travelling();
 	ListCell   *cell;
 
@@ -287,8 +306,7 @@ look_at_tables(const QueryDesc *query)
 				check_session(entry, version);
 				/* FALLTHROUGH */
 			case MDL_PAST_OF_CALL:
-				use.any = true;
-				use.newest = Max(use.newest, version);
+				reads_past = true;
 				break;
 			case MDL_UNMARKED:
 				if (travelling && entry->rtekind == RTE_RELATION)
@@ -298,7 +316,7 @@ look_at_tables(const QueryDesc *query)
 				break;
 		}
 	}
-	return use;
+	return reads_past;
 }
 
 static void
@@ -323,30 +341,32 @@ check_all_truncated(const QueryDesc *query)
 static void
 prepare_execution(QueryDesc *query, int eflags)
 {
-	PastUse		use = look_at_tables(query);
-	int64		settled;
+	bool		reads_past = look_at_tables(query);
 
 	if (mdl_travelling())
 		mdl_refuse_plan(query->plannedstmt);
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || query->snapshot == NULL)
 		return;
 	/* A STABLE function that this statement calls may read the past with the snapshot of this one. */
-	if (!use.any && (nframes == 0 || !mdl_capture_pending()))
+	if (!reads_past && (nframes == 0 || !mdl_capture_pending()))
 		return;
-	settled = settle_points(query);
-	use.newest = Max(use.newest, settled);
+	if (reads_past)
+		settle_points(query);
 	if (is_renewable(query))
 	{
 		bool		pending = mdl_capture_pending();
 
+		/*
+		 * In READ COMMITTED the snapshot is taken after all that is asked for has settled, and after the tables were
+		 * locked: EXECUTE takes its own before, and a TRUNCATE that it waited for would hide rows from that.
+		 */
 		mdl_capture_show();
-		if (pending ||
-			(use.newest > 0 && !IsolationUsesXactSnapshot() && !mdl_point_seen(use.newest, query->snapshot)))
+		if (pending || !IsolationUsesXactSnapshot())
 			renew_snapshot(query);
-		if (IsolationUsesXactSnapshot())
+		if (reads_past && IsolationUsesXactSnapshot())
 			check_all_truncated(query);
 	}
-	else
+	else if (reads_past)
 		check_all_truncated(query);
 }
 
@@ -370,5 +390,5 @@ mdl_past_run_init(void)
 	previous_executor_run = ExecutorRun_hook;
 	ExecutorRun_hook = past_executor_run;
 	RegisterXactCallback(transaction_end, NULL);
-	RegisterSubXactCallback(subtransaction_end, NULL);
+	RegisterSubXactCallback(subtransaction_event, NULL);
 }

@@ -243,12 +243,6 @@ mdl_point_resolve(int64 version, Snapshot snapshot)
 }
 
 bool
-mdl_point_seen(int64 version, Snapshot snapshot)
-{
-	return snapshot_sees(mdl_point_resolve(version, NULL), snapshot);
-}
-
-bool
 mdl_point_includes(const MdlPoint *point, int64 stamp)
 {
 	if (stamp < point->low)
@@ -273,6 +267,19 @@ settle(int64 version, const MdlClock *clock)
 			 errhint("Ask for an older version, or ask again in a moment.")));
 }
 
+void
+mdl_settle_time(TimestampTz at)
+{
+	MdlClock	clock;
+
+	if (!mdl_clock_read(&clock) || RecoveryInProgress() || at <= clock.settled_time)
+		return;
+	/* Later commits get later times; those that have a number already are waited for. */
+	if (at > clock.last_time)
+		mdl_clock_push(at, 0, DT_NOBEGIN, &clock);
+	(void) mdl_commit_wait();
+}
+
 static int64
 version_at_time(TimestampTz at)
 {
@@ -294,13 +301,8 @@ version_at_time(TimestampTz at)
 					 errdetail("Times up to %s are.", timestamptz_to_str(clock.settled_time)),
 					 errhint("Ask for an older time, or ask again in a moment.")));
 	}
-	else if (at > clock.settled_time)
-	{
-		/* Later commits get later times; those that have a number already are waited for. */
-		if (at > clock.last_time)
-			mdl_clock_push(at, 0, DT_NOBEGIN, &clock);
-		(void) mdl_commit_wait();
-	}
+	else
+		mdl_settle_time(at);
 	if (!mdl_commit_at_time(at, &commit))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

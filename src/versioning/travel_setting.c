@@ -257,8 +257,9 @@ mdl_travel_version(void)
 void
 mdl_travel_prepare_workers(void)
 {
-	if (mdl_travelling() && !IsParallelWorker() && OidIsValid(mdl_history_relation(MDL_CLOCK_TABLE, true)))
-		(void) mdl_travel_version();
+	if (goal->kind == GOAL_TIME && goal->settled == 0 && !IsParallelWorker() && goal->at <= GetCurrentTimestamp() &&
+		OidIsValid(mdl_history_relation(MDL_CLOCK_TABLE, true)))
+		mdl_settle_time(goal->at);
 }
 
 int

@@ -763,9 +763,6 @@ typedef struct MdlPoint
  */
 extern const MdlPoint *mdl_point_resolve(int64 version, Snapshot snapshot);
 
-/* Whether a snapshot sees all that belongs to a version. */
-extern bool mdl_point_seen(int64 version, Snapshot snapshot);
-
 extern bool mdl_point_includes(const MdlPoint *point, int64 stamp);
 
 /* Whether the transaction of a stamp may still end. */
@@ -776,6 +773,9 @@ extern int64 mdl_first_unseen_version(Snapshot snapshot);
 
 /* Turns a version or a time (exactly one of the two) into a settled version, waiting if need be. */
 extern int64 mdl_settled_version_of(const int64 *version, const TimestampTz *at);
+
+/* Makes sure that the version of a time that has passed does not change any more; nothing happens on a standby. */
+extern void mdl_settle_time(TimestampTz at);
 
 /* The same for a table, an error if it cannot be read as of then. */
 extern int64 mdl_point_version(Oid relid, const int64 *version, const TimestampTz *at);
@@ -887,7 +887,7 @@ extern const char *mdl_travel_text(void);	/* the setting, for messages */
 /* The settled version that the session reads; found out at its first use. */
 extern int64 mdl_travel_version(void);
 
-/* Finds it out before workers start, which cannot. */
+/* Settles a time before workers start, which may look it up but cannot settle it. */
 extern void mdl_travel_prepare_workers(void);
 
 /* What runs between the two reads the present, for work of ours that asks for versions by number; an error ends it too. */

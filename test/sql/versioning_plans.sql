@@ -127,6 +127,34 @@ UPDATE silver.small SET big = silver.total(:w) WHERE id < 6 RETURNING big;
 UPDATE silver.small SET big = silver.total_stable(:w) + id WHERE id < 6 RETURNING big - id;
 UPDATE silver.small SET big = silver.total_within(:w) WHERE id < 6 RETURNING big;
 WITH gone AS (DELETE FROM silver.small RETURNING id) SELECT count(*), (SELECT sum(big) FROM medallion.as_of(NULL::silver.small, version => :w)) FROM gone;
+-- Exception blocks between a statement and what it calls, kept or undone.
+CREATE FUNCTION silver.total_tried(ver bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE s bigint; t bigint;
+BEGIN
+	BEGIN
+		SELECT sum(big) INTO s FROM medallion.as_of(NULL::silver.small, version => ver);
+	EXCEPTION WHEN division_by_zero THEN NULL;
+	END;
+	BEGIN
+		SELECT sum(big) INTO t FROM medallion.as_of(NULL::silver.small, at => clock_timestamp());
+		RAISE division_by_zero;
+	EXCEPTION WHEN division_by_zero THEN NULL;
+	END;
+	RETURN s + (SELECT sum(big) FROM medallion.as_of(NULL::silver.small, version => ver)) - s;
+END$$;
+SELECT silver.total_tried(:w);
+DO $$
+DECLARE x bigint; w bigint = pg_temp.newest() - 5;
+BEGIN
+	BEGIN
+		x = silver.total_tried(w);
+		PERFORM silver.total_tried(w);
+		RAISE division_by_zero;
+	EXCEPTION WHEN division_by_zero THEN
+		x = silver.total_tried(w) - x;
+	END;
+	RAISE NOTICE '%', x;
+END$$;
 -- A cascade: the trigger of the parent looks at the child.
 CREATE TABLE silver.parent (id int PRIMARY KEY);
 CREATE TABLE silver.child (id int PRIMARY KEY, parent int REFERENCES silver.parent ON DELETE CASCADE);
@@ -147,4 +175,4 @@ SELECT medallion.untag('old') IS NOT NULL AS untagged;
 SET client_min_messages = warning;
 DROP FUNCTION pg_temp.then;
 DROP TABLE silver.child, silver.parent, silver.seen, silver.big, silver.small;
-DROP FUNCTION silver.look, silver.total, silver.total_stable, silver.total_within, silver.children;
+DROP FUNCTION silver.total_tried, silver.look, silver.total, silver.total_stable, silver.total_within, silver.children;
