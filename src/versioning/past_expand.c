@@ -66,9 +66,8 @@ mdl_past_mark(const RangeTblEntry *entry, int64 *version)
 	return MDL_UNMARKED;
 }
 
-/* Marks the tables of both sides, but not those that policies ask. */
-static void
-mark_sides(Query *query, MdlPastMark mark, int64 version)
+void
+mdl_past_mark_sides(Query *query, MdlPastMark mark, int64 version)
 {
 	ListCell   *cell;
 
@@ -79,7 +78,7 @@ mark_sides(Query *query, MdlPastMark mark, int64 version)
 		if (entry->rtekind == RTE_RELATION)
 			mark_entry(entry, mark, version);
 		else if (entry->rtekind == RTE_SUBQUERY)
-			mark_sides(entry->subquery, mark, version);
+			mdl_past_mark_sides(entry->subquery, mark, version);
 	}
 }
 
@@ -345,15 +344,15 @@ replace_call(Query *outer, int index, RangeTblEntry *entry, FuncExpr *call, Past
 	if (kind == PAST_AS_OF)
 	{
 		query = mdl_past_query(relid, mdl_used_columns(outer, index), &has_row_security);
-		mark_sides(query, MDL_PAST_OF_CALL, 0);
+		mdl_past_mark_sides(query, MDL_PAST_OF_CALL, 0);
 		query = call_query(query, relid, call, state, &version);
 		if (version > 0)
-			mark_sides(query, MDL_PAST_OF_CALL, version);
+			mdl_past_mark_sides(query, MDL_PAST_OF_CALL, version);
 	}
 	else
 	{
 		query = mdl_history_rows_query(relid, mdl_used_fields(outer, index, 3), &has_row_security);
-		mark_sides(query, MDL_PAST_OF_CALL, 0);
+		mdl_past_mark_sides(query, MDL_PAST_OF_CALL, 0);
 		query = with_version(query, lsecond(call->args));
 	}
 	entry->rtekind = RTE_SUBQUERY;
@@ -431,7 +430,7 @@ replace_table(int index, RangeTblEntry *entry)
 	check_entry(entry);
 	(void) mdl_point_version(entry->relid, &version, NULL);
 	query = mdl_past_query_of_entry(entry, index);
-	mark_sides(query, MDL_PAST_OF_SESSION, version);
+	mdl_past_mark_sides(query, MDL_PAST_OF_SESSION, version);
 	entry->subquery = with_version(query, version_const(version));
 	entry->rtekind = RTE_SUBQUERY;
 	entry->security_barrier = false;

@@ -191,6 +191,11 @@ mdl_as_of_json(PG_FUNCTION_ARGS)
 	point = mdl_point_resolve(version, NULL);
 	phases = phases_at(table, point);
 	if (phases != NIL)
-		run_query(shape_query(table, phases, point), version, (ReturnSetInfo *) fcinfo->resultinfo);
+	{
+		Query	   *query = shape_query(table, phases, point);
+
+		mdl_past_mark_sides(query, MDL_PAST_OF_CALL, version);
+		run_query(query, version, (ReturnSetInfo *) fcinfo->resultinfo);
+	}
 	PG_RETURN_NULL();
 }

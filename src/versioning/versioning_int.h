@@ -875,6 +875,9 @@ typedef enum MdlPastMark
 /* *version is 0 if it is known only when the plan runs. */
 extern MdlPastMark mdl_past_mark(const struct RangeTblEntry *entry, int64 *version);
 
+/* Marks the tables of both sides of a past, but not those that policies ask. */
+extern void mdl_past_mark_sides(struct Query *query, MdlPastMark mark, int64 version);
+
 /* ---- past_run.c --------------------------------------------------------------------------------------------------- */
 
 extern void mdl_past_run_init(void);

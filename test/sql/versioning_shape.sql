@@ -108,6 +108,14 @@ SELECT j FROM medallion.as_of_json('t', version => :v0) j ORDER BY j->'id';
 SELECT j FROM medallion.as_of_json('t', version => :v0 + 6) j ORDER BY j->'id';
 SELECT p FROM medallion.as_of(NULL::t, version => :v0 + 6) p ORDER BY id;
 RESET ROLE;
+-- In a session that reads the past.
+SELECT medallion.travel_to(version => :v0 + 3) - :v0;
+SELECT j FROM medallion.as_of_json('t', version => :v0) j ORDER BY j->'id';
+SELECT count(*) FROM medallion.columns_as_of('t', version => :v0);
+\set VERBOSITY terse
+SELECT medallion.undrop('shape.t');
+\set VERBOSITY default
+SELECT medallion.travel_back();
 -- Errors.
 SELECT medallion.as_of_json(NULL, version => 1);
 SELECT medallion.as_of_json('t');
