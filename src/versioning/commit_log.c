@@ -295,17 +295,18 @@ mdl_commits_from(int64 first, MdlCommitLook look, void *argument)
 
 	ScanKeyInit(&key, Anum_commit_log_version, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(first));
 	log_scan_begin(&state, MDL_LOG_BY_VERSION, 1, &key);
-	saved = MemoryContextSwitchTo(context);
 	while (more && HeapTupleIsValid(tuple = systable_getnext_ordered(state.scan, ForwardScanDirection)))
 	{
 		MdlCommit	commit;
 
+		/* Not around the scan, which allocates on its way, as for entries of deleted rows. */
+		saved = MemoryContextSwitchTo(context);
 		read_commit(tuple, RelationGetDescr(state.log), &commit);
 		more = look(&commit, argument);
+		MemoryContextSwitchTo(saved);
 		MemoryContextReset(context);
 		CHECK_FOR_INTERRUPTS();
 	}
-	MemoryContextSwitchTo(saved);
 	log_scan_end(&state);
 	MemoryContextDelete(context);
 }
