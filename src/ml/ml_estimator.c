@@ -12,6 +12,7 @@ const ml_estimator *const ml_estimators[] = {
 	&ml_estimator_linear,
 	&ml_estimator_logistic,
 	&ml_estimator_naive_bayes,
+	&ml_estimator_pca,
 	&ml_estimator_ridge,
 	NULL
 };

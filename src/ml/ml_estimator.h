@@ -60,7 +60,7 @@ typedef struct ml_design
 
 typedef struct ml_train_input
 {
-	const ml_gram *gram;		/* ML_FORM_GRAM */
+	const ml_gram *gram;		/* ML_FORM_GRAM: the terms and, if there is a target, the target, which is the last */
 	int			n_fold_grams;	/* if the estimator asked for folds: */
 	const ml_gram *fold_grams;	/* (n_fold_grams), whose sum is gram */
 	const ml_design *design;	/* ML_FORM_ROWS, ML_FORM_COLUMNS */
@@ -169,6 +169,7 @@ extern const ml_estimator ml_estimator_lasso;
 extern const ml_estimator ml_estimator_linear;
 extern const ml_estimator ml_estimator_logistic;
 extern const ml_estimator ml_estimator_naive_bayes;
+extern const ml_estimator ml_estimator_pca;
 extern const ml_estimator ml_estimator_ridge;
 
 #endif							/* ML_ESTIMATOR_H */

@@ -355,7 +355,7 @@ make_matrix(const ml_model *model, const MdlMatrixData *data, const MdlColumnPre
 static void
 gram_of(const ml_design *design, size_t from, size_t to, ml_gram *gram)
 {
-	int			n = design->n_terms + 1;
+	int			n = design->n_terms + (design->target ? 1 : 0);
 	ml_moments_shape shape = {n, 0, 0};
 	ml_moments *moments = palloc0(ml_moments_size(&shape));
 	ml_gram_source *sources = palloc(sizeof(ml_gram_source) * n);
@@ -371,7 +371,8 @@ gram_of(const ml_design *design, size_t from, size_t to, ml_gram *gram)
 			CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j < design->n_terms; j++)
 			columns[j] = design->x + j * design->stride + first;
-		columns[n - 1] = design->target + first;
+		if (design->target != NULL)
+			columns[n - 1] = design->target + first;
 		ml_moments_add_columns(moments, columns, NULL, design->weights ? design->weights + first : ones,
 							   Min(ML_MOMENTS_BLOCK, to - first));
 	}
@@ -413,7 +414,7 @@ make_gram(const ml_design *design, const MdlMatrixData *data, const bool *use_fo
 		return;
 	}
 	gram_of(design, 0, design->rows, gram);
-	if ((double) design->rows * design->n_terms * design->n_terms <= MDL_ROWS_FIT_LIMIT)
+	if (design->target != NULL && (double) design->rows * design->n_terms * design->n_terms <= MDL_ROWS_FIT_LIMIT)
 	{
 		double	   *x = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * (design->rows * design->n_terms + 1));
 

@@ -76,7 +76,7 @@ add_rows(const MdlTraining *t, const MdlLinearState *state, const ml_gram *gram,
 	double	   *y;
 	double	   *weight;
 
-	if (state->sample->trimmed || (int64) rows != gram->rows || (double) rows * n_terms * n_terms > MDL_ROWS_FIT_LIMIT)
+	if (t->plan.target < 0 || state->sample->trimmed || (int64) rows != gram->rows || (double) rows * n_terms * n_terms > MDL_ROWS_FIT_LIMIT)
 		return;
 	order = palloc(sizeof(uint32) * rows);
 	ml_sample_order(state->sample, order);

@@ -135,7 +135,7 @@ mdl_training_constant_column(const char *name)
 void
 mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_gram_source *sources)
 {
-	for (int i = 0; i < gram->n - 1; i++)
+	for (int i = 0; i < ml_model_n_terms(t->model); i++)
 	{
 		double		variance = gram->moments[(size_t) i * gram->n + i] / gram->weight;
 
@@ -395,9 +395,9 @@ mdl_training_gram_sources(const MdlTraining *t, int *n)
 		sources[term].number = column->number;
 		sources[term].level = code >= 0 ? column->first_level + code : -1;
 	}
-	sources[n_terms].number = t->plan.n_numbers - 1;
-	sources[n_terms].level = -1;
-	*n = n_terms + 1;
+	*n = n_terms;
+	if (t->plan.target >= 0)
+		sources[(*n)++] = (ml_gram_source) {t->plan.n_numbers - 1, -1};
 	return sources;
 }
 
@@ -425,6 +425,10 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	else
 		mdl_split_read(request->validation, "validation", true, &t->split);
 	t->task = mdl_train_source_open(request, t->estimator, t->params, &t->split, folds, &t->source);
+	if (t->split.holdout && t->task > ML_MULTICLASS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"validation\" makes no sense for algorithm \"%s\", which has no target", t->estimator->name)));
 	if (t->split.stratify && t->task != ML_BINARY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
