@@ -79,6 +79,7 @@ CREATE TABLE medallion._refresh_states
 	high        bigint NOT NULL,
 	running     bigint[] NOT NULL,
 	own         bigint NOT NULL,				-- the refresh itself
+	exact       bool NOT NULL,					-- what these do not name was not seen
 	fingerprint text NOT NULL,					-- of query and rules
 	rows        bigint NOT NULL
 );

@@ -106,11 +106,28 @@ estimated_rows(Oid relid)
 }
 
 static void
-take_image(void *state, Datum *values, bool *nulls, bool is_new)
+take_image(void *state, Datum *values, bool *nulls, int sign)
 {
 	ChangedSource *source = state;
+	int			count = source->columns->natts;
 
-	tuplestore_putvalues(source->images, source->columns, values, nulls);
+	memcpy(source->values, values, sizeof(Datum) * count);
+	memcpy(source->nulls, nulls, sizeof(bool) * count);
+	source->values[count] = Int32GetDatum(sign);
+	source->nulls[count] = false;
+	tuplestore_putvalues(source->images, source->image_columns, source->values, source->nulls);
+}
+
+/* The columns of a table and the sign. */
+static TupleDesc
+with_sign(TupleDesc columns)
+{
+	TupleDesc	extended = CreateTemplateTupleDesc(columns->natts + 1);
+
+	for (int i = 1; i <= columns->natts; i++)
+		TupleDescCopyEntry(extended, i, columns, i);
+	TupleDescInitEntry(extended, columns->natts + 1, "_sign", INT4OID, -1, 0);
+	return extended;
 }
 
 /* The changed rows of a relation; NULL, with *why set, if they are not known or too many. */
@@ -124,9 +141,13 @@ collect_changes(Oid relid, const MdlSeen *seen, Snapshot snapshot, double limit,
 	limit = Max(limit * rows, FEW);
 	source->relid = relid;
 	source->columns = mdl_relation_columns(relid);
+	source->image_columns = with_sign(source->columns);
+	source->values = palloc_array(Datum, source->image_columns->natts);
+	source->nulls = palloc_array(bool, source->image_columns->natts);
 	source->name = psprintf("medallion_changes_%u", relid);
 	source->images = tuplestore_begin_heap(true, false, work_mem);
-	source->count = mdl_rows_changed_since(relid, seen, snapshot, (int64) limit, take_image, source, &obstacle);
+	source->count = mdl_rows_changed_since(relid, seen, snapshot, (int64) limit, take_image, source,
+										   &source->exact, &obstacle);
 	if (source->count < 0)
 		*why = psprintf("%s %s", mdl_pipeline_relation_name(relid), obstacle);
 	else if (source->count > (int64) limit)
@@ -233,12 +254,8 @@ unit_receiver(TupleDesc columns, Bitmapset *wanted)
 	return receiver;
 }
 
-/*
- * Runs the query that finds the units.  It may meet rows that the query of the table never does, since it leaves conditions
- * out, and an expression may raise for them: then it returns the message.
- */
-static char *
-run_trace(Query *query, List *changed, UnitReceiver *receiver)
+char *
+mdl_run_guarded(Query *query, List *changed, DestReceiver *dest)
 {
 	QueryEnvironment *environment = create_queryEnv();
 	MemoryContext context = CurrentMemoryContext;
@@ -250,13 +267,13 @@ run_trace(Query *query, List *changed, UnitReceiver *receiver)
 	{
 		ChangedSource *source = lfirst(cell);
 
-		mdl_offer_to(environment, source->name, source->images, source->columns);
+		mdl_offer_to(environment, source->name, source->images, source->image_columns);
 	}
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		mdl_query_run(query, NULL, environment, &receiver->dest);
+		mdl_query_run(query, NULL, environment, dest);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -273,7 +290,7 @@ run_trace(Query *query, List *changed, UnitReceiver *receiver)
 static void
 add_units_of(const ChangedSource *written, UnitReceiver *receiver)
 {
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(written->columns, &TTSOpsMinimalTuple);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(written->image_columns, &TTSOpsMinimalTuple);
 	int			saved[INDEX_MAX_KEYS];
 
 	memcpy(saved, receiver->sources, sizeof(int) * receiver->columns->natts);
@@ -383,9 +400,13 @@ names_of(List *changed)
 	return names.data;
 }
 
-/* Finds the units that changes of the sources, and of the table itself, lead to; *why is set if that cannot be told. */
+/*
+ * Finds the units that changes of the sources, and of the table itself, lead to, and the deltas of aggregates if `deltas` is
+ * given; *why is set if the units cannot be told.
+ */
 static Units *
-find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *written, Snapshot snapshot, char **why)
+find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *written, Snapshot snapshot,
+		   struct Deltas **deltas, char **why)
 {
 	KeyColumn  *keys = mdl_key_columns(table);
 	Bitmapset  *wanted = usable_keys(table, columns, keys);
@@ -413,7 +434,7 @@ find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *wr
 	if (changed != NIL)
 	{
 		Traced		traced = mdl_trace(query, changed, wanted);
-		char	   *message = traced.obstacle ? traced.obstacle : run_trace(traced.query, changed, receiver);
+		char	   *message = traced.obstacle ? traced.obstacle : mdl_run_guarded(traced.query, changed, &receiver->dest);
 
 		if (message)
 			*why = psprintf("which rows depend on what has changed could not be found: %s", message);
@@ -421,6 +442,8 @@ find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *wr
 	foreach(cell, written)
 		add_units_of(lfirst(cell), receiver);
 	units = *why ? NULL : make_units(receiver, table, keys, snapshot);
+	if (units && deltas)
+		*deltas = mdl_deltas_compute(table, columns, keys, query, changed, snapshot);
 	tuplestore_end(receiver->rows);
 	return units;
 }
@@ -524,7 +547,8 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	else if (collect_all(&plan, table, snapshot, &changed, &written))
 	{
 		if (changed != NIL || written != NIL)
-			plan.units = find_units(table, columns, changed, written, snapshot, &plan.reason);
+			plan.units = find_units(table, columns, changed, written, snapshot,
+									has_rules || written ? NULL : &plan.deltas, &plan.reason);
 		if (plan.units && units_count(plan.units) > Max(FEW, plan.state.rows / 2))
 			plan.reason = "what has changed concerns so much of the table that computing everything is no more work";
 		if (plan.reason == NULL && written != NIL && has_rules)
@@ -534,6 +558,8 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 			plan.possible = true;
 			plan.rows_before = written ? count_rows(table, snapshot) : plan.state.rows;
 			plan.reason = describe_changes(changed, written);
+			if (plan.deltas)
+				plan.reason = psprintf("%s; aggregates follow the changes", plan.reason);
 		}
 	}
 	end_changes(changed);

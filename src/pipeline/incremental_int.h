@@ -21,9 +21,13 @@ typedef struct ChangedSource
 {
 	Oid			relid;
 	TupleDesc	columns;		/* of the table, dropped ones included */
+	TupleDesc	image_columns;	/* the same, and _sign int: 1 new, -1 old, 0 neither */
 	Tuplestorestate *images;
 	int64		count;
+	bool		exact;			/* what was, plus the images by their signs, is what is */
 	char	   *name;			/* under which queries find the images */
+	Datum	   *values;			/* (columns and sign) of the image being taken */
+	bool	   *nulls;
 } ChangedSource;
 
 /* ---- incremental_query.c: query trees ------------------------------------------------------------------------ */
@@ -78,6 +82,23 @@ typedef struct Traced
 /* `changed` is a list of ChangedSource; `wanted` the columns wanted, NULL: all that can be known. */
 extern Traced mdl_trace(Query *query, List *changed, Bitmapset *wanted);
 
+/* The entry under which a query reads the images of a source in the place of the table; `signed` with the last column. */
+extern RangeTblEntry *mdl_images_entry(const ChangedSource *source, const RangeTblEntry *table, bool is_signed);
+
+/* ---- incremental_delta.c: aggregates from what they were and what has changed ------------------------------------------ */
+
+/*
+ * Computes, from the images of the one source that changed, by how much the aggregates of each group change; NULL if
+ * the query does not allow it.  `query` is prepared, under the active snapshot.
+ */
+struct Deltas;
+extern struct Deltas *mdl_deltas_compute(const DerivedTable *table, TupleDesc columns, const KeyColumn *keys, Query *query,
+										 List *changed, Snapshot snapshot);
+
+/* The rows of the units as they are with the deltas, as a result; NULL if some group must be computed again. */
+extern DerivedResult *mdl_deltas_result(const DerivedTable *table, const Units *units, struct Deltas *deltas, Snapshot snapshot);
+extern void mdl_deltas_free(struct Deltas *deltas);
+
 /* ---- incremental_state.c: what the last refresh saw ------------------------------------------------------------------ */
 
 typedef struct RefreshState
@@ -110,12 +131,19 @@ typedef struct Incremental
 {
 	bool		possible;		/* only the units need to be computed again */
 	Units	   *units;			/* NULL: nothing has changed */
+	struct Deltas *deltas;		/* NULL: the units are computed again */
 	char	   *reason;			/* why in full, or what has changed */
 	RefreshState state;			/* of the last refresh; valid if possible */
 	int64		rows_before;	/* of the table now; valid if possible */
 	char	   *fingerprint;	/* NULL if the next refresh cannot be incremental */
 	List	   *relations;		/* what is read: sources, the table, its quarantine */
 } Incremental;
+
+/*
+ * Runs a query of ours that may meet rows that the query of the table never does, and reads the images of what has changed;
+ * returns the message if an expression raises.
+ */
+extern char *mdl_run_guarded(Query *query, List *changed, DestReceiver *dest);
 
 /* Finds out what has changed since the last refresh.  Runs as the owner. */
 extern Incremental mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot);

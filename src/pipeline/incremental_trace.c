@@ -538,9 +538,10 @@ component_of(Branch *branch, Bitmapset *start)
 
 /* ---- entries ---------------------------------------------------------------------------------------------------------- */
 
-static RangeTblEntry *
-images_entry(const ChangedSource *source, const RangeTblEntry *table)
+RangeTblEntry *
+mdl_images_entry(const ChangedSource *source, const RangeTblEntry *table, bool is_signed)
 {
+	TupleDesc	columns = is_signed ? source->image_columns : source->columns;
 	RangeTblEntry *entry = makeNode(RangeTblEntry);
 
 	entry->rtekind = RTE_NAMEDTUPLESTORE;
@@ -549,9 +550,9 @@ images_entry(const ChangedSource *source, const RangeTblEntry *table)
 	entry->alias = copyObject(table->alias);
 	entry->eref = makeAlias(table->eref->aliasname, NIL);
 	entry->inFromCl = true;
-	for (int i = 0; i < source->columns->natts; i++)
+	for (int i = 0; i < columns->natts; i++)
 	{
-		Form_pg_attribute column = TupleDescAttr(source->columns, i);
+		Form_pg_attribute column = TupleDescAttr(columns, i);
 
 		entry->eref->colnames = lappend(entry->eref->colnames,
 										makeString(column->attisdropped ? pstrdup("") : pstrdup(NameStr(column->attname))));
@@ -623,7 +624,7 @@ wide_entry(Block *block, int rtindex)
 
 	if (source)
 	{
-		RangeTblEntry *images = images_entry(source, entry);
+		RangeTblEntry *images = mdl_images_entry(source, entry, false);
 
 		return wrap(mdl_query_union_all(list_make2(
 							select_entry(copyObject(entry), images->eref->colnames, images->coltypes, images->coltypmods,
@@ -666,7 +667,7 @@ changed_entry(Block *block, int rtindex, Bitmapset *wanted)
 	ChangedSource *source = changed_source(block->context, entry);
 
 	if (source)
-		return images_entry(source, entry);
+		return mdl_images_entry(source, entry, false);
 	return wrap(wanted ? trace_query(block->context, copyObject(entry->subquery), wanted).query
 				: copyObject(block->parts[rtindex].query), entry);
 }

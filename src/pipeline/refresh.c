@@ -194,15 +194,18 @@ check_target_is_whole(const DerivedTable *table)
 /* ---- one table ------------------------------------------------------------------------------------------------- */
 
 static DerivedResult *
-compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units)
+compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units, struct Deltas *deltas)
 {
 	OwnerWorld	world;
-	DerivedResult *result;
+	DerivedResult *result = NULL;
 
 	enter_owner_world(table, &world);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
-	result = mdl_result_compute(table, snapshot, enforce, units);
+	if (deltas)
+		result = mdl_deltas_result(table, units, deltas, snapshot);
+	if (result == NULL)
+		result = mdl_result_compute(table, snapshot, enforce, units);
 	PopActiveSnapshot();
 	leave_owner_world(&world);
 	return result;
@@ -273,7 +276,9 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	if (why == NULL && !plan.possible && !mdl_refresh_was_done(table->target))
 		outcome.reason = "first refresh";
 	result = plan.possible && plan.units == NULL ? mdl_result_begin(table)
-		: compute_as_owner(table, snapshot, true, plan.possible ? plan.units : NULL);
+		: compute_as_owner(table, snapshot, true, plan.possible ? plan.units : NULL, plan.possible ? plan.deltas : NULL);
+	if (plan.deltas)
+		mdl_deltas_free(plan.deltas);
 
 	if (result->quarantined_rows > 0)
 		mdl_quarantine_ensure(table);
@@ -393,7 +398,7 @@ verify_table(const DerivedTable *table)
 	check_target_is_whole(table);
 	mdl_progress_begin("verify", mdl_display_name(table->target));
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	result = compute_as_owner(table, snapshot, false, NULL);
+	result = compute_as_owner(table, snapshot, false, NULL, NULL);
 	enter_owner_world(table, &world);
 	difference = mdl_publish_compare(result, snapshot);
 	leave_owner_world(&world);

@@ -55,7 +55,8 @@ mdl_seen_by(Snapshot snapshot, MdlSeen *seen)
 	seen->own = U64FromFullTransactionId(GetTopFullTransactionId()) + clock.stamp_offset;
 
 	/* Without the ids of subtransactions, what began after the oldest that runs cannot be told apart. */
-	if (snapshot->suboverflowed || snapshot->takenDuringRecovery)
+	seen->exact = !snapshot->suboverflowed && !snapshot->takenDuringRecovery;
+	if (!seen->exact)
 	{
 		seen->high = seen->low;
 		return true;
@@ -101,6 +102,7 @@ typedef struct Places
 	ItemPointerData *tids;
 	int64		count;
 	bool		scan;			/* some are not known */
+	bool		special;		/* some commit was more than changes of rows */
 } Places;
 
 static void
@@ -125,6 +127,14 @@ add_datum(Places *places, Datum datum)
 	pfree(tids);
 }
 
+/* Whether a commit was more than changes of rows: its history rows need not have been there, nor be gone. */
+static bool
+is_special(const char *operation)
+{
+	return strcmp(operation, "insert") != 0 && strcmp(operation, "update") != 0 && strcmp(operation, "delete") != 0 &&
+		strcmp(operation, "write") != 0;
+}
+
 /* Collects the places of rows that commits unseen by the reader, and this transaction, wrote; false beyond `limit`. */
 static bool
 collect_places(const MdlTable *table, Relation base, const Judge *judge, int64 limit, Places *places)
@@ -145,12 +155,14 @@ collect_places(const MdlTable *table, Relation base, const Judge *judge, int64 l
 		bool		is_null;
 		int64		version = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_version, desc, &is_null));
 		int64		filenode = DatumGetInt64(heap_getattr(tuple, Anum_commit_changes_filenode, desc, &is_null));
+		char	   *operation = TextDatumGetCString(heap_getattr(tuple, Anum_commit_changes_operation, desc, &is_null));
 		Datum		datum = heap_getattr(tuple, Anum_commit_changes_places, desc, &is_null);
 		MdlCommit	commit;
 
 		CHECK_FOR_INTERRUPTS();
 		if (mdl_commit_at_version(version, &commit) && commit.version == version && was_seen(judge, commit.stamp))
 			continue;
+		places->special |= is_special(operation);
 		if (is_null || filenode != (int64) base->rd_node.relNode)
 			places->scan = true;
 		else
@@ -164,8 +176,10 @@ collect_places(const MdlTable *table, Relation base, const Judge *judge, int64 l
 		bool		is_null;
 		Datum		datum = mdl_places_datum(&work->places, &is_null);
 
+		for (int i = 0; i < work->nlevels; i++)
+			places->special |= work->levels[i].operations > 0;
 		if (is_null || mdl_work.claimed != NIL)
-			places->scan = true;
+			places->scan = places->special = true;
 		else
 			add_datum(places, datum);
 	}
@@ -194,7 +208,7 @@ emit_current(Emit *emit, TupleTableSlot *slot)
 		return;
 	slot_getallattrs(slot);
 	emit->count++;
-	emit->receive(emit->state, slot->tts_values, slot->tts_isnull, true);
+	emit->receive(emit->state, slot->tts_values, slot->tts_isnull, 1);
 }
 
 static void
@@ -253,7 +267,8 @@ receive_old(TupleTableSlot *slot, DestReceiver *self)
 	if (was_seen(emit->judge, DatumGetInt64(slot->tts_values[0])))
 		return true;
 	emit->count++;
-	emit->receive(emit->state, slot->tts_values + 1, slot->tts_isnull + 1, false);
+	emit->receive(emit->state, slot->tts_values + 2, slot->tts_isnull + 2,
+				  was_seen(emit->judge, DatumGetInt64(slot->tts_values[1])) ? -1 : 0);
 	return emit->count <= emit->limit;
 }
 
@@ -282,7 +297,7 @@ emit_history(const MdlTable *table, Snapshot snapshot, Emit *emit)
 	int			code;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT " MDL_DIED_COLUMN);
+	appendStringInfoString(&sql, "SELECT " MDL_DIED_COLUMN ", " MDL_BORN_COLUMN);
 	for (int i = 0; i < emit->columns->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(emit->columns, i);
@@ -350,7 +365,7 @@ obstacle(Oid relid, const MdlTable *table, const MdlSeen *seen)
 
 int64
 mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 limit, MdlRowReceiver receive, void *state,
-					   const char **why)
+					   bool *exact, const char **why)
 {
 	MdlTable   *table = mdl_table_find(relid);
 	Relation	base;
@@ -393,5 +408,6 @@ mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 
 		PopActiveSnapshot();
 	}
 	table_close(base, NoLock);
+	*exact = seen->exact && !places.special && emit.count <= limit;
 	return emit.count;
 }

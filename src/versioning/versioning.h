@@ -67,22 +67,26 @@ typedef struct MdlSeen
 	int			nrunning;
 	int64	   *running;		/* (nrunning) ascending */
 	int64		own;			/* the reader's transaction: all it did to the tables it read was seen */
+	bool		exact;			/* what is not told to be seen was not seen */
 } MdlSeen;
 
 /* Fills in what a snapshot of the current transaction sees; false if nothing was ever versioned in this database. */
 extern MDL_EXPORT bool mdl_seen_by(Snapshot snapshot, MdlSeen *seen);
 
-/* Takes one row image: values in the order of the table's columns, dropped ones NULL. */
-typedef void (*MdlRowReceiver) (void *state, Datum *values, bool *nulls, bool is_new);
+/*
+ * Takes one row image: values in the order of the table's columns, dropped ones NULL.  `sign` is 1 for a row that is there
+ * now, -1 for one that was, 0 for one that was not told to be seen and is gone.
+ */
+typedef void (*MdlRowReceiver) (void *state, Datum *values, bool *nulls, int sign);
 
 /*
- * Hands on the rows of a table that a reader saw and that the snapshot does not (is_new false), and those that it sees and
- * the reader did not (is_new true), what the current transaction did included; rows may come that did not change.  Stops
- * soon after `limit`.  Returns how many there are (more than limit: at least), or -1 with *why in words when that cannot
+ * Hands on the rows of a table that a reader saw and that the snapshot does not, and those that it sees and the reader did
+ * not, what the current transaction did included; rows may come that did not change.  If *exact on return, what the reader
+ * saw plus the images by their signs is what the snapshot sees.  Stops soon after `limit`.  Returns how many there are (more than limit: at least), or -1 with *why in words when that cannot
  * be told.  Needs an open SPI connection; checks no rights.
  */
 extern MDL_EXPORT int64 mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 limit,
-											   MdlRowReceiver receive, void *state, const char **why);
+											   MdlRowReceiver receive, void *state, bool *exact, const char **why);
 
 /* Grows with each change of the current transaction to a versioned table; 0 if it has made none. */
 extern MDL_EXPORT int64 mdl_changes_so_far(Oid relid);
