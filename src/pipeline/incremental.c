@@ -558,8 +558,6 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 			plan.possible = true;
 			plan.rows_before = written ? count_rows(table, snapshot) : plan.state.rows;
 			plan.reason = describe_changes(changed, written);
-			if (plan.deltas)
-				plan.reason = psprintf("%s; aggregates follow the changes", plan.reason);
 		}
 	}
 	end_changes(changed);

@@ -584,6 +584,7 @@ mdl_deltas_result(const DerivedTable *table, const Units *units, Deltas *deltas,
 	{
 		result = mdl_result_begin(table);
 		result->units = units;
+		result->follows = true;
 		take_rows(result, deltas);
 	}
 	SPI_unregister_relation("medallion_deltas");

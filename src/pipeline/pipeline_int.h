@@ -189,6 +189,7 @@ typedef struct DerivedResult
 	const Units *units;			/* the part computed; NULL: all */
 	bool		of_table;		/* not of the query but of the table's own rows */
 	bool		is_whole;		/* counts are of all rows */
+	bool		follows;		/* rows are what they were and what has changed, not computed from the sources */
 	TupleDesc	columns;		/* of the definition */
 	AttrNumber *key_columns;	/* (key_count) */
 	Rule	   *rules;

@@ -279,6 +279,8 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 		: compute_as_owner(table, snapshot, true, plan.possible ? plan.units : NULL, plan.possible ? plan.deltas : NULL);
 	if (plan.deltas)
 		mdl_deltas_free(plan.deltas);
+	if (result->follows)
+		outcome.reason = psprintf("%s; aggregates follow the changes", outcome.reason);
 
 	if (result->quarantined_rows > 0)
 		mdl_quarantine_ensure(table);

@@ -145,6 +145,35 @@ SET medallion.incremental_limit = 0;
 CALL pg_temp.try('{id}', 'SELECT id, amount FROM bronze.inc_orders');
 RESET medallion.incremental_limit;
 
+-- Aggregates that follow from the changes, and what stands in the way.
+CREATE TABLE bronze.inc_facts (id int PRIMARY KEY, k int NOT NULL, v int, m int NOT NULL, w numeric(8,2), u numeric);
+SELECT medallion.enable_versioning('bronze.inc_facts');
+INSERT INTO bronze.inc_facts SELECT i, i % 5, nullif(i % 7, 3), i, i / 4.0, i / 8.0 FROM generate_series(1, 50) i;
+CREATE PROCEDURE pg_temp.follow(columns text, change text DEFAULT 'UPDATE bronze.inc_facts SET v = v + 1, m = m + 1, w = w + 1, u = u + 1 WHERE id IN (21, 22, 26)')
+LANGUAGE plpgsql AS $$BEGIN CALL pg_temp.try('{k}', format('SELECT k, %s FROM bronze.inc_facts GROUP BY k', columns), change); END$$;
+CALL pg_temp.follow('count(*) AS n, sum(m) AS m, count(v) AS c, sum(v) AS v, avg(v) AS a, sum(w) AS w, count(w) AS cw, avg(w) AS aw');
+CALL pg_temp.follow('count(*) AS n, count(v) AS c, sum(v) AS v', 'UPDATE bronze.inc_facts SET v = NULL WHERE k = 3');
+CALL pg_temp.follow('count(*) AS n, count(v) AS c, sum(v) AS v, avg(v) AS a', 'UPDATE bronze.inc_facts SET v = 1 WHERE k = 3 AND id < 20');
+CALL pg_temp.follow('count(*) AS n, sum(m) AS m', 'DELETE FROM bronze.inc_facts WHERE k = 4');
+CALL pg_temp.follow('count(*) AS n, sum(m) AS m', 'INSERT INTO bronze.inc_facts SELECT i, 9, i, i, i, i FROM generate_series(101, 105) i');
+CALL pg_temp.follow('count(*) AS n, min(m) AS lo, max(m) AS hi', 'INSERT INTO bronze.inc_facts VALUES (200, 9, 1, 1000, 1, 1)');
+CALL pg_temp.follow('count(*) AS n, min(m) AS lo, max(m) AS hi', 'DELETE FROM bronze.inc_facts WHERE id = 200');
+CALL pg_temp.follow('count(*) AS n, sum(w) AS w, count(w) AS c', 'UPDATE bronze.inc_facts SET w = ''NaN'' WHERE id = 21');
+CALL pg_temp.follow('count(*) AS n, sum(w) AS w, count(w) AS c', 'UPDATE bronze.inc_facts SET w = 1 WHERE id = 21');
+CALL pg_temp.follow('sum(m) AS m');
+CALL pg_temp.follow('count(*) AS n, sum(v) AS v');
+CALL pg_temp.follow('count(*) AS n, avg(m) AS a');
+CALL pg_temp.follow('count(*) AS n, sum(u) AS u, count(u) AS c');
+CALL pg_temp.follow('count(*) AS n, sum(m::float8) AS f');
+CALL pg_temp.follow('count(*) AS n, count(DISTINCT v) AS d');
+CALL pg_temp.follow('count(*) AS n, stddev(m) AS s');
+CALL pg_temp.follow('count(*) AS n, sum(m) AS m', 'TRUNCATE bronze.inc_facts');
+CALL pg_temp.try('{k}', 'SELECT f.k, count(*) AS n, sum(f.m) AS m FROM bronze.inc_facts f JOIN bronze.inc_customers c ON c.customer = f.m GROUP BY 1',
+	'INSERT INTO bronze.inc_facts SELECT i, i % 5, i, i, i, i FROM generate_series(1, 9) i');
+CALL pg_temp.try('{k}', 'SELECT f.k, count(*) AS n, sum(f.m) AS m FROM bronze.inc_facts f JOIN bronze.inc_customers c ON c.customer = f.m GROUP BY 1',
+	'DELETE FROM bronze.inc_customers WHERE customer = 2');
+CALL pg_temp.try('{k}', 'SELECT k, count(*) AS n, sum(m) AS m FROM bronze.inc_facts GROUP BY k HAVING count(*) > 1', 'DELETE FROM bronze.inc_facts WHERE id = 3');
+
 -- Rules: rejected rows of the units computed.
 SELECT FROM medallion.define('silver.inc_checked', keys => '{id}', query => 'SELECT id, amount, day FROM bronze.inc_orders');
 SELECT medallion.expect('silver.inc_checked', 'small', 'amount < 150', 'quarantine');
@@ -199,6 +228,6 @@ SELECT count(*) FROM medallion._refresh_states WHERE target IN ('silver.inc_null
 SELECT medallion.undefine('silver.inc_nulls', true), medallion.undefine('silver.inc_checked', true);
 DROP VIEW bronze.inc_view;
 DROP TABLE silver.inc_orders;
-DROP TABLE bronze.inc_orders, bronze.inc_customers, bronze.inc_plain, bronze.inc_equal;
+DROP TABLE bronze.inc_orders, bronze.inc_facts, bronze.inc_customers, bronze.inc_plain, bronze.inc_equal;
 DROP FUNCTION bronze.inc_stable, bronze.inc_immutable;
 SELECT count(*) FROM medallion._refresh_states;
