@@ -7,7 +7,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('prune_property');
-$node->init;
+$node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'medallion'\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION medallion');
@@ -103,5 +103,34 @@ for my $seed (1 .. 3)
 	unlike($stderr, qr/WARNING|ERROR/, "seed $seed: nothing to warn of");
 }
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM medallion_history.commit_log'), '<', 300, 'the log is short');
+
+# A standby follows: what is pruned there is refused, what is not reads as it did, sizes can be seen, and nothing can be pruned.
+$node->safe_psql('postgres', q{SELECT medallion.untag(tag) FROM medallion.tags});
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->safe_psql('postgres', q{UPDATE silver.rnd SET v = 0; INSERT INTO silver.rnd VALUES (100, 1)});
+my $old = $node->safe_psql('postgres', q{SELECT medallion._point('silver.rnd'::regclass, NULL, clock_timestamp())});
+$node->safe_psql('postgres', q{UPDATE silver.rnd SET v = 5});
+my $new = $node->safe_psql('postgres', q{SELECT medallion._point('silver.rnd'::regclass, NULL, clock_timestamp())});
+$standby->poll_query_until('postgres', "SELECT settled >= $new FROM medallion_history.commit_clock") or die 'not settled';
+my $sum = "SELECT sum(v) FROM medallion.as_of(NULL::silver.rnd, version => %s)";
+is($standby->safe_psql('postgres', sprintf($sum, $old)), '1', 'the standby reads an old version');
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM medallion.history_sizes}), '3', 'and sees the sizes');
+like($standby->safe_psql('postgres', q{SELECT rows_removed FROM medallion.prune_history('silver.rnd', '0 s', dry_run => true)}), qr/^[1-9]/, 'a dry run counts');
+my ($stdout, $stderr) = ('', '');
+for my $write (q{SELECT * FROM medallion.prune_history('silver.rnd', '0 s')}, q{SELECT medallion.tag('x')},
+	"SELECT * FROM medallion.restore('silver.rnd', $old)", q{SELECT * FROM medallion.forget('silver.rnd', '{"id": 500}')})
+{
+	isnt($standby->psql('postgres', $write, stdout => \$stdout, stderr => \$stderr), 0, "not on a standby: $write");
+	like($stderr, qr/recovery|read-only/, 'with a clear error');
+}
+$node->safe_psql('postgres', q{SELECT medallion.prune_history('silver.rnd', '0 s')});
+$node->wait_for_catchup($standby);
+$standby->psql('postgres', sprintf($sum, $old), stdout => \$stdout, stderr => \$stderr);
+like($stderr, qr/was pruned/, 'pruned on the primary, refused on the standby');
+like($standby->safe_psql('postgres', sprintf($sum, $new)), qr/^\d+$/, 'the horizon itself is read');
+$standby->stop;
 $node->stop;
 done_testing();
