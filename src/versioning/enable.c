@@ -154,7 +154,10 @@ enable(Oid relid, Datum retain, bool retain_is_null)
 	}
 	check_table(relation);
 	if (!retain_is_null)
+	{
 		(void) mdl_cutoff_before_now(DatumGetIntervalP(retain));
+		mdl_kept_notice_scheduler();
+	}
 	members = mdl_partition_members(relid, ShareRowExclusiveLock);
 	foreach(cell, members)
 		if (lfirst_oid(cell) != relid)

@@ -7,6 +7,7 @@
 #include "versioning/versioning_int.h"
 
 #include "access/relation.h"
+#include "base/background.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -88,6 +89,15 @@ mdl_cutoff_before_now(const Interval *older_than)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a time to keep history must not be negative")));
 	return cutoff;
+}
+
+void
+mdl_kept_notice_scheduler(void)
+{
+	if (!mdl_scheduler_present())
+		ereport(NOTICE,
+				(errmsg("history is pruned by itself only where the scheduler runs"),
+				 errhint("Set shared_preload_libraries = 'medallion' and restart the server, or call medallion.prune_history().")));
 }
 
 bool
@@ -209,7 +219,10 @@ mdl_set_retention(PG_FUNCTION_ARGS)
 	table = mdl_table_get(relid);
 	mdl_require_table_owner(table->root);
 	if (!PG_ARGISNULL(1))
+	{
 		(void) mdl_cutoff_before_now(PG_GETARG_INTERVAL_P(1));
+		mdl_kept_notice_scheduler();
+	}
 	mdl_arg(&args, INT4OID, Int32GetDatum(table->table_id), false);
 	mdl_arg(&args, INTERVALOID, PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1), PG_ARGISNULL(1));
 	SPI_connect();

@@ -178,6 +178,7 @@ mdl_prune_plan(const MdlKept *kept, TimestampTz cutoff, bool insist, bool dry_ru
 
 	plan->context = CurrentMemoryContext;
 	plan->table_id = kept->table_id;
+	plan->name = pstrdup(kept->name);
 	plan->history = kept->history;
 	plan->readable_from = new_horizon(kept, cutoff, insist, &plan->blocked_by);
 	/* What was published may not have been deleted: a worker was stopped in between. */

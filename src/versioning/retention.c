@@ -203,8 +203,8 @@ prune_table(int32 table_id, MemoryContext context)
 	} while (count == BATCH_ROWS);
 	if (plan->rows > 0)
 		ereport(LOG,
-				(errmsg("history of versioned table %d pruned up to version " INT64_FORMAT ": " INT64_FORMAT " rows removed",
-						plan->table_id, plan->readable_from, plan->rows)));
+				(errmsg("history of versioned table \"%s\" pruned up to version " INT64_FORMAT ": " INT64_FORMAT " rows removed",
+						plan->name, plan->readable_from, plan->rows)));
 }
 
 static void

@@ -374,6 +374,9 @@ extern List *mdl_kept_histories(void);
 /* The time before which the past of a table need not be kept, by its own retention or the setting; false: keep for ever. */
 extern bool mdl_kept_cutoff(const MdlKept *kept, TimestampTz *cutoff);
 
+/* Says so where a retention is set and nobody will apply it. */
+extern void mdl_kept_notice_scheduler(void);
+
 /* now - older_than; an error if it is negative. */
 extern TimestampTz mdl_cutoff_before_now(const Interval *older_than);
 
@@ -395,6 +398,7 @@ extern bool mdl_kept_drop_disabled(Oid relid);
 typedef struct MdlPrunePlan
 {
 	int32		table_id;
+	char	   *name;			/* of the table, for messages */
 	Oid			history;
 	int64		readable_from;	/* the new horizon */
 	char	   *blocked_by;		/* what holds the horizon back; NULL: nothing */
