@@ -22,6 +22,7 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_trigger.h"
@@ -128,6 +129,8 @@ table_goes(Oid relid)
 	else
 		mdl_capture_all_rows(relation, "drop");
 	mdl_capture_drop(relid);
+	if (relation->rd_rel->relispartition)
+		mdl_partition_bounds_changed(get_partition_parent(relid, true));
 	if (!relation->rd_rel->relispartition)
 		mdl_undrop_note(relid, mdl_capture_table_id(relid));
 	table_close(relation, NoLock);

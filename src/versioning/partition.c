@@ -20,6 +20,7 @@
 #include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -74,6 +75,18 @@ mdl_partition_newest_attached(int32 table_id)
 	systable_endscan(scan);
 	table_close(relation, NoLock);
 	return newest;
+}
+
+void
+mdl_partition_bounds_changed(Oid parent)
+{
+	Oid			others = get_default_partition_oid(parent);
+	ListCell   *cell;
+
+	if (!OidIsValid(others))
+		return;
+	foreach(cell, mdl_partition_members(others, AccessShareLock))
+		CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
 }
 
 /* ---- what may be a partition of a versioned table ----------------------------------------------------------------- */

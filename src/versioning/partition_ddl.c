@@ -135,6 +135,7 @@ follow_new_partition(Oid partition)
 
 	if (table_id < 0)
 		return;
+	mdl_partition_bounds_changed(get_partition_parent(partition, false));
 	foreach(cell, mdl_partition_members(partition, AccessShareLock))
 		add_member(root, lfirst_oid(cell), table_id);
 }
@@ -174,6 +175,7 @@ follow_detach(Oid parent, Oid partition)
 
 	if (table_id < 0 || mdl_partition_root(partition) == root)
 		return;
+	mdl_partition_bounds_changed(parent);
 	members = mdl_partition_members(partition, AccessExclusiveLock);
 	foreach(cell, members)
 	{

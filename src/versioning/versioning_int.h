@@ -633,6 +633,12 @@ extern void mdl_reconcile_adopted(Oid relid, int64 own_stamp);
 extern Oid	mdl_partition_root(Oid relid);	/* the topmost table of a partition; any other relation itself */
 extern List *mdl_partition_members(Oid relid, LOCKMODE lock);	/* OIDs: itself, then all partitions below, locked */
 
+/*
+ * A partition came or went, and so the bounds of the default partition beside it changed.  The server invalidates what is
+ * known of that, but not of the partitions below it, whose bounds follow from it.
+ */
+extern void mdl_partition_bounds_changed(Oid parent);
+
 /* Raises an error naming the member of a partition tree that cannot be versioned; it is locked. */
 extern void mdl_partition_check(Oid root, Oid member);
 
