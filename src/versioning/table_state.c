@@ -232,12 +232,20 @@ mdl_state_forget(Oid relid)
 void
 mdl_state_note_new(Oid relid, int32 table_id)
 {
-	Relation	relation = table_open(relid, AccessShareLock);
-	MdlTable	table = {.relid = relid, .table_id = table_id, .filenode = relation->rd_node.relNode};
-	/* A table without a block has no row that is older than versioning. */
-	bool		empty = !RELKIND_HAS_STORAGE(relation->rd_rel->relkind) || RelationGetNumberOfBlocks(relation) == 0;
+	MdlTable	table = {.relid = relid, .table_id = table_id};
+	bool		empty = true;
+	ListCell   *cell;
 
-	table_close(relation, NoLock);
+	/* A table without a block has no row that is older than versioning. */
+	foreach(cell, mdl_partition_members(relid, AccessShareLock))
+	{
+		Relation	relation = table_open(lfirst_oid(cell), AccessShareLock);
+
+		empty &= !RELKIND_HAS_STORAGE(relation->rd_rel->relkind) || RelationGetNumberOfBlocks(relation) == 0;
+		if (lfirst_oid(cell) == relid)
+			table.filenode = relation->rd_node.relNode;
+		table_close(relation, NoLock);
+	}
 	mdl_state_forget(relid);
 	mdl_state_note(&table, false, empty ? 0 : -1, 0);
 }

@@ -6,7 +6,7 @@
 # smaller and printed.
 #
 # MEDALLION_PROPERTY_SCRIPTS (240) is how many scripts run, MEDALLION_PROPERTY_SEED the seed of the first one (1),
-# MEDALLION_PROPERTY_JOBS (2) how many sessions.
+# MEDALLION_PROPERTY_JOBS (2) how many sessions; MEDALLION_PROPERTY_EPOCH (0) how often transaction ids have wrapped around.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -24,6 +24,12 @@ my $node = PostgreSQL::Test::Cluster->new('property');
 $node->init;
 $node->append_conf('postgresql.conf', "max_connections = 60\nautovacuum_naptime = 5\nlog_min_messages = panic\nlog_min_error_statement = panic\n");
 $node->start;
+if ($ENV{MEDALLION_PROPERTY_EPOCH})
+{
+	$node->stop;
+	$node->command_ok([ 'pg_resetwal', '-e', $ENV{MEDALLION_PROPERTY_EPOCH}, '-D', $node->data_dir ], 'transaction ids have wrapped around');
+	$node->start;
+}
 $node->safe_psql('postgres', 'CREATE EXTENSION medallion');
 $node->safe_psql('postgres', slurp_file('test/t/property_oracle.sql'));
 my $connection = $node->connstr('postgres');

@@ -281,6 +281,13 @@ BEGIN
 	FOR t IN SELECT * FROM prop.tables(s) LOOP
 		RETURN QUERY SELECT 'PROPFAIL ' || f FROM prop.check_table(s, t, form) f;
 	END LOOP;
+	-- What each commit brought and ended adds up to what is there.
+	FOR t IN SELECT * FROM prop.tables(s) LOOP
+		RETURN QUERY SELECT format('PROPFAIL reconcile %s: %s', t.tab::regclass, r) FROM medallion.reconcile(t.tab::regclass) r
+			WHERE (r.inserted, r.updated, r.deleted) <> (0, 0, 0);
+		RETURN QUERY SELECT format('PROPFAIL reconcile %s: from version %s on: %s', t.tab::regclass, first_version, reason)
+			FROM medallion_history.lost_versions l WHERE l.table_id = t.table_id;
+	END LOOP;
 	RETURN QUERY SELECT format('PROPOK %s %s %s', count(DISTINCT version), count(*), (SELECT count(*) FROM prop.image i WHERE i.s = verify.s))
 		FROM prop.copy c WHERE c.s = verify.s;
 END$$;
