@@ -510,19 +510,24 @@ feed_query(const MdlTable *table, const ChangeRange *range)
 	return sql.data;
 }
 
-/*
- * Opens the feed with settings for its planning alone.  Rows of the past are found by the index of deaths, current ones by
- * their places; without statistics of a history that just grew, the planner would rather read all of it.
- */
-static Portal
-open_feed(Oid relid, const char *sql, MdlArgs *args, const ChangeRange *range)
+int
+mdl_prefer_indexes(void)
 {
 	static const char *const off[] = {"enable_seqscan", "enable_indexscan", "jit"};
 	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(off); i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+/* Opens the feed.  If current rows are not found by their places, the planner is left to its own. */
+static Portal
+open_feed(Oid relid, const char *sql, MdlArgs *args, const ChangeRange *range)
+{
+	volatile int level = range->scan ? NewGUCNestLevel() : mdl_prefer_indexes();
 	Portal		portal;
 
-	for (int i = 0; i < lengthof(off) && !range->scan; i++)
-		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	/* Where a new snapshot can be had it is taken now, after the commits of the range have ended. */
 	PG_TRY();
 	{

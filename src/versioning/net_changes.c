@@ -26,6 +26,7 @@
 #include "tcop/dest.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 /* ---- what a reader saw ---------------------------------------------------------------------------------------------- */
@@ -295,6 +296,7 @@ emit_history(const MdlTable *table, Snapshot snapshot, Emit *emit)
 	StringInfoData sql;
 	MdlUser		user;
 	int			code;
+	int			settings;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT " MDL_DIED_COLUMN ", " MDL_BORN_COLUMN);
@@ -313,7 +315,9 @@ emit_history(const MdlTable *table, Snapshot snapshot, Emit *emit)
 	mdl_owner_begin(&user);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
+	settings = mdl_prefer_indexes();
 	code = SPI_execute_extended(sql.data, &options);
+	AtEOXact_GUC(false, settings);
 	if (code < 0)
 		elog(ERROR, "SPI could not run \"%s\": %s", sql.data, SPI_result_code_string(code));
 	PopActiveSnapshot();

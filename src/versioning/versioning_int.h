@@ -866,6 +866,12 @@ extern Bitmapset *mdl_used_fields(struct Query *query, int index, AttrNumber col
 
 /* ---- changes.c ---------------------------------------------------------------------------------------------------- */
 
+/*
+ * Settings for planning a query of a history by its index of deaths: without statistics of a table that just grew, the
+ * planner would rather read all of it.  Returns what AtEOXact_GUC(false, …) takes to end them.
+ */
+extern int	mdl_prefer_indexes(void);
+
 /* While the query of a feed is planned for a user who may read some columns: its table, whose system columns it may use. */
 extern Oid	mdl_feed_relation;
 
