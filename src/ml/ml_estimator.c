@@ -8,6 +8,7 @@
 
 const ml_estimator *const ml_estimators[] = {
 	&ml_estimator_elastic_net,
+	&ml_estimator_kmeans,
 	&ml_estimator_lasso,
 	&ml_estimator_linear,
 	&ml_estimator_logistic,

@@ -165,6 +165,7 @@ extern void ml_estimator_defaults(const ml_estimator *estimator, double *params)
 extern ml_status ml_param_check(const ml_param_spec *spec, double value, ml_error *err);
 
 extern const ml_estimator ml_estimator_elastic_net;
+extern const ml_estimator ml_estimator_kmeans;
 extern const ml_estimator ml_estimator_lasso;
 extern const ml_estimator ml_estimator_linear;
 extern const ml_estimator ml_estimator_logistic;

@@ -5,10 +5,12 @@
 
 #include <string.h>
 
+#include "ml/ml_centres.h"
 #include "ml/ml_naive_bayes.h"
 #include "ml/ml_projection.h"
 
 const ml_predictor_class *const ml_predictor_classes[] = {
+	&ml_centres_class,
 	&ml_gaussian_nb_class,
 	&ml_projection_class,
 	NULL

@@ -1,0 +1,590 @@
+/*
+ * ml_fit_kmeans.c: the estimator kmeans.
+ *
+ * Starts by k-means++ (Arthur and Vassilvitskii 2007), greedy as scikit-learn's: of 2 + log k candidates for a centre the
+ * one that leaves the least distance.  Then Lloyd's rounds with the bounds of Hamerly (2010): a row whose nearest centre
+ * cannot have changed is not compared.  Centres are summed up in ranges of rows whose sums are added in a fixed order, so
+ * the result is the same bits whatever the number of threads.
+ */
+#include "ml/ml_estimator.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ml/ml_centres.h"
+#include "ml/ml_kernels.h"
+#include "ml/ml_parallel.h"
+#include "ml/ml_random.h"
+
+#define RANGE 4096				/* rows whose sums are one number in the fixed order */
+#define STEP_NUMBERS 2e7		/* distances times terms that a step may cost, at most about */
+#define MAX_GROUPS 64			/* of ranges: partial sums that are kept */
+#define RANDOM_KMEANS 0x6b6d65616e73ULL
+
+enum
+{
+	PARAM_INIT = 0,
+	PARAM_MAX_ITER,
+	PARAM_N_CLUSTERS,
+	PARAM_N_INIT,
+	PARAM_TOL
+};
+
+enum
+{
+	INIT_PLUS_PLUS = 0,
+	INIT_RANDOM
+};
+
+static const char *const inits[] = {"k-means++", "random", NULL};
+
+static const ml_param_spec specs[] = {
+	[PARAM_INIT] = {"init", ML_PARAM_CHOICE, INIT_PLUS_PLUS, 0, 1, false, inits, "How the first centres are chosen among the rows"},
+	[PARAM_MAX_ITER] = {"max_iter", ML_PARAM_INTEGER, 300, 1, 1e9, false, NULL, "Most rounds of a start"},
+	[PARAM_N_CLUSTERS] = {"n_clusters", ML_PARAM_INTEGER, 8, 1, 1e6, false, NULL, "Number of clusters"},
+	[PARAM_N_INIT] = {"n_init", ML_PARAM_INTEGER, 1, 1, 1e6, false, NULL, "Starts, of which the one with the least inertia is kept"},
+	[PARAM_TOL] = {"tol", ML_PARAM_NUMBER, 1e-4, 0, INFINITY, false, NULL,
+	"A start ends when its centres move by less, squared, than this times the mean variance of the terms"},
+};
+
+typedef struct kmeans_state
+{
+	ml_ctx		ctx;
+	const ml_design *design;
+	int			k;
+	int			n_init;
+	int			max_iter;
+	int			init;
+	double		tol;			/* squared movement */
+	bool		choosing;		/* centres to start from */
+	int			start;			/* 0 … n_init - 1 */
+	int			round;
+	int			chosen;			/* centres so far, in CHOOSE */
+	double	   *centres;		/* (k, n_terms) */
+	double	   *best;			/* (k, n_terms) of the best start */
+	double		best_inertia;
+	int			best_rounds;
+	bool		best_converged;
+	double	   *half_gap;		/* (k) half the distance to the next centre */
+	double	   *moved;			/* (k) */
+	double		furthest;		/* of moved */
+	double		second_furthest;
+	int			furthest_centre;
+	int32_t    *nearest;		/* (rows) */
+	double	   *upper;			/* (rows) bound on the distance to the nearest centre; in CHOOSE its square itself */
+	double	   *lower;			/* (rows) bound on the distance to any other */
+	int			n_groups;		/* of rows, whose sums are apart */
+	int			groups_done;	/* in the round at work */
+	double	   *sums;			/* (n_groups, k, n_terms) */
+	double	   *weights;		/* (n_groups, k) */
+	double	   *totals;			/* (n_groups) */
+	double	   *distances;		/* the memory of the two below */
+	double	   *candidate_distances;	/* (rows), for the candidates of a centre */
+	const double *candidate;
+	double	   *spare;			/* (rows) the best candidate's */
+} kmeans_state;
+
+static ml_status
+no_memory(ml_error *err)
+{
+	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+}
+
+static inline const double *
+row(const kmeans_state *s, size_t i)
+{
+	return s->design->x + i * s->design->stride;
+}
+
+static inline double
+weight(const kmeans_state *s, size_t i)
+{
+	return s->design->weights ? s->design->weights[i] : 1;
+}
+
+static inline double *
+centre(const kmeans_state *s, int k)
+{
+	return s->centres + (size_t) k * s->design->n_terms;
+}
+
+/* The rows of a group. */
+static void
+group_rows(const kmeans_state *s, int group, size_t *first, size_t *end)
+{
+	size_t		ranges = (s->design->rows + RANGE - 1) / RANGE;
+
+	*first = ranges * group / s->n_groups * RANGE;
+	*end = ranges * (group + 1) / s->n_groups * RANGE;
+	if (*end > s->design->rows)
+		*end = s->design->rows;
+}
+
+/* The mean over the terms of their variances. */
+static double
+mean_variance(const kmeans_state *s)
+{
+	const ml_design *d = s->design;
+	double		total = 0;
+	double		all = 0;
+
+	for (size_t i = 0; i < d->rows; i++)
+		all += weight(s, i);
+	for (int j = 0; j < d->n_terms; j++)
+	{
+		double		mean = 0;
+		double		squares = 0;
+
+		for (size_t i = 0; i < d->rows; i++)
+			mean += weight(s, i) * row(s, i)[j];
+		mean /= all;
+		for (size_t i = 0; i < d->rows; i++)
+			squares += weight(s, i) * (row(s, i)[j] - mean) * (row(s, i)[j] - mean);
+		total += squares / all;
+	}
+	return d->n_terms > 0 ? total / d->n_terms : 0;
+}
+
+static ml_status
+kmeans_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+{
+	kmeans_state *s = ml_alloc_zero(ctx, 1, sizeof(kmeans_state));
+	const ml_design *d = input->design;
+	size_t		cells;
+
+	*state = s;
+	if (s == NULL)
+		return no_memory(err);
+	s->ctx = *ctx;
+	s->design = d;
+	s->k = (int) params[PARAM_N_CLUSTERS];
+	s->n_init = (int) params[PARAM_N_INIT];
+	s->max_iter = (int) params[PARAM_MAX_ITER];
+	s->init = (int) params[PARAM_INIT];
+	if ((size_t) s->k > d->rows)
+		return ml_fail(err, ML_BAD_DATA, "Lower the parameter \"n_clusters\".", "there are %zu rows for %d clusters", d->rows, s->k);
+	cells = (size_t) s->k * d->n_terms;
+	s->n_groups = (int) ((d->rows + RANGE - 1) / RANGE);
+	s->n_groups = s->n_groups > MAX_GROUPS ? MAX_GROUPS : s->n_groups;
+	s->centres = ml_alloc(ctx, cells + 1, sizeof(double));
+	s->best = ml_alloc(ctx, cells + 1, sizeof(double));
+	s->half_gap = ml_alloc(ctx, 2 * (size_t) s->k, sizeof(double));
+	s->nearest = ml_alloc_zero(ctx, d->rows, sizeof(int32_t));
+	s->upper = ml_alloc(ctx, 2 * d->rows, sizeof(double));
+	s->distances = ml_alloc(ctx, 2 * d->rows, sizeof(double));
+	s->sums = ml_alloc(ctx, s->n_groups * (cells + s->k + 1), sizeof(double));
+	if (s->centres == NULL || s->best == NULL || s->half_gap == NULL || s->nearest == NULL || s->upper == NULL ||
+		s->distances == NULL || s->sums == NULL)
+		return no_memory(err);
+	s->moved = s->half_gap + s->k;
+	s->lower = s->upper + d->rows;
+	s->candidate_distances = s->distances;
+	s->spare = s->distances + d->rows;
+	s->weights = s->sums + s->n_groups * cells;
+	s->totals = s->weights + (size_t) s->n_groups * s->k;
+	s->tol = params[PARAM_TOL] * mean_variance(s);
+	s->best_inertia = INFINITY;
+	s->choosing = true;
+	return ML_OK;
+}
+
+/* ---- the start ---------------------------------------------------------------------------------------------------- */
+
+/* Squared distances to the candidate, where they are less than what there was; and their weighted sum. */
+static void
+candidate_group(void *arg, int group)
+{
+	kmeans_state *s = arg;
+	size_t		first;
+	size_t		end;
+	double		total = 0;
+
+	group_rows(s, group, &first, &end);
+	for (size_t i = first; i < end; i++)
+	{
+		double		distance = ml_squared_distance(row(s, i), s->candidate, s->design->n_terms);
+
+		if (s->chosen > 0 && s->upper[i] < distance)
+			distance = s->upper[i];
+		s->candidate_distances[i] = distance;
+		total += weight(s, i) * distance;
+	}
+	s->totals[group] = total;
+}
+
+static double
+add_totals(const kmeans_state *s)
+{
+	double		total = 0;
+
+	for (int group = 0; group < s->n_groups; group++)
+		total += s->totals[group];
+	return total;
+}
+
+/* A row drawn with the weights times squared distances so far. */
+static size_t
+draw_row(const kmeans_state *s, double total, ml_random *r)
+{
+	double		wanted = ml_random_unit(r) * total;
+	size_t		last = 0;
+
+	for (size_t i = 0; i < s->design->rows; i++)
+	{
+		double		share = weight(s, i) * (s->chosen > 0 ? s->upper[i] : 1);
+
+		if (share <= 0)
+			continue;
+		last = i;
+		wanted -= share;
+		if (wanted < 0)
+			break;
+	}
+	return last;
+}
+
+/* Chooses the next centre. */
+static void
+choose_centre(kmeans_state *s)
+{
+	ml_random	r = ml_random_stream(s->ctx.seed, RANDOM_KMEANS + s->start, s->chosen);
+	int			candidates = s->chosen == 0 || s->init == INIT_RANDOM ? 1 : 2 + (int) log(s->k);
+	double		total = 0;
+	double		least = INFINITY;
+	size_t		best = 0;
+
+	for (size_t i = 0; i < s->design->rows; i++)
+		total += weight(s, i) * (s->chosen > 0 && s->init == INIT_PLUS_PLUS ? s->upper[i] : 1);
+	for (int c = 0; c < candidates; c++)
+	{
+		size_t		drawn = s->init == INIT_PLUS_PLUS ? draw_row(s, total, &r) :
+			(size_t) (ml_random_unit(&r) * (double) s->design->rows);
+		double		left;
+
+		s->candidate = row(s, drawn);
+		ml_parallel(&s->ctx, s->n_groups, candidate_group, s);
+		left = add_totals(s);
+		if (left < least)
+		{
+			double	   *swap = s->spare;
+
+			least = left;
+			best = drawn;
+			s->spare = s->candidate_distances;
+			s->candidate_distances = swap;
+		}
+	}
+	memcpy(s->upper, s->spare, s->design->rows * sizeof(double));
+	memcpy(centre(s, s->chosen), row(s, best), s->design->n_terms * sizeof(double));
+	s->chosen++;
+}
+
+/* ---- rounds ------------------------------------------------------------------------------------------------------- */
+
+static void
+measure_gaps(kmeans_state *s)
+{
+	for (int a = 0; a < s->k; a++)
+		s->half_gap[a] = INFINITY;
+	for (int a = 0; a < s->k; a++)
+		for (int b = 0; b < a; b++)
+		{
+			double		half = 0.5 * sqrt(ml_squared_distance(centre(s, a), centre(s, b), s->design->n_terms));
+
+			s->half_gap[a] = fmin(s->half_gap[a], half);
+			s->half_gap[b] = fmin(s->half_gap[b], half);
+		}
+}
+
+/* The nearest and the second nearest centre of a row, all compared. */
+static void
+compare_all(kmeans_state *s, size_t i)
+{
+	double		least = INFINITY;
+	double		second = INFINITY;
+	int			nearest = 0;
+
+	for (int c = 0; c < s->k; c++)
+	{
+		double		distance = ml_squared_distance(row(s, i), centre(s, c), s->design->n_terms);
+
+		if (distance < least)
+		{
+			second = least;
+			least = distance;
+			nearest = c;
+		}
+		else if (distance < second)
+			second = distance;
+	}
+	s->nearest[i] = nearest;
+	s->upper[i] = sqrt(least);
+	s->lower[i] = sqrt(second);
+}
+
+/* Assigns the rows of a group and adds them up. */
+static void
+assign_group(void *arg, int group)
+{
+	kmeans_state *s = arg;
+	size_t		cells = (size_t) s->k * s->design->n_terms;
+	double	   *sums = s->sums + group * cells;
+	double	   *weights = s->weights + (size_t) group * s->k;
+	size_t		first;
+	size_t		end;
+
+	group_rows(s, group, &first, &end);
+	memset(sums, 0, cells * sizeof(double));
+	memset(weights, 0, s->k * sizeof(double));
+	for (size_t i = first; i < end; i++)
+	{
+		int			nearest = s->nearest[i];
+
+		if (s->round == 0)
+			compare_all(s, i);
+		else
+		{
+			double		limit;
+
+			s->upper[i] += s->moved[nearest];
+			s->lower[i] -= nearest == s->furthest_centre ? s->second_furthest : s->furthest;
+			limit = fmax(s->half_gap[nearest], s->lower[i]);
+			if (s->upper[i] > limit)
+			{
+				s->upper[i] = sqrt(ml_squared_distance(row(s, i), centre(s, nearest), s->design->n_terms));
+				if (s->upper[i] > limit)
+					compare_all(s, i);
+			}
+		}
+		weights[s->nearest[i]] += weight(s, i);
+		ml_axpy(sums + (size_t) s->nearest[i] * s->design->n_terms, weight(s, i), row(s, i), s->design->n_terms);
+	}
+}
+
+/* A cluster that lost all its rows starts again at the row that is farthest from its centre. */
+static void
+revive(kmeans_state *s, int empty)
+{
+	size_t		farthest = 0;
+	double		distance = -1;
+
+	for (size_t i = 0; i < s->design->rows; i++)
+	{
+		double		here = ml_squared_distance(row(s, i), centre(s, s->nearest[i]), s->design->n_terms);
+
+		if (here > distance)
+		{
+			distance = here;
+			farthest = i;
+		}
+	}
+	memcpy(centre(s, empty), row(s, farthest), s->design->n_terms * sizeof(double));
+}
+
+/* Moves the centres to the means of their rows; returns the sum of the squares of the ways. */
+static double
+move_centres(kmeans_state *s)
+{
+	int			n = s->design->n_terms;
+	size_t		cells = (size_t) s->k * n;
+	double		total = 0;
+
+	s->furthest = s->second_furthest = 0;
+	s->furthest_centre = -1;
+	for (int c = 0; c < s->k; c++)
+	{
+		double	   *sum = s->sums + (size_t) c * n;
+		double		all = s->weights[c];
+		double		way;
+
+		for (int group = 1; group < s->n_groups; group++)
+		{
+			all += s->weights[(size_t) group * s->k + c];
+			ml_axpy(sum, 1, s->sums + group * cells + (size_t) c * n, n);
+		}
+		if (all > 0)
+			for (int j = 0; j < n; j++)
+				sum[j] /= all;
+		else
+		{
+			revive(s, c);
+			s->moved[c] = INFINITY;
+			total = INFINITY;
+			s->second_furthest = s->furthest;
+			s->furthest = INFINITY;
+			s->furthest_centre = c;
+			continue;
+		}
+		way = ml_squared_distance(sum, centre(s, c), n);
+		memcpy(centre(s, c), sum, n * sizeof(double));
+		total += way;
+		s->moved[c] = sqrt(way);
+		if (s->moved[c] > s->furthest)
+		{
+			s->second_furthest = s->furthest;
+			s->furthest = s->moved[c];
+			s->furthest_centre = c;
+		}
+		else if (s->moved[c] > s->second_furthest)
+			s->second_furthest = s->moved[c];
+	}
+	return total;
+}
+
+static void
+inertia_group(void *arg, int group)
+{
+	kmeans_state *s = arg;
+	size_t		first;
+	size_t		end;
+	double		total = 0;
+
+	group_rows(s, group, &first, &end);
+	for (size_t i = first; i < end; i++)
+	{
+		compare_all(s, i);
+		total += weight(s, i) * s->upper[i] * s->upper[i];
+	}
+	s->totals[group] = total;
+}
+
+/* The start has come to its end: is it the best? */
+static void
+end_start(kmeans_state *s, bool converged)
+{
+	double		inertia;
+
+	ml_parallel(&s->ctx, s->n_groups, inertia_group, s);
+	inertia = add_totals(s);
+	if (inertia < s->best_inertia)
+	{
+		s->best_inertia = inertia;
+		s->best_rounds = s->round;
+		s->best_converged = converged;
+		memcpy(s->best, s->centres, (size_t) s->k * s->design->n_terms * sizeof(double));
+	}
+	s->start++;
+	s->round = s->chosen = 0;
+	s->choosing = true;
+}
+
+static void
+assign_next_group(void *arg, int index)
+{
+	assign_group(arg, ((kmeans_state *) arg)->groups_done + index);
+}
+
+/* A part of a round; true when all rows are assigned. */
+static bool
+assign_some(kmeans_state *s)
+{
+	double		cost = (double) s->design->rows / s->n_groups * s->design->n_terms * s->k;
+	int			wanted = (int) fmax(s->ctx.nthreads, fmin(STEP_NUMBERS * s->ctx.nthreads / (cost + 1), MAX_GROUPS));
+
+	if (s->groups_done == 0 && s->round > 0)
+		measure_gaps(s);
+	if (wanted > s->n_groups - s->groups_done)
+		wanted = s->n_groups - s->groups_done;
+	ml_parallel(&s->ctx, wanted, assign_next_group, s);
+	s->groups_done += wanted;
+	if (s->groups_done < s->n_groups)
+		return false;
+	s->groups_done = 0;
+	return true;
+}
+
+static ml_status
+kmeans_step(void *state, ml_progress *progress, ml_error *err)
+{
+	kmeans_state *s = state;
+	double		cost = (double) s->design->rows * s->design->n_terms;
+
+	(void) err;
+	if (s->choosing)
+	{
+		for (double done = 0; s->chosen < s->k && done < STEP_NUMBERS; done += cost * (2 + log(s->k)))
+			choose_centre(s);
+		s->choosing = s->chosen < s->k;
+	}
+	else if (assign_some(s))
+	{
+		double		way = move_centres(s);
+
+		s->round++;
+		progress->iteration = s->round;
+		if (way <= s->tol || s->round >= s->max_iter)
+			end_start(s, way <= s->tol);
+		if (s->start == s->n_init)
+		{
+			progress->share = 1;
+			progress->loss = s->best_inertia;
+			return ML_DONE;
+		}
+	}
+	progress->share = ((double) s->start + 0.5 * s->chosen / s->k + 0.5 * (double) s->round / s->max_iter) / s->n_init;
+	if (isfinite(s->best_inertia))
+		progress->loss = s->best_inertia;
+	return ML_MORE;
+}
+
+static ml_status
+kmeans_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
+{
+	kmeans_state *s = state;
+	ml_centres *centres = ml_centres_new(&s->ctx, s->design->n_terms, s->k);
+	ml_report_matrix *added;
+	double	   *sizes;
+	ml_status	status = ML_OK;
+
+	if (centres == NULL)
+		return no_memory(err);
+	memcpy(centres->centres, s->best, (size_t) s->k * s->design->n_terms * sizeof(double));
+	status = ml_model_set_predictor(model, &ml_centres_class, centres, err);
+	if (status != ML_OK || report == NULL)
+		return status;
+	memcpy(s->centres, s->best, (size_t) s->k * s->design->n_terms * sizeof(double));
+	sizes = s->moved;
+	memset(sizes, 0, s->k * sizeof(double));
+	for (size_t i = 0; i < s->design->rows; i++)
+	{
+		compare_all(s, i);
+		sizes[s->nearest[i]] += weight(s, i);
+	}
+	status = ml_report_init(&s->ctx, report, 0, err);
+	if (status == ML_OK)
+		status = ml_report_array(&s->ctx, report, "cluster_centers", s->best, s->k, s->design->n_terms, &added, err);
+	if (status == ML_OK)
+	{
+		added->columns_are_terms = true;
+		status = ml_report_array(&s->ctx, report, "cluster_sizes", sizes, s->k, 1, NULL, err);
+	}
+	report->iterations = s->best_rounds;
+	report->converged = s->best_converged;
+	ml_report_fact(report, "inertia", s->best_inertia);
+	return status;
+}
+
+static void
+kmeans_end(void *state)
+{
+	kmeans_state *s = state;
+	ml_ctx		ctx;
+
+	if (s == NULL)
+		return;
+	ctx = s->ctx;
+	ml_free(&ctx, s->centres);
+	ml_free(&ctx, s->best);
+	ml_free(&ctx, s->half_gap);
+	ml_free(&ctx, s->nearest);
+	ml_free(&ctx, s->upper);
+	ml_free(&ctx, s->distances);
+	ml_free(&ctx, s->sums);
+	ml_free(&ctx, s);
+}
+
+const ml_estimator ml_estimator_kmeans = {
+	.name = "kmeans", .tasks = ML_TASK_BIT(ML_CLUSTERING), .form = ML_FORM_ROWS,
+	.n_params = sizeof(specs) / sizeof(specs[0]), .params = specs,
+	.begin = kmeans_begin, .step = kmeans_step, .finish = kmeans_finish, .end = kmeans_end
+};
