@@ -161,7 +161,7 @@ mdl_kept_refuse_held(Oid relid)
 
 	if (table->readable_from == 0)
 		return;
-	mdl_prune_lock();
+	(void) mdl_prune_lock(true);
 	PushActiveSnapshot(GetLatestSnapshot());
 	holder = mdl_kept_blocker(table->table_id, table->readable_from, PG_INT64_MAX, &version, &hint);
 	PopActiveSnapshot();

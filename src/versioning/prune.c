@@ -38,11 +38,21 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-void
-mdl_prune_lock(void)
+bool
+mdl_prune_lock(bool wait)
 {
-	LockRelationOid(mdl_history_relation(MDL_TAGS_TABLE, false), ShareRowExclusiveLock);
-	LockRelationOid(mdl_history_relation(MDL_PINS_TABLE, false), ShareRowExclusiveLock);
+	static const char *const tables[] = {MDL_TAGS_TABLE, MDL_PINS_TABLE};
+
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		Oid			relid = mdl_history_relation(tables[i], false);
+
+		if (wait)
+			LockRelationOid(relid, ShareRowExclusiveLock);
+		else if (!ConditionalLockRelationOid(relid, ShareRowExclusiveLock))
+			return false;
+	}
+	return true;
 }
 
 /* ---- what is to go ------------------------------------------------------------------------------------------------ */
@@ -418,7 +428,7 @@ mdl_prune_history(PG_FUNCTION_ARGS)
 				 errhint("Prune in a transaction of its own.")));
 	(void) wanted_histories(one, one ? PG_GETARG_OID(0) : InvalidOid);
 	if (!dry_run)
-		mdl_prune_lock();
+		(void) mdl_prune_lock(true);
 	mdl_capture_show();
 	(void) mdl_commit_wait();
 	PushActiveSnapshot(GetLatestSnapshot());

@@ -116,15 +116,23 @@ commit(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* The same for deciding what is to be pruned: the snapshot is as new as the lock. */
-static void
+/*
+ * The same for deciding what is to be pruned: the snapshot is as new as the lock.  False while somebody tags or pins: to
+ * wait for the end of that transaction would make others wait that want to tag; the next run will do.
+ */
+static bool
 begin_pruning(void)
 {
 	begin();
-	mdl_prune_lock();
+	if (!mdl_prune_lock(false))
+	{
+		commit();
+		return false;
+	}
 	(void) mdl_commit_wait();
 	PopActiveSnapshot();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	return true;
 }
 
 /* The numbers of the histories that have a retention. */
@@ -160,7 +168,8 @@ plan_table(int32 table_id, MemoryContext context)
 	List	   *histories;
 	ListCell   *cell;
 
-	begin_pruning();
+	if (!begin_pruning())
+		return NULL;
 	saved = MemoryContextSwitchTo(context);
 	histories = mdl_kept_histories();
 	foreach(cell, histories)
@@ -213,7 +222,8 @@ prune_log(void)
 	int64		low;
 	int64		count;
 
-	begin_pruning();
+	if (!begin_pruning())
+		return;
 	mdl_prune_log_plan();
 	commit();
 	begin();

@@ -449,8 +449,8 @@ extern int64 mdl_prune_log_low(void);
 /* Deletes rows of the log below its horizon with ids below `low`: at most `most` of them (0: all); returns how many. */
 extern int64 mdl_prune_log(int64 low, int64 most);
 
-/* Taken while pruning decides: nobody tags, pins or prunes meanwhile. */
-extern void mdl_prune_lock(void);
+/* Taken while pruning decides: nobody tags, pins or prunes meanwhile.  Without waiting: false if somebody does. */
+extern bool mdl_prune_lock(bool wait);
 
 /* ---- retention.c ---------------------------------------------------------------------------------------------------- */
 
