@@ -59,7 +59,7 @@ sub wrong
 	my ($said) = @_;
 	my @bad = $said =~ /(PROPFAIL.*(?:\n(?:missing|surplus).*)*)/g;
 	push @bad, $said =~ /(.*ERROR:  (?:XX\d\d\d|58\w+|53200):.*)/g;
-	push @bad, $said =~ /(ERROR: .*\n(?:(?!psql:).*\n)*CONTEXT: .*prop\.(?:snap|verify|clean|peek|equals|some_version).*)/g;
+	push @bad, $said =~ /(ERROR: .*\n(?:(?!psql:).*\n)*CONTEXT: .*prop\.(?:snap|verify|clean|peek|try_prune|equals|some_version).*)/g;
 	push @bad, 'the script did not come to its end: ' . substr($said, -300) if $said !~ /PROPOK/;
 	return join("\n", @bad);
 }

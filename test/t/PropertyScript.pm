@@ -12,6 +12,7 @@ my %types = (
 	bigint => sub { int(rand(1e12)) },
 	text => sub { "'t" . int(rand(8)) . "'" },
 	'varchar(12)' => sub { "'v" . int(rand(8)) . "'" },
+	'varchar(40)' => sub { "'w" . int(rand(8)) . "'" },
 	'char(5)' => sub { "'c" . int(rand(8)) . "'" },
 	numeric => sub { (1, 1.0, '1.00', -3.5, '123456789012345678901234567890.123', "'NaN'")[rand 6] },
 	'numeric(9,2)' => sub { int(rand(10000)) / 100 },
@@ -34,7 +35,7 @@ my %types = (
 		sprintf("(SELECT string_agg(md5((%d + i)::text), '') FROM generate_series(1, %d) i)", int(rand(100)), 10 + int(rand(300))))[rand 2] },
 	'bytea /*long*/' => sub { sprintf("decode(repeat('%02x', %d), 'hex')", int(rand(256)), 10 + int(rand(8000))) },
 );
-my @type_names = sort keys %types;
+my @type_names = sort grep { $_ ne 'varchar(40)' } keys %types;
 
 sub chance { return rand() < $_[0] }
 sub pick { return $_[rand @_] }
@@ -389,10 +390,20 @@ sub ddl
 		$table->{name} = 'm' . ++$self->{tables_made};
 		return "ALTER TABLE $t RENAME TO $table->{name}";
 	}
-	return "CREATE INDEX ON $t (k)" if $kind < 0.8;
-	return "ALTER TABLE $t ALTER COLUMN $free[0]{name} SET DEFAULT NULL" if $kind < 0.85 && @free;
-	return "ALTER TABLE $t " . pick('DISABLE', 'ENABLE') . ' TRIGGER USER' if $kind < 0.88;
-	return "ALTER TABLE $t REPLICA IDENTITY FULL" if $kind < 0.9;
+	if ($kind < 0.82 && @free)		# another type, whose text is the same
+	{
+		my $column = pick(@free);
+		my %wider = (int => ['bigint', 'numeric', 'text', 'numeric(9,2)'], bigint => ['numeric', 'text'], 'varchar(12)' => ['text', 'varchar(40)'], date => ['text'],
+			bool => ['text'], 'numeric' => ['text'], 'prop.mood' => ['text'], uuid => ['text'], jsonb => ['text'], 'prop.amount' => ['numeric']);
+		my $wider = $wider{ $column->{type} };
+		if ($wider) { $column->{type} = pick(@$wider); return "ALTER TABLE $t ALTER COLUMN $column->{name} TYPE $column->{type}" . ($column->{type} eq 'text' && chance(0.3) ? " USING $column->{name}::text || 'x'" : '') }
+		return "ALTER TABLE $t ALTER COLUMN $column->{name} TYPE $column->{type} USING $column->{name}";
+	}
+	return "ALTER TABLE $t ADD COLUMN w" . ++$self->{columns} . ' float8 DEFAULT random()' if $kind < 0.84;
+	return "CREATE INDEX ON $t (k)" if $kind < 0.86;
+	return "ALTER TABLE $t ALTER COLUMN $free[0]{name} SET DEFAULT NULL" if $kind < 0.87 && @free;
+	return "ALTER TABLE $t " . pick('DISABLE', 'ENABLE') . ' TRIGGER ' . pick('USER', 'ALL') if $kind < 0.89;
+	return "ALTER TABLE $t REPLICA IDENTITY FULL" if $kind < 0.91;
 	return "ALTER TABLE $t SET (fillfactor = 70)" if $kind < 0.93;
 	return "ALTER TABLE $t ADD CHECK (k > -1000)" if $kind < 0.96;
 	return "ALTER TABLE $t ALTER COLUMN k SET STATISTICS 10";
@@ -409,6 +420,9 @@ sub alone
 	return "REINDEX TABLE $t" if $kind < 0.55;
 	return 'SET session_replication_role = ' . pick('replica', 'origin') if $kind < 0.62;
 	return "SELECT medallion.disable_versioning('$t')", "SELECT medallion.enable_versioning('$t')" if $kind < 0.65;
+	return "SELECT prop.try_undrop('$self->{schema}', '$table->{name}')", ($self->write()) x int(rand(2)), "SELECT prop.undrop('$self->{schema}')" if $kind < 0.665;
+	return "SELECT prop.try_prune('$self->{schema}', '$table->{name}', " . int(rand(1000)) . ')' if $kind < 0.68;
+	return "SELECT prop.try_forget('$self->{schema}', '$table->{name}', " . int(rand(1000)) . ')' if $kind < 0.70;
 	return 'DO $do$ BEGIN ' . join(' COMMIT; ', map { $self->write() . ';' } 1 .. 3) . ' END $do$' if $kind < 0.75;
 	return $self->ddl();
 }
@@ -455,7 +469,7 @@ sub guarded
 sub generate
 {
 	my ($class, $seed, $schema) = @_;
-	my $self = bless { schema => $schema, entries => [], tables => [], tables_made => 0, columns => 0, functions => 0, add_default => 0 }, $class;
+	my $self = bless { schema => $schema, entries => [], tables => [], tables_made => 0, columns => 0, functions => 0, add_default => 0.3 }, $class;
 	srand($seed);
 	$self->{add_default} = 0 if chance(0.5);
 	$self->create_table for 1 .. 1 + int(rand(4));

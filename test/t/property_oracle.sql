@@ -7,7 +7,7 @@ CREATE SCHEMA prop;
 -- The history tables exist once something is versioned.
 CREATE TABLE prop.first (id int PRIMARY KEY);
 SELECT medallion.enable_versioning('prop.first');
-CREATE UNLOGGED TABLE prop.image (s text, tab oid, version bigint, image text[]);
+CREATE UNLOGGED TABLE prop.image (s text, tab oid, version bigint, image text[], shape jsonb);
 CREATE INDEX ON prop.image (s, tab, version);
 CREATE UNLOGGED TABLE prop.copy (s text, version bigint, tab oid, PRIMARY KEY (s, version, tab));
 CREATE UNLOGGED TABLE prop.feed (s text, tab oid, version bigint, kind text, image text[]);
@@ -41,9 +41,10 @@ CREATE FUNCTION prop.key_of(tab oid) RETURNS text LANGUAGE sql STABLE SET search
 	SELECT 'ARRAY[' || string_agg('image[' || k || ']', ', ') || ']'
 	FROM (SELECT unnest(conkey) k FROM pg_constraint WHERE conrelid = tab AND contype = 'p') x$$;
 
--- The first version that can be read.
-CREATE FUNCTION prop.readable_from(the_table int) RETURNS bigint LANGUAGE sql STABLE AS $$
-	SELECT max(version) FROM medallion_history.commit_changes WHERE table_id = the_table AND operation = 'enable'$$;
+-- The first version that is said to be readable.
+CREATE FUNCTION prop.readable_from(tab oid) RETURNS bigint LANGUAGE sql STABLE AS $$
+	SELECT max(readable_from) FROM medallion.history_sizes, pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+	WHERE c.oid = tab AND relation = format('%I.%I', nspname, relname) AND versioned$$;
 
 -- After a commit: copies the tables as they are now, if there is a new version.
 CREATE FUNCTION prop.snap(s text) RETURNS void LANGUAGE plpgsql AS $$
@@ -54,7 +55,7 @@ BEGIN
 	IF v IS NULL OR EXISTS (SELECT FROM prop.copy c WHERE c.s = snap.s AND c.version = v) THEN RETURN; END IF;
 	FOR t IN SELECT * FROM prop.tables(s) LOOP
 		INSERT INTO prop.copy VALUES (s, v, t.tab);
-		EXECUTE format('INSERT INTO prop.image SELECT %L, %s, %s, %s FROM %s', s, t.tab, v, prop.image_of(t.tab, ''), t.tab::regclass);
+		EXECUTE format('INSERT INTO prop.image SELECT %L, %s, %s, %s, to_jsonb(t) FROM %s t', s, t.tab, v, prop.image_of(t.tab, 't.'), t.tab::regclass);
 	END LOOP;
 END$$;
 
@@ -111,7 +112,7 @@ END$$;
 -- The n-th of the copies of a table that can be read.
 CREATE FUNCTION prop.some_version(s text, tab oid, n int) RETURNS bigint LANGUAGE sql STABLE AS $$
 	WITH v AS (SELECT version FROM prop.copy c JOIN prop.tables(s) t USING (tab)
-		WHERE c.s = some_version.s AND c.tab = some_version.tab AND version >= prop.readable_from(t.table_id))
+		WHERE c.s = some_version.s AND c.tab = some_version.tab AND version >= prop.readable_from(t.tab))
 	SELECT version FROM v ORDER BY version OFFSET n % greatest((SELECT count(*) FROM v), 1) LIMIT 1$$;
 
 -- In the middle of a transaction: compares some earlier version.  What may be refused is a version that this
@@ -131,17 +132,18 @@ BEGIN
 	END IF;
 END$$;
 
--- The rows of a relation are those of a copy; NULL if so.
+-- The rows of a relation are those of a copy, in the columns that there were; NULL if so.
 CREATE FUNCTION prop.equals(s text, relation oid, tab oid, v bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	differences text;
+	n int := (SELECT max(array_length(image, 1)) FROM prop.image i WHERE i.s = equals.s AND i.tab = equals.tab AND i.version = v);
 BEGIN
-	EXECUTE format('WITH e AS (SELECT %1$s AS image FROM prop.image WHERE s = %2$L AND tab = %3$s AND version = %4$s),
-		a AS (SELECT %5$s AS image FROM %6$s)
+	EXECUTE format('WITH e AS (SELECT (%1$s)[:%7$s] AS image FROM prop.image WHERE s = %2$L AND tab = %3$s AND version = %4$s),
+		a AS (SELECT (%5$s)[:%7$s] AS image FROM %6$s)
 		SELECT string_agg(d, E''\n'') FROM (
 			SELECT ''missing '' || left(image::text, 160) FROM (TABLE e EXCEPT ALL TABLE a) x
 			UNION ALL SELECT ''surplus '' || left(image::text, 160) FROM (TABLE a EXCEPT ALL TABLE e) x) y(d)',
-		prop.expected_of(tab), s, tab, v, prop.image_of(tab, ''), relation::regclass) INTO differences;
+		prop.expected_of(tab), s, tab, v, prop.image_of(tab, ''), relation::regclass, COALESCE(n, 0)) INTO differences;
 	RETURN differences;
 END$$;
 
@@ -193,6 +195,64 @@ BEGIN
 	END LOOP;
 END$$;
 
+-- A version in the shape of then.
+CREATE FUNCTION prop.check_shape(s text, tab oid, v bigint) RETURNS SETOF text LANGUAGE sql AS $$
+	WITH e AS (SELECT shape FROM prop.image i WHERE i.s = check_shape.s AND i.tab = check_shape.tab AND i.version = v),
+		a AS (SELECT x FROM medallion.as_of_json(tab::regclass, version => v) x)
+	SELECT format('%s version %s in its own shape: %s %s', tab::regclass, v, what, left(d::text, 300)) FROM (
+		SELECT 'missing', d FROM (TABLE e EXCEPT ALL TABLE a) x(d) UNION ALL SELECT 'surplus', d FROM (TABLE a EXCEPT ALL TABLE e) x(d)) y(what, d)$$;
+
+-- Drops a table and brings it back: another relation by then, with the same past.
+CREATE FUNCTION prop.try_undrop(s text, relation text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	tab oid := format('%I.%I', s, relation)::regclass;
+BEGIN
+	IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = tab AND attisdropped) THEN RETURN; END IF;
+	EXECUTE format('DROP TABLE %I.%I CASCADE', s, relation);
+	INSERT INTO prop.dropped VALUES (s, relation, tab);
+END$$;
+CREATE TABLE prop.dropped (s text, relation text, tab oid);
+CREATE FUNCTION prop.undrop(s text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	d record; again oid;
+BEGIN
+	FOR d IN DELETE FROM prop.dropped x WHERE x.s = undrop.s RETURNING * LOOP
+		IF to_regclass(format('%I.%I', s, d.relation)) IS NOT NULL THEN CONTINUE; END IF;
+		PERFORM medallion.undrop(format('%I.%I', s, d.relation));
+		again := format('%I.%I', s, d.relation)::regclass;
+		UPDATE prop.image i SET tab = again WHERE i.s = undrop.s AND i.tab = d.tab;
+		UPDATE prop.copy i SET tab = again WHERE i.s = undrop.s AND i.tab = d.tab;
+	END LOOP;
+END$$;
+
+-- Prunes up to some version; everything from what is said to be readable must be.
+CREATE FUNCTION prop.try_prune(s text, relation text, n int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	tab regclass := format('%I.%I', s, relation)::regclass;
+	v bigint := prop.some_version(s, tab, n);
+BEGIN
+	IF v IS NULL THEN RETURN; END IF;
+	PERFORM medallion.prune_history(tab, older_than => clock_timestamp() - (SELECT committed_at FROM medallion.commits WHERE version = v));
+END$$;
+
+-- Erases a key that the table has no more.
+CREATE FUNCTION prop.try_forget(s text, relation text, n int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	tab oid := format('%I.%I', s, relation)::regclass;
+	keys text; key text; gone text[];
+BEGIN
+	IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = tab AND attnum > 0 AND (attisdropped OR atthasmissing)) THEN RETURN; END IF;
+	EXECUTE format('SELECT %1$s FROM prop.image WHERE s = %2$L AND tab = %3$s EXCEPT SELECT %1$s FROM (SELECT %4$s AS image FROM %5$s) x ORDER BY 1 OFFSET %6$s LIMIT 1',
+		prop.key_of(tab), s, tab, prop.image_of(tab, ''), tab::regclass, n % 5) INTO gone;
+	IF gone IS NULL THEN RETURN; END IF;
+	SELECT jsonb_object_agg(attname, gone[i]) INTO keys FROM pg_constraint c, unnest(conkey) WITH ORDINALITY k(num, i) JOIN pg_attribute a ON a.attnum = num
+		WHERE conrelid = tab AND contype = 'p' AND attrelid = tab;
+	PERFORM medallion.forget(tab::regclass, keys::jsonb);
+	EXECUTE format('DELETE FROM prop.image WHERE s = %L AND tab = %s AND %s = %L', s, tab, prop.key_of(tab), gone);
+	INSERT INTO prop.forgotten VALUES (s, tab);
+END$$;
+CREATE TABLE prop.forgotten (s text, tab oid);
+
 -- Reads the change feed of a table from its first copy to its last one, in one or more pieces.
 CREATE FUNCTION prop.read_feed(s text, tab oid, first bigint, last bigint, piece int) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -237,17 +297,21 @@ CREATE FUNCTION prop.check_counts(s text, tab oid, first bigint, last bigint) RE
 -- Everything about one table.
 CREATE FUNCTION prop.check_table(s text, t record, form int) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
-	first bigint; last bigint; c record; before bigint; message text; readable bigint := prop.readable_from(t.table_id); state text;
+	first bigint; last bigint; c record; before bigint; message text; readable bigint := prop.readable_from(t.tab); state text;
 BEGIN
 	FOR c IN SELECT version, row_number() OVER (ORDER BY version) AS n FROM prop.copy x WHERE x.s = check_table.s AND x.tab = t.tab ORDER BY version LOOP
-		message := prop.compare(s, t.tab, c.version, ((c.n + form) % 8)::int);
+		-- (what form 4 asks for is found by commits that may be pruned)
+		message := prop.compare(s, t.tab, c.version, CASE WHEN c.version < readable THEN 0 ELSE (c.n + form) % 8 END::int);
 		IF c.version < readable THEN
-			IF COALESCE(message, '') !~ 'was not versioned at' THEN
+			IF COALESCE(message, '') !~ 'was not versioned at|was pruned' THEN
 				RETURN NEXT format('%s version %s should be refused, readable from %s: %s', t.tab::regclass, c.version, readable, message);
 			END IF;
 			CONTINUE;
 		ELSIF message IS NOT NULL THEN
 			RETURN NEXT message;
+		END IF;
+		IF (c.n + form) % 3 = 0 THEN
+			RETURN QUERY SELECT * FROM prop.check_shape(s, t.tab, c.version);
 		END IF;
 		IF EXISTS (SELECT FROM pg_class WHERE oid = t.tab AND relkind = 'p') AND (c.n + form) % 5 = 0 THEN
 			RETURN QUERY SELECT * FROM prop.check_partitions(t.tab, c.version);
@@ -265,7 +329,7 @@ BEGIN
 		END IF;
 		before := c.version;
 	END LOOP;
-	IF NOT t.shape_changed THEN
+	IF NOT t.shape_changed AND NOT EXISTS (SELECT FROM prop.forgotten f WHERE f.s = check_table.s AND f.tab = t.tab) THEN
 		RETURN QUERY SELECT * FROM prop.check_counts(s, t.tab, first + 1, last);
 	END IF;
 EXCEPTION WHEN OTHERS THEN
