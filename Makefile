@@ -21,7 +21,7 @@ KERNEL_OBJS := $(call objs,ml)
 KERNEL_LIB  := src/ml/libmedallion_ml.a
 
 SUITES      := unit regress isolation tap
-OWN_GOALS   := check $(SUITES:%=check-%) lint bench demo deps
+OWN_GOALS   := check $(SUITES:%=check-%) check-clients lint bench demo deps
 
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 # Served without PGXS, whose own "check" only prints an error.
@@ -32,6 +32,9 @@ packages: ; @test/deps.sh build $(if $(filter check%,$(MAKECMDGOALS)),test) $(if
 build: packages ; @$(MAKE) --no-print-directory -s all
 check: build ; @test/run-check.sh $(SUITES)
 check-unit check-regress check-isolation check-tap: build ; @test/run-check.sh $(subst check-,,$@)
+
+# ORMs and their migration tools, from PyPI and npm; not part of check.
+check-clients: build ; @test/clients/run.sh
 
 lint: build ; @test/lint/run.sh
 demo: build ; @test/demo.sh
@@ -54,7 +57,7 @@ MODULES       := medallion medallion_ml medallion_lake
 OBJS          := $(CORE_OBJS) $(ML_OBJS) $(LAKE_OBJS)
 DATA_built    := medallion--$(EXTVERSION).sql
 DATA          := $(wildcard sql/updates/medallion--*--*.sql)
-EXTRA_CLEAN   := $(OBJS) $(KERNEL_OBJS) $(KERNEL_LIB) $(OBJS:.o=.d) $(KERNEL_OBJS:.o=.d) $(DATA_built) tmp_check tmp_unit tmp_fuzz tmp_demo tmp_bench
+EXTRA_CLEAN   := $(OBJS) $(KERNEL_OBJS) $(KERNEL_LIB) $(OBJS:.o=.d) $(KERNEL_OBJS:.o=.d) $(DATA_built) tmp_check tmp_unit tmp_fuzz tmp_demo tmp_bench tmp_clients
 PG_CPPFLAGS   := -Isrc '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 PG_CFLAGS     := -std=gnu11 -fvisibility=hidden -Wextra -Wno-unused-parameter -Wno-sign-compare \
                  -Wno-missing-field-initializers -Wno-declaration-after-statement -MMD -MP
