@@ -61,6 +61,11 @@ extern void mdl_offer_to(QueryEnvironment *environment, const char *name, Tuples
 /* Whether values that its default equality holds for equal are the same to the byte. */
 extern bool mdl_equal_is_same(Oid type, Oid collation);
 
+/* ---- incremental_push.c ------------------------------------------------------------------------------------------------- */
+
+/* Restricts parts of "SELECT … FROM definition WHERE the units", prepared, to what the units can depend on. */
+extern void mdl_units_push(Query *query, const DerivedTable *table, const Units *units);
+
 /* ---- incremental_fixed.c: whether the answer depends on the sources alone --------------------------------------- */
 
 /* What in a query may give another answer although no source has changed, in words; NULL if nothing. */
@@ -81,6 +86,9 @@ typedef struct Traced
 
 /* `changed` is a list of ChangedSource; `wanted` the columns wanted, NULL: all that can be known. */
 extern Traced mdl_trace(Query *query, List *changed, Bitmapset *wanted);
+
+/* The items of a join tree. */
+extern Bitmapset *mdl_relids_of(Node *node);
 
 /* The entry under which a query reads the images of a source in the place of the table; `signed` with the last column. */
 extern RangeTblEntry *mdl_images_entry(const ChangedSource *source, const RangeTblEntry *table, bool is_signed);

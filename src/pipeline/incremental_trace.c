@@ -300,8 +300,8 @@ stages_of(Query *query)
 
 /* ---- the join tree of a branch ------------------------------------------------------------------------------------ */
 
-static Bitmapset *
-relids_of(Node *node)
+Bitmapset *
+mdl_relids_of(Node *node)
 {
 	Bitmapset  *relids = NULL;
 	ListCell   *cell;
@@ -309,9 +309,9 @@ relids_of(Node *node)
 	if (IsA(node, RangeTblRef))
 		return bms_make_singleton(((RangeTblRef *) node)->rtindex);
 	if (IsA(node, JoinExpr))
-		return bms_union(relids_of(((JoinExpr *) node)->larg), relids_of(((JoinExpr *) node)->rarg));
+		return bms_union(mdl_relids_of(((JoinExpr *) node)->larg), mdl_relids_of(((JoinExpr *) node)->rarg));
 	foreach(cell, ((FromExpr *) node)->fromlist)
-		relids = bms_union(relids, relids_of(lfirst(cell)));
+		relids = bms_union(relids, mdl_relids_of(lfirst(cell)));
 	return relids;
 }
 
@@ -410,7 +410,7 @@ static Bitmapset *
 collect_left_join(Branch *branch, JoinExpr *join, Node *left, Node *right)
 {
 	Block	   *block = branch->block;
-	Bitmapset  *right_ids = relids_of(right);
+	Bitmapset  *right_ids = mdl_relids_of(right);
 	Bitmapset  *known = collect_join(branch, left);
 	Bitmapset  *needed;
 	JoinExpr   *copy;
@@ -471,7 +471,7 @@ collect_join(Branch *branch, Node *node)
 		}
 		if (join->jointype != JOIN_INNER)
 		{
-			known = relids_of(node);
+			known = mdl_relids_of(node);
 			if (bms_overlap(known, branch->block->changed) || any_quals_read_changed(node, context))
 				stop(context, "a FULL JOIN reads a table that has changed");
 			branch->items = lappend(branch->items, node);
@@ -512,7 +512,7 @@ component_of(Branch *branch, Bitmapset *start)
 			grew |= connect_set(&component, pull_varnos_of_level(NULL, lfirst(cell), 0));
 		foreach(cell, branch->items)
 		{
-			Bitmapset  *ids = relids_of(lfirst(cell));
+			Bitmapset  *ids = mdl_relids_of(lfirst(cell));
 
 			grew |= connect_set(&component, ids);
 			grew |= connect_set(&component, bms_union(ids, lateral_refs_of_all(query, ids)));
@@ -520,7 +520,7 @@ component_of(Branch *branch, Bitmapset *start)
 		foreach(cell, branch->lefts)
 		{
 			JoinExpr   *join = lfirst_node(JoinExpr, cell);
-			Bitmapset  *right = relids_of(join->rarg);
+			Bitmapset  *right = mdl_relids_of(join->rarg);
 			Bitmapset  *needed = bms_difference(bms_union(pull_varnos_of_level(NULL, join->quals, 0),
 														  lateral_refs_of_all(query, right)), right);
 
@@ -702,13 +702,13 @@ keep_component(Branch *branch, Bitmapset *component)
 	ListCell   *cell;
 
 	foreach(cell, branch->items)
-		if (bms_is_subset(relids_of(lfirst(cell)), component))
+		if (bms_is_subset(mdl_relids_of(lfirst(cell)), component))
 			items = lappend(items, lfirst(cell));
 	foreach(cell, branch->conjuncts)
 		if (bms_is_subset(pull_varnos_of_level(NULL, lfirst(cell), 0), component))
 			conjuncts = lappend(conjuncts, lfirst(cell));
 	foreach(cell, branch->lefts)
-		if (bms_is_subset(relids_of(lfirst_node(JoinExpr, cell)->rarg), component))
+		if (bms_is_subset(mdl_relids_of(lfirst_node(JoinExpr, cell)->rarg), component))
 			lefts = lappend(lefts, lfirst(cell));
 	branch->items = items;
 	branch->conjuncts = conjuncts;
@@ -790,9 +790,9 @@ replace_entries(Block *block, const Branch *branch, const Query *query, bool pru
 	ListCell   *cell;
 
 	foreach(cell, branch->items)
-		taken = bms_union(taken, relids_of(lfirst(cell)));
+		taken = bms_union(taken, mdl_relids_of(lfirst(cell)));
 	foreach(cell, branch->lefts)
-		taken = bms_union(taken, relids_of(lfirst_node(JoinExpr, cell)->rarg));
+		taken = bms_union(taken, mdl_relids_of(lfirst_node(JoinExpr, cell)->rarg));
 	if (!bms_is_subset(lateral_refs_of_all(block->query, taken), taken))
 		stop(block->context, "a LATERAL subquery refers to the optional side of an outer join that has changed");
 	collect_join_ids((Node *) query->jointree, &joins);
@@ -989,7 +989,7 @@ link_branch(Block *block, SubLink *link, List *stages, Bitmapset *wanted, Part *
 static void
 trace_items(Block *block)
 {
-	Bitmapset  *ids = relids_of((Node *) block->query->jointree);
+	Bitmapset  *ids = mdl_relids_of((Node *) block->query->jointree);
 	int			rtindex = -1;
 
 	while ((rtindex = bms_next_member(ids, rtindex)) >= 0)

@@ -331,6 +331,7 @@ run_into(const char *sql, DerivedResult *result, Tuplestorestate *raw)
 
 		/* WITH queries become subqueries, into which the planner takes the condition. */
 		mdl_query_prepare(query);
+		mdl_units_push(query, result->table, result->units);
 		mdl_query_run(query, params, NULL, &receiver.dest);
 		return;
 	}

@@ -412,6 +412,7 @@ mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 
 		PopActiveSnapshot();
 	}
 	table_close(base, NoLock);
-	*exact = seen->exact && !places.special && emit.count <= limit;
+	/* A scan meets rows so old that their ids may have come again. */
+	*exact = seen->exact && !places.special && !places.scan && emit.count <= limit;
 	return emit.count;
 }
