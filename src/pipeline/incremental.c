@@ -504,6 +504,21 @@ collect_all(Incremental *plan, const DerivedTable *table, Snapshot snapshot, Lis
 	return true;
 }
 
+/*
+ * The file of the table and the places of its columns: where these are others, it was rewritten or columns were taken away
+ * and added again, of which its history need not tell.
+ */
+static void
+add_shape(const DerivedTable *table, TupleDesc columns, StringInfo text)
+{
+	Relation	target = table_open(table->target, AccessShareLock);
+
+	appendStringInfo(text, " %u", target->rd_node.relNode);
+	table_close(target, NoLock);
+	for (int i = 0; i < columns->natts; i++)
+		appendStringInfo(text, " %d", get_attnum(table->target, NameStr(TupleDescAttr(columns, i)->attname)));
+}
+
 static bool
 same_transaction(const RefreshState *state, Snapshot snapshot)
 {
@@ -527,6 +542,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	query = query_with_rules(table, columns, &rules);
 	has_rules = rules.len > 0;
 	add_settings(table, &rules);
+	add_shape(table, columns, &rules);
 	mdl_query_check_rights(query);
 	collect_relations((Node *) query, &plan.relations);
 	plan.relations = lappend_oid(plan.relations, table->target);

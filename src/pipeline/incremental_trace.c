@@ -40,6 +40,7 @@ typedef struct Context
 {
 	List	   *changed;		/* of ChangedSource */
 	char	   *obstacle;
+	List	   *blocks;			/* struct Block * that the part at hand is in, innermost first; NULL: a set operation */
 } Context;
 
 /* D of a part; query is NULL if nothing beneath it changed, or after an obstacle. */
@@ -137,6 +138,20 @@ typedef struct Usable
 	int			level;
 } Usable;
 
+/* Whether a column of a query around this one is not known, so that a comparison with it tells nothing. */
+static bool
+outer_var_unusable(const Var *var, Usable *usable)
+{
+	List	   *blocks = usable->block->context->blocks;
+	int			depth = (int) var->varlevelsup - usable->level;
+	const Block *outer = depth < list_length(blocks) ? list_nth(blocks, depth) : NULL;
+
+	if (outer == NULL || !bms_is_member(var->varno, outer->changed))
+		return false;
+	return var->varattno <= 0 ||
+		(outer->parts[var->varno].query && !bms_is_member(var->varattno, outer->parts[var->varno].exact));
+}
+
 /* What is known of an item's columns; NULL: all. */
 static const Part *
 part_of(const Block *block, int rtindex)
@@ -165,6 +180,8 @@ find_unusable(Node *node, Usable *usable)
 {
 	if (node == NULL)
 		return false;
+	if (IsA(node, Var) && ((Var *) node)->varlevelsup > usable->level)
+		return outer_var_unusable((Var *) node, usable);
 	if (IsA(node, Var))
 		return ((Var *) node)->varlevelsup == usable->level && var_unusable((Var *) node, usable);
 	if (usable->level == 0 && (IsA(node, Aggref) || IsA(node, WindowFunc) || IsA(node, GroupingFunc)))
@@ -376,6 +393,20 @@ lateral_refs(Query *query, int rtindex)
 	}
 }
 
+/* Whether an item refers, from the side or further out, to a column that is not known. */
+static bool
+refers_to_unknown(Block *block, int rtindex)
+{
+	RangeTblEntry *entry = list_nth_node(RangeTblEntry, block->query->rtable, rtindex - 1);
+	Usable		usable = {.block = block, .exact = true};
+
+	for (int i = 1; i <= list_length(block->query->rtable); i++)
+		usable.present = bms_add_member(usable.present, i);
+	return find_unusable((Node *) entry->subquery, &usable) || find_unusable((Node *) entry->functions, &usable) ||
+		find_unusable((Node *) entry->tablefunc, &usable) || find_unusable((Node *) entry->values_lists, &usable) ||
+		!usable.exact;
+}
+
 static Bitmapset *
 lateral_refs_of_all(Query *query, Bitmapset *relids)
 {
@@ -446,8 +477,13 @@ collect_join(Branch *branch, Node *node)
 	check_stack_depth();
 	if (IsA(node, RangeTblRef))
 	{
+		int			rtindex = ((RangeTblRef *) node)->rtindex;
+
+		/* What it is beside rows that are not known is not known; D of it has left out what it could not tell. */
+		if (rtindex != branch->target && refers_to_unknown(branch->block, rtindex))
+			return NULL;
 		branch->items = lappend(branch->items, node);
-		return bms_make_singleton(((RangeTblRef *) node)->rtindex);
+		return bms_make_singleton(rtindex);
 	}
 	if (IsA(node, FromExpr))
 	{
@@ -674,14 +710,24 @@ changed_entry(Block *block, int rtindex, Bitmapset *wanted)
 
 /* ---- a branch ------------------------------------------------------------------------------------------------------------ */
 
-/* The columns of an item that conditions and outputs use. */
+/* The columns of an item that a query uses: in conditions, outputs, and other items that refer to it from the side. */
 static Bitmapset *
-columns_used(int rtindex, List *conjuncts, List *targets)
+columns_used(int rtindex, const Query *query)
 {
-	List	   *vars = list_concat(pull_vars_of_level((Node *) conjuncts, 0), pull_vars_of_level((Node *) targets, 0));
+	List	   *vars = list_concat(pull_vars_of_level((Node *) query->jointree, 0),
+								   pull_vars_of_level((Node *) query->targetList, 0));
 	Bitmapset  *used = bms_make_singleton(0);
 	ListCell   *cell;
 
+	foreach(cell, query->rtable)
+	{
+		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+		vars = list_concat(vars, pull_vars_of_level((Node *) entry->subquery, 1));
+		vars = list_concat(vars, pull_vars_of_level((Node *) entry->functions, 0));
+		vars = list_concat(vars, pull_vars_of_level((Node *) entry->tablefunc, 0));
+		vars = list_concat(vars, pull_vars_of_level((Node *) entry->values_lists, 0));
+	}
 	foreach(cell, vars)
 	{
 		Var		   *var = lfirst_node(Var, cell);
@@ -811,7 +857,7 @@ replace_entries(Block *block, const Branch *branch, const Query *query, bool pru
 		}
 		else if (rtindex == branch->target)
 			lfirst(cell) = changed_entry(block, rtindex,
-										 pruned ? columns_used(rtindex, branch->conjuncts, query->targetList) : NULL);
+										 pruned ? columns_used(rtindex, query) : NULL);
 		else if (bms_is_member(rtindex, block->changed))
 			lfirst(cell) = wide_entry(block, rtindex);
 	}
@@ -1046,6 +1092,7 @@ trace_block(Context *context, Query *query, Bitmapset *wanted)
 	ListCell   *cell;
 
 	block.parts = palloc0_array(Part, list_length(query->rtable) + 1);
+	context->blocks = lcons(&block, context->blocks);
 	trace_items(&block);
 	collect_tree_links((Node *) query->jointree, &block);
 	collect_links((Node *) query->targetList, &block);
@@ -1059,6 +1106,7 @@ trace_block(Context *context, Query *query, Bitmapset *wanted)
 			branches = lappend(branches, link_branch(&block, lfirst(cell), stages, wanted, &result));
 	if (context->obstacle == NULL && branches != NIL)
 		result.query = mdl_query_union_all(branches);
+	context->blocks = list_delete_first(context->blocks);
 	return result;
 }
 
@@ -1112,7 +1160,9 @@ trace_set_operation(Context *context, Query *query, Bitmapset *wanted)
 	int			number = 0;
 	ListCell   *cell;
 
+	context->blocks = lcons(NULL, context->blocks);
 	trace_leaves(context, query, (Node *) top, top, wanted, &branches, &result, &keeps_one);
+	context->blocks = list_delete_first(context->blocks);
 	if (context->obstacle || branches == NIL)
 		return result;
 	foreach(cell, top->colTypes)

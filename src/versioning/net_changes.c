@@ -104,6 +104,7 @@ typedef struct Places
 	int64		count;
 	bool		scan;			/* some are not known */
 	bool		special;		/* some commit was more than changes of rows */
+	const char *operation;		/* that may have changed rows of which nothing is left to tell; NULL: none */
 } Places;
 
 static void
@@ -136,6 +137,20 @@ is_special(const char *operation)
 		strcmp(operation, "write") != 0;
 }
 
+/*
+ * Notes an operation of a commit.  After TRUNCATE and ALTER TABLE all old rows are in the history and every new one has its
+ * birth; others may take rows out of the past (forget) or give them births anew.
+ */
+static void
+note_operation(Places *places, const char *operation)
+{
+	if (!is_special(operation))
+		return;
+	places->special = true;
+	if (strcmp(operation, "truncate") != 0 && strcmp(operation, "alter") != 0)
+		places->operation = operation;
+}
+
 /* Collects the places of rows that commits unseen by the reader, and this transaction, wrote; false beyond `limit`. */
 static bool
 collect_places(const MdlTable *table, Relation base, const Judge *judge, int64 limit, Places *places)
@@ -163,7 +178,7 @@ collect_places(const MdlTable *table, Relation base, const Judge *judge, int64 l
 		CHECK_FOR_INTERRUPTS();
 		if (mdl_commit_at_version(version, &commit) && commit.version == version && was_seen(judge, commit.stamp))
 			continue;
-		places->special |= is_special(operation);
+		note_operation(places, operation);
 		if (is_null || filenode != (int64) base->rd_node.relNode)
 			places->scan = true;
 		else
@@ -178,7 +193,8 @@ collect_places(const MdlTable *table, Relation base, const Judge *judge, int64 l
 		Datum		datum = mdl_places_datum(&work->places, &is_null);
 
 		for (int i = 0; i < work->nlevels; i++)
-			places->special |= work->levels[i].operations > 0;
+			if (work->levels[i].operation)
+				note_operation(places, work->levels[i].operation);
 		if (is_null || mdl_work.claimed != NIL)
 			places->scan = places->special = true;
 		else
@@ -394,6 +410,11 @@ mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 
 	emit.columns = RelationGetDescr(base);
 	if (!collect_places(table, base, &judge, limit, &places))
 		emit.count = places.count;
+	else if (places.operation)
+	{
+		*why = psprintf("has had more than changes of rows since (%s)", places.operation);
+		emit.count = -1;
+	}
 	else if (mdl_horizon(table->table_id, SnapshotSelf) > seen->version)
 	{
 		/* Pruned since it was looked up, and so perhaps while the places were collected: see horizon.c. */
@@ -413,6 +434,6 @@ mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 
 	}
 	table_close(base, NoLock);
 	/* A scan meets rows so old that their ids may have come again. */
-	*exact = seen->exact && !places.special && !places.scan && emit.count <= limit;
+	*exact = emit.count >= 0 && seen->exact && !places.special && !places.scan && emit.count <= limit;
 	return emit.count;
 }

@@ -145,6 +145,16 @@ SET medallion.incremental_limit = 0;
 CALL pg_temp.try('{id}', 'SELECT id, amount FROM bronze.inc_orders');
 RESET medallion.incremental_limit;
 
+-- A row that is erased from the past, too; columns of the table taken away and added again, or rewritten.
+INSERT INTO bronze.inc_orders VALUES (9000, 1, 1, '2026-01-01');
+CREATE FUNCTION pg_temp.erase() RETURNS void LANGUAGE plpgsql AS $$BEGIN
+	DELETE FROM bronze.inc_orders WHERE id = 9000;
+	PERFORM medallion.forget('bronze.inc_orders', '{"id": 9000}');
+END$$;
+CALL pg_temp.try('{id}', 'SELECT id, amount FROM bronze.inc_orders', 'SELECT pg_temp.erase()');
+CALL pg_temp.try('{id}', 'SELECT id, amount FROM bronze.inc_orders', 'ALTER TABLE gold.inc_try DROP COLUMN amount, ADD COLUMN amount numeric(10,2)');
+CALL pg_temp.try('{id}', 'SELECT id, amount FROM bronze.inc_orders', 'TRUNCATE gold.inc_try');
+
 -- Aggregates that follow from the changes, and what stands in the way.
 CREATE TABLE bronze.inc_facts (id int PRIMARY KEY, k int NOT NULL, v int, m int NOT NULL, w numeric(8,2), u numeric);
 SELECT medallion.enable_versioning('bronze.inc_facts');

@@ -311,6 +311,8 @@ sub change
 		"UPDATE $t SET v = v WHERE $mine AND $some",
 		"UPDATE $t SET id = id + 300 WHERE id = $id AND NOT EXISTS (SELECT FROM $t WHERE id = $id + 300)",
 		"DELETE FROM $t WHERE $mine AND $some",
+		# More subtransactions than a snapshot can name.
+		(chance(0.3) ? "DO \$\$BEGIN FOR i IN 1 .. 70 LOOP BEGIN UPDATE $t SET v = v + 1 WHERE id = 3 * i + $class; IF i % 9 = 0 THEN RAISE 'back'; END IF; EXCEPTION WHEN raise_exception THEN NULL; END; END LOOP; END\$\$" : ()),
 		"UPDATE bronze.c SET z = " . int(rand 8) . ", name = " . letter() . " WHERE k % 3 = $class AND k = " . int(rand 8),
 		"DELETE FROM bronze.c WHERE k % 3 = $class AND k = " . int(rand 8),
 		"INSERT INTO bronze.c VALUES (" . (3 * int(rand 3) + $class) . ", " . letter() . ", " . int(rand 8) . ") ON CONFLICT (k) DO UPDATE SET z = excluded.z + 1");
