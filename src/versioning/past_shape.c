@@ -140,7 +140,8 @@ shape_query(const MdlTable *table, List *phases, const MdlPoint *point)
 			continue;
 		appendStringInfo(&names, "%s%s", separator, name);
 		appendStringInfo(&history, "%s%s", separator, quote_identifier(phase->history_column));
-		if (current_rows && today > 0)
+		/* Of another type then, no current row was there: a change of type writes all rows anew. */
+		if (current_rows && today > 0 && table->history_attno[today - 1] == kept)
 			appendStringInfo(&base, "%s%s AS %s", separator, quote_identifier(get_attname(table->relid, today, false)), name);
 		else
 			appendStringInfo(&base, "%sNULL::%s AS %s", separator,

@@ -363,6 +363,9 @@ attach_history(const Dropped *dropped)
 	mdl_capture_row_triggers(dropped->relid, dropped->table_id);
 	mdl_capture_truncate_trigger(dropped->relid, dropped->table_id, 0);
 	CommandCounterIncrement();
+	/* The table is empty, its history is not: how many rows are older than versioning is not known. */
+	mdl_state_forget(dropped->relid);
+	mdl_state_note_again(dropped->relid);
 	mdl_capture_operation(dropped->relid, "undrop");
 }
 

@@ -92,6 +92,7 @@ SELECT m.state, (SELECT string_agg(id || ':' || a || ':' || coalesce(length(long
 	FROM medallion.as_of(NULL::t, version => m.version)) FROM marks m ORDER BY version;
 SELECT operation, inserted, updated, deleted FROM medallion.history('t') WHERE version >= at('last') ORDER BY version;
 SELECT _change_type, _commit_version - at('last') AS commit, (row_data).id FROM medallion.changes(NULL::t, at('last') + 1);
+SELECT * FROM medallion.reconcile('t');
 SELECT j - 'long' FROM medallion.as_of_json('t', version => at('three')) j ORDER BY j->'id';
 -- Under another name, as of an earlier version, after it went again: by CASCADE of a schema with a type.
 DROP TABLE t;
