@@ -5,7 +5,8 @@
  * clock.  So at the start of each execution
  *
  * - what the plan asks for is settled, once, and put into the plan as a constant (medallion._point in an initplan);
- * - if the statement's snapshot was taken before that was settled, a new one is taken, where READ COMMITTED allows it;
+ * - if the statement's snapshot was taken before that was settled, a new one is taken, where READ COMMITTED allows it: a
+ *   snapshot that would do stays, since C code may have taken it for several statements;
  * - old rows that the transaction still holds in memory go to the history tables, and the snapshot is made to see them;
  * - the tables in the plan are compared with what the session asks for now: a plan made for another point in time, or one
  *   that would read the present in a session that travels, is an error.
@@ -15,6 +16,7 @@
 #include "versioning/versioning_int.h"
 
 #include "access/parallel.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -188,14 +190,16 @@ evaluate_point(const QueryDesc *query, FuncExpr *call)
 }
 
 /*
- * Puts the versions that can be known into a copy of the plan, equal calls evaluated once.  Kept plans are shared, so only copies are written to; they live where the query descriptor lives.
+ * Puts the versions that can be known into a copy of the plan, equal calls evaluated once.  Returns the newest; 0 if there
+ * is none.  Kept plans are shared, so only copies are written to; they live where the query descriptor lives.
  */
-static void
+static int64
 settle_points(QueryDesc *query)
 {
 	List	   *subplans = NIL;
 	List	   *calls = NIL;
 	List	   *values = NIL;
+	int64		newest = 0;
 	ListCell   *cell;
 
 	foreach(cell, query->plannedstmt->subplans)
@@ -214,6 +218,8 @@ settle_points(QueryDesc *query)
 				value = evaluate_point(query, call);
 				calls = lappend(calls, call);
 				values = lappend(values, value);
+				if (!value->constisnull)
+					newest = Max(newest, DatumGetInt64(value->constvalue));
 			}
 			plan = copyObject(plan);
 			linitial_node(TargetEntry, plan->targetlist)->expr = (Expr *) value;
@@ -228,6 +234,7 @@ settle_points(QueryDesc *query)
 		copy->subplans = subplans;
 		query->plannedstmt = copy;
 	}
+	return newest;
 }
 
 /* ---- checks -------------------------------------------------------------------------------------------------------- */
@@ -268,28 +275,11 @@ check_present(const RangeTblEntry *entry)
 }
 
 /*
- * TRUNCATE empties a table for older snapshots too, while the rows that it moved to history are as new as itself: such a
- * snapshot would find them in neither place.
+ * Whether a plan reads the past, and the newest version that it was planned for (0: none is known); an error if it is not
+ * the past, or the present, that the session asks for.
  */
-static void
-check_truncated(Oid relid, Snapshot snapshot)
-{
-	MdlTable   *table = mdl_table_find(relid);
-	int64		unseen;
-
-	if (table == NULL)
-		return;
-	unseen = mdl_first_unseen_version(snapshot);
-	if (unseen < PG_INT64_MAX && mdl_table_truncated(table, unseen) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("versioned table \"%s\" was truncated or altered after this transaction began to read", mdl_display_name(relid)),
-				 errhint("Ask in a new transaction.")));
-}
-
-/* Whether a plan reads the past; an error if it is not the past, or the present, that the session asks for. */
 static bool
-look_at_tables(const QueryDesc *query)
+look_at_tables(const QueryDesc *query, int64 *newest)
 {
 	bool		reads_past = false;
 	bool		travelling = mdl_travelling();
@@ -307,6 +297,7 @@ look_at_tables(const QueryDesc *query)
 				/* FALLTHROUGH */
 			case MDL_PAST_OF_CALL:
 				reads_past = true;
+				*newest = Max(*newest, version);
 				break;
 			case MDL_UNMARKED:
 				if (travelling && entry->rtekind == RTE_RELATION)
@@ -319,21 +310,53 @@ look_at_tables(const QueryDesc *query)
 	return reads_past;
 }
 
-static void
-check_all_truncated(const QueryDesc *query)
+/* Whether nothing has ended since a snapshot was taken that it does not see. */
+static bool
+is_current(Snapshot snapshot)
+{
+	TransactionId next = XidFromFullTransactionId(ShmemVariableCache->latestCompletedXid);
+
+	TransactionIdAdvance(next);
+	return !snapshot->takenDuringRecovery && snapshot->xcnt == 0 && snapshot->xmax == next;
+}
+
+/*
+ * A table of the plan that was truncated after the snapshot was taken; InvalidOid if there is none.  TRUNCATE empties a
+ * table for older snapshots too, while the rows that it moved to history are as new as itself: such a snapshot would find
+ * them in neither place.  In READ COMMITTED that happens to EXECUTE, which takes its snapshot before it waits for locks.
+ */
+static Oid
+any_truncated(const QueryDesc *query)
 {
 	ListCell   *cell;
+	int64		unseen;
 
+	if (is_current(query->snapshot))
+		return InvalidOid;
+	unseen = mdl_first_unseen_version(query->snapshot);
+	if (unseen == PG_INT64_MAX)
+		return InvalidOid;
 	foreach(cell, query->plannedstmt->rtable)
 	{
 		RangeTblEntry *entry = lfirst(cell);
-		MdlPastMark mark;
 		int64		version;
+		MdlPastMark mark = mdl_past_mark(entry, &version);
+		MdlTable   *table = mark == MDL_PAST_OF_SESSION || mark == MDL_PAST_OF_CALL ? mdl_table_find(entry->relid) : NULL;
 
-		mark = mdl_past_mark(entry, &version);
-		if (mark == MDL_PAST_OF_SESSION || mark == MDL_PAST_OF_CALL)
-			check_truncated(entry->relid, query->snapshot);
+		if (table != NULL && mdl_table_truncated(table, unseen) > 0)
+			return entry->relid;
 	}
+	return InvalidOid;
+}
+
+static void
+refuse_truncated(Oid relid)
+{
+	if (OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("versioned table \"%s\" was truncated after this transaction began to read", mdl_display_name(relid)),
+				 errhint("Ask in a new transaction.")));
 }
 
 /* ---- the start of an execution ------------------------------------------------------------------------------------- */
@@ -341,7 +364,8 @@ check_all_truncated(const QueryDesc *query)
 static void
 prepare_execution(QueryDesc *query, int eflags)
 {
-	bool		reads_past = look_at_tables(query);
+	int64		newest = 0;
+	bool		reads_past = look_at_tables(query, &newest);
 
 	if (mdl_travelling())
 		mdl_refuse_plan(query->plannedstmt);
@@ -351,23 +375,22 @@ prepare_execution(QueryDesc *query, int eflags)
 	if (!reads_past && (nframes == 0 || !mdl_capture_pending()))
 		return;
 	if (reads_past)
-		settle_points(query);
+	{
+		int64		settled = settle_points(query);
+
+		newest = Max(newest, settled);
+	}
 	if (is_renewable(query))
 	{
 		bool		pending = mdl_capture_pending();
 
-		/*
-		 * In READ COMMITTED the snapshot is taken after all that is asked for has settled, and after the tables were
-		 * locked: EXECUTE takes its own before, and a TRUNCATE that it waited for would hide rows from that.
-		 */
 		mdl_capture_show();
-		if (pending || !IsolationUsesXactSnapshot())
+		if (pending || (reads_past && !IsolationUsesXactSnapshot() &&
+						((newest > 0 && !mdl_point_seen(newest, query->snapshot)) || any_truncated(query) != InvalidOid)))
 			renew_snapshot(query);
-		if (reads_past && IsolationUsesXactSnapshot())
-			check_all_truncated(query);
 	}
-	else if (reads_past)
-		check_all_truncated(query);
+	if (reads_past && (IsolationUsesXactSnapshot() || !is_renewable(query)))
+		refuse_truncated(any_truncated(query));
 }
 
 static void

@@ -243,6 +243,12 @@ mdl_point_resolve(int64 version, Snapshot snapshot)
 }
 
 bool
+mdl_point_seen(int64 version, Snapshot snapshot)
+{
+	return snapshot_sees(mdl_point_resolve(version, NULL), snapshot);
+}
+
+bool
 mdl_point_includes(const MdlPoint *point, int64 stamp)
 {
 	if (stamp < point->low)

@@ -190,6 +190,18 @@ are_temporary_names(const List *names)
 	return true;
 }
 
+/* A temporary table may become the child of a permanent one. */
+static bool
+ties_to_another(const List *commands)
+{
+	ListCell   *cell;
+
+	foreach(cell, commands)
+		if (lfirst_node(AlterTableCmd, cell)->subtype == AT_AddInherit)
+			return true;
+	return false;
+}
+
 static bool
 drops_temporary(const DropStmt *drop)
 {
@@ -258,7 +270,8 @@ is_harmless(Node *statement)
 			return ((LockStmt *) statement)->mode == AccessShareLock ||
 				are_temporary_names(((LockStmt *) statement)->relations);
 		case T_CreateStmt:
-			return makes_temporary(((CreateStmt *) statement)->relation);
+			return makes_temporary(((CreateStmt *) statement)->relation) &&
+				are_temporary_names(((CreateStmt *) statement)->inhRelations);
 		case T_CreateTableAsStmt:
 			return ((CreateTableAsStmt *) statement)->objtype == OBJECT_TABLE &&
 				makes_temporary(((CreateTableAsStmt *) statement)->into->rel);
@@ -269,7 +282,8 @@ is_harmless(Node *statement)
 		case T_AlterSeqStmt:
 			return is_temporary_name(((AlterSeqStmt *) statement)->sequence);
 		case T_AlterTableStmt:
-			return is_temporary_name(((AlterTableStmt *) statement)->relation);
+			return is_temporary_name(((AlterTableStmt *) statement)->relation) &&
+				!ties_to_another(((AlterTableStmt *) statement)->cmds);
 		case T_RenameStmt:
 			return ((RenameStmt *) statement)->relation != NULL && is_temporary_name(((RenameStmt *) statement)->relation);
 		case T_IndexStmt:

@@ -773,6 +773,9 @@ typedef struct MdlPoint
  */
 extern const MdlPoint *mdl_point_resolve(int64 version, Snapshot snapshot);
 
+/* Whether a snapshot sees all that belongs to a version. */
+extern bool mdl_point_seen(int64 version, Snapshot snapshot);
+
 extern bool mdl_point_includes(const MdlPoint *point, int64 stamp);
 
 /* Whether the transaction of a stamp may still end. */
