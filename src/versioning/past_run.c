@@ -355,7 +355,7 @@ refuse_truncated(Oid relid)
 	if (OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("versioned table \"%s\" was truncated after this transaction began to read", mdl_display_name(relid)),
+				 errmsg("versioned table \"%s\" was truncated or altered after this transaction began to read", mdl_display_name(relid)),
 				 errhint("Ask in a new transaction.")));
 }
 
