@@ -17,6 +17,7 @@ typedef struct MdlLevel
 	int64		unchanged;		/* updates that left the row as it was */
 	int64		born;			/* row versions written that are there at the end, and */
 	int64		died;			/* those of others that were kept for the history: what reconcile() counts */
+	bool		uncounted;		/* rows came or went that no trigger saw */
 	bool		tangled;		/* rows changed twice: net counts need the change feed */
 	const char *operation;		/* set when the commit is more than row changes */
 	int			operations;		/* how often it was */

@@ -167,6 +167,7 @@ sum_levels(const MdlTableWork *work, MdlLevel *sum)
 		sum->unchanged += level->unchanged;
 		sum->born += level->born;
 		sum->died += level->died;
+		sum->uncounted |= level->uncounted;
 		sum->tangled |= level->tangled;
 		if (level->operation != NULL)
 			mdl_level_operation(sum, level->operation);
@@ -275,10 +276,7 @@ write_changes_rows(int64 version)
 			nulls[Anum_commit_changes_deleted - 1] = sum.tangled;
 		values[Anum_commit_changes_born - 1] = Int64GetDatum(sum.born);
 		values[Anum_commit_changes_died - 1] = Int64GetDatum(sum.died);
-		/* An operation may bring or take rows that no trigger saw. */
-		nulls[Anum_commit_changes_born - 1] = nulls[Anum_commit_changes_died - 1] =
-			sum.operation != NULL && strcmp(sum.operation, "truncate") != 0 && strcmp(sum.operation, "restore") != 0 &&
-			strcmp(sum.operation, "reconcile") != 0 && strcmp(sum.operation, "rebirth") != 0;
+		nulls[Anum_commit_changes_born - 1] = nulls[Anum_commit_changes_died - 1] = sum.uncounted;
 		if (partitioned)
 			set_part_places(work, values, nulls);
 		else

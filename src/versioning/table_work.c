@@ -150,6 +150,8 @@ void
 mdl_level_operation(MdlLevel *level, const char *operation)
 {
 	level->operations++;
+	level->uncounted |= strcmp(operation, "truncate") != 0 && strcmp(operation, "restore") != 0 &&
+		strcmp(operation, "reconcile") != 0 && strcmp(operation, "rebirth") != 0;
 
 	/* What enables a table makes its first version: nothing in the same commit is older. */
 	if (level->operation != NULL && strcmp(level->operation, "enable") == 0)
@@ -609,6 +611,7 @@ hand_over_levels(MdlTableWork *work, SubTransactionId subid, SubTransactionId pa
 		level[-1].unchanged += level->unchanged;
 		level[-1].born += level->born;
 		level[-1].died += level->died;
+		level[-1].uncounted |= level->uncounted;
 		level[-1].tangled |= level->tangled;
 		level->operations += level[-1].operations;
 		if (level->operation != NULL)
