@@ -246,6 +246,8 @@ check_partition_command(Oid parent, const AlterTableCmd *command)
 	PartitionCmd *partition = (PartitionCmd *) command->def;
 	Oid			child = relation_of(partition->name);
 
+	if (!OidIsValid(parent))
+		return;					/* ALTER TABLE IF EXISTS */
 	if (command->subtype == AT_AttachPartition && versioned_id(child) >= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
