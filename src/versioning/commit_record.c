@@ -110,7 +110,7 @@ insert_record(Relation relation, const Datum *values, const bool *nulls, bool sp
 		}
 		index_insert(index, keys, key_nulls, &tuple->t_self, relation,
 					 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
-		index_close(index, NoLock);
+		index_close(index, RowExclusiveLock);
 	}
 	heap_freetuple(tuple);
 }

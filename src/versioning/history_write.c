@@ -268,7 +268,7 @@ mdl_history_insert(Relation history, HeapTuple *tuples, int count)
 
 		if (index->rd_index->indisready)
 			insert_index_entries(history, index, slots, count);
-		index_close(index, NoLock);
+		index_close(index, RowExclusiveLock);
 	}
 	for (int i = 0; i < count; i++)
 		ExecClearTuple(slots[i]);

@@ -98,10 +98,10 @@ def past(connection, rows):
 
 
 def long_log(connection, rows):
-    """bench.busy, versioned, changed by as many real commits as there are rows to be."""
+    """bench.busy, versioned, changed by as many real commits as there are rows to be; row 1001 never was."""
     cursor = connection.cursor()
     cursor.execute("CREATE TABLE bench.busy (id int PRIMARY KEY, v bigint) WITH (fillfactor = 50)")
-    cursor.execute("INSERT INTO bench.busy SELECT i, 0 FROM generate_series(1, 1000) i")
+    cursor.execute("INSERT INTO bench.busy SELECT i, 0 FROM generate_series(1, 1001) i")
     cursor.execute("SELECT medallion.enable_versioning('bench.busy')")
     cursor.execute("SET synchronous_commit = off")
     cursor.execute(f"DO $$ BEGIN FOR i IN 1..{rows} LOOP UPDATE bench.busy SET v = i WHERE id = 1 + i % 1000; COMMIT; END LOOP; END $$")
