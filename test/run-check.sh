@@ -39,7 +39,7 @@ mdl_run_clean "$user" "$run" RUN="$run" PGBIN="$PGBIN" PGXSDIR="${pgxs%/src/make
   REGRESS="${REGRESS:-}" ISOLATION="${ISOLATION:-}" TAP="${TAP:-}" UNIT="${UNIT:-}" \
   MEDALLION_CHECKER_SECONDS="${MEDALLION_CHECKER_SECONDS:-}" MEDALLION_PROPERTY_SCRIPTS="${MEDALLION_PROPERTY_SCRIPTS:-}" \
   MEDALLION_PROPERTY_SEED="${MEDALLION_PROPERTY_SEED:-}" MEDALLION_PROPERTY_JOBS="${MEDALLION_PROPERTY_JOBS:-}" \
-  CHECK_JOBS="${CHECK_JOBS:-2}" bash "$run/tree/test/run-suites.sh" "$@" || rc=$?
+  CHECK_TIMEOUT="${CHECK_TIMEOUT:-}" CHECK_JOBS="${CHECK_JOBS:-2}" bash "$run/tree/test/run-suites.sh" "$@" || rc=$?
 
 rm -rf tmp_check
 if [ $rc != 0 ]; then

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
 int
 mdl_columns_count(TupleDesc desc)
@@ -219,7 +220,6 @@ mdl_columns_forget(int32 table_id, const char *history)
 	mdl_run(psprintf("DROP TABLE %s", history), NULL, false);
 	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
 	mdl_run("DELETE FROM medallion_history.table_columns WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
-	mdl_run("DELETE FROM medallion_history.change_counts WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_run("DELETE FROM medallion_history.table_definitions WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
 }
 
@@ -358,6 +358,25 @@ follow_change(Follow *follow, Form_pg_attribute old_column, Form_pg_attribute ne
 	follow->changed = true;
 }
 
+/* Whether rows that were there have a new column by a default outside of them; a partitioned table has no rows itself. */
+static bool
+filled_by_default(Relation relation, Form_pg_attribute column)
+{
+	ListCell   *cell;
+
+	foreach(cell, mdl_partition_members(RelationGetRelid(relation), AccessShareLock))
+	{
+		HeapTuple	tuple = SearchSysCacheAttName(lfirst_oid(cell), NameStr(column->attname));
+		bool		filled = HeapTupleIsValid(tuple) && ((Form_pg_attribute) GETSTRUCT(tuple))->atthasmissing;
+
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+		if (filled)
+			return true;
+	}
+	return false;
+}
+
 /* Names are free only after all columns that had them were dropped; changed columns come before new ones. */
 static void
 follow_columns(Follow *follow)
@@ -379,7 +398,7 @@ follow_columns(Follow *follow)
 		if (column->attisdropped)
 			continue;
 		add_phase(follow->table_id, follow->next_column++, 1, column, add_storage(follow, column), follow->own_stamp,
-				  column->atthasmissing);
+				  filled_by_default(follow->relation, column));
 		follow->changed = true;
 	}
 }

@@ -3,6 +3,7 @@
  */
 #include "versioning/versioning_int.h"
 
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
@@ -85,8 +86,13 @@ put_history(const MdlKept *kept, ReturnSetInfo *result)
 {
 	Datum		values[SIZES_COLUMNS] = {0};
 	bool		nulls[SIZES_COLUMNS] = {false};
-	char	   *blocker = blocked_by(kept);
+	Relation	history = try_relation_open(kept->history, AccessShareLock);
+	char	   *blocker;
 
+	if (history == NULL)		/* dropped since it was listed */
+		return;
+	relation_close(history, NoLock);	/* the lock keeps it */
+	blocker = blocked_by(kept);
 	values[0] = CStringGetTextDatum(kept->name);
 	values[1] = Int64GetDatum(estimated_rows(kept->history));
 	values[2] = Int64GetDatum(table_bytes(kept->history));

@@ -53,6 +53,25 @@ COMMIT;
 SELECT past(1), past(2);
 SELECT feed(2);
 
+-- A column with a default that comes to a partitioned table: rows of before had it nowhere.
+CREATE TABLE parted (id int PRIMARY KEY, v int) PARTITION BY HASH (id);
+CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+SELECT medallion.enable_versioning('parted');
+INSERT INTO parted VALUES (1, 1), (2, 2), (3, 3);
+SELECT mark();
+ALTER TABLE parted ADD COLUMN w text DEFAULT 'w';
+DO $$
+DECLARE
+	r record;
+BEGIN
+	FOR r IN SELECT n, string_agg(p::text, ' ' ORDER BY id) AS rows FROM generate_series(0, 1) n, cases.start,
+		medallion.as_of(NULL::cases.parted, version => start.version + n) p GROUP BY n ORDER BY n
+	LOOP RAISE INFO '%: %', r.n, r.rows; END LOOP;
+END$$;
+SELECT _change_type, row_data FROM start, medallion.changes(NULL::parted, version + 1) ORDER BY (row_data).id, 1 DESC;
+DROP TABLE parted;
+
 SELECT medallion.disable_versioning('t', keep_history => false);
 RESET search_path;
 DROP SCHEMA cases CASCADE;

@@ -187,6 +187,18 @@ differences(q{SELECT version FROM (SELECT version, committed_at, lag(committed_a
 differences($union->(q{SELECT 'TABLE_NAME' FROM ((SELECT image(t) FROM TABLE_NAME t EXCEPT ALL SELECT image(t) FROM range, medallion.as_of(NULL::TABLE_NAME, version => range.last) t)
 	UNION ALL (SELECT image(t) FROM range, medallion.as_of(NULL::TABLE_NAME, version => range.last) t EXCEPT ALL SELECT image(t) FROM TABLE_NAME t)) x}),
 	'the last version is the table');
+# What there is to know of a row that is in the wrong version.
+for my $wrong (split /\n/, $node->safe_psql('postgres', q{SELECT tbl || ' ' || version || ' ' || key FROM ((TABLE feed EXCEPT ALL TABLE truth_feed)
+	UNION ALL (TABLE truth_feed EXCEPT ALL TABLE feed)) x LIMIT 4}))
+{
+	my ($tbl, $version, $key) = split / /, $wrong;
+	diag("$wrong:\n" . $node->safe_psql('postgres', qq{
+		SELECT 'history ' || (to_jsonb(h) - 'note') FROM medallion_history."public.$tbl" h WHERE id = $key;
+		SELECT 'now xmin ' || xmin || ' ' || ctid || ' ' || to_jsonb(t) FROM $tbl t WHERE id = $key;
+		SELECT 'journal ' || to_jsonb(j) FROM journal j WHERE tbl = '$tbl' AND key = $key;
+		SELECT 'commit ' || to_jsonb(l) FROM medallion_history.commit_log l WHERE version BETWEEN $version - 2 AND $version + 3;
+		SELECT 'changes ' || (to_jsonb(c) - 'places') || ' ' || COALESCE(length(places), -1) FROM medallion_history.commit_changes c WHERE version BETWEEN $version - 2 AND $version + 3}));
+}
 diag($node->safe_psql('postgres', q{
 	SELECT format('%s versions read, %s of them twice; %s row changes in the feed; %s reads of a version or a time beside the writers, %s refused; %s definitions changed; %s truncations',
 		(SELECT count(*) FROM state), (SELECT count(*) FROM state_again), (SELECT count(*) FROM feed), (SELECT count(*) FROM seen), (SELECT count(*) FROM refused), (SELECT count(*) FROM altered),

@@ -43,8 +43,10 @@ CREATE FUNCTION prop.key_of(tab oid) RETURNS text LANGUAGE sql STABLE SET search
 
 -- The first version that is said to be readable.
 CREATE FUNCTION prop.readable_from(tab oid) RETURNS bigint LANGUAGE sql STABLE AS $$
-	SELECT max(readable_from) FROM medallion.history_sizes, pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-	WHERE c.oid = tab AND relation = format('%I.%I', nspname, relname) AND versioned$$;
+	SELECT greatest((SELECT max(readable_from) FROM medallion_history.horizons h WHERE h.table_id = t.table_id),
+		(SELECT max(version) FROM medallion_history.commit_changes c WHERE c.table_id = t.table_id AND operation = 'enable'))
+	FROM prop.tables((SELECT nspname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid = readable_from.tab)) t
+	WHERE t.tab = readable_from.tab$$;
 
 -- After a commit: copies the tables as they are now, if there is a new version.
 CREATE FUNCTION prop.snap(s text) RETURNS void LANGUAGE plpgsql AS $$
