@@ -16,7 +16,7 @@ use Time::HiRes qw(usleep);
 
 my $seconds = $ENV{MEDALLION_CHECKER_SECONDS} || 20;
 my $rate = $ENV{MEDALLION_CHECKER_RATE} || 80;
-my $round_seconds = $seconds > 60 ? 12 : $seconds / 6;
+my $round_seconds = $seconds > 60 ? 12 : int($seconds / 6) || 1;
 my $node = PostgreSQL::Test::Cluster->new('chaos');
 $node->init;
 $node->append_conf('postgresql.conf',
