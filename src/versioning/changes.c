@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -22,6 +23,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/rls.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -807,6 +809,27 @@ history_table(Oid relid)
 	return table;
 }
 
+/* Keeps counts that were found by the feed, so that they are found once; not those of who sees a part of the table. */
+static void
+keep_counts(const MdlTable *table, int64 version, const Datum *values)
+{
+	MdlArgs		args = {0};
+	MdlUser		user;
+
+	if (XactReadOnly || RecoveryInProgress() || mdl_travelling() ||
+		pg_class_aclcheck(table->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK ||
+		check_enable_rls(table->relid, InvalidOid, true) == RLS_ENABLED)
+		return;
+	mdl_arg(&args, INT4OID, Int32GetDatum(table->table_id), false);
+	mdl_arg_int8(&args, version);
+	for (int i = 0; i < 3; i++)
+		mdl_arg(&args, INT8OID, values[i], false);
+	mdl_owner_begin(&user);
+	mdl_run("INSERT INTO medallion_history.change_counts (table_id, version, inserted, updated, deleted)"
+			" VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", &args, false);
+	mdl_owner_end(&user);
+}
+
 MDL_FUNCTION(mdl_history);
 Datum
 mdl_history(PG_FUNCTION_ARGS)
@@ -827,13 +850,15 @@ mdl_history(PG_FUNCTION_ARGS)
 	mdl_arg_bool(&args, mdl_state_reason(relid) == NULL);
 	mdl_owner_begin(&user);
 	count = mdl_run("SELECT l.version, l.committed_at, l.role_name, l.application_name, c.operation,"
-					" c.inserted, c.updated, c.deleted, $3 AND l.version OPERATOR(pg_catalog.>=) $2 AND NOT EXISTS ("
+					" COALESCE(c.inserted, k.inserted), COALESCE(c.updated, k.updated), COALESCE(c.deleted, k.deleted), $3 AND l.version OPERATOR(pg_catalog.>=) $2 AND NOT EXISTS ("
 					"SELECT FROM medallion_history.lost_versions x LEFT JOIN medallion_history.commit_log r"
 					" ON r.stamp OPERATOR(pg_catalog.=) x.until_stamp WHERE x.table_id OPERATOR(pg_catalog.=) $1"
 					" AND l.version OPERATOR(pg_catalog.>=) x.first_version"
 					" AND (r.version IS NULL OR l.version OPERATOR(pg_catalog.<) r.version))"
 					" FROM medallion_history.commit_changes c JOIN medallion_history.commit_log l"
 					" ON l.version OPERATOR(pg_catalog.=) c.version"
+					" LEFT JOIN medallion_history.change_counts k ON k.table_id OPERATOR(pg_catalog.=) c.table_id"
+					" AND k.version OPERATOR(pg_catalog.=) c.version"
 					" WHERE c.table_id OPERATOR(pg_catalog.=) $1 ORDER BY l.version", &args, true);
 	mdl_owner_end(&user);
 	rows = SPI_tuptable;
@@ -846,6 +871,8 @@ mdl_history(PG_FUNCTION_ARGS)
 		if (nulls[5] && DatumGetBool(values[8]))
 		{
 			nulls[5] = nulls[6] = nulls[7] = !try_count_changes(relid, DatumGetInt64(values[0]), &values[5]);
+			if (!nulls[5])
+				keep_counts(mdl_table_get(relid), DatumGetInt64(values[0]), &values[5]);
 		}
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		CHECK_FOR_INTERRUPTS();

@@ -29,7 +29,11 @@
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+/* Memory of what is written meanwhile is freed after this many rows. */
+#define BATCH_ROWS 10000
 
 /* ---- the shape of a table when a command began --------------------------------------------------------------------- */
 
@@ -103,7 +107,10 @@ copy_rows(Relation relation, MdlTable *shape, TupleDesc desc)
 {
 	MdlTableWork *work = mdl_work_of(shape);
 	TableScanDesc scan = table_beginscan(relation, SnapshotSelf, 0, NULL);
+	MemoryContext batch = AllocSetContextCreate(CurrentMemoryContext, "medallion moved rows", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext saved = MemoryContextSwitchTo(batch);
 	HeapTuple	tuple;
+	int64		count = 0;
 
 	work->shape = shape;
 	PG_TRY();
@@ -111,6 +118,8 @@ copy_rows(Relation relation, MdlTable *shape, TupleDesc desc)
 		while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 		{
 			mdl_work_keep(work, mdl_work_level(work), desc, tuple);
+			if (++count % BATCH_ROWS == 0)
+				MemoryContextReset(batch);
 			CHECK_FOR_INTERRUPTS();
 		}
 		mdl_work_flush(work);
@@ -121,6 +130,8 @@ copy_rows(Relation relation, MdlTable *shape, TupleDesc desc)
 		work->table = NULL;
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(saved);
+	MemoryContextDelete(batch);
 	table_endscan(scan);
 }
 

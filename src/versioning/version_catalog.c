@@ -78,6 +78,12 @@ static const char *const create_statements[] =
 	" moved bigint, dropped bigint)",
 	"COMMENT ON TABLE medallion_history.versioned_tables IS 'Tables whose past states are or were kept'",
 
+	"CREATE TABLE medallion_history.change_counts ("
+	" table_id integer NOT NULL, version bigint NOT NULL, inserted bigint NOT NULL, updated bigint NOT NULL,"
+	" deleted bigint NOT NULL, CONSTRAINT change_counts_pkey PRIMARY KEY (table_id, version))",
+	"COMMENT ON TABLE medallion_history.change_counts IS"
+	" 'Net changes of commits that could not be counted while they were made, as medallion.history() found them'",
+
 	"CREATE TABLE medallion_history.table_columns ("
 	" table_id integer NOT NULL, column_id integer NOT NULL, phase integer NOT NULL, column_name text NOT NULL,"
 	" data_type text NOT NULL, collation_name text, history_column text NOT NULL, since bigint, until bigint,"

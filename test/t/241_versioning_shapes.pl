@@ -1,6 +1,6 @@
 # Property: whatever happens to a table and its definition, medallion.as_of_json() of every version is the copy that was taken
 # then, columns_as_of() the columns of then, and the feed folded over the first state is every later one.
-# MEDALLION_PROPERTY_SCRIPTS: how many random scripts (of 40 transactions each).
+# MEDALLION_PROPERTY_SCRIPTS: twenty times as many as there are random scripts (of 40 transactions each).
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use FindBin;
 
-my $scripts = $ENV{MEDALLION_PROPERTY_SCRIPTS} || 4;
+my $scripts = int(($ENV{MEDALLION_PROPERTY_SCRIPTS} || 80) / 20) || 1;
 my $first = $ENV{MEDALLION_PROPERTY_SEED} || 1;
 my $setup = slurp_file("$FindBin::RealBin/shapes_script.sql");
 my %tables = (
