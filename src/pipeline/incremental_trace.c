@@ -22,7 +22,7 @@
  * Values that GROUP BY, DISTINCT or PARTITION BY hold for equal may differ in their bytes (1.0 and 1.00).  A column that is
  * known up to equality only is used as it is or compared by its default equality, not inside other expressions.
  */
-#include "pipeline/incremental_int.h"
+#include "pipeline/incremental_trace_int.h"
 
 #include "access/sysattr.h"
 #include "catalog/pg_class.h"
@@ -35,38 +35,10 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
-/* Of one call of mdl_trace. */
-typedef struct Context
-{
-	List	   *changed;		/* of ChangedSource */
-	char	   *obstacle;
-	List	   *blocks;			/* struct Block * that the part at hand is in, innermost first; NULL: a set operation */
-} Context;
-
-/* D of a part; query is NULL if nothing beneath it changed, or after an obstacle. */
-typedef struct Part
-{
-	Query	   *query;
-	Bitmapset  *known;
-	Bitmapset  *exact;			/* of these, known to the byte */
-	Bitmapset  *varying;		/* of these, not constant */
-	bool		begun;			/* known is that of one branch at least */
-} Part;
-
-/* A SELECT without set operations. */
-typedef struct Block
-{
-	Context    *context;
-	Query	   *query;
-	Part	   *parts;			/* (number of range table entries + 1) D of a changed subquery */
-	Bitmapset  *changed;		/* items with changed sources beneath */
-	List	   *links;			/* SubLinks with changed sources beneath */
-} Block;
-
 /* What one changed item, or one changed SubLink, leads to. */
 typedef struct Branch
 {
-	Block	   *block;
+	TraceBlock *block;
 	int			target;			/* the changed item */
 	List	   *items;			/* jointree nodes */
 	List	   *conjuncts;
@@ -74,245 +46,13 @@ typedef struct Branch
 	Bitmapset  *present;		/* items whose columns may be used */
 } Branch;
 
-static Part trace_query(Context *context, Query *query, Bitmapset *wanted);
+static TracePart trace_query(TraceContext *context, Query *query, Bitmapset *wanted);
 
 static void
-stop(Context *context, char *obstacle)
+stop(TraceContext *context, char *obstacle)
 {
 	if (context->obstacle == NULL)
 		context->obstacle = obstacle;
-}
-
-/* ---- what reads changed sources ------------------------------------------------------------------------------- */
-
-static ChangedSource *
-changed_source(Context *context, const RangeTblEntry *entry)
-{
-	ListCell   *cell;
-
-	if (entry->rtekind != RTE_RELATION)
-		return NULL;
-	foreach(cell, context->changed)
-		if (((ChangedSource *) lfirst(cell))->relid == entry->relid)
-			return lfirst(cell);
-	return NULL;
-}
-
-static bool
-reads_changed(Node *node, Context *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, reads_changed, context, QTW_EXAMINE_RTES_BEFORE | QTW_IGNORE_JOINALIASES);
-	if (IsA(node, RangeTblEntry))
-		return changed_source(context, (RangeTblEntry *) node) != NULL;
-	return expression_tree_walker(node, reads_changed, context);
-}
-
-/* Collects SubLinks that read changed sources, not those inside others. */
-static bool
-collect_links(Node *node, Block *block)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, SubLink))
-	{
-		SubLink    *link = (SubLink *) node;
-
-		if (reads_changed(link->subselect, block->context))
-			block->links = lappend(block->links, link);
-		return collect_links(link->testexpr, block);
-	}
-	return expression_tree_walker(node, collect_links, block);
-}
-
-/* ---- expressions ------------------------------------------------------------------------------------------------ */
-
-typedef struct Usable
-{
-	Block	   *block;
-	Bitmapset  *present;
-	bool		varies;			/* out: some column in it */
-	bool		exact;			/* out: no column known up to equality only */
-	int			level;
-} Usable;
-
-/* Whether a column of a query around this one is not known, so that a comparison with it tells nothing. */
-static bool
-outer_var_unusable(const Var *var, Usable *usable)
-{
-	List	   *blocks = usable->block->context->blocks;
-	int			depth = (int) var->varlevelsup - usable->level;
-	const Block *outer = depth < list_length(blocks) ? list_nth(blocks, depth) : NULL;
-
-	if (outer == NULL || !bms_is_member(var->varno, outer->changed))
-		return false;
-	return var->varattno <= 0 ||
-		(outer->parts[var->varno].query && !bms_is_member(var->varattno, outer->parts[var->varno].exact));
-}
-
-/* What is known of an item's columns; NULL: all. */
-static const Part *
-part_of(const Block *block, int rtindex)
-{
-	return block->parts[rtindex].query ? &block->parts[rtindex] : NULL;
-}
-
-static bool
-var_unusable(const Var *var, Usable *usable)
-{
-	const Part *part = part_of(usable->block, var->varno);
-	bool		replaced = bms_is_member(var->varno, usable->block->changed);
-
-	usable->varies |= part == NULL || bms_is_member(var->varattno, part->varying);
-	if (!bms_is_member(var->varno, usable->present) || (replaced && var->varattno <= 0))
-		return true;
-	if (part == NULL)
-		return false;
-	if (!bms_is_member(var->varattno, part->exact))
-		usable->exact = false;
-	return !bms_is_member(var->varattno, part->known);
-}
-
-static bool
-find_unusable(Node *node, Usable *usable)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Var) && ((Var *) node)->varlevelsup > usable->level)
-		return outer_var_unusable((Var *) node, usable);
-	if (IsA(node, Var))
-		return ((Var *) node)->varlevelsup == usable->level && var_unusable((Var *) node, usable);
-	if (usable->level == 0 && (IsA(node, Aggref) || IsA(node, WindowFunc) || IsA(node, GroupingFunc)))
-		return true;
-	if (IsA(node, SubLink) && usable->level == 0 && reads_changed(((SubLink *) node)->subselect, usable->block->context))
-		return true;
-	if (IsA(node, Query))
-	{
-		bool		result;
-
-		usable->level++;
-		result = query_tree_walker((Query *) node, find_unusable, usable, QTW_IGNORE_JOINALIASES);
-		usable->level--;
-		return result;
-	}
-	return expression_tree_walker(node, find_unusable, usable);
-}
-
-/* "a = b" by the default equality of the type of both. */
-static bool
-is_plain_equality(Node *node)
-{
-	OpExpr	   *operation = (OpExpr *) node;
-	Oid			left,
-				right;
-
-	if (!IsA(node, OpExpr) || list_length(operation->args) != 2)
-		return false;
-	left = exprType(linitial(operation->args));
-	right = exprType(lsecond(operation->args));
-	return left == right && operation->opno == lookup_type_cache(left, TYPECACHE_EQ_OPR)->eq_opr &&
-		(IsA(linitial(operation->args), Var) || !contain_var_clause(linitial(operation->args))) &&
-		(IsA(lsecond(operation->args), Var) || !contain_var_clause(lsecond(operation->args)));
-}
-
-/* Whether an expression can be told from the columns known of the items present. */
-static bool
-is_usable(Block *block, Bitmapset *present, Node *node, bool *varies, bool *exact)
-{
-	Usable		usable = {.block = block, .present = present, .exact = true};
-
-	if (find_unusable(node, &usable))
-		return false;
-	if (varies)
-		*varies = usable.varies;
-	if (exact)
-		*exact = usable.exact;
-	return usable.exact || is_plain_equality(node) || (exact != NULL && IsA(node, Var));
-}
-
-/* Whether an expression is one of a list, or made of such whose equal values are the same. */
-typedef struct Over
-{
-	List	   *expressions;
-} Over;
-
-static bool
-find_not_over(Node *node, Over *over)
-{
-	ListCell   *cell;
-
-	if (node == NULL)
-		return false;
-	foreach(cell, over->expressions)
-		if (equal(node, lfirst(cell)))
-			return !mdl_equal_is_same(exprType(node), exprCollation(node));
-	if (IsA(node, Var) || IsA(node, Aggref) || IsA(node, WindowFunc) || IsA(node, GroupingFunc) || IsA(node, SubLink))
-		return true;
-	return expression_tree_walker(node, find_not_over, over);
-}
-
-/* *exact is cleared if equal values of the expression may differ. */
-static bool
-is_over(Node *node, List *expressions, bool *exact)
-{
-	Over		over = {.expressions = expressions};
-	ListCell   *cell;
-
-	foreach(cell, expressions)
-		if (equal(node, lfirst(cell)))
-		{
-			*exact &= mdl_equal_is_same(exprType(node), exprCollation(node));
-			return true;
-		}
-	return !find_not_over(node, &over);
-}
-
-/*
- * The expressions of a list of SortGroupClause.  One that is compared by another equality than its type's is left out, so
- * that nothing is over it.
- */
-static List *
-clause_expressions(List *clauses, List *targets)
-{
-	List	   *expressions = NIL;
-	ListCell   *cell;
-
-	foreach(cell, clauses)
-	{
-		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
-		ListCell   *other;
-
-		foreach(other, targets)
-		{
-			TargetEntry *target = lfirst_node(TargetEntry, other);
-
-			if (target->ressortgroupref == clause->tleSortGroupRef &&
-				clause->eqop == lookup_type_cache(exprType((Node *) target->expr), TYPECACHE_EQ_OPR)->eq_opr &&
-				!expression_returns_set((Node *) target->expr))
-				expressions = lappend(expressions, target->expr);
-		}
-	}
-	return expressions;
-}
-
-/* What a block does to its rows: lists of expressions over which an output column must be to be known. */
-static List *
-stages_of(Query *query)
-{
-	List	   *stages = NIL;
-	ListCell   *cell;
-
-	if (query->groupClause || query->hasAggs || query->havingQual || query->groupingSets)
-		stages = lappend(stages, query->groupingSets ? NIL : clause_expressions(query->groupClause, query->targetList));
-	foreach(cell, query->windowClause)
-		stages = lappend(stages, clause_expressions(lfirst_node(WindowClause, cell)->partitionClause, query->targetList));
-	if (query->hasDistinctOn)
-		stages = lappend(stages, clause_expressions(query->distinctClause, query->targetList));
-	if (query->limitCount || query->limitOffset)
-		stages = lappend(stages, NIL);
-	return stages;
 }
 
 /* ---- the join tree of a branch ------------------------------------------------------------------------------------ */
@@ -353,7 +93,7 @@ collect_join_ids(Node *node, Bitmapset **ids)
 }
 
 static bool
-any_quals_read_changed(Node *node, Context *context)
+any_quals_read_changed(Node *node, TraceContext *context)
 {
 	ListCell   *cell;
 
@@ -363,13 +103,13 @@ any_quals_read_changed(Node *node, Context *context)
 	{
 		JoinExpr   *join = (JoinExpr *) node;
 
-		return reads_changed(join->quals, context) || any_quals_read_changed(join->larg, context) ||
+		return mdl_trace_reads_changed(join->quals, context) || any_quals_read_changed(join->larg, context) ||
 			any_quals_read_changed(join->rarg, context);
 	}
 	foreach(cell, ((FromExpr *) node)->fromlist)
 		if (any_quals_read_changed(lfirst(cell), context))
 			return true;
-	return reads_changed(((FromExpr *) node)->quals, context);
+	return mdl_trace_reads_changed(((FromExpr *) node)->quals, context);
 }
 
 /* Items that an entry refers to from the side (LATERAL). */
@@ -391,20 +131,6 @@ lateral_refs(Query *query, int rtindex)
 		default:
 			return NULL;
 	}
-}
-
-/* Whether an item refers, from the side or further out, to a column that is not known. */
-static bool
-refers_to_unknown(Block *block, int rtindex)
-{
-	RangeTblEntry *entry = list_nth_node(RangeTblEntry, block->query->rtable, rtindex - 1);
-	Usable		usable = {.block = block, .exact = true};
-
-	for (int i = 1; i <= list_length(block->query->rtable); i++)
-		usable.present = bms_add_member(usable.present, i);
-	return find_unusable((Node *) entry->subquery, &usable) || find_unusable((Node *) entry->functions, &usable) ||
-		find_unusable((Node *) entry->tablefunc, &usable) || find_unusable((Node *) entry->values_lists, &usable) ||
-		!usable.exact;
 }
 
 static Bitmapset *
@@ -430,7 +156,7 @@ add_conjuncts(Branch *branch, Node *quals, Bitmapset *known)
 		foreach(cell, ((BoolExpr *) quals)->args)
 			add_conjuncts(branch, lfirst(cell), known);
 	}
-	else if (is_usable(branch->block, known, quals, NULL, NULL))
+	else if (mdl_trace_is_usable(branch->block, known, quals, NULL, NULL))
 		branch->conjuncts = lappend(branch->conjuncts, quals);
 }
 
@@ -440,7 +166,7 @@ static Bitmapset *collect_join(Branch *branch, Node *node);
 static Bitmapset *
 collect_left_join(Branch *branch, JoinExpr *join, Node *left, Node *right)
 {
-	Block	   *block = branch->block;
+	TraceBlock *block = branch->block;
 	Bitmapset  *right_ids = mdl_relids_of(right);
 	Bitmapset  *known = collect_join(branch, left);
 	Bitmapset  *needed;
@@ -456,7 +182,7 @@ collect_left_join(Branch *branch, JoinExpr *join, Node *left, Node *right)
 		return known;
 	needed = bms_difference(bms_union(pull_varnos_of_level(NULL, join->quals, 0),
 									  lateral_refs_of_all(block->query, right_ids)), right_ids);
-	if (!bms_is_subset(needed, known) || !is_usable(block, bms_union(known, right_ids), join->quals, NULL, NULL))
+	if (!bms_is_subset(needed, known) || !mdl_trace_is_usable(block, bms_union(known, right_ids), join->quals, NULL, NULL))
 		return known;
 	copy = makeNode(JoinExpr);
 	*copy = *join;
@@ -480,7 +206,7 @@ collect_join(Branch *branch, Node *node)
 		int			rtindex = ((RangeTblRef *) node)->rtindex;
 
 		/* What it is beside rows that are not known is not known; D of it has left out what it could not tell. */
-		if (rtindex != branch->target && refers_to_unknown(branch->block, rtindex))
+		if (rtindex != branch->target && mdl_trace_refers_to_unknown(branch->block, rtindex))
 			return NULL;
 		branch->items = lappend(branch->items, node);
 		return bms_make_singleton(rtindex);
@@ -496,11 +222,11 @@ collect_join(Branch *branch, Node *node)
 	else
 	{
 		JoinExpr   *join = (JoinExpr *) node;
-		Context    *context = branch->block->context;
+		TraceContext *context = branch->block->context;
 
 		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_RIGHT)
 		{
-			if (reads_changed(join->quals, context))
+			if (mdl_trace_reads_changed(join->quals, context))
 				stop(context, "a subquery in the condition of an outer join reads a table that has changed");
 			return join->jointype == JOIN_LEFT ? collect_left_join(branch, join, join->larg, join->rarg)
 				: collect_left_join(branch, join, join->rarg, join->larg);
@@ -653,10 +379,10 @@ wrap(Query *query, const RangeTblEntry *like)
 
 /* The rows of a changed item now, and those of its D. */
 static RangeTblEntry *
-wide_entry(Block *block, int rtindex)
+wide_entry(TraceBlock *block, int rtindex)
 {
 	RangeTblEntry *entry = list_nth_node(RangeTblEntry, block->query->rtable, rtindex - 1);
-	ChangedSource *source = changed_source(block->context, entry);
+	ChangedSource *source = mdl_trace_changed_source(block->context, entry);
 
 	if (source)
 	{
@@ -670,7 +396,7 @@ wide_entry(Block *block, int rtindex)
 	}
 	else
 	{
-		const Part *part = &block->parts[rtindex];
+		const TracePart *part = &block->parts[rtindex];
 		RangeTblEntry *now = copyObject(entry);
 		List	   *names = NIL,
 				   *types = NIL,
@@ -697,10 +423,10 @@ wide_entry(Block *block, int rtindex)
 
 /* D of a changed item, as an entry. */
 static RangeTblEntry *
-changed_entry(Block *block, int rtindex, Bitmapset *wanted)
+changed_entry(TraceBlock *block, int rtindex, Bitmapset *wanted)
 {
 	RangeTblEntry *entry = list_nth_node(RangeTblEntry, block->query->rtable, rtindex - 1);
-	ChangedSource *source = changed_source(block->context, entry);
+	ChangedSource *source = mdl_trace_changed_source(block->context, entry);
 
 	if (source)
 		return mdl_images_entry(source, entry, false);
@@ -780,16 +506,16 @@ branch_jointree(const Branch *branch)
 
 /* Whether an output column is told by a branch. */
 static bool
-is_known(Block *block, const Branch *branch, const TargetEntry *target, List *stages, bool *exact, bool *varies)
+is_known(TraceBlock *block, const Branch *branch, const TargetEntry *target, List *stages, bool *exact, bool *varies)
 {
 	ListCell   *cell;
 
 	*exact = *varies = true;
 	if (expression_returns_set((Node *) target->expr) ||
-		!is_usable(block, branch->present, (Node *) target->expr, varies, exact))
+		!mdl_trace_is_usable(block, branch->present, (Node *) target->expr, varies, exact))
 		return false;
 	foreach(cell, stages)
-		if (*varies && !is_over((Node *) target->expr, lfirst(cell), exact))
+		if (*varies && !mdl_trace_is_over((Node *) target->expr, lfirst(cell), exact))
 			return false;
 	/* Of equal rows, one is kept. */
 	if (block->query->distinctClause)
@@ -818,7 +544,7 @@ prune(Branch *branch, Bitmapset *wanted)
 
 /* What all branches know is known. */
 static void
-note_known(Part *result, Bitmapset *known, Bitmapset *exact, Bitmapset *varying)
+note_known(TracePart *result, Bitmapset *known, Bitmapset *exact, Bitmapset *varying)
 {
 	result->known = result->begun ? bms_intersect(result->known, known) : known;
 	result->exact = result->begun ? bms_intersect(result->exact, exact) : exact;
@@ -828,7 +554,7 @@ note_known(Part *result, Bitmapset *known, Bitmapset *exact, Bitmapset *varying)
 
 /* The entries of a branch: of changed items their D or what they are and were; of items not taken none. */
 static void
-replace_entries(Block *block, const Branch *branch, const Query *query, bool pruned)
+replace_entries(TraceBlock *block, const Branch *branch, const Query *query, bool pruned)
 {
 	Bitmapset  *taken = NULL;
 	Bitmapset  *joins = NULL;
@@ -864,7 +590,7 @@ replace_entries(Block *block, const Branch *branch, const Query *query, bool pru
 }
 
 static Query *
-branch_query(Block *block, Branch *branch, List *stages, Bitmapset *wanted, Part *result)
+branch_query(TraceBlock *block, Branch *branch, List *stages, Bitmapset *wanted, TracePart *result)
 {
 	Query	   *query = makeNode(Query);
 	Bitmapset  *known = NULL,
@@ -906,7 +632,7 @@ branch_query(Block *block, Branch *branch, List *stages, Bitmapset *wanted, Part
 }
 
 static Query *
-item_branch(Block *block, int target, List *stages, Bitmapset *wanted, Part *result)
+item_branch(TraceBlock *block, int target, List *stages, Bitmapset *wanted, TracePart *result)
 {
 	Branch		branch = {.block = block, .target = target};
 
@@ -922,7 +648,7 @@ item_branch(Block *block, int target, List *stages, Bitmapset *wanted, Part *res
 typedef struct ParamReplace
 {
 	int			rtindex;
-	const Part *part;
+	const TracePart *part;
 	bool		missing;		/* out: a column that is not known */
 } ParamReplace;
 
@@ -958,13 +684,13 @@ is_conjunct(Node *quals, Node *wanted)
 
 /* x IN (subquery): only rows equal to x matter, and, except where NULL is as good as false, those where that is not known. */
 static void
-add_test(Branch *branch, SubLink *link, Node *quals, int rtindex, const Part *part, Bitmapset *known)
+add_test(Branch *branch, SubLink *link, Node *quals, int rtindex, const TracePart *part, Bitmapset *known)
 {
 	ParamReplace replace = {.rtindex = rtindex, .part = part};
 	NullTest   *unknown;
 	Node	   *test;
 
-	if (link->subLinkType != ANY_SUBLINK || !is_usable(branch->block, known, link->testexpr, NULL, NULL))
+	if (link->subLinkType != ANY_SUBLINK || !mdl_trace_is_usable(branch->block, known, link->testexpr, NULL, NULL))
 		return;
 	test = replace_params(copyObject(link->testexpr), &replace);
 	if (replace.missing)
@@ -981,11 +707,11 @@ add_test(Branch *branch, SubLink *link, Node *quals, int rtindex, const Part *pa
 }
 
 static Query *
-link_branch(Block *block, SubLink *link, List *stages, Bitmapset *wanted, Part *result)
+link_branch(TraceBlock *block, SubLink *link, List *stages, Bitmapset *wanted, TracePart *result)
 {
-	Block		widened = *block;
+	TraceBlock	widened = *block;
 	Branch		branch = {.block = &widened};
-	Part		part = trace_query(block->context, copyObject(castNode(Query, link->subselect)), NULL);
+	TracePart	part = trace_query(block->context, copyObject(castNode(Query, link->subselect)), NULL);
 	int			rtindex = list_length(block->query->rtable) + 1;
 	RangeTblRef *ref = makeNode(RangeTblRef);
 	RangeTblEntry *entry = makeNode(RangeTblEntry);
@@ -1011,8 +737,8 @@ link_branch(Block *block, SubLink *link, List *stages, Bitmapset *wanted, Part *
 	entry->inFromCl = true;
 	widened.query = copyObject(block->query);
 	widened.query->rtable = lappend(widened.query->rtable, entry);
-	widened.parts = palloc0_array(Part, count + 2);
-	memcpy(widened.parts, block->parts, sizeof(Part) * (count + 1));
+	widened.parts = palloc0_array(TracePart, count + 2);
+	memcpy(widened.parts, block->parts, sizeof(TracePart) * (count + 1));
 	widened.parts[rtindex] = part;
 	ref->rtindex = rtindex;
 
@@ -1033,7 +759,7 @@ link_branch(Block *block, SubLink *link, List *stages, Bitmapset *wanted, Part *
 
 /* Finds changed items of the join tree and traces those that are subqueries. */
 static void
-trace_items(Block *block)
+trace_items(TraceBlock *block)
 {
 	Bitmapset  *ids = mdl_relids_of((Node *) block->query->jointree);
 	int			rtindex = -1;
@@ -1042,24 +768,24 @@ trace_items(Block *block)
 	{
 		RangeTblEntry *entry = list_nth_node(RangeTblEntry, block->query->rtable, rtindex - 1);
 
-		if (changed_source(block->context, entry))
+		if (mdl_trace_changed_source(block->context, entry))
 			block->changed = bms_add_member(block->changed, rtindex);
-		else if (entry->rtekind == RTE_SUBQUERY && reads_changed((Node *) entry->subquery, block->context))
+		else if (entry->rtekind == RTE_SUBQUERY && mdl_trace_reads_changed((Node *) entry->subquery, block->context))
 		{
 			block->changed = bms_add_member(block->changed, rtindex);
 			block->parts[rtindex] = trace_query(block->context, copyObject(entry->subquery), NULL);
 		}
 		else if (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_SUBQUERY &&
-				 (reads_changed((Node *) entry->functions, block->context) ||
-				  reads_changed((Node *) entry->values_lists, block->context) ||
-				  reads_changed((Node *) entry->tablefunc, block->context)))
+				 (mdl_trace_reads_changed((Node *) entry->functions, block->context) ||
+				  mdl_trace_reads_changed((Node *) entry->values_lists, block->context) ||
+				  mdl_trace_reads_changed((Node *) entry->tablefunc, block->context)))
 			stop(block->context, "a subquery in the arguments of a function in FROM reads a table that has changed");
 	}
 }
 
 /* SubLinks in WHERE and the conditions of inner joins; those of outer joins are met when the tree is collected. */
 static void
-collect_tree_links(Node *node, Block *block)
+collect_tree_links(Node *node, TraceBlock *block)
 {
 	ListCell   *cell;
 
@@ -1073,31 +799,31 @@ collect_tree_links(Node *node, Block *block)
 			stop(block->context, "a subquery in the condition of an outer join reads a table that has changed");
 		collect_tree_links(join->larg, block);
 		collect_tree_links(join->rarg, block);
-		collect_links(join->quals, block);
+		mdl_trace_collect_links(join->quals, block);
 		return;
 	}
 	foreach(cell, ((FromExpr *) node)->fromlist)
 		collect_tree_links(lfirst(cell), block);
-	collect_links(((FromExpr *) node)->quals, block);
+	mdl_trace_collect_links(((FromExpr *) node)->quals, block);
 }
 
-static Part
-trace_block(Context *context, Query *query, Bitmapset *wanted)
+static TracePart
+trace_block(TraceContext *context, Query *query, Bitmapset *wanted)
 {
-	Block		block = {.context = context, .query = query};
-	Part		result = {0};
-	List	   *stages = stages_of(query);
+	TraceBlock	block = {.context = context, .query = query};
+	TracePart	result = {0};
+	List	   *stages = mdl_trace_stages_of(query);
 	List	   *branches = NIL;
 	int			rtindex = -1;
 	ListCell   *cell;
 
-	block.parts = palloc0_array(Part, list_length(query->rtable) + 1);
+	block.parts = palloc0_array(TracePart, list_length(query->rtable) + 1);
 	context->blocks = lcons(&block, context->blocks);
 	trace_items(&block);
 	collect_tree_links((Node *) query->jointree, &block);
-	collect_links((Node *) query->targetList, &block);
-	collect_links(query->havingQual, &block);
-	if (reads_changed(query->limitCount, context) || reads_changed(query->limitOffset, context))
+	mdl_trace_collect_links((Node *) query->targetList, &block);
+	mdl_trace_collect_links(query->havingQual, &block);
+	if (mdl_trace_reads_changed(query->limitCount, context) || mdl_trace_reads_changed(query->limitOffset, context))
 		stop(context, "a subquery in LIMIT reads a table that has changed");
 	while (context->obstacle == NULL && (rtindex = bms_next_member(block.changed, rtindex)) >= 0)
 		branches = lappend(branches, item_branch(&block, rtindex, stages, wanted, &result));
@@ -1112,11 +838,11 @@ trace_block(Context *context, Query *query, Bitmapset *wanted)
 
 /* Collects D of the branches of a set operation that changed, in the types of the whole. */
 static void
-trace_leaves(Context *context, Query *query, Node *node, SetOperationStmt *top, Bitmapset *wanted, List **branches,
-			 Part *result, bool *keeps_one)
+trace_leaves(TraceContext *context, Query *query, Node *node, SetOperationStmt *top, Bitmapset *wanted, List **branches,
+			 TracePart *result, bool *keeps_one)
 {
 	RangeTblEntry *entry;
-	Part		part;
+	TracePart	part;
 	ListCell   *cell;
 	int			number = 0;
 
@@ -1131,7 +857,7 @@ trace_leaves(Context *context, Query *query, Node *node, SetOperationStmt *top, 
 		return;
 	}
 	entry = list_nth_node(RangeTblEntry, query->rtable, castNode(RangeTblRef, node)->rtindex - 1);
-	if (!reads_changed((Node *) entry->subquery, context))
+	if (!mdl_trace_reads_changed((Node *) entry->subquery, context))
 		return;
 	part = trace_query(context, copyObject(entry->subquery), wanted);
 	if (part.query == NULL)
@@ -1150,11 +876,11 @@ trace_leaves(Context *context, Query *query, Node *node, SetOperationStmt *top, 
 	*branches = lappend(*branches, part.query);
 }
 
-static Part
-trace_set_operation(Context *context, Query *query, Bitmapset *wanted)
+static TracePart
+trace_set_operation(TraceContext *context, Query *query, Bitmapset *wanted)
 {
 	SetOperationStmt *top = castNode(SetOperationStmt, query->setOperations);
-	Part		result = {0};
+	TracePart	result = {0};
 	List	   *branches = NIL;
 	bool		keeps_one = false;
 	int			number = 0;
@@ -1177,22 +903,22 @@ trace_set_operation(Context *context, Query *query, Bitmapset *wanted)
 	return result;
 }
 
-static Part
-trace_query(Context *context, Query *query, Bitmapset *wanted)
+static TracePart
+trace_query(TraceContext *context, Query *query, Bitmapset *wanted)
 {
 	check_stack_depth();
-	if (query->cteList != NIL && reads_changed((Node *) query, context))
+	if (query->cteList != NIL && mdl_trace_reads_changed((Node *) query, context))
 		stop(context, "the query is recursive");
 	if (context->obstacle)
-		return (Part) {0};
+		return (TracePart) {0};
 	return query->setOperations ? trace_set_operation(context, query, wanted) : trace_block(context, query, wanted);
 }
 
 Traced
 mdl_trace(Query *query, List *changed, Bitmapset *wanted)
 {
-	Context		context = {.changed = changed};
-	Part		part = trace_query(&context, copyObject(query), wanted);
+	TraceContext context = {.changed = changed};
+	TracePart	part = trace_query(&context, copyObject(query), wanted);
 	Traced		traced = {.obstacle = context.obstacle};
 
 	if (context.obstacle == NULL)
