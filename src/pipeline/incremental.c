@@ -30,6 +30,12 @@
 /* This many changed rows, or units, are always few. */
 #define FEW 1000
 
+/* No more rows are looked at to find units. */
+#define MANY 10000000
+
+/* Finding the units may cost this much, in units of the planner, and twice what computing everything costs. */
+#define CHEAP 1000000
+
 /* More unit columns than this are not used: units are then coarser. */
 #define MAX_UNIT_COLUMNS 8
 
@@ -216,6 +222,10 @@ put_unit(UnitReceiver *receiver, const Datum *values, const bool *nulls)
 static bool
 receive_unit(TupleTableSlot *slot, DestReceiver *self)
 {
+	if (tuplestore_tuple_count(((UnitReceiver *) self)->rows) >= MANY)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("they are too many")));
 	slot_getallattrs(slot);
 	put_unit((UnitReceiver *) self, slot->tts_values, slot->tts_isnull);
 	return true;
@@ -255,7 +265,7 @@ unit_receiver(TupleDesc columns, Bitmapset *wanted)
 }
 
 char *
-mdl_run_guarded(Query *query, List *changed, DestReceiver *dest)
+mdl_run_guarded(Query *query, List *changed, double limit, DestReceiver *dest)
 {
 	QueryEnvironment *environment = create_queryEnv();
 	MemoryContext context = CurrentMemoryContext;
@@ -273,7 +283,7 @@ mdl_run_guarded(Query *query, List *changed, DestReceiver *dest)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		mdl_query_run(query, NULL, environment, dest);
+		mdl_query_run(query, NULL, environment, limit, dest);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -434,7 +444,8 @@ find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *wr
 	if (changed != NIL)
 	{
 		Traced		traced = mdl_trace(query, changed, wanted);
-		char	   *message = traced.obstacle ? traced.obstacle : mdl_run_guarded(traced.query, changed, &receiver->dest);
+		char	   *message = traced.obstacle ? traced.obstacle : mdl_run_guarded(traced.query, changed, CHEAP + 2 * mdl_query_cost(query),
+																		 &receiver->dest);
 
 		if (message)
 			*why = psprintf("which rows depend on what has changed could not be found: %s", message);

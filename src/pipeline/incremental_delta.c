@@ -434,7 +434,7 @@ mdl_deltas_compute(const DerivedTable *table, TupleDesc columns, const KeyColumn
 		return NULL;
 	deltas->keys = keys;
 	signed_rows = store_receiver();
-	if (mdl_run_guarded(signed_query(deltas, block, source, rtindex), changed, &signed_rows->dest) != NULL)
+	if (mdl_run_guarded(signed_query(deltas, block, source, rtindex), changed, 0, &signed_rows->dest) != NULL)
 	{
 		tuplestore_end(signed_rows->rows);
 		return NULL;

@@ -47,8 +47,14 @@ extern void mdl_query_check_rights(Query *query);
  */
 extern void mdl_query_prepare(Query *query);
 
-/* Runs a rewritten query under the active snapshot; the tree is consumed. */
-extern void mdl_query_run(Query *query, ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest);
+/*
+ * Runs a rewritten query under the active snapshot; the tree is consumed.  Raises a data_exception if the planner thinks
+ * that it costs more than `limit` (0: none).
+ */
+extern void mdl_query_run(Query *query, ParamListInfo params, QueryEnvironment *environment, double limit, DestReceiver *dest);
+
+/* What the planner thinks a rewritten query costs. */
+extern double mdl_query_cost(Query *query);
 
 /* queries[0] UNION ALL queries[1] …, whose columns have the same types; references to outer queries stay right. */
 extern Query *mdl_query_union_all(List *queries);
@@ -151,7 +157,7 @@ typedef struct Incremental
  * Runs a query of ours that may meet rows that the query of the table never does, and reads the images of what has changed;
  * returns the message if an expression raises.
  */
-extern char *mdl_run_guarded(Query *query, List *changed, DestReceiver *dest);
+extern char *mdl_run_guarded(Query *query, List *changed, double limit, DestReceiver *dest);
 
 /* Finds out what has changed since the last refresh.  Runs as the owner. */
 extern Incremental mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot);

@@ -34,6 +34,7 @@
 #include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
+#include "utils/typcache.h"
 
 /* What one changed item, or one changed SubLink, leads to. */
 typedef struct Branch
@@ -589,6 +590,48 @@ replace_entries(TraceBlock *block, const Branch *branch, const Query *query, boo
 	}
 }
 
+/*
+ * Makes each row of a branch come once where some columns are not known: only which rows there are matters, and many that
+ * differ in what is not known would multiply in joins.
+ */
+static void
+make_distinct(Query *query, Bitmapset *known, Bitmapset *exact)
+{
+	List	   *clauses = NIL;
+	ListCell   *cell;
+
+	if (bms_num_members(known) == list_length(query->targetList))
+		return;
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+		SortGroupClause *clause;
+		TypeCacheEntry *type;
+
+		if (!bms_is_member(target->resno, known) || IsA(target->expr, Const))
+			continue;
+		type = lookup_type_cache(exprType((Node *) target->expr), TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR | TYPECACHE_HASH_PROC);
+		if (!OidIsValid(type->lt_opr) || (bms_is_member(target->resno, exact) &&
+										  !mdl_equal_is_same(exprType((Node *) target->expr), exprCollation((Node *) target->expr))))
+			return;
+		clause = makeNode(SortGroupClause);
+		clause->tleSortGroupRef = target->resno;
+		clause->eqop = type->eq_opr;
+		clause->sortop = type->lt_opr;
+		clause->hashable = OidIsValid(type->hash_proc);
+		clauses = lappend(clauses, clause);
+	}
+	foreach(cell, clauses)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
+
+		list_nth_node(TargetEntry, query->targetList, clause->tleSortGroupRef - 1)->ressortgroupref = clause->tleSortGroupRef;
+	}
+	if (clauses == NIL)
+		query->limitCount = (Node *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(1), false, FLOAT8PASSBYVAL);
+	query->groupClause = clauses;
+}
+
 static Query *
 branch_query(TraceBlock *block, Branch *branch, List *stages, Bitmapset *wanted, TracePart *result)
 {
@@ -627,6 +670,7 @@ branch_query(TraceBlock *block, Branch *branch, List *stages, Bitmapset *wanted,
 	query->jointree = copyObject(branch_jointree(branch));
 	query->rtable = copyObject(block->query->rtable);
 	replace_entries(block, branch, query, wanted != NULL);
+	make_distinct(query, known, exact);
 	note_known(result, known, exact, varying);
 	return query;
 }

@@ -445,7 +445,8 @@ ask($session{main}, $_) for split /;\n/, q{
 	CREATE TABLE bronze.b (id int PRIMARY KEY, k int, g text, v int);
 	CREATE TABLE bronze.c (k int PRIMARY KEY, name text, z int);
 	SELECT medallion.enable_versioning(t) FROM unnest('{bronze.a,bronze.b,bronze.c}'::regclass[]) t;
-	SET lock_timeout = '20s'};
+	SET lock_timeout = '20s';
+	SET statement_timeout = '60s'};
 ask($session{$_}, "SET lock_timeout = '20s'; SET client_min_messages = error") for qw(early late);
 
 my $failures = 0;
