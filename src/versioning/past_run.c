@@ -27,6 +27,7 @@
 
 static ExecutorStart_hook_type previous_executor_start = NULL;
 static ExecutorRun_hook_type previous_executor_run = NULL;
+static ExecutorFinish_hook_type previous_executor_finish = NULL;
 
 /* The executions under way, outermost first, with the snapshot that each reads with. */
 typedef struct Frame
@@ -70,6 +71,20 @@ past_executor_run(QueryDesc *query, ScanDirection direction, uint64 count, bool 
 	else
 		standard_ExecutorRun(query, direction, count, once);
 	/* After an error the callbacks below do it. */
+	nframes = depth;
+}
+
+/* Triggers are fired here, and may be STABLE too. */
+static void
+past_executor_finish(QueryDesc *query)
+{
+	int			depth = nframes;
+
+	push_frame();
+	if (previous_executor_finish)
+		previous_executor_finish(query);
+	else
+		standard_ExecutorFinish(query);
 	nframes = depth;
 }
 
@@ -412,6 +427,8 @@ mdl_past_run_init(void)
 	ExecutorStart_hook = past_executor_start;
 	previous_executor_run = ExecutorRun_hook;
 	ExecutorRun_hook = past_executor_run;
+	previous_executor_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = past_executor_finish;
 	RegisterXactCallback(transaction_end, NULL);
 	RegisterSubXactCallback(subtransaction_event, NULL);
 }

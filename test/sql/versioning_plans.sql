@@ -123,6 +123,14 @@ INSERT INTO silver.small VALUES (20, 20), (22, 22) ON CONFLICT (id) DO UPDATE SE
 MERGE INTO silver.small s USING generate_series(1, 3) i ON s.id = i WHEN MATCHED AND i = 1 THEN DELETE WHEN MATCHED THEN UPDATE SET big = -1;
 SELECT what, count(*), n, total FROM silver.seen GROUP BY 1, 3, 4 ORDER BY 1;
 DROP TRIGGER aa_before ON silver.small; DROP TRIGGER aa_after ON silver.small; DROP TRIGGER zz_after ON silver.small;
+CREATE FUNCTION silver.look_stable() RETURNS trigger LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RAISE NOTICE '% as of then, % now', (SELECT sum(big) FROM medallion.as_of(NULL::silver.small, version => tg_argv[0]::bigint)), (SELECT count(*) FROM silver.small WHERE big = -9);
+	RETURN NULL;
+END$$;
+CREATE TRIGGER aa_stable AFTER UPDATE ON silver.small FOR EACH ROW EXECUTE FUNCTION silver.look_stable(:w);
+UPDATE silver.small SET big = -9 WHERE id IN (3, 4);
+DROP TRIGGER aa_stable ON silver.small;
 UPDATE silver.small SET big = silver.total(:w) WHERE id < 6 RETURNING big;
 UPDATE silver.small SET big = silver.total_stable(:w) + id WHERE id < 6 RETURNING big - id;
 UPDATE silver.small SET big = silver.total_within(:w) WHERE id < 6 RETURNING big;
@@ -175,4 +183,4 @@ SELECT medallion.untag('old') IS NOT NULL AS untagged;
 SET client_min_messages = warning;
 DROP FUNCTION pg_temp.then;
 DROP TABLE silver.child, silver.parent, silver.seen, silver.big, silver.small;
-DROP FUNCTION silver.total_tried, silver.look, silver.total, silver.total_stable, silver.total_within, silver.children;
+DROP FUNCTION silver.total_tried, silver.look, silver.look_stable, silver.total, silver.total_stable, silver.total_within, silver.children;
