@@ -220,6 +220,7 @@ mdl_columns_forget(int32 table_id, const char *history)
 	mdl_run(psprintf("DROP TABLE %s", history), NULL, false);
 	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
 	mdl_run("DELETE FROM medallion_history.table_columns WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
+	mdl_run("DELETE FROM medallion_history.change_counts WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_run("DELETE FROM medallion_history.table_definitions WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
 }
 
