@@ -449,10 +449,13 @@ ask($session{main}, $_) for split /;\n/, q{
 	SET statement_timeout = '60s'};
 ask($session{$_}, "SET lock_timeout = '20s'; SET client_min_messages = error") for qw(early late);
 
-my $failures = 0;
+my ($failures, $done) = (0, 0);
 for my $seed ($first .. $first + $cases - 1)
 {
+	# On a busy machine, as many as there is time for.
+	last if time - $^T > ($ENV{PIPELINE_SECONDS} // ($ENV{PIPELINE_CASES} ? 1e6 : 400));
 	my $what = one_case($seed);
+	$done++;
 	next if $what eq '';
 	fail("case with seed $seed");
 	diag($what);
@@ -461,7 +464,7 @@ for my $seed ($first .. $first + $cases - 1)
 	ask($session{main}, "SET lock_timeout = '20s'; SET client_min_messages = error");
 	ask($session{main}, "SELECT medallion.undefine(target, drop_table => true) FROM (SELECT target FROM medallion.tables ORDER BY target DESC) t");
 }
-is($failures, 0, "$cases cases from seed $first: every refresh equals the recomputation");
+is($failures, 0, "$done cases from seed $first: every refresh equals the recomputation");
 my ($full, $incremental) = (0, 0);
 for my $reason (sort { $reasons{$b} <=> $reasons{$a} } keys %reasons)
 {
