@@ -33,7 +33,7 @@ DROP VIEW silver.a_view;
 DROP MATERIALIZED VIEW silver.a_matview;
 DROP SEQUENCE silver.a_sequence;
 -- Nothing is left of the refusals.
-SELECT count(*) FROM medallion_history.versioned_tables WHERE table_name IN ('no_key', 'unlogged', 'parted');
+SELECT count(*) FROM medallion_history.versioned_tables WHERE schema_name = 'silver' AND table_name IN ('no_key', 'unlogged', 'parted');
 
 -- Nothing changes in the columns; twice is once; names that need quotes, and one that does not fit.
 CREATE TABLE silver."Odd.Name" ("Id" int, "a ""b""" text COLLATE "C", PRIMARY KEY ("Id"));
