@@ -181,6 +181,7 @@ CREATE TABLE medallion._trainings (
 	state text NOT NULL,
 	request jsonb NOT NULL,
 	settings jsonb NOT NULL,
+	pid integer,
 	version integer,
 	error text,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),

@@ -17,7 +17,7 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
-#include "storage/sinvaladt.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -199,7 +199,8 @@ take(Work *w)
 	bool		found;
 
 	mdl_arg_int8(&args, w->id);
-	found = run_owned("UPDATE medallion._trainings SET state = 'running', started_at = pg_catalog.clock_timestamp()"
+	mdl_arg(&args, INT4OID, Int32GetDatum(MyProcPid), false);
+	found = run_owned("UPDATE medallion._trainings SET state = 'running', pid = $2, started_at = pg_catalog.clock_timestamp()"
 					  " WHERE training_id OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'queued'"
 					  " RETURNING model, request, settings", &args) == 1;
 	if (found)
@@ -304,19 +305,24 @@ mdl_training_task(const char *argument)
 
 /* ---- SQL functions ------------------------------------------------------------------------------------------------ */
 
-/* Whether a worker holds the lock of the training. */
+/* Whether a worker holds the lock of the training.  (While it computes it is in no transaction, so it has no number to ask for.) */
+static bool
+is_alive(int64 id)
+{
+	LOCKTAG		tag;
+
+	training_lock_tag(&tag, id);
+	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, ShareLock, true);
+	return false;
+}
+
 MDL_SHIM_TARGET(mdl_training_is_alive);
 Datum
 mdl_training_is_alive_impl(PG_FUNCTION_ARGS)
 {
-	LOCKTAG		tag;
-	VirtualTransactionId *holders;
-	int			count;
-
-	training_lock_tag(&tag, PG_GETARG_INT64(0));
-	holders = GetLockConflicts(&tag, ShareLock, &count);
-	pfree(holders);
-	PG_RETURN_BOOL(count > 0);
+	PG_RETURN_BOOL(is_alive(PG_GETARG_INT64(0)));
 }
 
 /* cancel_training(training_id): false if it had ended. */
@@ -329,6 +335,7 @@ mdl_cancel_training_impl(PG_FUNCTION_ARGS)
 	bool		is_null;
 	bool		running;
 	bool		mine;
+	int			pid;
 
 	mdl_require_argument(fcinfo, 0, "training_id");
 	id = PG_GETARG_INT64(0);
@@ -336,7 +343,7 @@ mdl_cancel_training_impl(PG_FUNCTION_ARGS)
 	mdl_arg_int8(&args, id);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(GetUserId()), false);
 	if (run_owned("SELECT state OPERATOR(pg_catalog.=) ANY ('{queued,running}'::text[]),"
-				  " pg_catalog.pg_has_role($2, owner, 'USAGE') FROM medallion._trainings"
+				  " pg_catalog.pg_has_role($2, owner, 'USAGE'), COALESCE(pid, 0) FROM medallion._trainings"
 				  " WHERE training_id OPERATOR(pg_catalog.=) $1 FOR UPDATE", &args) == 0 ||
 		(mine = DatumGetBool(mdl_field(0, 1, &is_null)), is_null || !mine))
 		ereport(ERROR,
@@ -344,27 +351,13 @@ mdl_cancel_training_impl(PG_FUNCTION_ARGS)
 				 errmsg("training " INT64_FORMAT " does not exist", id),
 				 errhint("See the view medallion.trainings.")));
 	running = DatumGetBool(mdl_field(0, 0, NULL));
+	pid = DatumGetInt32(mdl_field(0, 2, NULL));
 	if (running)
 		run_owned("UPDATE medallion._trainings SET state = 'cancelled', ended_at = pg_catalog.clock_timestamp()"
 				  " WHERE training_id OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL", &args);
 	SPI_finish();
-	/* The worker holds the lock: whoever it is, its backend is told to stop. */
-	if (running)
-	{
-		LOCKTAG		tag;
-		VirtualTransactionId *holders;
-		int			count;
-
-		training_lock_tag(&tag, id);
-		holders = GetLockConflicts(&tag, ShareLock, &count);
-		for (int i = 0; i < count; i++)
-		{
-			PGPROC	   *worker = BackendIdGetProc(holders[i].backendId);
-
-			if (worker != NULL && worker->pid != 0)
-				(void) kill(worker->pid, SIGTERM);
-		}
-		pfree(holders);
-	}
+	/* While somebody holds the lock the process is the worker. */
+	if (running && pid > 0 && is_alive(id) && BackendPidGetProc(pid) != NULL)
+		(void) kill(pid, SIGTERM);
 	PG_RETURN_BOOL(running);
 }
