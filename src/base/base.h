@@ -157,6 +157,8 @@ extern MDL_EXPORT bool mdl_jsonb_bool(Jsonb *object, const char *what, const cha
 extern MDL_EXPORT Jsonb *mdl_jsonb_object(Jsonb *object, const char *what, const char *key);
 extern MDL_EXPORT bool mdl_jsonb_is_text(Jsonb *object, const char *key);	/* the key is there and a string */
 
+extern MDL_EXPORT char **mdl_jsonb_keys(Jsonb *object, int *count); /* of an object, without those further in */
+
 /* A string or an array of strings; *count of them. */
 extern MDL_EXPORT bool mdl_jsonb_text_list(Jsonb *object, const char *what, const char *key, char ***values, int *count);
 

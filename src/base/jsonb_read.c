@@ -81,6 +81,21 @@ mdl_jsonb_object(Jsonb *object, const char *what, const char *key)
 	return JsonbValueToJsonb(&found);
 }
 
+char **
+mdl_jsonb_keys(Jsonb *object, int *count)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&object->root);
+	char	  **keys = palloc(sizeof(char *) * (JB_ROOT_COUNT(object) + 1));
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	*count = 0;
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+		if (token == WJB_KEY)
+			keys[(*count)++] = pnstrdup(value.val.string.val, value.val.string.len);
+	return keys;
+}
+
 bool
 mdl_jsonb_is_text(Jsonb *object, const char *key)
 {

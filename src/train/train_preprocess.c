@@ -233,24 +233,19 @@ options_of_column(Jsonb *columns, const char *name)
 static void
 check_names(Jsonb *columns, const MdlSource *source)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(&columns->root);
-	JsonbValue	value;
-	JsonbIteratorToken token;
+	int			count;
+	char	  **names = mdl_jsonb_keys(columns, &count);
 
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	for (int n = 0; n < count; n++)
 	{
-		char	   *name;
 		bool		found = false;
 
-		if (token != WJB_KEY)
-			continue;
-		name = pnstrdup(value.val.string.val, value.val.string.len);
 		for (int i = 0; i < source->n_features && !found; i++)
-			found = strcmp(source->columns[i].name, name) == 0;
+			found = strcmp(source->columns[i].name, names[n]) == 0;
 		if (!found)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("argument \"preprocess\" names column \"%s\", which is no feature", name)));
+					 errmsg("argument \"preprocess\" names column \"%s\", which is no feature", names[n])));
 	}
 }
 

@@ -121,22 +121,17 @@ add_column(ForgetKey *key, const MdlTable *table, Relation relation, Relation in
 static void
 check_members(const ForgetKey *key, Oid relid, Jsonb *object)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(&object->root);
-	JsonbIteratorToken token;
-	JsonbValue	value;
+	int			count;
+	char	  **names = mdl_jsonb_keys(object, &count);
 
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	for (int n = 0; n < count; n++)
 	{
-		char	   *name;
 		bool		found = false;
 
-		if (token != WJB_KEY)
-			continue;
-		name = pnstrdup(value.val.string.val, value.val.string.len);
 		for (int i = 0; i < key->count && !found; i++)
-			found = strcmp(key->names[i], quote_identifier(name)) == 0;
+			found = strcmp(key->names[i], quote_identifier(names[n])) == 0;
 		if (!found)
-			bad_key(relid, psprintf("names column \"%s\", which is not of the primary key", name));
+			bad_key(relid, psprintf("names column \"%s\", which is not of the primary key", names[n]));
 	}
 }
 
