@@ -17,7 +17,7 @@ $node->safe_psql('postgres', q{
 	SELECT medallion.enable_versioning('t');
 	UPDATE t SET v = 2});
 
-for my $subtransactions (1, 100)
+for my $subtransactions (20, 100)
 {
 	my %session;
 	for my $name ('writer', 'other')
@@ -47,7 +47,9 @@ for my $subtransactions (1, 100)
 
 	my $pid = $node->{_pid};
 	my @children = split ' ', `ps -o pid= --ppid $pid`;
-	kill 'KILL', $pid, @children;
+	# Stopped first: a backend that sees the postmaster die would log that its transaction is aborted, and so its id.
+	kill 'STOP', @children, $pid;
+	kill 'KILL', @children, $pid;
 	eval { $_->{handle}->finish } for values %session;
 	select(undef, undef, undef, 0.1) while grep { kill(0, $_) } $pid, @children;
 	$node->{_pid} = undef;
