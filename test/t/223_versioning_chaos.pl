@@ -193,11 +193,11 @@ for my $wrong (split /\n/, $node->safe_psql('postgres', q{SELECT tbl || ' ' || v
 {
 	my ($tbl, $version, $key) = split / /, $wrong;
 	my (undef, $out, $err) = $node->psql('postgres', qq{
-		SELECT 'history ' || (to_jsonb(h) - 'note') FROM medallion_history."public.$tbl" h WHERE id = $key;
+		SELECT 'history ' || (to_jsonb(h) - 'note')::text FROM medallion_history."public.$tbl" h WHERE id = $key;
 		SELECT 'now xmin ' || xmin || ' ' || ctid || ' ' || id || ' ' || v FROM $tbl WHERE id = $key;
-		SELECT 'journal ' || to_jsonb(j) FROM journal j WHERE tbl = '$tbl' AND key = $key;
-		SELECT 'commit ' || to_jsonb(l) FROM medallion_history.commit_log l WHERE version BETWEEN $version - 2 AND $version + 3;
-		SELECT 'changes ' || (to_jsonb(c) - 'places') || ' ' || COALESCE(length(places), -1) FROM medallion_history.commit_changes c WHERE version BETWEEN $version - 2 AND $version + 3});
+		SELECT 'journal ' || to_jsonb(j)::text FROM journal j WHERE tbl = '$tbl' AND key = $key;
+		SELECT 'commit ' || to_jsonb(l)::text FROM medallion_history.commit_log l WHERE version BETWEEN $version - 2 AND $version + 3;
+		SELECT 'changes ' || (to_jsonb(c) - 'places')::text || ' ' || COALESCE(length(places), -1) FROM medallion_history.commit_changes c WHERE version BETWEEN $version - 2 AND $version + 3});
 	diag("$wrong:\n$out\n$err");
 }
 diag($node->safe_psql('postgres', q{
