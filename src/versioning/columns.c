@@ -212,11 +212,12 @@ mdl_moved_birth(MdlTable *table, int64 stamp)
 	}
 	if (commit->version < 0 || stamp >= commit->high)
 		return stamp;
-	/* The lock kept others from writing: what had not ended when the commit got its number wrote later. */
-	if (stamp >= commit->low)
-		for (int i = 0; i < commit->nin_flight; i++)
-			if (commit->in_flight[i] == stamp)
-				return stamp;
+	/*
+	 * The lock kept others from writing: what had not ended when the commit got its number wrote later, subtransactions
+	 * included, which the record does not list.
+	 */
+	if (stamp >= commit->low && !mdl_point_includes(mdl_point_resolve(commit->version, NULL), stamp))
+		return stamp;
 	return table->moved;
 }
 
