@@ -35,11 +35,10 @@ chmod 755 "$run"
 
 pgxs=$($PG_CONFIG --pgxs)
 rc=0
+mapfile -t knobs < <(env | grep '^MEDALLION_[A-Z_]*=' || true)	# how much the long tests do; see test/README.md
 mdl_run_clean "$user" "$run" RUN="$run" PGBIN="$PGBIN" PGXSDIR="${pgxs%/src/makefiles/pgxs.mk}" \
   REGRESS="${REGRESS:-}" ISOLATION="${ISOLATION:-}" TAP="${TAP:-}" UNIT="${UNIT:-}" \
-  MEDALLION_CHECKER_SECONDS="${MEDALLION_CHECKER_SECONDS:-}" MEDALLION_PROPERTY_SCRIPTS="${MEDALLION_PROPERTY_SCRIPTS:-}" \
-  MEDALLION_PROPERTY_SEED="${MEDALLION_PROPERTY_SEED:-}" MEDALLION_PROPERTY_JOBS="${MEDALLION_PROPERTY_JOBS:-}" \
-  CHECK_TIMEOUT="${CHECK_TIMEOUT:-}" CHECK_JOBS="${CHECK_JOBS:-2}" bash "$run/tree/test/run-suites.sh" "$@" || rc=$?
+  "${knobs[@]}" CHECK_TIMEOUT="${CHECK_TIMEOUT:-}" CHECK_JOBS="${CHECK_JOBS:-2}" bash "$run/tree/test/run-suites.sh" "$@" || rc=$?
 
 rm -rf tmp_check
 if [ $rc != 0 ]; then

@@ -2,31 +2,26 @@
 # equals the full recomputation.  Random definitions from a grammar of the supported shapes, alone or one upon another, meet
 # random changes by three sessions, two of which hold transactions open across refreshes.
 #
-#   PIPELINE_CASES=1000 make check-tap TAP=430_pipeline_incremental     more cases
-#   PIPELINE_SEED=17 PIPELINE_CASES=1 …                                 one case again: each prints its seed
+#   MEDALLION_PIPELINE_CASES=5000 make check-tap TAP=430_pipeline_incremental     more cases (1,000)
+#   MEDALLION_PIPELINE_SEED=17 MEDALLION_PIPELINE_CASES=1 …                       one case again: each prints its seed
+#   MEDALLION_PIPELINE_JOBS=4                                                     at a time, each in a database of its own (3)
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $cases = $ENV{PIPELINE_CASES} // 200;
-my $first = $ENV{PIPELINE_SEED} // 1;
+my $cases = $ENV{MEDALLION_PIPELINE_CASES} || 1000;
+my $first = $ENV{MEDALLION_PIPELINE_SEED} || 1;
+my $jobs = $ENV{MEDALLION_PIPELINE_JOBS} || 3;
 my $rounds = 6;
+my $most_failures = 3;
 
-my ($node, $connection);
-if ($ENV{PIPELINE_CONNECTION})
-{
-	$connection = $ENV{PIPELINE_CONNECTION};
-}
-else
-{
-	$node = PostgreSQL::Test::Cluster->new('incremental');
-	$node->init;
-	$node->append_conf('postgresql.conf', "autovacuum = off\n");
-	$node->start;
-	$connection = $node->connstr('postgres');
-}
+my $node = PostgreSQL::Test::Cluster->new('incremental');
+$node->init;
+$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\n");
+$node->start;
+my $connection;
 
 # ---- sessions: a statement in, its output out ----
 
@@ -49,7 +44,7 @@ sub ask
 	return $self->{out};
 }
 
-my %session = map { $_ => session($_) } qw(main early late);
+my %session;
 my @log;
 
 # Runs in a session, and notes it so that a failing case can be told.
@@ -434,37 +429,72 @@ sub one_case
 	return '';
 }
 
-ask($session{main}, $_) for split /;\n/, q{
-	SET client_min_messages = error;
-	DROP EXTENSION IF EXISTS medallion CASCADE;
-	DROP SCHEMA IF EXISTS bronze, silver, gold, medallion_history, medallion_definitions CASCADE;
-	DROP AGGREGATE IF EXISTS total(int);
-	CREATE EXTENSION medallion;
-	CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
-	CREATE TABLE bronze.a (id int PRIMARY KEY, k int, g text, v int);
-	CREATE TABLE bronze.b (id int PRIMARY KEY, k int, g text, v int);
-	CREATE TABLE bronze.c (k int PRIMARY KEY, name text, z int);
-	SELECT medallion.enable_versioning(t) FROM unnest('{bronze.a,bronze.b,bronze.c}'::regclass[]) t;
-	SET lock_timeout = '20s';
-	SET statement_timeout = '60s'};
-ask($session{$_}, "SET lock_timeout = '20s'; SET client_min_messages = error") for qw(early late);
+# ---- jobs ----
 
-my ($failures, $done) = (0, 0);
-for my $seed ($first .. $first + $cases - 1)
+sub open_sessions
 {
-	# On a busy machine, as many as there is time for.
-	last if time - $^T > ($ENV{PIPELINE_SECONDS} // ($ENV{PIPELINE_CASES} ? 1e6 : 400));
-	my $what = one_case($seed);
-	$done++;
-	next if $what eq '';
-	fail("case with seed $seed");
-	diag($what);
-	last if ++$failures >= ($ENV{PIPELINE_FAILURES} // 3);
-	%session = map { $_ => session($_) } keys %session;
-	ask($session{main}, "SET lock_timeout = '20s'; SET client_min_messages = error");
-	ask($session{main}, "SELECT medallion.undefine(target, drop_table => true) FROM (SELECT target FROM medallion.tables ORDER BY target DESC) t");
+	%session = map { $_ => session($_) } qw(main early late);
+	ask($session{$_}, "SET lock_timeout = '20s'; SET client_min_messages = error") for keys %session;
+	ask($session{main}, "SET statement_timeout = '60s'");
 }
-is($failures, 0, "$done cases from seed $first: every refresh equals the recomputation");
+
+# Runs every $jobs-th case in a database of its own and writes what came out of it: a line per way of refreshing with its
+# count, and one that says how many cases were done.
+sub worker
+{
+	my ($number) = @_;
+	$connection = $node->connstr("job$number");
+	open_sessions();
+	ask($session{main}, $_) for split /;\n/, q{
+		CREATE EXTENSION medallion;
+		CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
+		CREATE TABLE bronze.a (id int PRIMARY KEY, k int, g text, v int);
+		CREATE TABLE bronze.b (id int PRIMARY KEY, k int, g text, v int);
+		CREATE TABLE bronze.c (k int PRIMARY KEY, name text, z int);
+		SELECT medallion.enable_versioning(t) FROM unnest('{bronze.a,bronze.b,bronze.c}'::regclass[]) t};
+	my ($done, $failures) = (0, 0);
+	for (my $seed = $first + $number; $seed < $first + $cases && $failures < $most_failures; $seed += $jobs)
+	{
+		my $what = one_case($seed);
+		$done++;
+		next if $what eq '';
+		$failures++;
+		append_to_file($node->basedir . "/failures_$number", "$what\n");
+		open_sessions();
+		ask($session{main}, "SELECT medallion.undefine(target, drop_table => true) FROM (SELECT target FROM medallion.tables ORDER BY target DESC) t");
+	}
+	$_->{in} .= "\\q\n", $_->{run}->finish for values %session;
+	append_to_file($node->basedir . "/worker_$number", join('', map { "$reasons{$_} $_\n" } keys %reasons) . "$done done\n");
+}
+
+my @children;
+for my $number (0 .. $jobs - 1)
+{
+	$node->safe_psql('postgres', "CREATE DATABASE job$number");
+	my $pid = fork() // die $!;
+	if (!$pid)
+	{
+		eval { worker($number) };
+		print STDERR $@ if $@;
+		require POSIX;
+		POSIX::_exit($@ ? 1 : 0);
+	}
+	push @children, $pid;
+}
+my ($ended, $done) = (0, 0);
+for my $pid (@children) { waitpid($pid, 0); $ended++ if $? == 0 }
+is($ended, $jobs, 'all jobs came to their end');
+for my $number (0 .. $jobs - 1)
+{
+	diag(slurp_file($node->basedir . "/failures_$number")) if -e $node->basedir . "/failures_$number";
+	for (split /\n/, slurp_file($node->basedir . "/worker_$number"))
+	{
+		my ($count, $reason) = split / /, $_, 2;
+		$reason eq 'done' ? ($done += $count) : ($reasons{$reason} += $count);
+	}
+}
+is(scalar(grep { -e $node->basedir . "/failures_$_" } 0 .. $jobs - 1), 0, "every refresh equals the recomputation");
+is($done, $cases, "$cases cases from seed $first");
 my ($full, $incremental) = (0, 0);
 for my $reason (sort { $reasons{$b} <=> $reasons{$a} } keys %reasons)
 {
@@ -472,6 +502,5 @@ for my $reason (sort { $reasons{$b} <=> $reasons{$a} } keys %reasons)
 	$reason =~ /^full/ ? ($full += $reasons{$reason}) : ($incremental += $reasons{$reason});
 }
 cmp_ok($incremental, '>', $full, "most refreshes were incremental ($incremental of " . ($full + $incremental) . ')');
-$_->{in} .= "\\q\n", $_->{run}->finish for values %session;
-$node->stop if $node;
+$node->stop;
 done_testing();
