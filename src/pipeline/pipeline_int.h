@@ -285,6 +285,18 @@ extern uint64 mdl_run_under_snapshot(const char *sql, const MdlArgs *args, Snaps
 /* Offers a tuplestore as a relation to SPI statements until SPI_unregister_relation. */
 extern void mdl_offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns);
 
+/* ---- owner_world.c ----------------------------------------------------------------------------------------------- */
+
+/* Between the two calls one is the owner of the table, under the settings kept with it (only these fields are read). */
+typedef struct OwnerWorld
+{
+	MdlUser		saved;
+	int			level;
+} OwnerWorld;
+
+extern void mdl_enter_owner_world(const DerivedTable *table, OwnerWorld *world);
+extern void mdl_leave_owner_world(const OwnerWorld *world);
+
 /* ---- refresh_log.c ---------------------------------------------------------------------------------------------- */
 
 /* What the tables of one call are computed from. */

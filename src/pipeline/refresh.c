@@ -33,44 +33,6 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-/* ---- the owner's world --------------------------------------------------------------------------------------- */
-
-typedef struct OwnerWorld
-{
-	MdlUser		saved;
-	int			level;
-} OwnerWorld;
-
-/*
- * Becomes the owner of the table, able to do only what REFRESH MATERIALIZED VIEW could, with a search path that nobody can
- * put objects into and the settings the query was given under.
- */
-static void
-enter_owner_world(const DerivedTable *table, OwnerWorld *world)
-{
-	GetUserIdAndSecContext(&world->saved.user, &world->saved.security_context);
-	SetUserIdAndSecContext(mdl_relation_owner(table->target), world->saved.security_context | SECURITY_RESTRICTED_OPERATION);
-	world->level = NewGUCNestLevel();
-	set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	for (int i = 0; i < table->setting_count; i++)
-	{
-		char	   *name = pstrdup(table->settings[i]);
-		char	   *value = strchr(name, '=');
-
-		if (value == NULL)
-			continue;
-		*value++ = '\0';
-		set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	}
-}
-
-static void
-leave_owner_world(const OwnerWorld *world)
-{
-	AtEOXact_GUC(false, world->level);
-	SetUserIdAndSecContext(world->saved.user, world->saved.security_context);
-}
-
 /* ---- before: what is refreshed, locks, checks ---------------------------------------------------------------- */
 
 static bool
@@ -199,7 +161,7 @@ compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce, con
 	OwnerWorld	world;
 	DerivedResult *result = NULL;
 
-	enter_owner_world(table, &world);
+	mdl_enter_owner_world(table, &world);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
 	if (deltas)
@@ -207,7 +169,7 @@ compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce, con
 	if (result == NULL)
 		result = mdl_result_compute(table, snapshot, enforce, units);
 	PopActiveSnapshot();
-	leave_owner_world(&world);
+	mdl_leave_owner_world(&world);
 	return result;
 }
 
@@ -217,12 +179,12 @@ plan_as_owner(const DerivedTable *table, Snapshot snapshot)
 	OwnerWorld	world;
 	Incremental plan;
 
-	enter_owner_world(table, &world);
+	mdl_enter_owner_world(table, &world);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
 	plan = mdl_incremental_plan(table, snapshot);
 	PopActiveSnapshot();
-	leave_owner_world(&world);
+	mdl_leave_owner_world(&world);
 	return plan;
 }
 
@@ -284,14 +246,14 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 
 	if (result->quarantined_rows > 0)
 		mdl_quarantine_ensure(table);
-	enter_owner_world(table, &world);
+	mdl_enter_owner_world(table, &world);
 	result->is_whole = !plan.possible || mdl_counts_complete(result, plan.state.refresh_id, snapshot);
 	if (!plan.possible || plan.units)
 	{
 		outcome.published = mdl_publish_result(result, snapshot);
 		mdl_publish_quarantine(result, snapshot, id);
 	}
-	leave_owner_world(&world);
+	mdl_leave_owner_world(&world);
 	outcome.rows = plan.possible ? plan.rows_before + outcome.published.inserted - outcome.published.deleted
 		: result->accepted_rows;
 	outcome.dropped = result->dropped_rows;
@@ -401,9 +363,9 @@ verify_table(const DerivedTable *table)
 	mdl_progress_begin("verify", mdl_display_name(table->target));
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	result = compute_as_owner(table, snapshot, false, NULL, NULL);
-	enter_owner_world(table, &world);
+	mdl_enter_owner_world(table, &world);
 	difference = mdl_publish_compare(result, snapshot);
-	leave_owner_world(&world);
+	mdl_leave_owner_world(&world);
 	mdl_result_free(result);
 	UnregisterSnapshot(snapshot);
 	mdl_progress_end();
