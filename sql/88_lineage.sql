@@ -41,6 +41,10 @@ UNION ALL	/* a view that is gone: what the record of the training set says of it
 SELECT DISTINCT NULL::oid, 'feature view', v.view, NULL, pg_catalog.to_regclass(v.source)::oid, NULL, NULL, NULL, NULL
 FROM set_views v
 WHERE pg_catalog.to_regclass(v.source) IS NOT NULL AND NOT EXISTS (SELECT FROM medallion.feature_views n WHERE n.name = v.view)
+UNION ALL	/* what the spine read when the set was made */
+SELECT s.target::oid, NULL, NULL, NULL, u.source::oid, NULL, NULL, NULL, NULL
+FROM newest_sets s CROSS JOIN LATERAL pg_catalog.unnest(s.sources) u (source)
+WHERE NOT EXISTS (SELECT FROM set_views v WHERE v.target = s.target AND pg_catalog.to_regclass(v.source) = u.source)
 UNION ALL
 SELECT p.target::oid, NULL, NULL, a.attname::text, NULL, 'model', p.model, f.feature, 'TRANSFORMATION'
 FROM predictions p JOIN model_features f ON f.model = p.model
@@ -50,7 +54,7 @@ SELECT NULL, 'monitor', m.monitor, NULL, NULL, 'model', pg_catalog.regexp_replac
 FROM medallion.monitors m JOIN medallion.models k ON k.model = pg_catalog.regexp_replace(m.model, '[@/].*', '');
 COMMENT ON VIEW medallion._lineage_records IS 'Edges of lineage that records tell; subtype NULL: of tables only.';
 
-/* Texts whose columns, by name, are those of the output. */
+/* Queries: select_part FROM source rest, where the source is a name or a query; their columns, by name, are those of the output. */
 CREATE OR REPLACE VIEW medallion._lineage_queries AS
 WITH newest_sets AS (
 	SELECT DISTINCT ON (t.target) t.target, t.spine, t.spine_at, t.feature_views
@@ -65,39 +69,36 @@ feature_lists AS (
 		ELSE pg_catalog.format('(pg_catalog.array_agg(%s) FILTER (WHERE %s) OVER w)[1] AS %I',
 			coalesce(pg_catalog.quote_ident(f.column_name), 'NULL::int'), coalesce(f.filter, 'true'), f.feature) END,
 		', ' ORDER BY f.feature COLLATE "C") AS list
-	FROM medallion.features f GROUP BY f.feature_view),
-sources AS (	/* behind FROM */
-	SELECT s.source, CASE WHEN s.source ~* '^\s*\(?\s*(select|with|values|table)\M' THEN '(' || s.source || E'\n)' ELSE s.source END AS relation
-	FROM (SELECT v.source FROM versions v UNION SELECT t.spine FROM newest_sets t UNION SELECT m.source FROM medallion.monitors m) s)
+	FROM medallion.features f GROUP BY f.feature_view)
 SELECT NULL::oid AS output, 'feature view' AS output_kind, v.name AS output_name,
-	pg_catalog.format('SELECT %s, %I, %s FROM %s WINDOW w AS (PARTITION BY %s ORDER BY %I)', e.list, v.event_time, f.list,
-		medallion._relation_name(v.source), e.list, v.event_time) AS query
+	pg_catalog.format('SELECT %s%I, %s', e.list || ', ', v.event_time, f.list) AS select_part,
+	medallion._relation_name(v.source) AS source,
+	pg_catalog.format('WINDOW w AS (%sORDER BY %I)', 'PARTITION BY ' || e.list || ' ', v.event_time) AS rest
 FROM medallion.feature_views v
 JOIN feature_lists f ON f.feature_view = v.name
 CROSS JOIN LATERAL (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(x), ', ') AS list FROM pg_catalog.unnest(v.entity) x) e
 WHERE v.source IS NOT NULL
 UNION ALL	/* a training set has the columns of its spine, which is joined by entities and time */
-SELECT t.target::oid, NULL, NULL, pg_catalog.format('SELECT s.* FROM %s s JOIN (VALUES (1)) v ON ROW(%s) IS NOT NULL', s.relation, k.list)
-FROM newest_sets t JOIN sources s ON s.source = t.spine
+SELECT t.target::oid, NULL, NULL, 'SELECT s.*', t.spine, pg_catalog.format('s JOIN (VALUES (1)) v ON ROW(%s) IS NOT NULL', k.list)
+FROM newest_sets t
 CROSS JOIN LATERAL (
 	SELECT pg_catalog.string_agg(DISTINCT 's.' || pg_catalog.quote_ident(x.name), ', ') AS list
 	FROM (SELECT t.spine_at AS name
 		UNION SELECT pg_catalog.unnest(n.entity) FROM pg_catalog.jsonb_array_elements(t.feature_views) u
 		JOIN medallion.feature_views n ON n.name = u.value ->> 'view') x) k
 UNION ALL
-SELECT NULL, 'model', v.model, pg_catalog.format('SELECT %s FROM %s s', f.list, s.relation)
-FROM versions v JOIN sources s ON s.source = v.source
+SELECT NULL, 'model', v.model, 'SELECT ' || f.list, v.source, 's'
+FROM versions v
 CROSS JOIN LATERAL (
 	SELECT pg_catalog.string_agg('s.' || pg_catalog.quote_ident(x.name), ', ') AS list
 	FROM (SELECT f.value ->> 'name' AS name FROM pg_catalog.jsonb_array_elements(v.signature -> 'features') f
 		UNION ALL SELECT v.signature -> 'target' ->> 'name' WHERE v.signature ? 'target') x) f
 UNION ALL
-SELECT NULL, 'monitor', m.monitor, pg_catalog.format('SELECT %s FROM %s s', c.list, s.relation)
-FROM medallion.monitors m JOIN sources s ON s.source = m.source
+SELECT NULL, 'monitor', m.monitor, 'SELECT ' || c.list, m.source, 's'
+FROM medallion.monitors m
 CROSS JOIN LATERAL (SELECT pg_catalog.string_agg('s.' || pg_catalog.quote_ident(x), ', ') AS list FROM pg_catalog.unnest(m.columns) x) c
 UNION ALL
-SELECT pg_catalog.to_regclass(p.object)::oid, NULL, NULL, pg_catalog.format('SELECT ROW(%s) AS prediction FROM %s s',
-	f.list, CASE WHEN p.source ~* '^\s*\(?\s*(select|with|values|table)\M' THEN '(' || p.source || E'\n)' ELSE p.source END)
+SELECT pg_catalog.to_regclass(p.object)::oid, NULL, NULL, pg_catalog.format('SELECT ROW(%s) AS prediction', f.list), p.source, 's'
 FROM (SELECT DISTINCT ON (a.object) a.object, a.model, a.version, a.detail ->> 'source' AS source
 	FROM medallion.audit a WHERE a.action = 'predict_batch' ORDER BY a.object, a.at DESC) p
 JOIN medallion.model_versions v ON v.model = p.model AND v.version = p.version

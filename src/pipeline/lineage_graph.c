@@ -295,9 +295,29 @@ collect_relations(Node *node, List **relations)
 	return expression_tree_walker(node, collect_relations, relations);
 }
 
-/* Analyses a text as the current user would write it now; NULL if it does not hold any more. */
+/* What a user gave as source of something, and what was taken from it. */
+typedef struct RecordedQuery
+{
+	LineageNode *output;
+	char	   *select_part;
+	char	   *source;			/* name of a relation, or a query */
+	char	   *rest;			/* behind it */
+} RecordedQuery;
+
 static Query *
-analyse_text(const char *text)
+analyse_recorded(const RecordedQuery *recorded)
+{
+	char	   *text = psprintf("%s FROM %s %s", recorded->select_part, mdl_source_from(recorded->source, NULL), recorded->rest);
+	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
+
+	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
+		return NULL;
+	return parse_analyze_fixedparams(linitial_node(RawStmt, statements), text, NULL, 0, NULL);
+}
+
+/* Analyses a recorded query as the current user would write it now; NULL if it does not hold any more. */
+static Query *
+try_recorded(const RecordedQuery *recorded)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -307,10 +327,7 @@ analyse_text(const char *text)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
-
-		if (list_length(statements) == 1 && IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
-			query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), text, NULL, 0, NULL);
+		query = analyse_recorded(recorded);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -333,32 +350,25 @@ analyse_text(const char *text)
 	return query;
 }
 
-typedef struct RecordedQuery
-{
-	LineageNode *output;
-	char	   *text;
-} RecordedQuery;
-
 static void
 load_queries(LineageGraph *graph)
 {
-	uint64		rows = mdl_run("SELECT output, output_kind, output_name, query FROM medallion._lineage_queries "
-							   "ORDER BY 2 NULLS FIRST, 3, 1, 4", NULL, true);
+	uint64		rows = mdl_run("SELECT output, output_kind, output_name, select_part, source, rest FROM medallion._lineage_queries "
+							   "WHERE select_part IS NOT NULL AND source IS NOT NULL AND rest IS NOT NULL "
+							   "ORDER BY 2 NULLS FIRST, 3, 1, 4, 5, 6", NULL, true);
 	RecordedQuery *queries = palloc(sizeof(RecordedQuery) * (rows + 1));
 
 	for (uint64 i = 0; i < rows; i++)
-	{
-		queries[i].output = recorded_node(graph, i, 0);
-		queries[i].text = mdl_field_text(i, 3);
-	}
+		queries[i] = (RecordedQuery) {recorded_node(graph, i, 0), mdl_field_text(i, 3), mdl_field_text(i, 4),
+		mdl_field_text(i, 5)};
 	for (uint64 i = 0; i < rows; i++)
 	{
-		Query	   *query = queries[i].output && queries[i].text ? analyse_text(queries[i].text) : NULL;
+		Query	   *query = queries[i].output ? try_recorded(&queries[i]) : NULL;
 		List	   *relations = NIL;
 		ListCell   *cell;
 
 		CHECK_FOR_INTERRUPTS();
-		if (query == NULL || query->commandType != CMD_SELECT)
+		if (query == NULL)
 			continue;
 		collect_relations((Node *) query, &relations);
 		foreach(cell, relations)
