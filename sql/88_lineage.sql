@@ -98,13 +98,17 @@ SELECT NULL, 'monitor', m.monitor, 'SELECT ' || c.list, m.source, 's'
 FROM medallion.monitors m
 CROSS JOIN LATERAL (SELECT pg_catalog.string_agg('s.' || pg_catalog.quote_ident(x), ', ') AS list FROM pg_catalog.unnest(m.columns) x) c
 UNION ALL
-SELECT pg_catalog.to_regclass(p.object)::oid, NULL, NULL, pg_catalog.format('SELECT ROW(%s) AS prediction', f.list), p.source, 's'
+SELECT pg_catalog.to_regclass(p.object)::oid, NULL, NULL, 'SELECT ' || c.list, p.source, 's'
 FROM (SELECT DISTINCT ON (a.object) a.object, a.model, a.version, a.detail ->> 'source' AS source
 	FROM medallion.audit a WHERE a.action = 'predict_batch' ORDER BY a.object, a.at DESC) p
 JOIN medallion.model_versions v ON v.model = p.model AND v.version = p.version
 CROSS JOIN LATERAL (
 	SELECT pg_catalog.string_agg('s.' || pg_catalog.quote_ident(x.value ->> 'name'), ', ') AS list
 	FROM pg_catalog.jsonb_array_elements(v.signature -> 'features') x) f
-WHERE p.source IS NOT NULL AND pg_catalog.to_regclass(p.object) IS NOT NULL;
+CROSS JOIN LATERAL (
+	SELECT pg_catalog.string_agg(pg_catalog.format('ROW(%s) AS %I', f.list, a.attname), ', ') AS list
+	FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass(p.object)
+		AND a.attname IN ('prediction', 'probability', 'probabilities') AND NOT a.attisdropped) c
+WHERE p.source IS NOT NULL;
 COMMENT ON VIEW medallion._lineage_queries IS 'Queries, kept or made from records, that tell where columns come from; they are analysed, not run.';
 GRANT SELECT ON medallion._lineage_records, medallion._lineage_queries TO PUBLIC;

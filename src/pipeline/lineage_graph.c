@@ -151,12 +151,28 @@ add_edge(LineageNode *output, LineageNode *input)
 	input->down = list_append_unique_int(input->down, output->id);
 }
 
+static bool
+is_same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Adds an edge of columns; what several texts tell, such as those of the versions of a model, is there once. */
 static void
 add_column(LineageGraph *graph, LineageNode *output, const char *output_column, LineageNode *input, const char *input_column,
 		   ColumnUse use, bool masking)
 {
-	LineageColumn *column = palloc0_object(LineageColumn);
+	LineageColumn *column;
+	ListCell   *cell;
 
+	foreach(cell, output->columns_up)
+	{
+		column = lfirst(cell);
+		if (column->input == input->id && column->use == use && column->masking == masking &&
+			is_same_text(column->input_column, input_column) && is_same_text(column->output_column, output_column))
+			return;
+	}
+	column = palloc0_object(LineageColumn);
 	column->output = output->id;
 	column->input = input->id;
 	column->output_column = output_column;
@@ -403,7 +419,7 @@ compare_texts(const char *a, const char *b)
 	return strcmp(a, b);
 }
 
-/* By the columns of the output as they stand in it, as they were added; then by the input's names. */
+/* By the names of output, its column, input, and its column; what concerns all rows comes last. */
 static int
 compare_columns(const ListCell *a, const ListCell *b)
 {
