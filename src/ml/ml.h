@@ -28,6 +28,7 @@ typedef struct ml_ctx
 	void	   *state;
 	uint64_t	seed;
 	int			nthreads;		/* at least 1 */
+	size_t		memory_limit;	/* bytes that a learner may take for itself; 0: no limit */
 } ml_ctx;
 
 /* A context over malloc, never cancelled, seed 0, one thread: for tests and programs. */
@@ -39,6 +40,9 @@ extern void *ml_alloc_zero(const ml_ctx *ctx, size_t count, size_t size);
 extern void ml_free(const ml_ctx *ctx, void *block);
 extern char *ml_strdup(const ml_ctx *ctx, const char *text);
 extern bool ml_is_cancelled(const ml_ctx *ctx);
+
+/* ML_TOO_LARGE, with the estimate in the message, if so many bytes are above the limit; what: "the distances" … */
+extern ml_status ml_check_memory(const ml_ctx *ctx, double bytes, const char *what, ml_error *err);
 
 /* Fills the error (may be NULL) with a formatted message and hint (may be NULL) and returns the status. */
 extern ml_status ml_fail(ml_error *err, ml_status status, const char *hint, const char *format,...)

@@ -32,7 +32,7 @@ plain_free(void *state, void *block)
 ml_ctx
 ml_ctx_default(void)
 {
-	ml_ctx		ctx = {plain_alloc, plain_realloc, plain_free, NULL, NULL, 0, 1};
+	ml_ctx		ctx = {plain_alloc, plain_realloc, plain_free, NULL, NULL, 0, 1, 0};
 
 	return ctx;
 }
@@ -79,6 +79,16 @@ bool
 ml_is_cancelled(const ml_ctx *ctx)
 {
 	return ctx->cancelled != NULL && ctx->cancelled(ctx->state);
+}
+
+ml_status
+ml_check_memory(const ml_ctx *ctx, double bytes, const char *what, ml_error *err)
+{
+	if (ctx->memory_limit == 0 || bytes <= (double) ctx->memory_limit)
+		return ML_OK;
+	return ml_fail(err, ML_TOO_LARGE, "Raise medallion.train_mem, name fewer features, or train on a sample of the rows.",
+				   "%s take %.0f MB, more than medallion.train_mem, which is %.0f MB", what, bytes / 1048576,
+				   (double) ctx->memory_limit / 1048576);
 }
 
 ml_status

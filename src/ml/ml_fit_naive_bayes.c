@@ -1,62 +1,151 @@
 /*
- * ml_fit_naive_bayes.c: the estimator naive_bayes.
+ * ml_fit_naive_bayes.c: the estimator naive_bayes: gaussian, multinomial, Bernoulli and categorical.
  *
- * Two passes over the rows: the means of each class, then the squares about them.  A step does some tens of thousands of
- * rows.
+ * Features are taken as independent within a class (Manning, Raghavan and Schuetze 2008, "Introduction to Information
+ * Retrieval", chapter 13).  gaussian takes two passes, the means of each class and the squares about them; the others
+ * one: the sums of the terms (multinomial, categorical) or how often they are above a threshold (Bernoulli).
  */
 #include "ml/ml_estimator.h"
 
 #include <math.h>
+#include <string.h>
 
+#include "ml/ml_kernels.h"
 #include "ml/ml_naive_bayes.h"
-
-#define STEP_NUMBERS 4000000	/* numbers of the design that a step reads */
+#include "ml/ml_pass.h"
 
 enum
 {
-	PARAM_VAR_SMOOTHING = 0
+	PARAM_ALPHA = 0,
+	PARAM_BINARIZE,
+	PARAM_FIT_PRIOR,
+	PARAM_TYPE,
+	PARAM_VAR_SMOOTHING
 };
 
+enum
+{
+	GAUSSIAN = 0,
+	MULTINOMIAL,
+	BERNOULLI,
+	CATEGORICAL
+};
+
+static const char *const types[] = {"gaussian", "multinomial", "bernoulli", "categorical", NULL};
+
 static const ml_param_spec specs[] = {
+	[PARAM_ALPHA] = {"alpha", ML_PARAM_NUMBER, 1, 0, INFINITY, true, NULL,
+	"What is added to every count (all types but gaussian)"},
+	[PARAM_BINARIZE] = {"binarize", ML_PARAM_NUMBER, 0, -INFINITY, INFINITY, false, NULL,
+	"A feature counts as present above this (bernoulli)"},
+	[PARAM_FIT_PRIOR] = {"fit_prior", ML_PARAM_BOOLEAN, 1, 0, 1, false, NULL,
+	"Whether classes have the shares that they have in training; else all have the same"},
+	[PARAM_TYPE] = {"type", ML_PARAM_CHOICE, GAUSSIAN, 0, 3, false, types, "What features are taken for"},
 	[PARAM_VAR_SMOOTHING] = {"var_smoothing", ML_PARAM_NUMBER, 1e-9, 0, INFINITY, false, NULL,
-	"Share of the largest variance of a feature that is added to all variances"},
+	"Share of the largest variance of a feature that is added to all variances (gaussian)"},
 };
 
 typedef struct nb_state
 {
 	ml_ctx		ctx;
 	const ml_design *design;
+	int			type;
+	double		alpha;
+	double		binarize;
+	bool		fit_prior;
 	double		var_smoothing;
-	ml_gaussian_nb *nb;			/* handed to the model by finish */
-	double	   *weight;			/* (n_classes) */
-	double	   *count;			/* (n_classes) rows */
-	size_t		next;			/* row */
+	ml_pass		pass;
 	bool		second_pass;
+	size_t		cells;			/* n_classes * n_terms */
+	double	   *sums;			/* (n_groups, cells) of the pass */
+	double	   *tallies;		/* (n_groups, 2, n_classes) weights and rows */
+	double	   *weight;			/* (n_classes) the first group's, which has all of them after the first pass … */
+	double	   *count;			/* … and its rows */
+	double	   *mean;			/* (cells) gaussian */
+	double	   *variance;		/* (cells) gaussian */
+	bool	   *negative;		/* (n_groups, n_terms) there is a value below 0 */
+	bool	   *fractional;		/* (n_groups, n_terms) there is a value other than 0 and 1 */
 } nb_state;
+
+static ml_status
+no_memory(ml_error *err)
+{
+	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+}
 
 static ml_status
 nb_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
 {
 	nb_state   *s = ml_alloc_zero(ctx, 1, sizeof(nb_state));
+	const ml_design *d = input->design;
+	int			groups;
 
 	*state = s;
 	if (s == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return no_memory(err);
 	s->ctx = *ctx;
-	s->design = input->design;
+	s->design = d;
+	s->type = (int) params[PARAM_TYPE];
+	s->alpha = params[PARAM_ALPHA];
+	s->binarize = params[PARAM_BINARIZE];
+	s->fit_prior = params[PARAM_FIT_PRIOR] != 0;
 	s->var_smoothing = params[PARAM_VAR_SMOOTHING];
-	s->nb = ml_gaussian_nb_new(ctx, s->design->n_terms, s->design->n_classes);
-	s->weight = ml_alloc_zero(ctx, 2 * (size_t) s->design->n_classes, sizeof(double));
-	if (s->nb == NULL || s->weight == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-	s->count = s->weight + s->design->n_classes;
+	s->cells = (size_t) d->n_terms * d->n_classes;
+	ml_pass_begin(&s->pass, ctx, d->rows, d->n_terms, sizeof(double) * (double) s->cells);
+	groups = s->pass.n_groups;
+	s->sums = ml_alloc_zero(ctx, groups * s->cells, sizeof(double));
+	s->tallies = ml_alloc_zero(ctx, 2 * (size_t) groups * d->n_classes, sizeof(double));
+	s->mean = ml_alloc_zero(ctx, s->type == GAUSSIAN ? 2 * s->cells : 0, sizeof(double));
+	s->negative = ml_alloc_zero(ctx, 2 * (size_t) groups * d->n_terms, sizeof(bool));
+	if (s->sums == NULL || s->tallies == NULL || s->mean == NULL || s->negative == NULL)
+		return no_memory(err);
+	s->variance = s->mean + s->cells;
+	s->fractional = s->negative + (size_t) groups * d->n_terms;
+	s->weight = s->tallies;
+	s->count = s->tallies + d->n_classes;
 	return ML_OK;
 }
 
-/* Adds some rows to the sums of the pass. */
+/* ---- passes ------------------------------------------------------------------------------------------------------- */
+
+/* Sums of the terms, of each class; of Bernoulli those of 1 for a term above the threshold. */
 static void
-add_rows(nb_state *s, size_t first, size_t end)
+sum_rows(void *arg, int group, size_t first, size_t end)
 {
+	nb_state   *s = arg;
+	const ml_design *d = s->design;
+	double	   *weights = s->tallies + 2 * (size_t) group * d->n_classes;
+	bool	   *negative = s->negative + (size_t) group * d->n_terms;
+	bool	   *fractional = s->fractional + (size_t) group * d->n_terms;
+
+	for (size_t i = first; i < end; i++)
+	{
+		const double *x = d->x + i * d->stride;
+		int			k = d->labels[i];
+		double		weight = d->weights ? d->weights[i] : 1;
+		double	   *sum = s->sums + group * s->cells + (size_t) k * d->n_terms;
+
+		weights[k] += weight;
+		weights[d->n_classes + k]++;
+		if (s->type == BERNOULLI)
+			for (int j = 0; j < d->n_terms; j++)
+				sum[j] += x[j] > s->binarize ? weight : 0;
+		else
+			ml_axpy(sum, weight, x, d->n_terms);
+		if (s->type == MULTINOMIAL || s->type == CATEGORICAL)
+			for (int j = 0; j < d->n_terms; j++)
+			{
+				negative[j] |= x[j] < 0;
+				fractional[j] |= x[j] != 0 && x[j] != 1;
+			}
+	}
+}
+
+/* Sums of the squares about the means. */
+static void
+square_rows(void *arg, int group, size_t first, size_t end)
+{
+	nb_state   *s = arg;
 	const ml_design *d = s->design;
 
 	for (size_t i = first; i < end; i++)
@@ -64,44 +153,63 @@ add_rows(nb_state *s, size_t first, size_t end)
 		const double *x = d->x + i * d->stride;
 		int			k = d->labels[i];
 		double		weight = d->weights ? d->weights[i] : 1;
-		double	   *mean = s->nb->mean + (size_t) k * d->n_terms;
-		double	   *variance = s->nb->variance + (size_t) k * d->n_terms;
+		const double *mean = s->mean + (size_t) k * d->n_terms;
+		double	   *sum = s->sums + group * s->cells + (size_t) k * d->n_terms;
 
-		if (!s->second_pass)
-		{
-			s->weight[k] += weight;
-			s->count[k]++;
-			for (int j = 0; j < d->n_terms; j++)
-				mean[j] += weight * x[j];
-		}
-		else
-			for (int j = 0; j < d->n_terms; j++)
-				variance[j] += weight * (x[j] - mean[j]) * (x[j] - mean[j]);
+		for (int j = 0; j < d->n_terms; j++)
+			sum[j] += weight * (x[j] - mean[j]) * (x[j] - mean[j]);
 	}
+}
+
+/* Brings together what the groups found. */
+static void
+add_up_first_pass(nb_state *s)
+{
+	size_t		n_terms = s->design->n_terms;
+
+	ml_pass_add_up(&s->pass, s->sums, s->cells);
+	ml_pass_add_up(&s->pass, s->tallies, 2 * (size_t) s->design->n_classes);
+	for (int group = 1; group < s->pass.n_groups; group++)
+		for (size_t j = 0; j < n_terms; j++)
+		{
+			s->negative[j] |= s->negative[group * n_terms + j];
+			s->fractional[j] |= s->fractional[group * n_terms + j];
+		}
+}
+
+static void
+divide_by_weights(const nb_state *s, double *to)
+{
+	int			n = s->design->n_terms;
+
+	for (int k = 0; k < s->design->n_classes; k++)
+		for (int j = 0; j < n; j++)
+			to[(size_t) k * n + j] = s->weight[k] > 0 ? s->sums[(size_t) k * n + j] / s->weight[k] : 0;
 }
 
 /* The largest variance of a feature over all rows, from those within the classes and between them. */
 static double
 largest_variance(const nb_state *s)
 {
-	const ml_gaussian_nb *nb = s->nb;
+	int			n = s->design->n_terms;
+	int			n_classes = s->design->n_classes;
 	double		largest = 0;
 	double		total = 0;
 
-	for (int k = 0; k < nb->n_classes; k++)
+	for (int k = 0; k < n_classes; k++)
 		total += s->weight[k];
-	for (int j = 0; j < nb->n_terms; j++)
+	for (int j = 0; j < n; j++)
 	{
 		double		mean = 0;
 		double		variance = 0;
 
-		for (int k = 0; k < nb->n_classes; k++)
-			mean += s->weight[k] / total * nb->mean[(size_t) k * nb->n_terms + j];
-		for (int k = 0; k < nb->n_classes; k++)
+		for (int k = 0; k < n_classes; k++)
+			mean += s->weight[k] / total * s->mean[(size_t) k * n + j];
+		for (int k = 0; k < n_classes; k++)
 		{
-			double		distance = nb->mean[(size_t) k * nb->n_terms + j] - mean;
+			double		distance = s->mean[(size_t) k * n + j] - mean;
 
-			variance += s->weight[k] / total * (nb->variance[(size_t) k * nb->n_terms + j] + distance * distance);
+			variance += s->weight[k] / total * (s->variance[(size_t) k * n + j] + distance * distance);
 		}
 		largest = variance > largest ? variance : largest;
 	}
@@ -109,41 +217,19 @@ largest_variance(const nb_state *s)
 }
 
 static ml_status
-end_of_pass(nb_state *s, ml_error *err)
+smooth_variances(nb_state *s, ml_error *err)
 {
-	ml_gaussian_nb *nb = s->nb;
-	double	   *sums = s->second_pass ? nb->variance : nb->mean;
-	double		total = 0;
+	double		added = s->var_smoothing * largest_variance(s);
 	double		smallest = INFINITY;
-	double		added;
 
-	for (int k = 0; k < nb->n_classes; k++)
-		for (int j = 0; j < nb->n_terms; j++)
-			if (s->weight[k] > 0)
-				sums[(size_t) k * nb->n_terms + j] /= s->weight[k];
-	s->next = 0;
-	if (!s->second_pass)
+	for (size_t i = 0; i < s->cells; i++)
 	{
-		s->second_pass = true;
-		return ML_MORE;
-	}
-	added = s->var_smoothing * largest_variance(s);
-	for (int k = 0; k < nb->n_classes; k++)
-	{
-		total += s->weight[k];
-		for (int j = 0; j < nb->n_terms; j++)
-		{
-			double	   *variance = &nb->variance[(size_t) k * nb->n_terms + j];
-
-			*variance += added;
-			smallest = *variance < smallest ? *variance : smallest;
-		}
+		s->variance[i] += added;
+		smallest = fmin(smallest, s->variance[i]);
 	}
 	if (!(smallest > 0))
 		return ml_fail(err, ML_BAD_DATA, "Raise the parameter \"var_smoothing\".",
 					   "a feature has no variance within a class");
-	for (int k = 0; k < nb->n_classes; k++)
-		nb->log_prior[k] = log(s->weight[k] / total);
 	return ML_DONE;
 }
 
@@ -151,43 +237,221 @@ static ml_status
 nb_step(void *state, ml_progress *progress, ml_error *err)
 {
 	nb_state   *s = state;
-	size_t		rows = STEP_NUMBERS / ((size_t) s->design->n_terms + 1) + 1;
-	size_t		end = s->design->rows - s->next < rows ? s->design->rows : s->next + rows;
+	bool		passed = ml_pass_step(&s->pass, &s->ctx, s->second_pass ? square_rows : sum_rows, s);
+	double		share = passed ? 1 : ml_pass_share(&s->pass);
 
-	add_rows(s, s->next, end);
-	s->next = end;
-	progress->share = (s->second_pass ? 0.5 : 0) + 0.5 * end / s->design->rows;
-	return end < s->design->rows ? ML_MORE : end_of_pass(s, err);
+	progress->share = s->type == GAUSSIAN ? 0.5 * s->second_pass + 0.5 * share : share;
+	if (!passed)
+		return ML_MORE;
+	if (!s->second_pass)
+	{
+		add_up_first_pass(s);
+		if (s->type != GAUSSIAN)
+			return ML_DONE;
+		divide_by_weights(s, s->mean);
+		memset(s->sums, 0, s->pass.n_groups * s->cells * sizeof(double));
+		s->second_pass = true;
+		return ML_MORE;
+	}
+	ml_pass_add_up(&s->pass, s->sums, s->cells);
+	divide_by_weights(s, s->variance);
+	return smooth_variances(s, err);
+}
+
+/* ---- models ------------------------------------------------------------------------------------------------------- */
+
+static void
+log_priors(const nb_state *s, double *log_prior)
+{
+	double		total = 0;
+
+	for (int k = 0; k < s->design->n_classes; k++)
+		total += s->weight[k];
+	for (int k = 0; k < s->design->n_classes; k++)
+		log_prior[k] = s->fit_prior ? log(s->weight[k] / total) : -log(s->design->n_classes);
+}
+
+/* log of the share of a term in all that a class has of the terms: MultinomialNB. */
+static void
+multinomial(const nb_state *s, ml_discrete_nb *nb)
+{
+	int			n = nb->n_terms;
+
+	for (int k = 0; k < nb->n_classes; k++)
+	{
+		const double *sum = s->sums + (size_t) k * n;
+		double		total = 0;
+
+		for (int j = 0; j < n; j++)
+			total += sum[j] + s->alpha;
+		for (int j = 0; j < n; j++)
+			nb->weight[(size_t) k * n + j] = log(sum[j] + s->alpha) - log(total);
+	}
+}
+
+/* A term that is there or not, with probability p in class k: p^x (1 - p)^(1 - x), BernoulliNB. */
+static void
+presence(const nb_state *s, ml_discrete_nb *nb, int k, int term)
+{
+	double		all = s->weight[k] + 2 * s->alpha;
+	double		there = s->sums[(size_t) k * nb->n_terms + term] + s->alpha;
+	double		absent = log(all - there) - log(all);
+
+	nb->weight[(size_t) k * nb->n_terms + term] = log(there) - log(all) - absent;
+	nb->intercept[k] += absent;
+}
+
+/* The terms of one column are its categories, of which a row has one: CategoricalNB.  A row with none says nothing. */
+static void
+categories(const nb_state *s, ml_discrete_nb *nb, int k, int first, int count)
+{
+	const double *sum = s->sums + (size_t) k * nb->n_terms + first;
+	double	   *weight = nb->weight + (size_t) k * nb->n_terms + first;
+	double		total = 0;
+
+	for (int j = 0; j < count; j++)
+		total += sum[j] + s->alpha;
+	for (int j = 0; j < count; j++)
+		weight[j] = log(sum[j] + s->alpha) - log(total);
+}
+
+static ml_status
+refuse_term(const ml_model *model, int term, const char *hint, const char *what, ml_error *err)
+{
+	char		name[128];
+
+	ml_model_term_name(model, term, name, sizeof(name));
+	return ml_fail(err, ML_BAD_DATA, hint, "feature \"%s\" has %s", name, what);
+}
+
+/* Categories of a column together; other terms must be 0 or 1. */
+static ml_status
+categorical(const nb_state *s, ml_discrete_nb *nb, const ml_model *model, ml_error *err)
+{
+	for (int term = 0; term < nb->n_terms;)
+	{
+		int			column = ml_model_term_column(model, term);
+		int			count = 0;
+
+		while (term + count < nb->n_terms && ml_model_term_column(model, term + count) == column &&
+			   ml_model_term_category(model, term + count) >= 0)
+			count++;
+		for (int k = 0; k < nb->n_classes; k++)
+			if (count > 0)
+				categories(s, nb, k, term, count);
+			else
+				presence(s, nb, k, term);
+		if (count == 0 && s->fractional[term])
+			return refuse_term(model, term, "Cast the column to text, so that its values are categories, or use another type.",
+							   "numbers other than 0 and 1, which categorical naive Bayes cannot use", err);
+		term += count > 0 ? count : 1;
+	}
+	return ML_OK;
+}
+
+static ml_status
+finish_discrete(const nb_state *s, ml_model *model, ml_discrete_nb **made, ml_error *err)
+{
+	ml_discrete_nb *nb = *made = ml_discrete_nb_new(&s->ctx, s->design->n_terms, s->design->n_classes);
+
+	if (nb == NULL)
+		return no_memory(err);
+	log_priors(s, nb->intercept);
+	if (s->type == CATEGORICAL)
+		return categorical(s, nb, model, err);
+	if (s->type == MULTINOMIAL)
+	{
+		for (int term = 0; term < nb->n_terms; term++)
+			if (s->negative[term])
+				return refuse_term(model, term, "Give counts or frequencies, or use type gaussian.",
+								   "values below 0, which multinomial naive Bayes cannot use", err);
+		multinomial(s, nb);
+		return ML_OK;
+	}
+	nb->binarises = true;
+	nb->threshold = s->binarize;
+	for (int k = 0; k < nb->n_classes; k++)
+		for (int term = 0; term < nb->n_terms; term++)
+			presence(s, nb, k, term);
+	return ML_OK;
+}
+
+/* One array of the report, a row for each class; n_columns n_terms or 1. */
+static ml_status
+report_classes(const nb_state *s, ml_report *report, const char *name, const double *values, int n_columns, ml_error *err)
+{
+	ml_report_matrix *added;
+	ml_status	status = ml_report_array(&s->ctx, report, name, values, s->design->n_classes, n_columns, &added, err);
+
+	if (status == ML_OK)
+	{
+		added->rows_are_classes = true;
+		added->columns_are_terms = n_columns == s->design->n_terms && values != s->count && values != s->weight;
+	}
+	return status;
+}
+
+static ml_status
+report_fit(const nb_state *s, ml_report *report, const ml_discrete_nb *nb, ml_error *err)
+{
+	int			n = s->design->n_terms;
+	ml_status	status = ml_report_init(&s->ctx, report, 0, err);
+
+	if (status == ML_OK)
+		status = report_classes(s, report, "class_count", s->count, 1, err);
+	if (status == ML_OK && s->type == GAUSSIAN)
+		status = report_classes(s, report, "theta", s->mean, n, err);
+	if (status == ML_OK && s->type == GAUSSIAN)
+		status = report_classes(s, report, "var", s->variance, n, err);
+	if (status == ML_OK && s->type != GAUSSIAN)
+		status = report_classes(s, report, "feature_count", s->sums, n, err);
+	if (status == ML_OK && (s->type == MULTINOMIAL || s->type == CATEGORICAL))
+		status = report_classes(s, report, "feature_log_prob", nb->weight, n, err);
+	return status;
+}
+
+static ml_gaussian_nb *
+make_gaussian(const nb_state *s)
+{
+	ml_gaussian_nb *nb = ml_gaussian_nb_new(&s->ctx, s->design->n_terms, s->design->n_classes);
+
+	if (nb == NULL)
+		return NULL;
+	log_priors(s, nb->log_prior);
+	memcpy(nb->mean, s->mean, s->cells * sizeof(double));
+	memcpy(nb->variance, s->variance, s->cells * sizeof(double));
+	return nb;
 }
 
 static ml_status
 nb_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 {
 	nb_state   *s = state;
-	ml_gaussian_nb *nb = s->nb;
-	ml_report_matrix *added;
-	ml_status	status;
+	const ml_predictor_class *class = s->type == GAUSSIAN ? &ml_gaussian_nb_class : &ml_discrete_nb_class;
+	ml_discrete_nb *discrete = NULL;
+	void	   *predictor;
+	ml_status	status = ML_OK;
 
-	s->nb = NULL;
-	status = ml_model_set_predictor(model, &ml_gaussian_nb_class, nb, err);
-	if (status != ML_OK || report == NULL)
+	if (s->type == GAUSSIAN)
+	{
+		predictor = make_gaussian(s);
+		if (predictor == NULL)
+			return no_memory(err);
+	}
+	else
+	{
+		status = finish_discrete(s, model, &discrete, err);
+		predictor = discrete;
+	}
+	/* The report first: the model owns the predictor, and frees it should it not fit. */
+	if (status == ML_OK && report != NULL)
+		status = report_fit(s, report, discrete, err);
+	if (status != ML_OK)
+	{
+		class->free(&s->ctx, predictor);
 		return status;
-	status = ml_report_init(&s->ctx, report, 0, err);
-	if (status == ML_OK)
-		status = ml_report_array(&s->ctx, report, "class_count", s->count, nb->n_classes, 1, &added, err);
-	if (status == ML_OK)
-	{
-		added->rows_are_classes = true;
-		status = ml_report_array(&s->ctx, report, "theta", nb->mean, nb->n_classes, nb->n_terms, &added, err);
 	}
-	if (status == ML_OK)
-	{
-		added->rows_are_classes = added->columns_are_terms = true;
-		status = ml_report_array(&s->ctx, report, "var", nb->variance, nb->n_classes, nb->n_terms, &added, err);
-	}
-	if (status == ML_OK)
-		added->rows_are_classes = added->columns_are_terms = true;
-	return status;
+	return ml_model_set_predictor(model, class, predictor, err);
 }
 
 static void
@@ -199,8 +463,10 @@ nb_end(void *state)
 	if (s == NULL)
 		return;
 	ctx = s->ctx;
-	ml_free(&ctx, s->nb);
-	ml_free(&ctx, s->weight);
+	ml_free(&ctx, s->sums);
+	ml_free(&ctx, s->tallies);
+	ml_free(&ctx, s->mean);
+	ml_free(&ctx, s->negative);
 	ml_free(&ctx, s);
 }
 

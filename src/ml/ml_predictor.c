@@ -11,6 +11,7 @@
 
 const ml_predictor_class *const ml_predictor_classes[] = {
 	&ml_centres_class,
+	&ml_discrete_nb_class,
 	&ml_gaussian_nb_class,
 	&ml_projection_class,
 	NULL

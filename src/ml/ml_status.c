@@ -28,6 +28,8 @@ ml_status_name(ml_status status)
 			return "singular matrix";
 		case ML_NOT_CONVERGED:
 			return "not converged";
+		case ML_TOO_LARGE:
+			return "too large for the memory allowed";
 	}
 	return "unknown status";
 }

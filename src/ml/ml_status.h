@@ -15,7 +15,8 @@ typedef enum ml_status
 	ML_BAD_DATA,				/* the data cannot be learnt from: message says why */
 	ML_BAD_MODEL,				/* a stored model is damaged or of another version */
 	ML_SINGULAR,
-	ML_NOT_CONVERGED
+	ML_NOT_CONVERGED,
+	ML_TOO_LARGE				/* more memory would be needed than the context allows */
 } ml_status;
 
 /* Filled by the function that fails; owned by the caller. */

@@ -73,7 +73,7 @@ mdl_raise_ml(ml_status status, const ml_error *err, const char *model)
 static void
 load(MdlCachedModel *entry, MemoryContext context, const char *name)
 {
-	ml_ctx		ctx = {context_alloc, context_realloc, context_free, NULL, context, 0, 1};
+	ml_ctx		ctx = {context_alloc, context_realloc, context_free, NULL, context, 0, 1, 0};
 	ml_error	err = {{0}};
 	ml_model   *model;
 	ml_status	status;

@@ -57,7 +57,8 @@ server_cancelled(void *state)
 ml_ctx
 mdl_ml_ctx(MemoryContext memory, uint64 seed)
 {
-	ml_ctx		ctx = {server_alloc, server_realloc, server_free, server_cancelled, memory, seed, 1};
+	ml_ctx		ctx = {server_alloc, server_realloc, server_free, server_cancelled, memory, seed, 1,
+	(size_t) mdl_train_mem * 1024};
 
 	return ctx;
 }
@@ -92,6 +93,9 @@ mdl_ml_raise(ml_status status, const ml_error *err)
 	{
 		case ML_NO_MEMORY:
 			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+			break;
+		case ML_TOO_LARGE:
+			code = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 			break;
 		case ML_CANCELLED:
 			code = ERRCODE_QUERY_CANCELED;

@@ -238,7 +238,7 @@ put_algorithm(ReturnSetInfo *result, const ml_estimator *estimator, const ml_par
 		{
 			values[5] = Float8GetDatum(spec->minimum);
 			values[6] = Float8GetDatum(spec->maximum);
-			nulls[5] = false;
+			nulls[5] = isinf(spec->minimum);
 			nulls[6] = isinf(spec->maximum);
 		}
 	}

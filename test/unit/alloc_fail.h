@@ -56,7 +56,7 @@ fail_cancelled(void *state)
 static inline ml_ctx
 fail_ctx(fail_state *state)
 {
-	ml_ctx		ctx = {fail_alloc, fail_realloc, fail_free, fail_cancelled, state, 0, 1};
+	ml_ctx		ctx = {fail_alloc, fail_realloc, fail_free, fail_cancelled, state, 0, 1, 0};
 
 	return ctx;
 }

@@ -339,6 +339,46 @@ test_estimator(const ml_estimator *estimator, ml_task task, const double *params
 	test_threads(estimator, task, params, name);
 }
 
+/* Parameters that make another algorithm of an estimator. */
+static const struct
+{
+	const char *estimator;
+	const char *param;
+	double		value;
+	bool		zeros_and_ones;	/* of data of that sort */
+}			variants[] = {
+	{"naive_bayes", "type", 1, false},
+	{"naive_bayes", "type", 2, false},
+	{"naive_bayes", "type", 3, true},
+};
+
+static void
+test_variants(const ml_estimator *estimator, ml_task task)
+{
+	for (size_t v = 0; v < sizeof(variants) / sizeof(variants[0]); v++)
+	{
+		double		params[ML_MAX_PARAMS];
+		int			index;
+		char		name[64];
+
+		if (strcmp(variants[v].estimator, estimator->name) != 0)
+			continue;
+		index = ml_estimator_param(estimator, variants[v].param);
+		ml_estimator_defaults(estimator, params);
+		params[index] = variants[v].value;
+		snprintf(name, sizeof(name), " with %s %s", variants[v].param,
+				 estimator->params[index].type == ML_PARAM_CHOICE ? estimator->params[index].choices[(int) variants[v].value] : "set");
+		if (variants[v].zeros_and_ones)
+			for (int i = 0; i < ROWS * TERMS; i++)
+			{
+				x_rows[i] = x_rows[i] > 1.5;
+				x_columns[i] = x_columns[i] > 1.5;
+			}
+		test_estimator(estimator, task, params, name);
+		make_data();
+	}
+}
+
 int
 main(void)
 {
@@ -359,6 +399,7 @@ main(void)
 				params[ml_estimator_param(estimator, "cv")] = FOLDS;
 				test_estimator(estimator, task, params, " with folds");
 			}
+			test_variants(estimator, task);
 		}
 	}
 	return unit_done();

@@ -1,0 +1,53 @@
+"""Writes train_wine.csv and prob_expected.csv: what scikit-learn's probabilistic and unsupervised models say of iris, cancer,
+wine and infert, row by row.  Columns: fit, i (row from 1), j (class, component … from 1), value.
+
+    python prob_reference.py        (made with scikit-learn 1.9.1)
+"""
+import csv
+import os
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_wine
+from sklearn.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB
+from sklearn.preprocessing import OrdinalEncoder
+
+os.chdir(os.path.dirname(os.path.abspath(__file__)))
+rows = []
+
+
+def keep(fit, values, step=1):
+    """Every step-th row of a matrix, or of a list as one column."""
+    values = np.asarray(values, float)
+    values = values.reshape(len(values), -1)
+    for i in range(0, len(values), step):
+        rows.extend([fit, i + 1, j + 1, repr(float(v))] for j, v in enumerate(values[i]))
+
+
+wine = load_wine(as_frame=True)
+frame = wine.data.rename(columns=lambda name: name.replace("/", "_"))
+frame["class"] = [f"w{k}" for k in wine.target]
+frame.to_csv("train_wine.csv", index=False)
+
+iris = pd.read_csv("train_iris.csv")
+iris_x, iris_y = iris.iloc[:, :4].to_numpy(), iris["species"].to_numpy()
+cancer = pd.read_csv("train_cancer.csv")
+cancer_x, cancer_y = cancer.iloc[:, :30].to_numpy(), cancer["diagnosis"].to_numpy()
+wine_x, wine_y = frame.iloc[:, :13].to_numpy(), frame["class"].to_numpy()
+infert = pd.read_csv("train_infert.csv")
+weights = 1 + np.arange(150) % 3
+
+# naive Bayes
+keep("gaussian iris", GaussianNB().fit(iris_x, iris_y).predict_proba(iris_x), 3)
+keep("gaussian wine weighted", GaussianNB(var_smoothing=0).fit(wine_x, wine_y, sample_weight=1 + np.arange(178) % 3).predict_proba(wine_x), 5)
+keep("multinomial iris", MultinomialNB().fit(iris_x, iris_y).predict_proba(iris_x), 3)
+keep("multinomial iris weighted", MultinomialNB(alpha=0.1, fit_prior=False).fit(iris_x, iris_y, sample_weight=weights).predict_proba(iris_x), 3)
+keep("bernoulli cancer", BernoulliNB(binarize=4.5).fit(cancer_x, cancer_y).predict_proba(cancer_x), 11)
+keep("bernoulli iris weighted", BernoulliNB(alpha=2, binarize=2.5).fit(iris_x, iris_y, sample_weight=weights).predict_proba(iris_x), 7)
+codes = OrdinalEncoder().fit_transform(infert[["education", "parity", "induced", "spontaneous"]].astype(str)).astype(int)
+keep("categorical infert", CategoricalNB(alpha=0.5).fit(codes, infert["case"]).predict_proba(codes), 7)
+
+with open("prob_expected.csv", "w", newline="") as f:
+    out = csv.writer(f, lineterminator="\n")
+    out.writerow(["fit", "i", "j", "value"])
+    out.writerows(rows)
