@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "ml/ml_kernels.h"
+
 ml_centres *
 ml_centres_new(const ml_ctx *ctx, int n_terms, int n_clusters)
 {
@@ -18,24 +20,6 @@ ml_centres_new(const ml_ctx *ctx, int n_terms, int n_clusters)
 	c->n_clusters = n_clusters;
 	c->centres = (double *) (block + head);
 	return c;
-}
-
-double
-ml_squared_distance(const double *a, const double *b, int n)
-{
-	double		sums[4] = {0, 0, 0, 0};
-	int			j = 0;
-
-	for (; j + 4 <= n; j += 4)
-		for (int lane = 0; lane < 4; lane++)
-		{
-			double		distance = a[j + lane] - b[j + lane];
-
-			sums[lane] += distance * distance;
-		}
-	for (; j < n; j++)
-		sums[0] += (a[j] - b[j]) * (a[j] - b[j]);
-	return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 /* The number of the nearest centre, of equally near ones the first. */

@@ -16,8 +16,6 @@ typedef struct ml_centres
 /* With its array in the same block, zeroed; NULL when there is no memory. */
 extern ml_centres *ml_centres_new(const ml_ctx *ctx, int n_terms, int n_clusters);
 
-extern double ml_squared_distance(const double *a, const double *b, int n);
-
 extern const ml_predictor_class ml_centres_class;
 
 #endif							/* ML_CENTRES_H */

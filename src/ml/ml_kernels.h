@@ -9,6 +9,7 @@
 #define ML_KERNELS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define ML_LANES 8				/* numbers in a vector; leading dimensions are multiples of it */
 #define ml_padded(n) (((size_t) (n) + ML_LANES - 1) / ML_LANES * ML_LANES)
@@ -28,6 +29,14 @@ extern void ml_column_sums(double *sums, const double *z, size_t n, size_t padde
 /* z -= means, row by row; then, if root_weights is not NULL, row i is multiplied by root_weights[i]. */
 extern void ml_centre_rows(double *z, const double *means, const double *root_weights, size_t n, size_t padded);
 
+/*
+ * Of ML_LANES rows, which lie in x as (n_terms, ML_LANES), the nearest of the centres (n_centres, n_terms), and the squared
+ * distances to it and to the second nearest: (ML_LANES) each.  Of equally near ones the first.
+ */
+extern void ml_nearest_two(const double *x, const double *centres, int n_centres, size_t n_terms, int32_t *nearest,
+						   double *least, double *second);
+
+extern double ml_squared_distance(const double *a, const double *b, size_t n);
 extern double ml_dot(const double *a, const double *b, size_t n);
 extern void ml_axpy(double *y, double a, const double *x, size_t n);	/* y += a x */
 
