@@ -358,3 +358,190 @@ CREATE OR REPLACE AGGREGATE medallion.mcc(label "any", predicted "any") (
 	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
 COMMENT ON AGGREGATE medallion.mcc("any", "any") IS
 'Matthews correlation coefficient between labels and predictions, for any number of classes; any types.';
+
+/* ---- weighted, and with another value than 0 for a division by 0 ---------------------------------------------------- */
+
+CREATE OR REPLACE FUNCTION medallion._confusion_step(bytea, "any", "any", text, text, double precision) RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_confusion_step';
+REVOKE ALL ON FUNCTION medallion._confusion_step(bytea, "any", "any", text, text, double precision) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.precision(label "any", predicted "any", average text, positive text, weight double precision) (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._precision_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.precision("any", "any", text, text, double precision) IS
+'Share of the rows predicted as a class that are of it, rows weighted; average and positive may be NULL: not given.';
+
+CREATE OR REPLACE FUNCTION medallion._confusion_step(bytea, "any", "any", text, text, double precision, double precision) RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_confusion_step';
+REVOKE ALL ON FUNCTION medallion._confusion_step(bytea, "any", "any", text, text, double precision, double precision) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.precision(label "any", predicted "any", average text, positive text, weight double precision, zero_division double precision) (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._precision_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.precision("any", "any", text, text, double precision, double precision) IS
+'Share of the rows predicted as a class that are of it, rows weighted; zero_division is the value of a division by 0; average and positive may be NULL: not given.';
+
+CREATE OR REPLACE AGGREGATE medallion.recall(label "any", predicted "any", average text, positive text, weight double precision) (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._recall_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.recall("any", "any", text, text, double precision) IS
+'Share of the rows of a class that are predicted as it, rows weighted; average and positive may be NULL: not given.';
+
+CREATE OR REPLACE AGGREGATE medallion.recall(label "any", predicted "any", average text, positive text, weight double precision, zero_division double precision) (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._recall_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.recall("any", "any", text, text, double precision, double precision) IS
+'Share of the rows of a class that are predicted as it, rows weighted; zero_division is the value of a division by 0; average and positive may be NULL: not given.';
+
+CREATE OR REPLACE AGGREGATE medallion.f1(label "any", predicted "any", average text, positive text, weight double precision) (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._fbeta_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.f1("any", "any", text, text, double precision) IS
+'Harmonic mean of precision and recall, rows weighted; average and positive may be NULL: not given.';
+
+CREATE OR REPLACE AGGREGATE medallion.f1(label "any", predicted "any", average text, positive text, weight double precision, zero_division double precision) (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._fbeta_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.f1("any", "any", text, text, double precision, double precision) IS
+'Harmonic mean of precision and recall, rows weighted; zero_division is the value of a division by 0; average and positive may be NULL: not given.';
+
+CREATE OR REPLACE FUNCTION medallion._fbeta_step(bytea, "any", "any", double precision, text, text, double precision) RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_fbeta_step';
+REVOKE ALL ON FUNCTION medallion._fbeta_step(bytea, "any", "any", double precision, text, text, double precision) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.fbeta(label "any", predicted "any", beta double precision, average text, positive text, weight double precision) (
+	SFUNC = medallion._fbeta_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._fbeta_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.fbeta("any", "any", double precision, text, text, double precision) IS
+'Weighted harmonic mean of precision and recall, recall counting beta times as much, rows weighted; average and positive may be NULL: not given.';
+
+CREATE OR REPLACE FUNCTION medallion._fbeta_step(bytea, "any", "any", double precision, text, text, double precision, double precision) RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_fbeta_step';
+REVOKE ALL ON FUNCTION medallion._fbeta_step(bytea, "any", "any", double precision, text, text, double precision, double precision) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.fbeta(label "any", predicted "any", beta double precision, average text, positive text, weight double precision, zero_division double precision) (
+	SFUNC = medallion._fbeta_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._fbeta_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.fbeta("any", "any", double precision, text, text, double precision, double precision) IS
+'Weighted harmonic mean of precision and recall, recall counting beta times as much, rows weighted; zero_division is the value of a division by 0; average and positive may be NULL: not given.';
+
+CREATE OR REPLACE FUNCTION medallion._jaccard_final(bytea) RETURNS double precision
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_jaccard';
+REVOKE ALL ON FUNCTION medallion._jaccard_final(bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.jaccard(label "any", predicted "any") (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._jaccard_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.jaccard("any", "any") IS
+'Rows of a class predicted as it, as a share of the rows that are either, for the positive class (true, 1, or the greater of two); any types.';
+
+CREATE OR REPLACE AGGREGATE medallion.jaccard(label "any", predicted "any", average text) (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._jaccard_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.jaccard("any", "any", text) IS
+'Rows of a class predicted as it, as a share of the rows that are either; average is binary, macro, micro or weighted.';
+
+CREATE OR REPLACE AGGREGATE medallion.jaccard(label "any", predicted "any", average text, positive text) (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._jaccard_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.jaccard("any", "any", text, text) IS
+'Rows of a class predicted as it, as a share of the rows that are either; positive is the class that average binary looks at.';
+
+CREATE OR REPLACE AGGREGATE medallion.jaccard(label "any", predicted "any", average text, positive text, weight double precision) (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._jaccard_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.jaccard("any", "any", text, text, double precision) IS
+'Rows of a class predicted as it, as a share of the rows that are either, rows weighted; average and positive may be NULL: not given.';
+
+CREATE OR REPLACE AGGREGATE medallion.jaccard(label "any", predicted "any", average text, positive text, weight double precision, zero_division double precision) (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._jaccard_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.jaccard("any", "any", text, text, double precision, double precision) IS
+'Rows of a class predicted as it, as a share of the rows that are either, rows weighted; zero_division is the value of a division by 0; average and positive may be NULL: not given.';
+
+CREATE OR REPLACE FUNCTION medallion._weighted_confusion_step(bytea, "any", "any", double precision) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_weighted_confusion_step';
+REVOKE ALL ON FUNCTION medallion._weighted_confusion_step(bytea, "any", "any", double precision) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.balanced_accuracy(label "any", predicted "any", weight double precision) (
+	SFUNC = medallion._weighted_confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._balanced_accuracy_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.balanced_accuracy("any", "any", double precision) IS
+'Mean recall over the classes that occur; any types, rows weighted.';
+
+CREATE OR REPLACE AGGREGATE medallion.mcc(label "any", predicted "any", weight double precision) (
+	SFUNC = medallion._weighted_confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._mcc_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.mcc("any", "any", double precision) IS
+'Matthews correlation coefficient between labels and predictions, for any number of classes; any types, rows weighted.';
+
+CREATE OR REPLACE FUNCTION medallion._kappa_final(bytea) RETURNS double precision
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_kappa';
+REVOKE ALL ON FUNCTION medallion._kappa_final(bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.kappa(label "any", predicted "any") (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._kappa_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.kappa("any", "any") IS
+'Cohen''s kappa: agreement of labels and predictions beyond chance; any types.';
+
+CREATE OR REPLACE FUNCTION medallion._kappa_step(bytea, "any", "any", text) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_kappa_step';
+REVOKE ALL ON FUNCTION medallion._kappa_step(bytea, "any", "any", text) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.kappa(label "any", predicted "any", weights text) (
+	SFUNC = medallion._kappa_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._kappa_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.kappa("any", "any", text) IS
+'Cohen''s kappa: agreement of labels and predictions beyond chance; any types; weights is none, linear or quadratic (by the distance of classes in their order).';
+
+CREATE OR REPLACE FUNCTION medallion._kappa_step(bytea, "any", "any", text, double precision) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_kappa_step';
+REVOKE ALL ON FUNCTION medallion._kappa_step(bytea, "any", "any", text, double precision) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.kappa(label "any", predicted "any", weights text, weight double precision) (
+	SFUNC = medallion._kappa_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._kappa_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.kappa("any", "any", text, double precision) IS
+'Cohen''s kappa: agreement of labels and predictions beyond chance; any types; weights is none, linear or quadratic, rows weighted.';
+
+/* ---- by class ------------------------------------------------------------------------------------------------------- */
+
+CREATE TYPE medallion.confusion_cell AS (label text, predicted text, rows double precision);
+COMMENT ON TYPE medallion.confusion_cell IS 'How many rows of a label were predicted as a class; the sum of their weights.';
+
+CREATE TYPE medallion.class_score AS (class text, "precision" double precision, recall double precision, f1 double precision,
+	support double precision);
+COMMENT ON TYPE medallion.class_score IS 'How well one class is told apart; support is how often it is the label.';
+
+CREATE OR REPLACE FUNCTION medallion._confusion_cells_final(bytea) RETURNS medallion.confusion_cell[]
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_confusion_cells';
+REVOKE ALL ON FUNCTION medallion._confusion_cells_final(bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.confusion(label "any", predicted "any") (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._confusion_cells_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.confusion("any", "any") IS
+'How often each class was predicted for each label, pairs that do not occur included; read with unnest; any types.';
+
+CREATE OR REPLACE AGGREGATE medallion.confusion(label "any", predicted "any", weight double precision) (
+	SFUNC = medallion._weighted_confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._confusion_cells_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.confusion("any", "any", double precision) IS
+'How often each class was predicted for each label, pairs that do not occur included; read with unnest; any types, rows weighted.';
+
+CREATE OR REPLACE FUNCTION medallion._class_scores_final(bytea) RETURNS medallion.class_score[]
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_class_scores';
+REVOKE ALL ON FUNCTION medallion._class_scores_final(bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.classification_report(label "any", predicted "any") (
+	SFUNC = medallion._confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._class_scores_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.classification_report("any", "any") IS
+'Precision, recall, f1 and number of rows of each class; read with unnest; any types.';
+
+CREATE OR REPLACE AGGREGATE medallion.classification_report(label "any", predicted "any", weight double precision) (
+	SFUNC = medallion._weighted_confusion_step, STYPE = bytea, INITCOND = '', FINALFUNC = medallion._class_scores_final,
+	COMBINEFUNC = medallion._confusion_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.classification_report("any", "any", double precision) IS
+'Precision, recall, f1 and number of rows of each class; read with unnest; any types, rows weighted.';

@@ -5,66 +5,67 @@
 
 #include <float.h>
 #include <math.h>
+#include <stddef.h>
 
-static int64_t
-row_sum(const int64_t *matrix, int n_classes, int label)
+static double
+row_sum(const double *matrix, int n_classes, int label)
 {
-	int64_t		sum = 0;
+	double		sum = 0;
 
 	for (int k = 0; k < n_classes; k++)
-		sum += matrix[(int64_t) label * n_classes + k];
+		sum += matrix[(size_t) label * n_classes + k];
 	return sum;
 }
 
-static int64_t
-column_sum(const int64_t *matrix, int n_classes, int predicted)
+static double
+column_sum(const double *matrix, int n_classes, int predicted)
 {
-	int64_t		sum = 0;
+	double		sum = 0;
 
 	for (int k = 0; k < n_classes; k++)
-		sum += matrix[(int64_t) k * n_classes + predicted];
+		sum += matrix[(size_t) k * n_classes + predicted];
 	return sum;
 }
 
 static void
-totals(const int64_t *matrix, int n_classes, int64_t *right, int64_t *all)
+totals(const double *matrix, int n_classes, double *right, double *all)
 {
 	*right = 0;
 	*all = 0;
 	for (int k = 0; k < n_classes; k++)
 	{
-		*right += matrix[(int64_t) k * n_classes + k];
+		*right += matrix[(size_t) k * n_classes + k];
 		*all += row_sum(matrix, n_classes, k);
 	}
 }
 
 bool
-ml_classify_accuracy(const int64_t *matrix, int n_classes, double *value)
+ml_classify_accuracy(const double *matrix, int n_classes, double *value)
 {
-	int64_t		right,
+	double		right,
 				all;
 
 	totals(matrix, n_classes, &right, &all);
 	if (all == 0)
 		return false;
-	*value = (double) right / (double) all;
+	*value = right / all;
 	return true;
 }
 
 /* Mean recall of the classes that occur as a label. */
 bool
-ml_classify_balanced_accuracy(const int64_t *matrix, int n_classes, double *value)
+ml_classify_balanced_accuracy(const double *matrix, int n_classes, double *value)
 {
 	double		sum = 0;
 	int			occurring = 0;
 
 	for (int k = 0; k < n_classes; k++)
 	{
-		int64_t		labels = row_sum(matrix, n_classes, k);
+		double		labels = row_sum(matrix, n_classes, k);
 
 		if (labels > 0)
 		{
-			sum += (double) matrix[(int64_t) k * n_classes + k] / (double) labels;
+			sum += matrix[(size_t) k * n_classes + k] / labels;
 			occurring++;
 		}
 	}
@@ -76,9 +77,9 @@ ml_classify_balanced_accuracy(const int64_t *matrix, int n_classes, double *valu
 
 /* Matthews' correlation for any number of classes (Gorodkin, 2004); 0 when one side is constant. */
 bool
-ml_classify_mcc(const int64_t *matrix, int n_classes, double *value)
+ml_classify_mcc(const double *matrix, int n_classes, double *value)
 {
-	int64_t		right,
+	double		right,
 				all;
 	double		both = 0,
 				labels2 = 0,
@@ -91,47 +92,81 @@ ml_classify_mcc(const int64_t *matrix, int n_classes, double *value)
 		return false;
 	for (int k = 0; k < n_classes; k++)
 	{
-		double		labels = (double) row_sum(matrix, n_classes, k);
-		double		predicted = (double) column_sum(matrix, n_classes, k);
+		double		labels = row_sum(matrix, n_classes, k);
+		double		predicted = column_sum(matrix, n_classes, k);
 
 		both += labels * predicted;
 		labels2 += labels * labels;
 		predicted2 += predicted * predicted;
 	}
-	covariance = (double) right * (double) all - both;
-	variances = ((double) all * (double) all - labels2) * ((double) all * (double) all - predicted2);
+	covariance = right * all - both;
+	variances = (all * all - labels2) * (all * all - predicted2);
 	*value = variances == 0 ? 0 : covariance / sqrt(variances);
 	return true;
 }
 
-static double
-ratio(double numerator, double denominator)
+bool
+ml_classify_kappa(const double *matrix, int n_classes, const int *order, ml_kappa_weights weights,
+				  double *scratch, double *value)
 {
-	return denominator == 0 ? 0 : numerator / denominator;
+	double		all = 0,
+				disagreed = 0,
+				expected = 0;
+
+	for (int j = 0; j < n_classes; j++)
+		all += scratch[j] = column_sum(matrix, n_classes, order[j]);
+	if (all == 0)
+		return false;
+	for (int i = 0; i < n_classes; i++)
+	{
+		double		labels = row_sum(matrix, n_classes, order[i]);
+
+		for (int j = 0; j < n_classes; j++)
+		{
+			double		apart = weights == ML_KAPPA_EQUAL ? (i != j) : fabs((double) i - j);
+
+			if (weights == ML_KAPPA_QUADRATIC)
+				apart *= apart;
+			disagreed += apart * matrix[(size_t) order[i] * n_classes + order[j]];
+			expected += apart * labels * (scratch[j] / all);
+		}
+	}
+	if (expected == 0)
+		return false;
+	*value = 1 - disagreed / expected;
+	return true;
+}
+
+static double
+ratio(double numerator, double denominator, double zero_division)
+{
+	return denominator == 0 ? zero_division : numerator / denominator;
 }
 
 /* The metric from the counts of one class (or of all together): hits, times predicted, times a label. */
 static double
-score_of_counts(ml_class_metric metric, double beta, double hits, double predicted, double labels)
+score_of_counts(ml_class_metric metric, double beta, double hits, double predicted, double labels, double zero_division)
 {
 	double		b2 = beta * beta;
 
 	switch (metric)
 	{
 		case ML_PRECISION:
-			return ratio(hits, predicted);
+			return ratio(hits, predicted, zero_division);
 		case ML_RECALL:
-			return ratio(hits, labels);
+			return ratio(hits, labels, zero_division);
+		case ML_JACCARD:
+			return ratio(hits, labels + predicted - hits, zero_division);
 		default:
-			return ratio((1 + b2) * hits, b2 * labels + predicted);
+			return ratio((1 + b2) * hits, b2 * labels + predicted, zero_division);
 	}
 }
 
 bool
-ml_classify_score(const int64_t *matrix, int n_classes, ml_class_metric metric, double beta, ml_average average,
-				  int positive, double *value)
+ml_classify_score(const double *matrix, int n_classes, ml_class_metric metric, double beta, ml_average average,
+				  int positive, double zero_division, double *value)
 {
-	int64_t		right,
+	double		right,
 				all;
 	double		sum = 0,
 				weights = 0;
@@ -141,14 +176,15 @@ ml_classify_score(const int64_t *matrix, int n_classes, ml_class_metric metric, 
 		return false;
 	if (average == ML_AVERAGE_MICRO)
 	{
-		*value = score_of_counts(metric, beta, (double) right, (double) all, (double) all);
+		*value = score_of_counts(metric, beta, right, all, all, zero_division);
 		return true;
 	}
 	for (int k = 0; k < n_classes; k++)
 	{
-		double		labels = (double) row_sum(matrix, n_classes, k);
-		double		predicted = (double) column_sum(matrix, n_classes, k);
-		double		score = score_of_counts(metric, beta, (double) matrix[(int64_t) k * n_classes + k], predicted, labels);
+		double		labels = row_sum(matrix, n_classes, k);
+		double		predicted = column_sum(matrix, n_classes, k);
+		double		score = score_of_counts(metric, beta, matrix[(size_t) k * n_classes + k], predicted, labels,
+												zero_division);
 		double		weight = 0;
 
 		switch (average)
@@ -163,10 +199,13 @@ ml_classify_score(const int64_t *matrix, int n_classes, ml_class_metric metric, 
 				weight = labels;
 				break;
 		}
+		/* A class without a score is left out of the average. */
+		if (weight == 0 || isnan(score))
+			continue;
 		sum += weight * score;
 		weights += weight;
 	}
-	*value = ratio(sum, weights);
+	*value = ratio(sum, weights, zero_division);
 	return true;
 }
 

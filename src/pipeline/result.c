@@ -292,8 +292,6 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		return true;
 	}
 	mdl_result_take(result, slot->tts_values, slot->tts_isnull, read_verdicts(receiver, slot->tts_values + columns), NULL);
-	if (result->hidden)
-		mdl_hidden_take(result, slot->tts_values, slot->tts_isnull);
 	return true;
 }
 
@@ -307,10 +305,11 @@ receiver_shutdown(DestReceiver *self)
 {
 }
 
-static ResultReceiver
-result_receiver(DerivedResult *result, Tuplestorestate *raw)
+/* Runs the statement under the active snapshot, its rows going to the receiver. */
+static void
+run_into(const char *sql, DerivedResult *result, Tuplestorestate *raw)
 {
-	return (ResultReceiver) {
+	ResultReceiver receiver = {
 		.dest = {
 			.receiveSlot = receive_row,
 			.rStartup = receiver_startup,
@@ -322,13 +321,6 @@ result_receiver(DerivedResult *result, Tuplestorestate *raw)
 		.raw = raw,
 		.verdicts = palloc0_array(Verdict, result->rule_count + 1)
 	};
-}
-
-/* Runs the statement under the active snapshot, its rows going to the receiver. */
-static void
-run_into(const char *sql, DerivedResult *result, Tuplestorestate *raw)
-{
-	ResultReceiver receiver = result_receiver(result, raw);
 	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.dest};
 	int			code;
 
@@ -430,16 +422,6 @@ judged_query(const DerivedResult *result)
 						 result->rules[i].null_ok ? "FALSE" : "NOT TRUE");
 	appendStringInfoString(&sql, from_definition(result));
 	return sql.data;
-}
-
-/* Runs the query of a table without rules. */
-static void
-run_unjudged(DerivedResult *result)
-{
-	ResultReceiver receiver = result_receiver(result, NULL);
-
-	if (!result->with_hidden || !mdl_hidden_run(result, from_definition(result), &receiver.dest))
-		run_into(judged_query(result), result, NULL);
 }
 
 /* Runs query and rules as one statement; false if it raised what may be the error of a rule. */
@@ -566,7 +548,7 @@ run_and_judge(DerivedResult *result)
 	for (int i = 0; i < result->rule_count; i++)
 		rows_raise |= result->rules[i].raises;
 	if (result->rule_count == 0)
-		run_unjudged(result);
+		run_into(judged_query(result), result, NULL);
 	else if (rows_raise)
 		run_then_judge(result);
 	else if (!run_judged(result))
@@ -594,12 +576,11 @@ mdl_result_of_table(const DerivedTable *table, Snapshot snapshot, const Units *u
 }
 
 DerivedResult *
-mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units, bool with_hidden)
+mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units)
 {
 	DerivedResult *result = mdl_result_begin(table);
 
 	result->units = units;
-	result->with_hidden = with_hidden;
 	mdl_progress_phase("query", -1);
 	run_and_judge(result);
 	if (enforce)
@@ -614,7 +595,5 @@ void
 mdl_result_free(DerivedResult *result)
 {
 	close_stores(result);
-	if (result->hidden)
-		mdl_hidden_free(result->hidden);
 	MemoryContextDelete(result->context);
 }

@@ -1,43 +1,18 @@
 /*
- * metric_confusion.c: the aggregates precision, recall, f1, fbeta, balanced_accuracy and mcc over labels of any type.
+ * metric_confusion.c: the state behind the classification metrics: how often each class was predicted for each label.
  *
- * The state counts pairs (label, predicted) in one bytea: a header, the matrix, where each class's text starts, the
- * texts.  Classes come in the order in which they were met and are put in order only for the answer.  All aggregates
- * with the same arguments share the state.
- *
- * The positive class of the binary forms: true; 1 if all classes are 0 or 1; else the greater of two.  With one class
- * that is neither, nobody can know, and the answer is NULL; with more than two an average must be chosen.
+ * See metric_confusion_int.h for its layout and metric_classes.c for what is computed from it.
  */
-#include "predict/metric_int.h"
+#include "predict/metric_confusion_int.h"
 
-#include "ml/eval_classify.h"
+#include <math.h>
+
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/float.h"
 #include "utils/memutils.h"
 
 #define MAX_CLASSES 1000
 #define MAX_TEXT (1024 * 1024)
-
-typedef struct ConfusionState
-{
-	int32		vl_len_;
-	int32		mode;			/* MdlLabelMode */
-	int32		average;		/* ml_average */
-	int32		has_positive;	/* whether class 0 was given as the positive one */
-	int32		n_classes;
-	int32		capacity;		/* classes there is room for */
-	int32		text_used;
-	int32		text_capacity;
-	double		beta;
-	/* then: int64 counts[capacity][capacity], int32 starts[capacity + 1], char texts[text_capacity] */
-} ConfusionState;
-
-static inline Size
-starts_offset(int capacity)
-{
-	return sizeof(ConfusionState) + sizeof(int64) * capacity * capacity;
-}
 
 static inline Size
 state_size(int capacity, int text_capacity)
@@ -45,27 +20,8 @@ state_size(int capacity, int text_capacity)
 	return starts_offset(capacity) + sizeof(int32) * (capacity + 1) + text_capacity;
 }
 
-static inline int64 *
-counts_of(const ConfusionState *state)
-{
-	return (int64 *) ((char *) state + sizeof(ConfusionState));
-}
-
-static inline int32 *
-starts_of(const ConfusionState *state)
-{
-	return (int32 *) ((char *) state + starts_offset(state->capacity));
-}
-
-static inline char *
-texts_of(const ConfusionState *state)
-{
-	return (char *) (starts_of(state) + state->capacity + 1);
-}
-
-/* The argument as a state, checked; NULL for the initial empty bytea. */
-static ConfusionState *
-state_argument(FunctionCallInfo fcinfo, int argument)
+ConfusionState *
+mdl_confusion_argument(FunctionCallInfo fcinfo, int argument)
 {
 	ConfusionState *state;
 
@@ -95,7 +51,7 @@ enlarge(const ConfusionState *from, int capacity, int text_capacity)
 	state->text_capacity = text_capacity;
 	for (int k = 0; k < from->n_classes; k++)
 		memcpy(counts_of(state) + (Size) k * capacity, counts_of(from) + (Size) k * from->capacity,
-			   sizeof(int64) * from->n_classes);
+			   sizeof(double) * from->n_classes);
 	if (from->capacity > 0)
 	{
 		memcpy(starts_of(state), starts_of(from), sizeof(int32) * (from->n_classes + 1));
@@ -129,34 +85,52 @@ class_of(ConfusionState **state, const char *text, int length)
 	return s->n_classes++;
 }
 
+/* The place of a word in a list; an error that names the words otherwise. */
+static int
+choice(const char *what, const char *word, const char *const *words, int n, const char *hint)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s \"%s\" does not exist", what, word),
+			 errhint("%s", hint)));
+}
+
 static ml_average
 average_by_name(const char *name)
 {
 	static const char *const names[] = {"binary", "macro", "micro", "weighted"};
 
-	for (int i = 0; i < lengthof(names); i++)
-		if (strcmp(name, names[i]) == 0)
-			return (ml_average) i;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("average \"%s\" does not exist", name),
-			 errhint("Averages are binary, macro, micro and weighted.")));
+	return choice("average", name, names, lengthof(names), "Averages are binary, macro, micro and weighted.");
 }
 
+/* An argument of the call that is there and not NULL. */
+static bool
+has_argument(FunctionCallInfo fcinfo, int argument)
+{
+	return PG_NARGS() > argument && !PG_ARGISNULL(argument);
+}
+
+/* The settings of a state, from the arguments average, positive and zero_division at the places given (0: not taken). */
 static ConfusionState *
-new_state(MdlLabelMode mode, const char *average, text *positive, double beta)
+new_state(FunctionCallInfo fcinfo, MdlLabelMode mode, int average, int positive, int zero_division)
 {
 	ConfusionState header = {0};
 	ConfusionState *state;
 
 	header.mode = mode;
-	header.average = average_by_name(average);
-	header.beta = beta;
+	header.beta = 1;
+	if (average > 0 && has_argument(fcinfo, average))
+		header.average = average_by_name(text_to_cstring(PG_GETARG_TEXT_PP(average)));
+	if (zero_division > 0 && has_argument(fcinfo, zero_division))
+		header.zero_division = PG_GETARG_FLOAT8(zero_division);
 	state = enlarge(&header, 4, 64);
-	if (positive != NULL)
+	if (positive > 0 && has_argument(fcinfo, positive))
 	{
 		int			length;
-		const char *class_name = mdl_class_text(mode, positive, &length);
+		const char *class_name = mdl_class_text(mode, PG_GETARG_TEXT_PP(positive), &length);
 
 		(void) class_of(&state, class_name, length);
 		state->has_positive = 1;
@@ -165,7 +139,7 @@ new_state(MdlLabelMode mode, const char *average, text *positive, double beta)
 }
 
 static Datum
-count_pair(FunctionCallInfo fcinfo, ConfusionState *state, MdlLabels *labels)
+count_pair(FunctionCallInfo fcinfo, ConfusionState *state, MdlLabels *labels, double weight)
 {
 	int			length;
 	const char *text = mdl_label_text(labels, 0, PG_GETARG_DATUM(1), &length);
@@ -174,32 +148,44 @@ count_pair(FunctionCallInfo fcinfo, ConfusionState *state, MdlLabels *labels)
 
 	text = mdl_label_text(labels, 1, PG_GETARG_DATUM(2), &length);
 	predicted = class_of(&state, text, length);
-	counts_of(state)[(Size) label * state->capacity + predicted]++;
+	counts_of(state)[(Size) label * state->capacity + predicted] += weight;
 	PG_RETURN_POINTER(state);
 }
 
-/* _confusion_step(state, label, predicted [, average [, positive]]) */
+/* Whether label, prediction or weight is NULL, for transition functions that are not strict. */
+static bool
+is_left_out(FunctionCallInfo fcinfo, int weight)
+{
+	return PG_ARGISNULL(1) || PG_ARGISNULL(2) || (PG_NARGS() > weight && PG_ARGISNULL(weight));
+}
+
+/* _confusion_step(state, label, predicted [, average [, positive [, weight [, zero_division]]]]) */
 MDL_SHIM_TARGET(mdl_metric_confusion_step);
 Datum
 mdl_metric_confusion_step_impl(PG_FUNCTION_ARGS)
 {
-	ConfusionState *state = state_argument(fcinfo, 0);
-	MdlLabels  *labels = mdl_labels(fcinfo, 2, "a classification metric");
+	ConfusionState *state = mdl_confusion_argument(fcinfo, 0);
+	MdlLabels  *labels;
 
+	if (is_left_out(fcinfo, 5))
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	labels = mdl_labels(fcinfo, 2, "a classification metric");
 	if (state == NULL)
-		state = new_state(labels->mode, PG_NARGS() > 3 ? text_to_cstring(PG_GETARG_TEXT_PP(3)) : "binary",
-						  PG_NARGS() > 4 ? PG_GETARG_TEXT_PP(4) : NULL, 1);
-	return count_pair(fcinfo, state, labels);
+		state = new_state(fcinfo, labels->mode, 3, 4, 6);
+	return count_pair(fcinfo, state, labels, PG_NARGS() > 5 ? mdl_checked_weight(PG_GETARG_FLOAT8(5)) : 1);
 }
 
-/* _fbeta_step(state, label, predicted, beta [, average [, positive]]) */
+/* _fbeta_step(state, label, predicted, beta [, average [, positive [, weight [, zero_division]]]]) */
 MDL_SHIM_TARGET(mdl_metric_fbeta_step);
 Datum
 mdl_metric_fbeta_step_impl(PG_FUNCTION_ARGS)
 {
-	ConfusionState *state = state_argument(fcinfo, 0);
-	MdlLabels  *labels = mdl_labels(fcinfo, 2, "fbeta");
+	ConfusionState *state = mdl_confusion_argument(fcinfo, 0);
+	MdlLabels  *labels;
 
+	if (is_left_out(fcinfo, 6) || PG_ARGISNULL(3))
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	labels = mdl_labels(fcinfo, 2, "fbeta");
 	if (state == NULL)
 	{
 		double		beta = PG_GETARG_FLOAT8(3);
@@ -208,10 +194,92 @@ mdl_metric_fbeta_step_impl(PG_FUNCTION_ARGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("beta must be a number not below 0, but is %g", beta)));
-		state = new_state(labels->mode, PG_NARGS() > 4 ? text_to_cstring(PG_GETARG_TEXT_PP(4)) : "binary",
-						  PG_NARGS() > 5 ? PG_GETARG_TEXT_PP(5) : NULL, beta);
+		state = new_state(fcinfo, labels->mode, 4, 5, 7);
+		state->beta = beta;
 	}
-	return count_pair(fcinfo, state, labels);
+	return count_pair(fcinfo, state, labels, PG_NARGS() > 6 ? mdl_checked_weight(PG_GETARG_FLOAT8(6)) : 1);
+}
+
+/* _weighted_confusion_step(state, label, predicted, weight) */
+MDL_SHIM_TARGET(mdl_metric_weighted_confusion_step);
+Datum
+mdl_metric_weighted_confusion_step_impl(PG_FUNCTION_ARGS)
+{
+	ConfusionState *state = mdl_confusion_argument(fcinfo, 0);
+	MdlLabels  *labels = mdl_labels(fcinfo, 2, "a classification metric");
+
+	if (state == NULL)
+		state = new_state(fcinfo, labels->mode, 0, 0, 0);
+	return count_pair(fcinfo, state, labels, mdl_checked_weight(PG_GETARG_FLOAT8(3)));
+}
+
+/* _kappa_step(state, label, predicted, weights [, weight]) */
+MDL_SHIM_TARGET(mdl_metric_kappa_step);
+Datum
+mdl_metric_kappa_step_impl(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"none", "linear", "quadratic"};
+	ConfusionState *state = mdl_confusion_argument(fcinfo, 0);
+	MdlLabels  *labels = mdl_labels(fcinfo, 2, "kappa");
+
+	if (state == NULL)
+	{
+		state = new_state(fcinfo, labels->mode, 0, 0, 0);
+		state->option = choice("weighting", text_to_cstring(PG_GETARG_TEXT_PP(3)), names, lengthof(names),
+							   "Kappa is weighted none, linear or quadratic.");
+	}
+	return count_pair(fcinfo, state, labels, PG_NARGS() > 4 ? mdl_checked_weight(PG_GETARG_FLOAT8(4)) : 1);
+}
+
+/* Each side for itself: a class and a cluster need not be comparable. */
+typedef struct SideLabels
+{
+	MdlLabels  *sides[2];
+} SideLabels;
+
+static SideLabels *
+side_labels(FunctionCallInfo fcinfo)
+{
+	SideLabels *both = fcinfo->flinfo->fn_extra;
+
+	if (both != NULL)
+		return both;
+	both = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(SideLabels));
+	for (int side = 0; side < 2; side++)
+	{
+		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, side + 1);
+
+		both->sides[side] = mdl_labels_make(type, type, "a clustering metric", fcinfo->flinfo->fn_mcxt);
+	}
+	return fcinfo->flinfo->fn_extra = both;
+}
+
+/* _contingency_step(state, label, cluster [, average_method]) */
+MDL_SHIM_TARGET(mdl_metric_contingency_step);
+Datum
+mdl_metric_contingency_step_impl(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"arithmetic", "geometric", "min", "max"};
+	ConfusionState *state = mdl_confusion_argument(fcinfo, 0);
+	SideLabels *both = side_labels(fcinfo);
+	const char *name;
+	int			length,
+				label,
+				cluster;
+
+	if (state == NULL)
+	{
+		state = new_state(fcinfo, MDL_LABEL_TEXT, 0, 0, 0);
+		if (PG_NARGS() > 3)
+			state->option = choice("average method", text_to_cstring(PG_GETARG_TEXT_PP(3)), names, lengthof(names),
+								   "Average methods are arithmetic, geometric, min and max.");
+	}
+	name = mdl_label_text(both->sides[0], 0, PG_GETARG_DATUM(1), &length);
+	label = class_of(&state, name, length);
+	name = mdl_label_text(both->sides[1], 0, PG_GETARG_DATUM(2), &length);
+	cluster = class_of(&state, name, length);
+	counts_of(state)[(Size) label * state->capacity + cluster]++;
+	PG_RETURN_POINTER(state);
 }
 
 /* _confusion_merge(state, state) */
@@ -219,8 +287,8 @@ MDL_SHIM_TARGET(mdl_metric_confusion_merge);
 Datum
 mdl_metric_confusion_merge_impl(PG_FUNCTION_ARGS)
 {
-	ConfusionState *into = state_argument(fcinfo, 0);
-	ConfusionState *other = state_argument(fcinfo, 1);
+	ConfusionState *into = mdl_confusion_argument(fcinfo, 0);
+	ConfusionState *other = mdl_confusion_argument(fcinfo, 1);
 	int		   *map;
 
 	if (other == NULL)
@@ -239,145 +307,4 @@ mdl_metric_confusion_merge_impl(PG_FUNCTION_ARGS)
 			counts_of(into)[(Size) map[i] * into->capacity + map[j]] += counts_of(other)[(Size) i * other->capacity + j];
 	pfree(map);
 	PG_RETURN_POINTER(into);
-}
-
-/* ---- answers ------------------------------------------------------------------------------------------------- */
-
-/* The counts without the unused room. */
-static int64 *
-packed_counts(const ConfusionState *state)
-{
-	int			n = state->n_classes;
-	int64	   *counts = palloc(sizeof(int64) * ((Size) n * n + 1));
-
-	for (int k = 0; k < n; k++)
-		memcpy(counts + (Size) k * n, counts_of(state) + (Size) k * state->capacity, sizeof(int64) * n);
-	return counts;
-}
-
-static bool
-class_is(const ConfusionState *state, int k, const char *text)
-{
-	int32	   *starts = starts_of(state);
-	int			length = starts[k + 1] - starts[k];
-
-	return length == (int) strlen(text) && memcmp(texts_of(state) + starts[k], text, length) == 0;
-}
-
-static int
-find_class(const ConfusionState *state, const char *text)
-{
-	for (int k = 0; k < state->n_classes; k++)
-		if (class_is(state, k, text))
-			return k;
-	return -1;
-}
-
-static int
-compare_classes(const ConfusionState *state, int a, int b)
-{
-	int32	   *starts = starts_of(state);
-	const char *texts = texts_of(state);
-	int			a_length = starts[a + 1] - starts[a];
-	int			b_length = starts[b + 1] - starts[b];
-	int			order;
-
-	if (state->mode == MDL_LABEL_NUMBER || state->mode == MDL_LABEL_INTEGER)
-	{
-		double		x = strtod(pnstrdup(texts + starts[a], a_length), NULL);
-		double		y = strtod(pnstrdup(texts + starts[b], b_length), NULL);
-
-		return float8_cmp_internal(x, y);
-	}
-	order = memcmp(texts + starts[a], texts + starts[b], Min(a_length, b_length));
-	return order != 0 ? order : a_length - b_length;
-}
-
-/*
- * The positive class; -1 when it is a class that does not occur (its counts are all zero), -2 when it cannot be known.
- */
-static int
-positive_class(const ConfusionState *state)
-{
-	bool		is_number = state->mode == MDL_LABEL_NUMBER || state->mode == MDL_LABEL_INTEGER;
-	bool		zero_one = is_number;
-
-	if (state->has_positive)
-		return 0;
-	if (state->mode == MDL_LABEL_BOOLEAN)
-		return find_class(state, "true");
-	for (int k = 0; k < state->n_classes; k++)
-		zero_one = zero_one && (class_is(state, k, "0") || class_is(state, k, "1"));
-	if (zero_one)
-		return find_class(state, "1");
-	if (state->n_classes > 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("labels and predictions have %d classes, but the average is binary", state->n_classes),
-				 errhint("Give the average as the third argument (macro, micro or weighted), or the positive class as the fourth.")));
-	if (state->n_classes < 2)
-		return -2;
-	return compare_classes(state, 0, 1) > 0 ? 0 : 1;
-}
-
-static Datum
-confusion_final(FunctionCallInfo fcinfo, ml_class_metric metric)
-{
-	ConfusionState *state = state_argument(fcinfo, 0);
-	int			positive = -1;
-	double		value;
-
-	if (state == NULL)
-		PG_RETURN_NULL();
-	if (state->average == ML_AVERAGE_BINARY && (positive = positive_class(state)) == -2)
-		PG_RETURN_NULL();
-	if (!ml_classify_score(packed_counts(state), state->n_classes, metric, state->beta, (ml_average) state->average,
-						   positive, &value))
-		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(value);
-}
-
-MDL_SHIM_TARGET(mdl_metric_precision);
-Datum
-mdl_metric_precision_impl(PG_FUNCTION_ARGS)
-{
-	return confusion_final(fcinfo, ML_PRECISION);
-}
-
-MDL_SHIM_TARGET(mdl_metric_recall);
-Datum
-mdl_metric_recall_impl(PG_FUNCTION_ARGS)
-{
-	return confusion_final(fcinfo, ML_RECALL);
-}
-
-MDL_SHIM_TARGET(mdl_metric_fbeta);
-Datum
-mdl_metric_fbeta_impl(PG_FUNCTION_ARGS)
-{
-	return confusion_final(fcinfo, ML_FBETA);
-}
-
-MDL_SHIM_TARGET(mdl_metric_balanced_accuracy);
-Datum
-mdl_metric_balanced_accuracy_impl(PG_FUNCTION_ARGS)
-{
-	ConfusionState *state = state_argument(fcinfo, 0);
-	double		value;
-
-	if (state == NULL || !ml_classify_balanced_accuracy(packed_counts(state), state->n_classes, &value))
-		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(value);
-}
-
-MDL_SHIM_TARGET(mdl_metric_mcc);
-Datum
-mdl_metric_mcc_impl(PG_FUNCTION_ARGS)
-{
-	ConfusionState *state = state_argument(fcinfo, 0);
-	double		value;
-
-	if (state == NULL || !ml_classify_mcc(packed_counts(state), state->n_classes, &value))
-		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(value);
 }

@@ -8,6 +8,9 @@
 #define MDL_METRIC_INT_H
 
 #include "base/base.h"
+#include "access/tupdesc.h"
+#include "train/train.h"
+#include "utils/array.h"
 
 /* A mode is also how a label is written as text in a state. */
 typedef enum MdlLabelMode
@@ -57,5 +60,47 @@ extern void mdl_require_aggregate(FunctionCallInfo fcinfo);
  * the array itself, which is a copy when the argument was packed.
  */
 extern double *mdl_state_doubles(FunctionCallInfo fcinfo, int argument, int n, Datum *datum);
+
+/* Adds a value to the state (sum, sum of weights), weighted by that argument where the call has it. */
+extern Datum mdl_add_to_mean(FunctionCallInfo fcinfo, double value, int weight_argument);
+
+/* ---- metric_rows.c: states that keep rows, answers that are arrays of rows ---- */
+
+typedef struct MetricRows
+{
+	int32		vl_len_;
+	int32		width;			/* numbers of a row */
+	int64		n;
+	int64		capacity;		/* rows there is room for */
+	double		parameters[4];	/* what the aggregate's arguments say, set with the first row */
+	double		numbers[FLEXIBLE_ARRAY_MEMBER];	/* (n, width) */
+} MetricRows;
+
+/* The argument as a state, checked; NULL for the initial empty bytea. */
+extern MetricRows *mdl_metric_rows(FunctionCallInfo fcinfo, int argument);
+
+/* Room for one more row; *state (NULL: none yet) may be replaced by a larger one. */
+extern double *mdl_metric_rows_add(MetricRows **state, int width);
+
+/* The numbers of a float8[] of one dimension without NULL; `what` is for messages. */
+extern double *mdl_metric_numbers(ArrayType *array, const char *what, int *n);
+
+/* The weight, which must be finite and not below 0. */
+extern double mdl_checked_weight(double weight);
+
+typedef struct MdlRowArray
+{
+	Oid			type;			/* of a row */
+	TupleDesc	desc;
+	Datum	   *values;
+	size_t		count;
+	size_t		room;
+} MdlRowArray;
+
+/* An array of the row type that the called function returns, with room for that many rows. */
+extern void mdl_row_array_begin(FunctionCallInfo fcinfo, MdlRowArray *rows, size_t count);
+extern void mdl_row_array_add(MdlRowArray *rows, Datum *values, bool *nulls);	/* nulls may be NULL: none */
+extern void mdl_row_array_numbers(MdlRowArray *rows, const double *numbers);	/* a row of float8 */
+extern Datum mdl_row_array_end(MdlRowArray *rows);
 
 #endif							/* MDL_METRIC_INT_H */

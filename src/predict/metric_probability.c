@@ -15,21 +15,15 @@
 #include "utils/float.h"
 #include "utils/memutils.h"
 
-static Datum
-add_to_mean(FunctionCallInfo fcinfo, double value, int weight_argument)
+Datum
+mdl_add_to_mean(FunctionCallInfo fcinfo, double value, int weight_argument)
 {
 	Datum		result;
 	double	   *state = mdl_state_doubles(fcinfo, 0, 2, &result);
 	double		weight = 1;
 
 	if (PG_NARGS() > weight_argument)
-	{
-		weight = PG_GETARG_FLOAT8(weight_argument);
-		if (!(weight >= 0) || isinf(weight))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("weight must be a number not below 0, but is %g", weight)));
-	}
+		weight = mdl_checked_weight(PG_GETARG_FLOAT8(weight_argument));
 	state[0] += weight * value;
 	state[1] += weight;
 	return result;
@@ -55,7 +49,7 @@ mdl_metric_accuracy_step_impl(PG_FUNCTION_ARGS)
 {
 	MdlLabels  *labels = mdl_labels(fcinfo, 2, "accuracy");
 
-	return add_to_mean(fcinfo, mdl_labels_equal(labels, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)) ? 1 : 0, 3);
+	return mdl_add_to_mean(fcinfo, mdl_labels_equal(labels, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)) ? 1 : 0, 3);
 }
 
 /* _log_loss_step(state, label, probability [, weight]) */
@@ -65,7 +59,7 @@ mdl_metric_log_loss_step_impl(PG_FUNCTION_ARGS)
 {
 	bool		label = mdl_label_positive(mdl_labels(fcinfo, 1, "log_loss"), PG_GETARG_DATUM(1));
 
-	return add_to_mean(fcinfo, ml_classify_log_loss(label, checked_probability(fcinfo, "log_loss")), 3);
+	return mdl_add_to_mean(fcinfo, ml_classify_log_loss(label, checked_probability(fcinfo, "log_loss")), 3);
 }
 
 /* _brier_step(state, label, probability [, weight]) */
@@ -76,8 +70,99 @@ mdl_metric_brier_step_impl(PG_FUNCTION_ARGS)
 	bool		label = mdl_label_positive(mdl_labels(fcinfo, 1, "brier"), PG_GETARG_DATUM(1));
 	double		error = checked_probability(fcinfo, "brier") - (label ? 1 : 0);
 
-	return add_to_mean(fcinfo, error * error, 3);
+	return mdl_add_to_mean(fcinfo, error * error, 3);
 }
+
+/* ---- the share of a loss that is explained -------------------------------------------------------------------- */
+
+enum
+{
+	SKILL_LOSS, SKILL_WEIGHT, SKILL_POSITIVE, SKILL_ROWS, SKILL_SLOTS
+};
+
+static Datum
+add_to_skill(FunctionCallInfo fcinfo, const char *metric, bool is_squared)
+{
+	Datum		result;
+	double	   *state = mdl_state_doubles(fcinfo, 0, SKILL_SLOTS, &result);
+	bool		label = mdl_label_positive(mdl_labels(fcinfo, 1, metric), PG_GETARG_DATUM(1));
+	double		probability = checked_probability(fcinfo, metric);
+	double		weight = PG_NARGS() > 3 ? mdl_checked_weight(PG_GETARG_FLOAT8(3)) : 1;
+	double		error = probability - (label ? 1 : 0);
+
+	if (weight == 0)
+		return result;
+	state[SKILL_LOSS] += weight * (is_squared ? error * error : ml_classify_log_loss(label, probability));
+	state[SKILL_WEIGHT] += weight;
+	state[SKILL_POSITIVE] += label ? weight : 0;
+	state[SKILL_ROWS]++;
+	return result;
+}
+
+/* _d2_log_loss_step(state, label, probability [, weight]) */
+MDL_SHIM_TARGET(mdl_metric_d2_log_loss_step);
+Datum
+mdl_metric_d2_log_loss_step_impl(PG_FUNCTION_ARGS)
+{
+	return add_to_skill(fcinfo, "d2_log_loss", false);
+}
+
+/* _d2_brier_step(state, label, probability [, weight]) */
+MDL_SHIM_TARGET(mdl_metric_d2_brier_step);
+Datum
+mdl_metric_d2_brier_step_impl(PG_FUNCTION_ARGS)
+{
+	return add_to_skill(fcinfo, "d2_brier", true);
+}
+
+/* _skill_merge(state, state) */
+MDL_SHIM_TARGET(mdl_metric_skill_merge);
+Datum
+mdl_metric_skill_merge_impl(PG_FUNCTION_ARGS)
+{
+	Datum		result;
+	double	   *into = mdl_state_doubles(fcinfo, 0, SKILL_SLOTS, &result);
+	double	   *other = mdl_state_doubles(fcinfo, 1, SKILL_SLOTS, NULL);
+
+	for (int i = 0; i < SKILL_SLOTS; i++)
+		into[i] += other[i];
+	return result;
+}
+
+/* Against the loss of giving every row the share of positives; NULL for fewer than two rows and when a class is missing. */
+static Datum
+skill(FunctionCallInfo fcinfo, bool is_squared)
+{
+	double	   *state = mdl_state_doubles(fcinfo, 0, SKILL_SLOTS, NULL);
+	double		all = state[SKILL_WEIGHT];
+	double		positive = state[SKILL_POSITIVE];
+	double		constant;
+
+	if (state[SKILL_ROWS] < 2 || positive == 0 || positive == all)
+		PG_RETURN_NULL();
+	if (is_squared)
+		constant = positive * (all - positive) / all;
+	else
+		constant = positive * ml_classify_log_loss(true, positive / all) +
+			(all - positive) * ml_classify_log_loss(false, positive / all);
+	PG_RETURN_FLOAT8(1 - state[SKILL_LOSS] / constant);
+}
+
+MDL_SHIM_TARGET(mdl_metric_d2_log_loss);
+Datum
+mdl_metric_d2_log_loss_impl(PG_FUNCTION_ARGS)
+{
+	return skill(fcinfo, false);
+}
+
+MDL_SHIM_TARGET(mdl_metric_d2_brier);
+Datum
+mdl_metric_d2_brier_impl(PG_FUNCTION_ARGS)
+{
+	return skill(fcinfo, true);
+}
+
+/* ---- means ---------------------------------------------------------------------------------------------------- */
 
 /* _mean_merge(state, state) */
 MDL_SHIM_TARGET(mdl_metric_mean_merge);

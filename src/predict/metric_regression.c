@@ -6,18 +6,6 @@
 #include "predict/metric_int.h"
 
 #include "ml/eval_regression.h"
-#include "utils/float.h"
-
-/* A weight that scikit-learn would take: finite and not negative. */
-static double
-checked_weight(double weight)
-{
-	if (!(weight >= 0) || isinf(weight))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("weight must be a number not below 0, but is %g", weight)));
-	return weight;
-}
 
 /* _regression_step(state, y, predicted [, weight]) */
 MDL_SHIM_TARGET(mdl_metric_regression_step);
@@ -28,7 +16,7 @@ mdl_metric_regression_step_impl(PG_FUNCTION_ARGS)
 	double	   *state = mdl_state_doubles(fcinfo, 0, ML_REG_SLOTS, &result);
 
 	ml_regression_add(state, PG_GETARG_FLOAT8(1), PG_GETARG_FLOAT8(2),
-					  PG_NARGS() > 3 ? checked_weight(PG_GETARG_FLOAT8(3)) : 1);
+					  PG_NARGS() > 3 ? mdl_checked_weight(PG_GETARG_FLOAT8(3)) : 1);
 	PG_RETURN_DATUM(result);
 }
 

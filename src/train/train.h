@@ -13,6 +13,21 @@
 #include "ml/ml_model.h"
 #include "storage/dsm_impl.h"
 
+/* ---- train_ctx.c: the numeric library inside a backend -------------------------------------------------------- */
+
+/* A context over a memory context: NULL instead of errors, beyond 1 GB, everything freed with it. */
+extern ml_ctx mdl_ml_ctx(MemoryContext memory, uint64 seed);
+
+extern void *mdl_train_alloc_large(MemoryContext memory, Size size);
+
+/* Raises the error of a failed call. */
+extern void mdl_ml_raise(ml_status status, const ml_error *err) pg_attribute_noreturn();
+
+/* How many threads a computation of this session may use. */
+extern int	mdl_training_threads(void);
+
+/* ---- training ---------------------------------------------------------------------------------------------------- */
+
 typedef struct MdlTrainRequest
 {
 	const char *model;			/* name in the registry; may be NULL for datasets */

@@ -22,16 +22,6 @@
 #include "nodes/pg_list.h"
 #include "portability/instr_time.h"
 
-/* ---- train_ctx.c: the numeric library inside a backend -------------------------------------------------------- */
-
-/* A context over a memory context: NULL instead of errors, beyond 1 GB, everything freed with it. */
-extern ml_ctx mdl_ml_ctx(MemoryContext memory, uint64 seed);
-
-extern void *mdl_train_alloc_large(MemoryContext memory, Size size);
-
-/* Raises the error of a failed call. */
-extern void mdl_ml_raise(ml_status status, const ml_error *err) pg_attribute_noreturn();
-
 /* ---- train_rows.c: reading rows from the arguments of aggregates ---------------------------------------------- */
 
 typedef enum MdlRole
@@ -427,7 +417,6 @@ extern void mdl_training_score_holdout(MdlTraining *t);
 /* train_memory.c: the same for learners in memory, in two steps, the second of which needs neither snapshot nor transaction. */
 extern void mdl_training_read_matrix(MdlTraining *t);
 extern void mdl_training_fit_matrix(MdlTraining *t);
-extern int	mdl_training_threads(void);
 
 /* train_baseline.c: what monitoring compares with, from a sample of the rows and the exact counts (n_columns). */
 extern void mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records, uint32 count,

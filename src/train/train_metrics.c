@@ -40,7 +40,7 @@ typedef struct Scores
 	double		right;
 	double		log_loss;
 	double		squared;		/* of two classes: sum of w (p - label)^2 */
-	int64	   *matrix;			/* (label, predicted), of rows */
+	double	   *matrix;			/* (label, predicted), of rows */
 } Scores;
 
 /* The class with the greatest probability, the first of equal ones. */
@@ -183,7 +183,8 @@ put_counts(const Scores *s, int k, MdlMetric *metrics, int *count)
 
 	for (int i = 0; i < lengthof(kinds); i++)
 	{
-		defined = ml_classify_score(s->matrix, k, kinds[i].metric, 1, k == 2 ? ML_AVERAGE_BINARY : ML_AVERAGE_MACRO, 1, &value);
+		defined = ml_classify_score(s->matrix, k, kinds[i].metric, 1, k == 2 ? ML_AVERAGE_BINARY : ML_AVERAGE_MACRO, 1, 0,
+									&value);
 		put(metrics, count, k == 2 ? kinds[i].binary : kinds[i].macro, defined, value);
 	}
 	defined = ml_classify_balanced_accuracy(s->matrix, k, &value);
@@ -195,7 +196,7 @@ class_metrics(const ml_ctx *ctx, const MdlMatrixData *data, const double *predic
 			  MdlMetric *metrics)
 {
 	int			k = data->n_classes;
-	Scores		s = {.matrix = palloc0(sizeof(int64) * k * k)};
+	Scores		s = {.matrix = palloc0(sizeof(double) * k * k)};
 	int			count = 0;
 
 	add_rows(data, predictions, first, n, &s);

@@ -6,20 +6,20 @@
 #include "unit.h"
 
 static double
-score(const int64_t *m, int n, ml_class_metric metric, double beta, ml_average average, int positive)
+score(const double *m, int n, ml_class_metric metric, double beta, ml_average average, int positive)
 {
 	double		value;
 
-	return ml_classify_score(m, n, metric, beta, average, positive, &value) ? value : NAN;
+	return ml_classify_score(m, n, metric, beta, average, positive, 0, &value) ? value : NAN;
 }
 
 int
 main(void)
 {
 	/* rows: label; columns: predicted */
-	const int64_t two[] = {50, 10, 5, 35};
-	const int64_t three[] = {5, 1, 0, 2, 2, 0, 0, 0, 0};	/* the third class never occurs */
-	const int64_t none[] = {0, 0, 0, 0};
+	const double two[] = {50, 10, 5, 35};
+	const double three[] = {5, 1, 0, 2, 2, 0, 0, 0, 0};	/* the third class never occurs */
+	const double none[] = {0, 0, 0, 0};
 	double		value;
 
 	unit_ok(!ml_classify_accuracy(none, 2, &value) && !ml_classify_balanced_accuracy(none, 2, &value) &&

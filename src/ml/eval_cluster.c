@@ -1,0 +1,493 @@
+/*
+ * eval_cluster.c: see eval_cluster.h.
+ *
+ * Adjusted Rand: Hubert and Arabie (1985); adjusted mutual information: Vinh, Epps and Bailey (2010), equation 24a;
+ * homogeneity, completeness, V: Rosenberg and Hirschberg (2007); silhouette: Rousseeuw (1987).
+ */
+#include "ml/eval_cluster.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "ml/ml_parallel.h"
+
+#define NO_MEMORY(err) ml_fail(err, ML_NO_MEMORY, NULL, "out of memory")
+#define CANCELLED(err) ml_fail(err, ML_CANCELLED, NULL, "cancelled")
+
+/* ---- agreement with classes ---------------------------------------------------------------------------------- */
+
+static inline double
+cell(const ml_contingency *table, int class, int cluster)
+{
+	return table->counts[(size_t) class * table->n_clusters + cluster];
+}
+
+bool
+ml_contingency_sums(ml_contingency *table)
+{
+	table->all = 0;
+	for (int j = 0; j < table->n_clusters; j++)
+		table->clusters[j] = 0;
+	for (int i = 0; i < table->n_classes; i++)
+	{
+		table->classes[i] = 0;
+		for (int j = 0; j < table->n_clusters; j++)
+		{
+			table->classes[i] += cell(table, i, j);
+			table->clusters[j] += cell(table, i, j);
+		}
+		table->all += table->classes[i];
+	}
+	return table->all > 0;
+}
+
+double
+ml_adjusted_rand(const ml_contingency *table)
+{
+	double		cells = 0,
+				classes = 0,
+				clusters = 0,
+				tp,
+				fp,
+				fn,
+				tn;
+
+	for (int i = 0; i < table->n_classes; i++)
+	{
+		classes += table->classes[i] * table->classes[i];
+		for (int j = 0; j < table->n_clusters; j++)
+			cells += cell(table, i, j) * cell(table, i, j);
+	}
+	for (int j = 0; j < table->n_clusters; j++)
+		clusters += table->clusters[j] * table->clusters[j];
+	/* Ordered pairs of rows: together in both, in clusters only, in classes only, in neither. */
+	tp = cells - table->all;
+	fp = clusters - cells;
+	fn = classes - cells;
+	tn = table->all * table->all - tp - fp - fn - table->all;
+	if (fp == 0 && fn == 0)
+		return 1;
+	return 2 * (tp * tn - fn * fp) / ((tp + fn) * (fn + tn) + (tp + fp) * (fp + tn));
+}
+
+static double
+entropy(const double *counts, int n, double all)
+{
+	double		sum = 0;
+
+	for (int i = 0; i < n; i++)
+		if (counts[i] > 0)
+			sum -= counts[i] / all * (log(counts[i]) - log(all));
+	return sum;
+}
+
+static int
+present(const double *counts, int n)
+{
+	int			found = 0;
+
+	for (int i = 0; i < n; i++)
+		found += counts[i] > 0;
+	return found;
+}
+
+double
+ml_mutual_information(const ml_contingency *table)
+{
+	double		sum = 0;
+
+	for (int i = 0; i < table->n_classes; i++)
+		for (int j = 0; j < table->n_clusters; j++)
+		{
+			double		count = cell(table, i, j);
+
+			if (count > 0)
+				sum += count / table->all * (log(count) - log(table->all)
+											 - log(table->classes[i]) - log(table->clusters[j]) + 2 * log(table->all));
+		}
+	/* Rounding may leave a number just below 0. */
+	return sum < DBL_EPSILON ? 0 : sum;
+}
+
+static double
+mean_of(double a, double b, ml_mean_kind kind)
+{
+	switch (kind)
+	{
+		case ML_MEAN_GEOMETRIC:
+			return sqrt(a * b);
+		case ML_MEAN_MIN:
+			return fmin(a, b);
+		case ML_MEAN_MAX:
+			return fmax(a, b);
+		default:
+			return (a + b) / 2;
+	}
+}
+
+/* Both sides are one group each, or only one of them is: the limits 1 and 0.  Else NaN. */
+static double
+limit_of(const ml_contingency *table)
+{
+	bool		one_class = present(table->classes, table->n_classes) == 1;
+	bool		one_cluster = present(table->clusters, table->n_clusters) == 1;
+
+	return one_class && one_cluster ? 1 : one_class || one_cluster ? 0 : NAN;
+}
+
+double
+ml_normalised_mutual_information(const ml_contingency *table, ml_mean_kind kind)
+{
+	double		limit = limit_of(table);
+
+	if (!isnan(limit))
+		return limit;
+	return ml_mutual_information(table) / mean_of(entropy(table->classes, table->n_classes, table->all),
+												  entropy(table->clusters, table->n_clusters, table->all), kind);
+}
+
+double
+ml_homogeneity(const ml_contingency *table)
+{
+	double		h = entropy(table->classes, table->n_classes, table->all);
+
+	return h == 0 ? 1 : ml_mutual_information(table) / h;
+}
+
+double
+ml_completeness(const ml_contingency *table)
+{
+	double		h = entropy(table->clusters, table->n_clusters, table->all);
+
+	return h == 0 ? 1 : ml_mutual_information(table) / h;
+}
+
+double
+ml_v_measure(const ml_contingency *table)
+{
+	double		h = ml_homogeneity(table);
+	double		c = ml_completeness(table);
+
+	return h + c == 0 ? 0 : 2 * h * c / (h + c);
+}
+
+/* The mutual information to be expected of tables with the same sums. */
+static ml_status
+expected_information(const ml_ctx *ctx, const ml_contingency *table, double *value, ml_error *err)
+{
+	double		n = table->all;
+	double		sum = 0;
+	size_t		entries = (size_t) n + 2;
+	double	   *factorials = ml_alloc(ctx, entries, sizeof(double));	/* log k! */
+
+	if (factorials == NULL)
+		return NO_MEMORY(err);
+	for (size_t k = 0; k < entries; k++)
+		factorials[k] = lgamma((double) k + 1);
+	for (int i = 0; i < table->n_classes; i++)
+	{
+		double		a = table->classes[i];
+
+		if (ml_is_cancelled(ctx))
+		{
+			ml_free(ctx, factorials);
+			return CANCELLED(err);
+		}
+		for (int j = 0; a > 0 && j < table->n_clusters; j++)
+		{
+			double		b = table->clusters[j];
+			double		most = fmin(a, b);
+
+			for (double k = fmax(1, a - n + b); k <= most; k++)
+				sum += k / n * (log(n) + log(k) - log(a) - log(b)) *
+					exp(factorials[(size_t) a] + factorials[(size_t) b] + factorials[(size_t) (n - a)] +
+						factorials[(size_t) (n - b)] - factorials[(size_t) n] - factorials[(size_t) k] -
+						factorials[(size_t) (a - k)] - factorials[(size_t) (b - k)] -
+						factorials[(size_t) (n - a - b + k)]);
+		}
+	}
+	ml_free(ctx, factorials);
+	*value = sum;
+	return ML_OK;
+}
+
+/* Keeps the sign of a number that rounding may have brought to 0. */
+static double
+away_from_zero(double value)
+{
+	return value < 0 ? fmin(value, -DBL_EPSILON) : fmax(value, DBL_EPSILON);
+}
+
+ml_status
+ml_adjusted_mutual_information(const ml_ctx *ctx, const ml_contingency *table, ml_mean_kind kind, double *value,
+							   ml_error *err)
+{
+	double		expected = 0;
+	double		mean = mean_of(entropy(table->classes, table->n_classes, table->all),
+							   entropy(table->clusters, table->n_clusters, table->all), kind);
+	ml_status	status;
+
+	*value = limit_of(table);
+	if (!isnan(*value))
+		return ML_OK;
+	status = expected_information(ctx, table, &expected, err);
+	if (status == ML_OK)
+		*value = away_from_zero(ml_mutual_information(table) - expected) / away_from_zero(mean - expected);
+	return status;
+}
+
+/* ---- separation of points ------------------------------------------------------------------------------------ */
+
+typedef struct centres
+{
+	double	   *sums;			/* (n_clusters, width), then means */
+	double	   *counts;			/* (n_clusters) */
+} centres;
+
+static inline const double *
+point(const ml_points *points, size_t i)
+{
+	return points->x + i * points->stride;
+}
+
+static double
+squared_distance(const double *a, const double *b, int width)
+{
+	double		sum = 0;
+
+	for (int k = 0; k < width; k++)
+		sum += (a[k] - b[k]) * (a[k] - b[k]);
+	return sum;
+}
+
+static bool
+centres_make(const ml_ctx *ctx, const ml_points *points, centres *c)
+{
+	c->sums = ml_alloc_zero(ctx, (size_t) points->n_clusters * points->width, sizeof(double));
+	c->counts = ml_alloc_zero(ctx, points->n_clusters, sizeof(double));
+	if (c->sums == NULL || c->counts == NULL)
+		return false;
+	for (size_t i = 0; i < points->n; i++)
+	{
+		int			cluster = points->clusters[i];
+
+		c->counts[cluster]++;
+		for (int k = 0; k < points->width; k++)
+			c->sums[(size_t) cluster * points->width + k] += point(points, i)[k];
+	}
+	for (int j = 0; j < points->n_clusters; j++)
+		for (int k = 0; k < points->width; k++)
+			c->sums[(size_t) j * points->width + k] /= c->counts[j];
+	return true;
+}
+
+static void
+centres_free(const ml_ctx *ctx, centres *c)
+{
+	ml_free(ctx, c->sums);
+	ml_free(ctx, c->counts);
+}
+
+static bool
+has_separation(const ml_points *points)
+{
+	return points->n_clusters >= 2 && (size_t) points->n_clusters < points->n;
+}
+
+static double
+within(const ml_points *points, const centres *c)
+{
+	double		sum = 0;
+
+	for (size_t i = 0; i < points->n; i++)
+		sum += squared_distance(point(points, i), c->sums + (size_t) points->clusters[i] * points->width, points->width);
+	return sum;
+}
+
+ml_status
+ml_inertia(const ml_ctx *ctx, const ml_points *points, double *value, ml_error *err)
+{
+	centres		c;
+	bool		made = centres_make(ctx, points, &c);
+
+	if (made)
+		*value = within(points, &c);
+	centres_free(ctx, &c);
+	return made ? ML_OK : NO_MEMORY(err);
+}
+
+ml_status
+ml_calinski_harabasz(const ml_ctx *ctx, const ml_points *points, double *value, ml_error *err)
+{
+	centres		c;
+	double		between = 0;
+	double	   *mean = ml_alloc_zero(ctx, points->width, sizeof(double));
+	bool		made = centres_make(ctx, points, &c) && mean != NULL;
+
+	*value = NAN;
+	if (made && has_separation(points))
+	{
+		double		inside = within(points, &c);
+
+		for (size_t i = 0; i < points->n; i++)
+			for (int k = 0; k < points->width; k++)
+				mean[k] += point(points, i)[k];
+		for (int k = 0; k < points->width; k++)
+			mean[k] /= (double) points->n;
+		for (int j = 0; j < points->n_clusters; j++)
+			between += c.counts[j] * squared_distance(c.sums + (size_t) j * points->width, mean, points->width);
+		*value = inside == 0 ? 1 :
+			between * (double) (points->n - points->n_clusters) / (inside * (points->n_clusters - 1.0));
+	}
+	centres_free(ctx, &c);
+	ml_free(ctx, mean);
+	return made ? ML_OK : NO_MEMORY(err);
+}
+
+ml_status
+ml_davies_bouldin(const ml_ctx *ctx, const ml_points *points, double *value, ml_error *err)
+{
+	centres		c;
+	double	   *spread = ml_alloc_zero(ctx, points->n_clusters, sizeof(double));	/* mean distance to the centre */
+	bool		made = centres_make(ctx, points, &c) && spread != NULL;
+
+	*value = NAN;
+	if (made && has_separation(points))
+	{
+		double		sum = 0;
+
+		for (size_t i = 0; i < points->n; i++)
+			spread[points->clusters[i]] += sqrt(squared_distance(point(points, i),
+																 c.sums + (size_t) points->clusters[i] * points->width,
+																 points->width)) / c.counts[points->clusters[i]];
+		for (int i = 0; i < points->n_clusters; i++)
+		{
+			double		worst = 0;
+
+			for (int j = 0; j < points->n_clusters; j++)
+			{
+				double		apart = sqrt(squared_distance(c.sums + (size_t) i * points->width,
+														  c.sums + (size_t) j * points->width, points->width));
+
+				if (j != i && apart > 0)	/* two clusters with one centre do not count, as in scikit-learn */
+					worst = fmax(worst, (spread[i] + spread[j]) / apart);
+			}
+			sum += worst;
+		}
+		*value = sum / points->n_clusters;
+	}
+	centres_free(ctx, &c);
+	ml_free(ctx, spread);
+	return made ? ML_OK : NO_MEMORY(err);
+}
+
+/* ---- silhouette ---------------------------------------------------------------------------------------------- */
+
+#define LANES 8
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+
+#define PIECE 64				/* points of one piece of work */
+#define ROUND 64				/* pieces between two looks for a cancel */
+
+/*
+ * Points lie by columns, (width, padded), so that the distances of one point to eight others are computed at once.
+ * Distances are added up by cluster: totals is (PIECE, n_clusters) for each piece of a round.
+ */
+typedef struct silhouette
+{
+	const ml_points *points;
+	const lanes *columns;
+	size_t		blocks;			/* padded / LANES */
+	const double *counts;
+	double	   *totals;
+	double	   *values;			/* (n) */
+	size_t		first;			/* of the round */
+} silhouette;
+
+static double
+silhouette_of(const silhouette *s, size_t i, double *totals)
+{
+	const ml_points *points = s->points;
+	const double *x = point(points, i);
+	int			own = points->clusters[i];
+	double		inside,
+				outside = INFINITY;
+
+	for (int j = 0; j < points->n_clusters; j++)
+		totals[j] = 0;
+	for (size_t b = 0; b < s->blocks; b++)
+	{
+		lanes		sum = {0};
+		size_t		first = b * LANES;
+
+		for (int k = 0; k < points->width; k++)
+		{
+			lanes		difference = s->columns[k * s->blocks + b] - x[k];
+
+			sum += difference * difference;
+		}
+		for (size_t l = 0; l < LANES && first + l < points->n; l++)
+			totals[points->clusters[first + l]] += sqrt(sum[l]);
+	}
+	if (s->counts[own] == 1)
+		return 0;
+	inside = totals[own] / (s->counts[own] - 1);
+	for (int j = 0; j < points->n_clusters; j++)
+		if (j != own)
+			outside = fmin(outside, totals[j] / s->counts[j]);
+	return inside == outside ? 0 : (outside - inside) / fmax(inside, outside);
+}
+
+static void
+silhouette_piece(void *arg, int index)
+{
+	const silhouette *s = arg;
+	size_t		first = s->first + (size_t) index * PIECE;
+
+	for (size_t i = first; i < first + PIECE && i < s->points->n; i++)
+		s->values[i] = silhouette_of(s, i, s->totals + (size_t) index * s->points->n_clusters);
+}
+
+ml_status
+ml_silhouette(const ml_ctx *ctx, const ml_points *points, double *value, ml_error *err)
+{
+	size_t		blocks = (points->n + LANES - 1) / LANES;
+	char	   *room = ml_alloc_zero(ctx, blocks * points->width + 1, sizeof(lanes));
+	double	   *counts = ml_alloc_zero(ctx, points->n_clusters, sizeof(double));
+	double	   *totals = ml_alloc(ctx, (size_t) ROUND * points->n_clusters, sizeof(double));
+	double	   *values = ml_alloc(ctx, points->n, sizeof(double));
+	ml_status	status = ML_OK;
+	double		sum = 0;
+
+	*value = NAN;
+	if (room == NULL || counts == NULL || totals == NULL || values == NULL)
+		status = NO_MEMORY(err);
+	else if (has_separation(points))
+	{
+		size_t		aligned = ((size_t) room + sizeof(lanes) - 1) / sizeof(lanes) * sizeof(lanes);
+		double	   *columns = (double *) aligned;
+		silhouette	s = {points, (const lanes *) aligned, blocks, counts, totals, values, 0};
+
+		for (size_t i = 0; i < points->n; i++)
+		{
+			counts[points->clusters[i]]++;
+			for (int k = 0; k < points->width; k++)
+				columns[(size_t) k * blocks * LANES + i] = point(points, i)[k];
+		}
+		for (; s.first < points->n && status == ML_OK; s.first += (size_t) ROUND * PIECE)
+		{
+			if (ml_is_cancelled(ctx))
+				status = CANCELLED(err);
+			else
+				ml_parallel(ctx, ROUND, silhouette_piece, &s);
+		}
+		for (size_t i = 0; i < points->n && status == ML_OK; i++)
+			sum += values[i];
+		*value = sum / (double) points->n;
+	}
+	ml_free(ctx, room);
+	ml_free(ctx, counts);
+	ml_free(ctx, totals);
+	ml_free(ctx, values);
+	return status;
+}

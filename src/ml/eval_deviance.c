@@ -1,0 +1,95 @@
+/*
+ * eval_deviance.c: see eval_deviance.h.
+ */
+#include "ml/eval_deviance.h"
+
+#include <float.h>
+#include <math.h>
+
+double
+ml_pinball(double y, double predicted, double alpha)
+{
+	double		error = y - predicted;
+
+	return error >= 0 ? alpha * error : (alpha - 1) * error;
+}
+
+double
+ml_squared_log(double y, double predicted)
+{
+	double		difference = log1p(y) - log1p(predicted);
+
+	return difference * difference;
+}
+
+bool
+ml_tweedie_takes(double power, double y, double predicted)
+{
+	if (isnan(y) || isnan(predicted))
+		return true;			/* NaN in, NaN out */
+	if (power == 0)
+		return true;
+	if (!(predicted > 0))
+		return false;
+	return power < 0 || (power < 2 ? y >= 0 : y > 0);
+}
+
+double
+ml_tweedie(double power, double y, double predicted)
+{
+	if (power == 0)
+		return (y - predicted) * (y - predicted);
+	if (power == 1)
+		return 2 * ((y == 0 ? 0 : y * log(y / predicted)) - y + predicted);
+	if (power == 2)
+		return 2 * (log(predicted / y) + y / predicted - 1);
+	return 2 * (pow(power < 0 ? fmax(y, 0) : y, 2 - power) / ((1 - power) * (2 - power)) -
+				y * pow(predicted, 1 - power) / (1 - power) + pow(predicted, 2 - power) / (2 - power));
+}
+
+double
+ml_tweedie_part(double power, double y)
+{
+	if (power == 0)
+		return y * y;
+	if (power == 1)
+		return y == 0 ? 0 : y * log(y);
+	if (power == 2)
+		return log(y);
+	return pow(power < 0 ? fmax(y, 0) : y, 2 - power) / ((1 - power) * (2 - power));
+}
+
+double
+ml_tweedie_null(double power, double weights, double y_sum, double parts)
+{
+	double		mean = y_sum / weights;
+
+	if (power == 0)
+		return parts - y_sum * mean;
+	if (power == 1)
+		return mean == 0 ? 0 : 2 * (parts - y_sum * log(mean));
+	if (power == 2)
+		return 2 * (weights * log(mean) - parts);
+	return 2 * (parts - y_sum * pow(mean, 1 - power) / (1 - power) + weights * pow(mean, 2 - power) / (2 - power));
+}
+
+double
+ml_weighted_quantile(const ml_scored *rows, size_t n, double fraction)
+{
+	double		all = 0,
+				below = 0,
+				wanted;
+
+	for (size_t i = 0; i < n; i++)
+		all += rows[i].weight;
+	wanted = fraction * all;
+	if (wanted == 0)
+		wanted = nextafter(0, 1);
+	for (size_t i = 0; i < n; i++)
+	{
+		below += rows[i].weight;
+		if (below >= wanted)
+			return below - wanted > DBL_EPSILON || i + 1 == n ? rows[i].score : (rows[i].score + rows[i + 1].score) / 2;
+	}
+	return rows[n - 1].score;
+}
