@@ -68,19 +68,18 @@ source_obstacle(Oid relid)
 	switch (get_rel_relkind(relid))
 	{
 		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
 			break;
 		case RELKIND_FOREIGN_TABLE:
 			return psprintf("%s is a foreign table, whose changes are not known", name);
 		case RELKIND_MATVIEW:
 			return psprintf("%s is a materialized view, whose changes are not known", name);
-		case RELKIND_PARTITIONED_TABLE:
-			return psprintf("%s is a partitioned table", name);
 		default:
 			return psprintf("%s is no table", name);
 	}
 	if (!mdl_is_versioned(relid))
 		return psprintf("%s is not versioned, so its changes are not known", name);
-	return has_subclass(relid) ? psprintf("%s has child tables", name) : NULL;
+	return NULL;
 }
 
 static char *
@@ -98,17 +97,26 @@ sources_obstacle(List *sources)
 	return NULL;
 }
 
+/* As the planner estimates it; of a partitioned table, that of its partitions. */
 static double
 estimated_rows(Oid relid)
 {
-	Relation	relation = table_open(relid, AccessShareLock);
-	BlockNumber pages;
-	double		rows,
-				visible;
+	double		all = 0;
+	ListCell   *cell;
 
-	estimate_rel_size(relation, NULL, &pages, &rows, &visible);
-	table_close(relation, NoLock);
-	return rows;
+	foreach(cell, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Relation	relation = table_open(lfirst_oid(cell), NoLock);
+		BlockNumber pages;
+		double		rows = 0,
+					visible;
+
+		if (RELKIND_HAS_TABLE_AM(relation->rd_rel->relkind))
+			estimate_rel_size(relation, NULL, &pages, &rows, &visible);
+		all += rows;
+		table_close(relation, NoLock);
+	}
+	return all;
 }
 
 static void

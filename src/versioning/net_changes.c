@@ -11,11 +11,13 @@
  */
 #include "versioning/capture_int.h"
 
+#include "access/attmap.h"
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/tupconvert.h"
 #include "access/xact.h"
 #include "catalog/pg_inherits.h"
 #include "executor/spi.h"
@@ -100,33 +102,33 @@ was_seen(const Judge *judge, int64 stamp)
 
 typedef struct Places
 {
-	ItemPointerData *tids;
-	int64		count;
+	MdlPart    *parts;			/* (nparts) the table, or the table and its partitions */
+	int			nparts;
 	bool		scan;			/* some are not known */
 	bool		special;		/* some commit was more than changes of rows */
 	const char *operation;		/* that may have changed rows of which nothing is left to tell; NULL: none */
 } Places;
 
-static void
-add_tids(Places *places, const ItemPointerData *tids, int count)
+static int64
+count_places(const Places *places)
 {
-	Size		size = Max(places->count + count, 1) * sizeof(ItemPointerData);
+	int64		count = 0;
 
-	places->tids = places->tids
-		? repalloc_huge(places->tids, size)
-		: MemoryContextAllocHuge(CurrentMemoryContext, size);
-	memcpy(places->tids + places->count, tids, count * sizeof(ItemPointerData));
-	places->count += count;
+	for (int i = 0; i < places->nparts; i++)
+		count += places->parts[i].nplaces;
+	return count;
 }
 
+/* Adds the places a commit recorded. */
 static void
-add_datum(Places *places, Datum datum)
+add_places(Places *places, const MdlTable *table, int64 filenode, Datum datum, bool is_null)
 {
-	ItemPointerData *tids;
-	int			count = mdl_places_expand(datum, &tids);
-
-	add_tids(places, tids, count);
-	pfree(tids);
+	if (!is_null && table->partitioned)
+		mdl_part_places_expand(datum, places->parts, places->nparts);
+	else if (!is_null && places->nparts > 0 && filenode == (int64) places->parts[0].filenode)
+		mdl_part_places_take(&places->parts[0], datum);
+	else
+		places->scan = true;
 }
 
 /* Whether a commit was more than changes of rows: its history rows need not have been there, nor be gone. */
@@ -138,8 +140,9 @@ is_special(const char *operation)
 }
 
 /*
- * Notes an operation of a commit.  After TRUNCATE and ALTER TABLE all old rows are in the history and every new one has its
- * birth; others may take rows out of the past (forget) or give them births anew.
+ * Notes an operation of a commit.  After TRUNCATE, ALTER TABLE, and when a partition goes, all old rows are in the history,
+ * every new one has its birth, and a partition that comes has it for all of its rows; others may take rows out of the past
+ * (forget) or give them births anew.
  */
 static void
 note_operation(Places *places, const char *operation)
@@ -147,25 +150,45 @@ note_operation(Places *places, const char *operation)
 	if (!is_special(operation))
 		return;
 	places->special = true;
-	if (strcmp(operation, "truncate") != 0 && strcmp(operation, "alter") != 0)
+	if (!mdl_operation_empties(operation) && strcmp(operation, "attach") != 0)
 		places->operation = operation;
+}
+
+/* Adds what the current transaction wrote to the table or to one of its partitions. */
+static void
+add_own_places(Places *places, const MdlTableWork *work)
+{
+	MdlPart    *part = mdl_part_find(work->relid, places->parts, places->nparts);
+	bool		is_null;
+	Datum		datum = mdl_places_datum(&work->places, &is_null);
+
+	for (int i = 0; i < work->nlevels; i++)
+		if (work->levels[i].operation)
+			note_operation(places, work->levels[i].operation);
+	if (mdl_work.claimed != NIL)
+		places->scan = places->special = true;
+	/* What was a partition and is none any more has no current rows in it.  The table may have got another file after its rows. */
+	else if (part != NULL && !is_null && (work->places.count == 0 || work->filenode == part->filenode))
+		mdl_part_places_take(part, datum);
+	else if (part != NULL)
+		part->scan = true;
 }
 
 /* Collects the places of rows that commits unseen by the reader, and this transaction, wrote; false beyond `limit`. */
 static bool
-collect_places(const MdlTable *table, Relation base, const Judge *judge, int64 limit, Places *places)
+collect_places(const MdlTable *table, const Judge *judge, int64 limit, Places *places)
 {
 	Relation	changes = table_open(mdl_history_relation(MDL_CHANGES_TABLE, false), AccessShareLock);
 	Relation	index = index_open(mdl_history_relation(MDL_CHANGES_INDEX, false), AccessShareLock);
-	MdlTableWork *work = mdl_work_find(table->relid);
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	places->parts = mdl_parts(table->relid, &places->nparts);
 	ScanKeyInit(&keys[0], Anum_commit_changes_table_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(table->table_id));
 	ScanKeyInit(&keys[1], Anum_commit_changes_version, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(judge->seen->version));
 	scan = systable_beginscan_ordered(changes, index, SnapshotSelf, 2, keys);
-	while (places->count <= limit && HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
+	while (count_places(places) <= limit && HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
 	{
 		TupleDesc	desc = RelationGetDescr(changes);
 		bool		is_null;
@@ -179,38 +202,30 @@ collect_places(const MdlTable *table, Relation base, const Judge *judge, int64 l
 		if (mdl_commit_at_version(version, &commit) && commit.version == version && was_seen(judge, commit.stamp))
 			continue;
 		note_operation(places, operation);
-		if (is_null || filenode != (int64) base->rd_node.relNode)
-			places->scan = true;
-		else
-			add_datum(places, datum);
+		add_places(places, table, filenode, datum, is_null);
 	}
 	systable_endscan_ordered(scan);
 	index_close(index, NoLock);
 	table_close(changes, NoLock);
-	if (work != NULL && work->nlevels > 0)
-	{
-		bool		is_null;
-		Datum		datum = mdl_places_datum(&work->places, &is_null);
-
-		for (int i = 0; i < work->nlevels; i++)
-			if (work->levels[i].operation)
-				note_operation(places, work->levels[i].operation);
-		if (is_null || mdl_work.claimed != NIL)
-			places->scan = places->special = true;
-		else
-			add_datum(places, datum);
-	}
-	return places->count <= limit;
+	for (const MdlTableWork *work = mdl_work.tables; work != NULL; work = work->next)
+		if (work->table_id == table->table_id && work->nlevels > 0)
+			add_own_places(places, work);
+	for (int i = 0; i < places->nparts; i++)
+		places->scan |= places->parts[i].scan;
+	return count_places(places) <= limit;
 }
 
 typedef struct Emit
 {
 	const Judge *judge;
-	TupleDesc	columns;		/* of the base table */
+	TupleDesc	columns;		/* of the table */
 	MdlRowReceiver receive;
 	void	   *state;
 	int64		count;
 	int64		limit;
+	bool		all;			/* whoever wrote them: the partition came after the reader */
+	AttrMap    *map;			/* from the partition that is read to those columns; NULL: none needed */
+	TupleTableSlot *mapped;
 } Emit;
 
 /* Hands a current row on if the reader did not see it. */
@@ -221,31 +236,34 @@ emit_current(Emit *emit, TupleTableSlot *slot)
 	TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null));
 
 	/* What has no ordinary id was written before any transaction that matters. */
-	if (!TransactionIdIsNormal(xmin) || was_seen(emit->judge, mdl_stamp_of_xid(xmin, emit->judge->stamp_offset)))
+	if (!emit->all &&
+		(!TransactionIdIsNormal(xmin) || was_seen(emit->judge, mdl_stamp_of_xid(xmin, emit->judge->stamp_offset))))
 		return;
+	if (emit->map)
+		slot = execute_attr_map_slot(emit->map, slot, emit->mapped);
 	slot_getallattrs(slot);
 	emit->count++;
 	emit->receive(emit->state, slot->tts_values, slot->tts_isnull, 1);
 }
 
 static void
-emit_places(Relation base, Places *places, Snapshot snapshot, Emit *emit)
+emit_places(Relation relation, const MdlPart *part, Snapshot snapshot, Emit *emit)
 {
-	TupleTableSlot *slot = table_slot_create(base, NULL);
-	BlockNumber blocks = RelationGetNumberOfBlocks(base);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	BlockNumber blocks = RelationGetNumberOfBlocks(relation);
 
-	if (places->count > 1)
-		qsort(places->tids, places->count, sizeof(ItemPointerData),
+	if (part->nplaces > 1)
+		qsort(part->places, part->nplaces, sizeof(ItemPointerData),
 			  (int (*) (const void *, const void *)) ItemPointerCompare);
-	for (int64 i = 0; i < places->count && emit->count <= emit->limit; i++)
+	for (int i = 0; i < part->nplaces && emit->count <= emit->limit; i++)
 	{
-		if (i > 0 && ItemPointerEquals(&places->tids[i - 1], &places->tids[i]))
+		if (i > 0 && ItemPointerEquals(&part->places[i - 1], &part->places[i]))
 			continue;
-		if (ItemPointerGetBlockNumber(&places->tids[i]) >= blocks)
+		if (ItemPointerGetBlockNumber(&part->places[i]) >= blocks)
 			continue;			/* vacuum has cut the empty end of the table off */
 		if ((i & 1023) == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (table_tuple_fetch_row_version(base, &places->tids[i], snapshot, slot))
+		if (table_tuple_fetch_row_version(relation, &part->places[i], snapshot, slot))
 			emit_current(emit, slot);
 		ExecClearTuple(slot);
 	}
@@ -253,10 +271,10 @@ emit_places(Relation base, Places *places, Snapshot snapshot, Emit *emit)
 }
 
 static void
-emit_scan(Relation base, Snapshot snapshot, Emit *emit)
+emit_scan(Relation relation, Snapshot snapshot, Emit *emit)
 {
-	TupleTableSlot *slot = table_slot_create(base, NULL);
-	TableScanDesc scan = table_beginscan(base, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
 
 	while (emit->count <= emit->limit && table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
@@ -265,6 +283,40 @@ emit_scan(Relation base, Snapshot snapshot, Emit *emit)
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
+}
+
+/* Hands on the current rows of a table, or of a partition of it in the columns of the whole, that the reader did not see. */
+static void
+emit_part(const MdlPart *part, bool scan, Snapshot snapshot, Emit *emit)
+{
+	Relation	relation;
+	AttrMap    *map;
+	int64		attached;
+
+	if (!OidIsValid(part->filenode))
+		return;
+	relation = table_open(part->relid, AccessShareLock);
+	attached = mdl_partition_attached(relation);
+	emit->all = attached > 0 && !was_seen(emit->judge, attached);
+	scan |= part->scan || emit->all;
+	if (!scan && part->nplaces == 0)
+	{
+		table_close(relation, NoLock);
+		return;
+	}
+	map = build_attrmap_by_name_if_req(RelationGetDescr(relation), emit->columns);
+	emit->mapped = map ? MakeSingleTupleTableSlot(emit->columns, &TTSOpsVirtual) : NULL;
+	emit->map = map;
+	if (scan)
+		emit_scan(relation, snapshot, emit);
+	else
+		emit_places(relation, part, snapshot, emit);
+	if (map)
+	{
+		ExecDropSingleTupleTableSlot(emit->mapped);
+		free_attrmap(map);
+	}
+	table_close(relation, NoLock);
 }
 
 /* ---- rows that are gone ----------------------------------------------------------------------------------------------- */
@@ -343,15 +395,16 @@ emit_history(const MdlTable *table, Snapshot snapshot, Emit *emit)
 int64
 mdl_changes_so_far(Oid relid)
 {
-	MdlTableWork *work = mdl_work_find(relid);
+	MdlTable   *table = mdl_work.tables != NULL ? mdl_table_find(relid) : NULL;
 	int64		count = 0;
 
-	for (int i = 0; work != NULL && i < work->nlevels; i++)
-	{
-		const MdlLevel *level = &work->levels[i];
+	for (const MdlTableWork *work = mdl_work.tables; table != NULL && work != NULL; work = work->next)
+		for (int i = 0; work->table_id == table->table_id && i < work->nlevels; i++)
+		{
+			const MdlLevel *level = &work->levels[i];
 
-		count += level->inserted + level->updated + level->deleted + level->unchanged + level->operations;
-	}
+			count += level->inserted + level->updated + level->deleted + level->unchanged + level->operations;
+		}
 	return count;
 }
 
@@ -378,8 +431,10 @@ obstacle(Oid relid, const MdlTable *table, const MdlSeen *seen)
 		return "has been versioned only since";
 	if (table->moved > 0 && !was_seen(&judge, table->moved))
 		return "was rewritten or has lost a column since";
-	if (table->partitioned || table->root != relid || has_subclass(relid))
-		return "has partitions or child tables";
+	if (table->root != relid)
+		return "is a partition of a versioned table";
+	if (!table->partitioned && has_subclass(relid))
+		return "has child tables";
 	return NULL;
 }
 
@@ -408,8 +463,8 @@ mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 
 	}
 	base = table_open(relid, AccessShareLock);
 	emit.columns = RelationGetDescr(base);
-	if (!collect_places(table, base, &judge, limit, &places))
-		emit.count = places.count;
+	if (!collect_places(table, &judge, limit, &places))
+		emit.count = count_places(&places);
 	else if (places.operation)
 	{
 		*why = psprintf("has had more than changes of rows since (%s)", places.operation);
@@ -426,10 +481,8 @@ mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 
 		emit_history(table, snapshot, &emit);
 		PushCopiedSnapshot(snapshot);
 		UpdateActiveSnapshotCommandId();
-		if (places.scan)
-			emit_scan(base, GetActiveSnapshot(), &emit);
-		else
-			emit_places(base, &places, GetActiveSnapshot(), &emit);
+		for (int i = 0; i < places.nparts && emit.count <= limit; i++)
+			emit_part(&places.parts[i], places.scan, GetActiveSnapshot(), &emit);
 		PopActiveSnapshot();
 	}
 	table_close(base, NoLock);

@@ -98,6 +98,27 @@ mdl_parts(Oid relid, int *count)
 }
 
 void
+mdl_part_places_take(MdlPart *part, Datum places)
+{
+	ItemPointerData *tids;
+	int			count = mdl_places_expand(places, &tids);
+	Size		size = Max(part->nplaces + count, 1) * sizeof(ItemPointerData);
+
+	part->places = part->places ? repalloc_huge(part->places, size) : MemoryContextAllocHuge(CurrentMemoryContext, size);
+	memcpy(part->places + part->nplaces, tids, count * sizeof(ItemPointerData));
+	part->nplaces += count;
+	pfree(tids);
+}
+
+MdlPart *
+mdl_part_find(Oid relid, MdlPart *parts, int count)
+{
+	MdlPart		key = {.relid = relid};
+
+	return bsearch(&key, parts, count, sizeof(MdlPart), compare_parts);
+}
+
+void
 mdl_part_places_expand(Datum places, MdlPart *parts, int count)
 {
 	bytea	   *bytes = DatumGetByteaPP(places);
@@ -108,11 +129,8 @@ mdl_part_places_expand(Datum places, MdlPart *parts, int count)
 
 	while (next_part(&data, end, &header, &found))
 	{
-		MdlPart		key = {.relid = header.relid};
-		MdlPart    *part = bsearch(&key, parts, count, sizeof(MdlPart), compare_parts);
+		MdlPart    *part = mdl_part_find(header.relid, parts, count);
 		bytea	   *copy;
-		ItemPointerData *tids;
-		int			ntids;
 
 		if (part == NULL || part->scan)
 			continue;
@@ -122,13 +140,7 @@ mdl_part_places_expand(Datum places, MdlPart *parts, int count)
 		copy = palloc(VARHDRSZ + header.length);
 		SET_VARSIZE(copy, VARHDRSZ + header.length);
 		memcpy(VARDATA(copy), found, header.length);
-		ntids = mdl_places_expand(PointerGetDatum(copy), &tids);
-		part->places = part->places
-			? repalloc_huge(part->places, (part->nplaces + ntids) * sizeof(ItemPointerData))
-			: MemoryContextAllocHuge(CurrentMemoryContext, Max(ntids, 1) * sizeof(ItemPointerData));
-		memcpy(part->places + part->nplaces, tids, ntids * sizeof(ItemPointerData));
-		part->nplaces += ntids;
-		pfree(tids);
+		mdl_part_places_take(part, PointerGetDatum(copy));
 		pfree(copy);
 	}
 }

@@ -679,6 +679,12 @@ typedef struct MdlPart
 /* A relation and all partitions below, by OID; palloc'd. */
 extern MdlPart *mdl_parts(Oid relid, int *count);
 
+/* The one of an OID; NULL if it is none of them. */
+extern MdlPart *mdl_part_find(Oid relid, MdlPart *parts, int count);
+
+/* Adds places (as places.c writes them) to those of a relation. */
+extern void mdl_part_places_take(MdlPart *part, Datum places);
+
 /* Adds the places of a commit to the partitions they are in. */
 extern void mdl_part_places_expand(Datum places, MdlPart *parts, int count);
 

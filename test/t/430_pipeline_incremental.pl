@@ -329,6 +329,11 @@ sub changes
 
 my %reasons;
 
+# bronze.b has partitions (see worker).
+my @upkeep = ('VACUUM FULL bronze.a', 'VACUUM FULL bronze.b1', 'VACUUM FULL bronze.b', 'TRUNCATE bronze.b2', 'TRUNCATE bronze.b3d',
+	"BEGIN; ALTER TABLE bronze.b DETACH PARTITION bronze.b2; UPDATE bronze.b2 SET v = v + 1; ALTER TABLE bronze.b ATTACH PARTITION bronze.b2 FOR VALUES FROM (30) TO (60); COMMIT",
+	"BEGIN; INSERT INTO bronze.a VALUES (601, 1, 'a', 5) ON CONFLICT DO NOTHING; CLUSTER bronze.a USING a_pkey; COMMIT");
+
 sub equal_to_recomputation
 {
 	my ($target, $query) = @_;
@@ -391,7 +396,7 @@ sub one_case
 		my $last = $targets[-1];
 		run('main', "UPDATE $last->{target} SET " . pick("v = 1", "v = NULL") . " WHERE id % 7 = 3") if $last->{rows} && chance(0.1);
 		run('main', "DELETE FROM $last->{target} WHERE ctid IN (SELECT ctid FROM $last->{target} LIMIT 2)") if $round > 0 && chance(0.1);
-		run('main', 'VACUUM FULL bronze.' . pick('a', 'b')) if !$within && !$open{early} && !$open{late} && chance(0.03);
+		run('main', pick(@upkeep)) if !$within && !$open{early} && !$open{late} && chance(0.05);
 		my $answer = run('main', "SELECT mode || ': ' || reason FROM medallion.refresh()");
 		return $report->("refresh raised: $session{main}{err}") if $answer eq '';
 		$reasons{ s/ (bronze|silver)\.\w+,?//gr }++ for split /\n/, $answer;
@@ -449,7 +454,13 @@ sub worker
 		CREATE EXTENSION medallion;
 		CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
 		CREATE TABLE bronze.a (id int PRIMARY KEY, k int, g text, v int);
-		CREATE TABLE bronze.b (id int PRIMARY KEY, k int, g text, v int);
+		CREATE TABLE bronze.b (id int PRIMARY KEY, k int, g text, v int) PARTITION BY RANGE (id);
+		CREATE TABLE bronze.b1 PARTITION OF bronze.b FOR VALUES FROM (MINVALUE) TO (30);
+		CREATE TABLE bronze.b2 (v int, gone int, g text, k int, id int NOT NULL);
+		ALTER TABLE bronze.b2 DROP COLUMN gone;
+		ALTER TABLE bronze.b ATTACH PARTITION bronze.b2 FOR VALUES FROM (30) TO (60);
+		CREATE TABLE bronze.b3 PARTITION OF bronze.b FOR VALUES FROM (60) TO (MAXVALUE) PARTITION BY LIST (id);
+		CREATE TABLE bronze.b3d PARTITION OF bronze.b3 DEFAULT;
 		CREATE TABLE bronze.c (k int PRIMARY KEY, name text, z int);
 		SELECT medallion.enable_versioning(t) FROM unnest('{bronze.a,bronze.b,bronze.c}'::regclass[]) t};
 	my ($done, $failures) = (0, 0);
