@@ -81,12 +81,27 @@ CREATE TABLE medallion._refresh_states
 	own         bigint NOT NULL,				-- the refresh itself
 	exact       bool NOT NULL,					-- what these do not name was not seen
 	fingerprint text NOT NULL,					-- of query and rules
-	rows        bigint NOT NULL
+	rows        bigint NOT NULL,
+	hidden      text							-- what is kept of each group in _aggregate_states, in words
 );
 COMMENT ON TABLE medallion._refresh_states IS 'One row per derived table that can be refreshed incrementally; no part of a dump.';
 
+-- Without a foreign key, which would be looked up for every row.
+CREATE TABLE medallion._aggregate_states
+(
+	target oid,
+	key    text COLLATE "C",					-- of the group
+	hidden numeric[] NOT NULL,					-- as _refresh_states.hidden says
+	PRIMARY KEY (target, key)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE medallion._aggregate_states IS 'What aggregates of derived tables follow from and the tables do not show, a row per group; no part of a dump.';
+
+CREATE OR REPLACE FUNCTION medallion._spread(count numeric, sum numeric, squares numeric, is_sample bool, is_root bool)
+RETURNS numeric LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_spread';
+COMMENT ON FUNCTION medallion._spread IS 'The variance, or standard deviation, of values of which the number, sum and sum of squares are known: what PostgreSQL''s aggregates return, to the digit.';
+
 REVOKE ALL ON medallion._tables, medallion._expectations, medallion._refreshes, medallion._expectation_results,
-	medallion._refresh_states FROM PUBLIC;
+	medallion._refresh_states, medallion._aggregate_states FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('medallion._tables', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._expectations', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._refreshes', '');

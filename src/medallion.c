@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#include "feature/feature.h"
 #include "monitor/monitor.h"
 #include "pipeline/pipeline.h"
 #include "registry/registry.h"
@@ -31,7 +30,6 @@ _PG_init(void)
 	mdl_guc_init();
 	mdl_versioning_init();
 	mdl_incremental_init();
-	mdl_feature_init();
 	mdl_registry_init();
 	mdl_monitor_init();
 	mdl_worker_init();

@@ -10,7 +10,4 @@
 
 #include "base/base.h"
 
-/* Registers what lineage has to know; called once from _PG_init. */
-extern void mdl_feature_init(void);
-
 #endif							/* MDL_FEATURE_H */

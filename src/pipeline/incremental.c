@@ -424,7 +424,7 @@ names_of(List *changed)
  */
 static Units *
 find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *written, Snapshot snapshot,
-		   struct Deltas **deltas, char **why)
+		   struct Deltas **deltas, const char *hidden, char **why)
 {
 	KeyColumn  *keys = mdl_key_columns(table);
 	Bitmapset  *wanted = usable_keys(table, columns, keys);
@@ -462,7 +462,7 @@ find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *wr
 		add_units_of(lfirst(cell), receiver);
 	units = *why ? NULL : make_units(receiver, table, keys, snapshot);
 	if (units && deltas)
-		*deltas = mdl_deltas_compute(table, columns, keys, query, changed, snapshot);
+		*deltas = mdl_deltas_compute(table, columns, keys, query, changed, hidden);
 	tuplestore_end(receiver->rows);
 	return units;
 }
@@ -573,6 +573,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	if (plan.reason)
 		return plan;
 	plan.fingerprint = psprintf("%s%s", mdl_query_fingerprint(query), rules.data);
+	plan.with_hidden = !has_rules;
 	if (!mdl_refresh_state_read(table->target, &plan.state))
 		plan.reason = "what the last refresh saw is not known";
 	else if (strcmp(plan.state.fingerprint, plan.fingerprint) != 0)
@@ -583,7 +584,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	{
 		if (changed != NIL || written != NIL)
 			plan.units = find_units(table, columns, changed, written, snapshot,
-									has_rules || written ? NULL : &plan.deltas, &plan.reason);
+									has_rules || written ? NULL : &plan.deltas, plan.state.hidden, &plan.reason);
 		if (plan.units && units_count(plan.units) > Max(FEW, plan.state.rows / 2))
 			plan.reason = "what has changed concerns so much of the table that computing everything is no more work";
 		if (plan.reason == NULL && written != NIL && has_rules)
@@ -591,6 +592,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 		if (plan.reason == NULL)
 		{
 			plan.possible = true;
+			plan.with_hidden &= plan.state.hidden != NULL;
 			plan.rows_before = written ? count_rows(table, snapshot) : plan.state.rows;
 			plan.reason = describe_changes(changed, written);
 		}

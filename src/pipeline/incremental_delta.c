@@ -2,128 +2,33 @@
  * incremental_delta.c: aggregates from what they were and what has changed, without reading the source.
  *
  * Where one source changed and what changed of it is known exactly, its old images taken off and its new ones added are the
- * change of each group: count, sum and avg of integers and of numerics of one scale follow from their former values, and
- * min and max unless a value as extreme was taken away.  The former values are those in the table, so the query must
- * show what is needed: count(*), to know when a group is gone; for sum(x) a column that cannot be NULL or count(x); for
- * avg(x) both sum(x) and its count.  All is exact: nothing is done with floating-point numbers.
+ * change of each group.  With the former values, those in the table and the hidden ones, that makes the new values
+ * (incremental_aggregate.c says which aggregates allow it).
  *
  * Words: *signed rows* are the images that the query would group, each 1 or -1 times; *deltas* are what they add to each
  * group.
  */
-#include "pipeline/incremental_int.h"
+#include "pipeline/incremental_delta_int.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_attribute.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "optimizer/tlist.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/typcache.h"
-
-typedef enum ColumnKind
-{
-	COLUMN_KEY,
-	COLUMN_COUNT,
-	COLUMN_SUM,
-	COLUMN_AVG,
-	COLUMN_MIN,
-	COLUMN_MAX
-} ColumnKind;
-
-typedef struct DeltaColumn
-{
-	ColumnKind	kind;
-	char	   *name;
-	char	   *type;			/* as written in SQL */
-	Aggref	   *aggregate;		/* NULL for a key */
-	Expr	   *argument;		/* NULL for count(*) */
-	int			counter;		/* sum, avg: the column that counts the values */
-	int			summer;			/* avg: the column that sums them */
-	bool		is_numeric;		/* the sum may be NaN */
-} DeltaColumn;
 
 typedef struct Deltas
 {
-	int			count;
-	DeltaColumn *columns;		/* (count) of the definition, in order */
-	int			rows_column;	/* count(*) */
+	Aggregates	aggregates;
 	const KeyColumn *keys;
-	TupleDesc	row_columns;	/* the keys, _rows, _d1, _o1, … */
-	Tuplestorestate *rows;
+	StoredRows	rows;			/* the keys, _key, _rows, _d1, _o1, … of each group that changes */
 } Deltas;
 
-/* ---- rows into memory ------------------------------------------------------------------------------------------ */
-
-typedef struct StoreReceiver
-{
-	DestReceiver dest;			/* must be first */
-	Tuplestorestate *rows;
-	TupleDesc	columns;
-	MemoryContext context;		/* of columns */
-} StoreReceiver;
-
-static void
-store_startup(DestReceiver *self, int operation, TupleDesc columns)
-{
-	StoreReceiver *receiver = (StoreReceiver *) self;
-	MemoryContext old = MemoryContextSwitchTo(receiver->context);
-
-	receiver->columns = CreateTupleDescCopy(columns);
-	MemoryContextSwitchTo(old);
-}
-
-static bool
-store_row(TupleTableSlot *slot, DestReceiver *self)
-{
-	tuplestore_puttupleslot(((StoreReceiver *) self)->rows, slot);
-	return true;
-}
-
-static void
-store_shutdown(DestReceiver *self)
-{
-}
-
-static StoreReceiver *
-store_receiver(void)
-{
-	StoreReceiver *receiver = palloc0_object(StoreReceiver);
-
-	receiver->dest.receiveSlot = store_row;
-	receiver->dest.rStartup = store_startup;
-	receiver->dest.rShutdown = receiver->dest.rDestroy = store_shutdown;
-	receiver->dest.mydest = DestNone;
-	receiver->rows = tuplestore_begin_heap(false, false, work_mem);
-	receiver->context = CurrentMemoryContext;
-	return receiver;
-}
-
 /* ---- whether the query allows it ------------------------------------------------------------------------------- */
-
-/* The query of the definition within "SELECT columns FROM definition". */
-static Query *
-definition_block(Query *query)
-{
-	RangeTblRef *ref;
-	RangeTblEntry *entry;
-
-	if (list_length(query->jointree->fromlist) != 1 || query->jointree->quals || !IsA(linitial(query->jointree->fromlist), RangeTblRef))
-		return NULL;
-	ref = linitial_node(RangeTblRef, query->jointree->fromlist);
-	entry = list_nth_node(RangeTblEntry, query->rtable, ref->rtindex - 1);
-	return entry->rtekind == RTE_SUBQUERY ? entry->subquery : NULL;
-}
 
 /* Collects the items of inner joins; false if there is another join. */
 static bool
@@ -187,156 +92,6 @@ changed_item(Query *block, const ChangedSource *source)
 	return 0;
 }
 
-static bool
-is_not_null(Query *block, const Expr *expression)
-{
-	const Var  *var = (const Var *) expression;
-	RangeTblEntry *entry;
-	HeapTuple	tuple;
-	bool		result;
-
-	if (!IsA(expression, Var) || var->varlevelsup > 0 || var->varattno <= 0)
-		return false;
-	entry = list_nth_node(RangeTblEntry, block->rtable, var->varno - 1);
-	if (entry->rtekind != RTE_RELATION)
-		return false;
-	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(entry->relid), Int16GetDatum(var->varattno));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	result = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-	ReleaseSysCache(tuple);
-	return result;
-}
-
-/* Fills in what an aggregate is; false if it does not follow from changes. */
-static bool
-describe_aggregate(DeltaColumn *column, Aggref *aggregate)
-{
-	char	   *name = get_func_name(aggregate->aggfnoid);
-
-	if (aggregate->aggorder || aggregate->aggdistinct || aggregate->aggdirectargs || aggregate->agglevelsup > 0 ||
-		get_func_namespace(aggregate->aggfnoid) != PG_CATALOG_NAMESPACE || list_length(aggregate->args) > 1)
-		return false;
-	column->aggregate = aggregate;
-	column->argument = aggregate->args ? linitial_node(TargetEntry, aggregate->args)->expr : NULL;
-	switch (aggregate->aggfnoid)
-	{
-		case F_COUNT_:
-		case F_COUNT_ANY:
-			column->kind = COLUMN_COUNT;
-			return true;
-		case F_SUM_NUMERIC:
-		case F_AVG_NUMERIC:
-			/* Of one scale, or the scale of the sum would depend on which values are left. */
-			if (exprTypmod((Node *) column->argument) < (int32) VARHDRSZ)
-				return false;
-			column->is_numeric = true;
-			column->kind = aggregate->aggfnoid == F_SUM_NUMERIC ? COLUMN_SUM : COLUMN_AVG;
-			return true;
-		case F_SUM_INT2:
-		case F_SUM_INT4:
-		case F_SUM_INT8:
-			column->kind = COLUMN_SUM;
-			return true;
-		case F_AVG_INT2:
-		case F_AVG_INT4:
-		case F_AVG_INT8:
-			column->kind = COLUMN_AVG;
-			return true;
-	}
-	if (strcmp(name, "min") != 0 && strcmp(name, "max") != 0)
-		return false;
-	column->kind = strcmp(name, "min") == 0 ? COLUMN_MIN : COLUMN_MAX;
-	return mdl_equal_is_same(exprType((Node *) column->argument), aggregate->inputcollid);
-}
-
-static bool
-same_values(const DeltaColumn *one, const DeltaColumn *other)
-{
-	return equal(one->argument, other->argument) && equal(one->aggregate->aggfilter, other->aggregate->aggfilter);
-}
-
-/* Finds the columns that tell how many values a sum or an average has, and the sum of an average. */
-static bool
-find_companions(Deltas *deltas, Query *block, DeltaColumn *column)
-{
-	column->counter = column->summer = -1;
-	for (int i = 0; i < deltas->count; i++)
-	{
-		DeltaColumn *other = &deltas->columns[i];
-
-		if (other->kind == COLUMN_COUNT && same_values(column, other))
-			column->counter = i;
-		if (other->kind == COLUMN_SUM && same_values(column, other))
-			column->summer = i;
-	}
-	if (column->counter < 0 && column->aggregate->aggfilter == NULL && is_not_null(block, column->argument))
-		column->counter = deltas->rows_column;
-	return column->counter >= 0 && (column->kind != COLUMN_AVG || column->summer >= 0);
-}
-
-static bool
-is_key(const DerivedTable *table, const char *name)
-{
-	for (int i = 0; i < table->key_count; i++)
-		if (strcmp(table->keys[i], name) == 0)
-			return true;
-	return false;
-}
-
-/* Fills in the columns; false if some does not follow from changes, or the key is not what is grouped by. */
-static bool
-describe_columns(Deltas *deltas, const DerivedTable *table, TupleDesc columns, Query *block)
-{
-	int			grouped = 0;
-	ListCell   *cell;
-
-	deltas->columns = palloc0_array(DeltaColumn, list_length(block->targetList));
-	deltas->rows_column = -1;
-	foreach(cell, block->targetList)
-	{
-		TargetEntry *target = lfirst_node(TargetEntry, cell);
-		DeltaColumn *column = &deltas->columns[deltas->count];
-		Form_pg_attribute attribute;
-		bool		is_group = get_sortgroupref_clause_noerr(target->ressortgroupref, block->groupClause) != NULL;
-
-		if (target->resjunk)
-			return false;
-		attribute = TupleDescAttr(columns, deltas->count++);
-		column->name = pstrdup(NameStr(attribute->attname));
-		column->type = format_type_extended(attribute->atttypid, attribute->atttypmod,
-											FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
-		if (is_group != is_key(table, column->name))
-			return false;
-		if (is_group)
-		{
-			grouped++;
-			column->kind = COLUMN_KEY;
-			if (!mdl_equal_is_same(attribute->atttypid, attribute->attcollation))
-				return false;
-		}
-		else if (!IsA(target->expr, Aggref) || !describe_aggregate(column, (Aggref *) target->expr))
-			return false;
-		if (column->kind == COLUMN_COUNT && column->argument == NULL && column->aggregate->aggfilter == NULL)
-			deltas->rows_column = deltas->count - 1;
-	}
-	if (grouped != list_length(block->groupClause) || grouped != table->key_count || deltas->rows_column < 0)
-		return false;
-	for (int i = 0; i < deltas->count; i++)
-		if ((deltas->columns[i].kind == COLUMN_SUM || deltas->columns[i].kind == COLUMN_AVG) &&
-			!find_companions(deltas, block, &deltas->columns[i]))
-			return false;
-	return true;
-}
-
-static bool
-is_block_fit(const Query *block)
-{
-	return block != NULL && block->groupClause != NIL && block->hasAggs && !block->groupingSets && !block->havingQual &&
-		!block->hasWindowFuncs && !block->distinctClause && !block->limitCount && !block->limitOffset &&
-		!block->hasTargetSRFs && !block->hasSubLinks && !block->setOperations && block->cteList == NIL;
-}
-
 /* ---- signed rows ------------------------------------------------------------------------------------------------- */
 
 static TargetEntry *
@@ -347,8 +102,9 @@ named(Expr *expression, List *targets, char *name)
 
 /* What the query groups, of the images: the keys under their names, _sign, and per aggregate _a (argument), _f (filter). */
 static Query *
-signed_query(const Deltas *deltas, Query *block, const ChangedSource *source, int rtindex)
+signed_query(const Aggregates *aggregates, const ChangedSource *source, int rtindex)
 {
+	Query	   *block = aggregates->block;
 	Query	   *query = makeNode(Query);
 	Var		   *sign = makeVar(rtindex, source->image_columns->natts, INT4OID, -1, InvalidOid, 0);
 
@@ -359,9 +115,9 @@ signed_query(const Deltas *deltas, Query *block, const ChangedSource *source, in
 	lfirst(list_nth_cell(query->rtable, rtindex - 1)) =
 		mdl_images_entry(source, list_nth_node(RangeTblEntry, block->rtable, rtindex - 1), true);
 	query->targetList = list_make1(named((Expr *) sign, NIL, "_sign"));
-	for (int i = 0; i < deltas->count; i++)
+	for (int i = 0; i < aggregates->count; i++)
 	{
-		const DeltaColumn *column = &deltas->columns[i];
+		const DeltaColumn *column = &aggregates->columns[i];
 
 		if (column->kind == COLUMN_KEY)
 		{
@@ -372,8 +128,8 @@ signed_query(const Deltas *deltas, Query *block, const ChangedSource *source, in
 		}
 		if (column->argument)
 			query->targetList = lappend(query->targetList, named(column->argument, query->targetList, psprintf("_a%d", i)));
-		if (column->aggregate->aggfilter)
-			query->targetList = lappend(query->targetList, named(column->aggregate->aggfilter, query->targetList, psprintf("_f%d", i)));
+		if (column->filter)
+			query->targetList = lappend(query->targetList, named(column->filter, query->targetList, psprintf("_f%d", i)));
 	}
 	return query;
 }
@@ -383,12 +139,12 @@ static char *
 filter_text(const DeltaColumn *column, int i, const char *further)
 {
 	return psprintf(" FILTER (WHERE %s%s%s)", further, column->argument ? psprintf(" AND _a%d IS NOT NULL", i) : "",
-					column->aggregate->aggfilter ? psprintf(" AND _f%d", i) : "");
+					column->filter ? psprintf(" AND _f%d", i) : "");
 }
 
 /* Sums the signed rows up per group. */
 static char *
-deltas_text(const Deltas *deltas, const DerivedTable *table)
+deltas_text(const Aggregates *aggregates, const DerivedTable *table)
 {
 	StringInfoData sql,
 				keys;
@@ -397,17 +153,20 @@ deltas_text(const Deltas *deltas, const DerivedTable *table)
 	initStringInfo(&keys);
 	for (int i = 0; i < table->key_count; i++)
 		appendStringInfo(&keys, "%s%s", i ? ", " : "", quote_identifier(table->keys[i]));
-	appendStringInfo(&sql, "SELECT %s, pg_catalog.sum(_sign) AS _rows", keys.data);
-	for (int i = 0; i < deltas->count; i++)
+	appendStringInfo(&sql, "SELECT %s, %s AS _key, pg_catalog.sum(_sign) AS _rows", keys.data, mdl_aggregates_key(table, ""));
+	for (int i = 0; i < aggregates->count; i++)
 	{
-		const DeltaColumn *column = &deltas->columns[i];
+		const DeltaColumn *column = &aggregates->columns[i];
 		const char *function = column->kind == COLUMN_MIN ? "min" : "max";
+		char	   *value = psprintf("_a%d::pg_catalog.numeric", i);
 
+		if (column->kind == COLUMN_SQUARES)
+			value = psprintf("%s OPERATOR(pg_catalog.*) %s", value, value);
 		if (column->kind == COLUMN_COUNT)
 			appendStringInfo(&sql, ", pg_catalog.sum(_sign)%s AS _d%d", filter_text(column, i, "true"), i);
-		else if (column->kind == COLUMN_SUM)
-			appendStringInfo(&sql, ", pg_catalog.sum(_sign::pg_catalog.numeric OPERATOR(pg_catalog.*) _a%d::pg_catalog.numeric)%s AS _d%d",
-							 i, filter_text(column, i, "true"), i);
+		else if (column->kind == COLUMN_SUM || column->kind == COLUMN_SQUARES)
+			appendStringInfo(&sql, ", pg_catalog.sum(_sign::pg_catalog.numeric OPERATOR(pg_catalog.*) %s)%s AS _d%d",
+							 value, filter_text(column, i, "true"), i);
 		else if (column->kind == COLUMN_MIN || column->kind == COLUMN_MAX)
 			appendStringInfo(&sql, ", pg_catalog.%s(_a%d)%s AS _d%d, pg_catalog.%s(_a%d)%s AS _o%d",
 							 function, i, filter_text(column, i, "_sign OPERATOR(pg_catalog.>) 0"), i,
@@ -419,74 +178,91 @@ deltas_text(const Deltas *deltas, const DerivedTable *table)
 
 Deltas *
 mdl_deltas_compute(const DerivedTable *table, TupleDesc columns, const KeyColumn *keys, Query *query, List *changed,
-				   Snapshot snapshot)
+				   const char *hidden)
 {
-	Query	   *block = definition_block(query);
 	ChangedSource *source = list_length(changed) == 1 ? linitial(changed) : NULL;
 	Deltas	   *deltas = palloc0_object(Deltas);
-	StoreReceiver *receiver;
+	Aggregates *aggregates = &deltas->aggregates;
+	StoredRows	images;
 	int			rtindex;
-	SPIExecuteOptions options = {.read_only = true};
-	StoreReceiver *signed_rows;
 
-	if (source == NULL || !source->exact || !is_block_fit(block) || (rtindex = changed_item(block, source)) == 0 ||
-		!describe_columns(deltas, table, columns, block))
+	if (source == NULL || !source->exact || !mdl_aggregates_describe(table, columns, query, aggregates) ||
+		(rtindex = changed_item(aggregates->block, source)) == 0)
+		return NULL;
+	if (aggregates->hidden && (hidden == NULL || strcmp(aggregates->hidden, hidden) != 0))
 		return NULL;
 	deltas->keys = keys;
-	signed_rows = store_receiver();
-	if (mdl_run_guarded(signed_query(deltas, block, source, rtindex), changed, 0, &signed_rows->dest) != NULL)
+	if (mdl_run_guarded(signed_query(aggregates, source, rtindex), changed, 0, mdl_store_receiver(&images)) != NULL)
 	{
-		tuplestore_end(signed_rows->rows);
+		tuplestore_end(images.rows);
 		return NULL;
 	}
-	receiver = store_receiver();
-	options.dest = &receiver->dest;
-	mdl_offer_rows("medallion_signed", signed_rows->rows, signed_rows->columns);
-	if (SPI_execute_extended(deltas_text(deltas, table), &options) < 0)
-		elog(ERROR, "SPI could not sum up the changes: %s", SPI_result_code_string(SPI_result));
+	mdl_offer_rows("medallion_signed", images.rows, images.columns);
+	mdl_store_query(&deltas->rows, deltas_text(aggregates, table), NULL);
 	SPI_unregister_relation("medallion_signed");
-	tuplestore_end(signed_rows->rows);
-	deltas->rows = receiver->rows;
-	deltas->row_columns = receiver->columns;
+	tuplestore_end(images.rows);
 	return deltas;
 }
 
 /* ---- the new values ------------------------------------------------------------------------------------------------ */
 
+/* The former value. */
+static char *
+former_text(const DeltaColumn *column)
+{
+	return column->hidden ? psprintf("h.hidden[%d]", column->hidden) : psprintf("t.%s", quote_identifier(column->name));
+}
+
 /* How many rows, or values, there are now. */
 static char *
-count_text(const Deltas *deltas, int i)
+count_text(const Aggregates *aggregates, int i)
 {
-	return psprintf("(COALESCE(t.%s, 0) OPERATOR(pg_catalog.+) COALESCE(n.%s, 0))", quote_identifier(deltas->columns[i].name),
-					i == deltas->rows_column ? "_rows" : psprintf("_d%d", i));
+	return psprintf("(COALESCE(%s, 0) OPERATOR(pg_catalog.+) COALESCE(n.%s, 0))", former_text(&aggregates->columns[i]),
+					i == aggregates->rows_column ? "_rows" : psprintf("_d%d", i));
 }
 
 static char *
-sum_text(const Deltas *deltas, int i)
+sum_text(const Aggregates *aggregates, int i)
 {
-	return psprintf("(COALESCE(t.%s, 0)::pg_catalog.numeric OPERATOR(pg_catalog.+) COALESCE(n._d%d, 0))",
-					quote_identifier(deltas->columns[i].name), i);
+	return psprintf("(COALESCE(%s, 0)::pg_catalog.numeric OPERATOR(pg_catalog.+) COALESCE(n._d%d, 0))",
+					former_text(&aggregates->columns[i]), i);
 }
 
 static char *
-column_text(const Deltas *deltas, int i)
+bool_text(bool value)
 {
-	const DeltaColumn *column = &deltas->columns[i];
-	const char *name = quote_identifier(column->name);
+	return value ? "true" : "false";
+}
+
+/* The new value; of a hidden column a numeric. */
+static char *
+column_text(const Aggregates *aggregates, int i)
+{
+	const DeltaColumn *column = &aggregates->columns[i];
+	const char *name = column->name ? quote_identifier(column->name) : NULL;
+	const char *type = column->hidden ? "pg_catalog.numeric" : column->type;
 
 	switch (column->kind)
 	{
 		case COLUMN_KEY:
 			return psprintf("COALESCE(t.%s, n.%s)", name, name);
 		case COLUMN_COUNT:
-			return psprintf("%s::%s", count_text(deltas, i), column->type);
+			return psprintf("%s::%s", count_text(aggregates, i), type);
 		case COLUMN_SUM:
-			return psprintf("CASE WHEN %s OPERATOR(pg_catalog.<>) 0 THEN %s::%s END",
-							count_text(deltas, column->counter), sum_text(deltas, i), column->type);
+			if (!column->hidden)
+				return psprintf("CASE WHEN %s OPERATOR(pg_catalog.<>) 0 THEN %s::%s END",
+								count_text(aggregates, column->counter), sum_text(aggregates, i), type);
+			/* FALLTHROUGH */
+		case COLUMN_SQUARES:
+			return sum_text(aggregates, i);
 		case COLUMN_AVG:
 			return psprintf("CASE WHEN %s OPERATOR(pg_catalog.<>) 0 THEN %s OPERATOR(pg_catalog./) %s::pg_catalog.numeric END",
-							count_text(deltas, column->counter), sum_text(deltas, column->summer),
-							count_text(deltas, column->counter));
+							count_text(aggregates, column->counter), sum_text(aggregates, column->summer),
+							count_text(aggregates, column->counter));
+		case COLUMN_SPREAD:
+			return psprintf("medallion._spread(%s, %s, %s, %s, %s)", count_text(aggregates, column->counter),
+							sum_text(aggregates, column->summer), sum_text(aggregates, column->squarer),
+							bool_text(column->is_sample), bool_text(column->is_root));
 		case COLUMN_MIN:
 			return psprintf("LEAST(t.%s, n._d%d)", name, i);
 		case COLUMN_MAX:
@@ -495,31 +271,35 @@ column_text(const Deltas *deltas, int i)
 	return NULL;
 }
 
-/* A condition that holds for a group, t joined with n, that must be computed from its rows. */
+/* A condition that holds for a group, t and h joined with n, that must be computed from its rows. */
 static char *
-doubt_text(const Deltas *deltas, const DerivedTable *table)
+doubt_text(const Aggregates *aggregates, const DerivedTable *table)
 {
+	char	   *rows = count_text(aggregates, aggregates->rows_column);
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "%s OPERATOR(pg_catalog.<) 0", count_text(deltas, deltas->rows_column));
+	appendStringInfo(&text, "%s OPERATOR(pg_catalog.<) 0", rows);
 	for (int i = 0; i < table->key_count; i++)
 		appendStringInfo(&text, " OR n.%s IS NULL", quote_identifier(table->keys[i]));
-	for (int i = 0; i < deltas->count; i++)
+	if (aggregates->hidden)
+		appendStringInfo(&text, " OR (t.%s IS NULL) OPERATOR(pg_catalog.<>) (h.key IS NULL)", quote_identifier(table->keys[0]));
+	for (int i = 0; i < aggregates->count; i++)
 	{
-		const DeltaColumn *column = &deltas->columns[i];
-		const char *name = quote_identifier(column->name);
+		const DeltaColumn *column = &aggregates->columns[i];
+		const char *former = former_text(column);
 
 		if (column->is_numeric && column->kind == COLUMN_SUM)
-			appendStringInfo(&text, " OR t.%s OPERATOR(pg_catalog.=) 'NaN' OR n._d%d OPERATOR(pg_catalog.=) 'NaN'", name, i);
+			appendStringInfo(&text, " OR %s OPERATOR(pg_catalog.=) 'NaN' OR n._d%d OPERATOR(pg_catalog.=) 'NaN'", former, i);
 		else if (column->kind == COLUMN_MIN || column->kind == COLUMN_MAX)
 			appendStringInfo(&text, " OR (n._o%d IS NOT NULL AND %s OPERATOR(pg_catalog.<>) 0 AND"
-							 " (t.%s IS NULL OR %s(t.%s, n._o%d) IS NOT DISTINCT FROM n._o%d))", i,
-							 count_text(deltas, deltas->rows_column), name,
-							 column->kind == COLUMN_MIN ? "LEAST" : "GREATEST", name, i, i);
+							 " (%s IS NULL OR %s(%s, n._o%d) IS NOT DISTINCT FROM n._o%d))", i, rows, former,
+							 column->kind == COLUMN_MIN ? "LEAST" : "GREATEST", former, i, i);
 	}
 	return text.data;
 }
+
+/* ---- the result ---------------------------------------------------------------------------------------------------- */
 
 typedef struct TakeReceiver
 {
@@ -527,11 +307,18 @@ typedef struct TakeReceiver
 	DerivedResult *result;
 } TakeReceiver;
 
+/* Takes a row, behind whose columns are the key and the hidden values, NULL for a group that has not changed. */
 static bool
 take_row(TupleTableSlot *slot, DestReceiver *self)
 {
+	DerivedResult *result = ((TakeReceiver *) self)->result;
+	int			columns = result->columns->natts;
+
 	slot_getallattrs(slot);
-	mdl_result_take(((TakeReceiver *) self)->result, slot->tts_values, slot->tts_isnull, NULL, NULL);
+	mdl_result_take(result, slot->tts_values, slot->tts_isnull, NULL, NULL);
+	if (result->hidden && !slot->tts_isnull[columns])
+		tuplestore_putvalues(result->hidden->values.rows, result->hidden->values.columns, slot->tts_values + columns,
+							 slot->tts_isnull + columns);
 	return true;
 }
 
@@ -540,12 +327,41 @@ take_startup(DestReceiver *self, int operation, TupleDesc columns)
 {
 }
 
+static void
+take_shutdown(DestReceiver *self)
+{
+}
+
+/* ", key, values" of the hidden columns. */
+static char *
+hidden_text(const Aggregates *aggregates)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (aggregates->hidden == NULL)
+		return text.data;
+	appendStringInfoString(&text, ", n._key, ARRAY[");
+	for (int i = aggregates->shown; i < aggregates->count; i++)
+		appendStringInfo(&text, "%s%s", i > aggregates->shown ? ", " : "", column_text(aggregates, i));
+	appendStringInfoString(&text, "]");
+	return text.data;
+}
+
+/* What the deltas are joined with to find the former values that are hidden. */
+static char *
+join_hidden(const Aggregates *aggregates)
+{
+	return aggregates->hidden ? " LEFT JOIN medallion_hidden h ON h.key OPERATOR(pg_catalog.=) n._key" : "";
+}
+
 /* Runs the statement whose rows are those of the units now. */
 static void
 take_rows(DerivedResult *result, const Deltas *deltas)
 {
+	const Aggregates *aggregates = &deltas->aggregates;
 	TakeReceiver receiver = {
-		.dest = {.receiveSlot = take_row, .rStartup = take_startup, .rShutdown = store_shutdown, .rDestroy = store_shutdown,
+		.dest = {.receiveSlot = take_row, .rStartup = take_startup, .rShutdown = take_shutdown, .rDestroy = take_shutdown,
 		.mydest = DestNone},
 		.result = result
 	};
@@ -554,20 +370,21 @@ take_rows(DerivedResult *result, const Deltas *deltas)
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
-	for (int i = 0; i < deltas->count; i++)
+	for (int i = 0; i < aggregates->shown; i++)
 	{
-		const DeltaColumn *column = &deltas->columns[i];
+		const DeltaColumn *column = &aggregates->columns[i];
 
 		if (column->kind == COLUMN_KEY)
-			appendStringInfo(&sql, "%s%s", i ? ", " : "", column_text(deltas, i));
+			appendStringInfo(&sql, "%s%s", i ? ", " : "", column_text(aggregates, i));
 		else
 			appendStringInfo(&sql, "%sCASE WHEN n._rows IS NULL THEN t.%s ELSE %s END", i ? ", " : "",
-							 quote_identifier(column->name), column_text(deltas, i));
+							 quote_identifier(column->name), column_text(aggregates, i));
 	}
-	appendStringInfo(&sql, " FROM (SELECT t.* FROM ONLY %s t WHERE %s) t FULL JOIN medallion_deltas n ON %s"
-					 " WHERE %s OPERATOR(pg_catalog.<>) 0", mdl_qualified_name(result->table->target),
-					 mdl_units_condition(result->units, "t."), mdl_key_condition(result->table, deltas->keys),
-					 count_text(deltas, deltas->rows_column));
+	appendStringInfo(&sql, "%s FROM (SELECT t.* FROM ONLY %s t WHERE %s) t FULL JOIN medallion_deltas n ON %s%s"
+					 " WHERE n._rows IS NULL OR %s OPERATOR(pg_catalog.<>) 0", hidden_text(aggregates),
+					 mdl_qualified_name(result->table->target), mdl_units_condition(result->units, "t."),
+					 mdl_key_condition(result->table, deltas->keys), join_hidden(aggregates),
+					 count_text(aggregates, aggregates->rows_column));
 	if (SPI_execute_extended(sql.data, &options) < 0)
 		elog(ERROR, "SPI could not run \"%s\": %s", sql.data, SPI_result_code_string(SPI_result));
 }
@@ -575,24 +392,39 @@ take_rows(DerivedResult *result, const Deltas *deltas)
 DerivedResult *
 mdl_deltas_result(const DerivedTable *table, const Units *units, Deltas *deltas, Snapshot snapshot)
 {
-	DerivedResult *result = NULL;
+	const Aggregates *aggregates = &deltas->aggregates;
+	DerivedResult *result = mdl_result_begin(table);
+	StoredRows	former;
+	bool		doubt;
 
-	mdl_offer_rows("medallion_deltas", deltas->rows, deltas->row_columns);
-	if (mdl_run_under_snapshot(psprintf("SELECT FROM medallion_deltas n LEFT JOIN ONLY %s t ON %s WHERE %s LIMIT 1",
-										mdl_qualified_name(table->target), mdl_key_condition(table, deltas->keys),
-										doubt_text(deltas, table)), NULL, snapshot) == 0)
+	result->units = units;
+	result->follows = true;
+	mdl_offer_rows("medallion_deltas", deltas->rows.rows, deltas->rows.columns);
+	if (aggregates->hidden)
 	{
-		result = mdl_result_begin(table);
-		result->units = units;
-		result->follows = true;
+		mdl_hidden_begin(result, aggregates->hidden, "SELECT n._key FROM medallion_deltas n");
+		mdl_hidden_read(result, &former);
+		mdl_offer_rows("medallion_hidden", former.rows, former.columns);
+	}
+	doubt = mdl_run_under_snapshot(psprintf("SELECT FROM medallion_deltas n LEFT JOIN ONLY %s t ON %s%s WHERE %s LIMIT 1",
+											mdl_qualified_name(table->target), mdl_key_condition(table, deltas->keys),
+											join_hidden(aggregates), doubt_text(aggregates, table)), NULL, snapshot) > 0;
+	if (!doubt)
 		take_rows(result, deltas);
+	if (aggregates->hidden)
+	{
+		SPI_unregister_relation("medallion_hidden");
+		tuplestore_end(former.rows);
 	}
 	SPI_unregister_relation("medallion_deltas");
-	return result;
+	if (!doubt)
+		return result;
+	mdl_result_free(result);
+	return NULL;
 }
 
 void
 mdl_deltas_free(Deltas *deltas)
 {
-	tuplestore_end(deltas->rows);
+	tuplestore_end(deltas->rows.rows);
 }

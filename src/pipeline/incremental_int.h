@@ -62,6 +62,18 @@ extern Query *mdl_query_union_all(List *queries);
 /* SELECT every column of a query, as the types given. */
 extern Query *mdl_query_coerced(Query *query, List *types, List *typmods);
 
+typedef struct StoredRows
+{
+	Tuplestorestate *rows;
+	TupleDesc	columns;
+} StoredRows;
+
+/* Keeps what it receives in `into`, in the current context. */
+extern DestReceiver *mdl_store_receiver(StoredRows *into);
+
+/* The rows of a statement of ours, by SPI under the active snapshot; the parameters may be NULL. */
+extern void mdl_store_query(StoredRows *into, const char *sql, ParamListInfo params);
+
 extern void mdl_offer_to(QueryEnvironment *environment, const char *name, Tuplestorestate *rows, TupleDesc columns);
 
 /* Whether values that its default equality holds for equal are the same to the byte. */
@@ -103,15 +115,47 @@ extern RangeTblEntry *mdl_images_entry(const ChangedSource *source, const RangeT
 
 /*
  * Computes, from the images of the one source that changed, by how much the aggregates of each group change; NULL if
- * the query does not allow it.  `query` is prepared, under the active snapshot.
+ * the query does not allow it, or needs other hidden values than are kept (`hidden`).  `query` is prepared, under the active
+ * snapshot.
  */
 struct Deltas;
 extern struct Deltas *mdl_deltas_compute(const DerivedTable *table, TupleDesc columns, const KeyColumn *keys, Query *query,
-										 List *changed, Snapshot snapshot);
+										 List *changed, const char *hidden);
 
 /* The rows of the units as they are with the deltas, as a result; NULL if some group must be computed again. */
 extern DerivedResult *mdl_deltas_result(const DerivedTable *table, const Units *units, struct Deltas *deltas, Snapshot snapshot);
 extern void mdl_deltas_free(struct Deltas *deltas);
+
+/* ---- incremental_hidden.c: what aggregates follow from and the table does not show ----------------------------------- */
+
+typedef struct Hidden
+{
+	char	   *kind;			/* what the values are, in words: those of another kind mean something else */
+	StoredRows	values;			/* key text, hidden numeric[]; of the groups in the result */
+	StoredRows	former;			/* key text: of the groups that are replaced by these */
+	const struct Aggregates *aggregates;	/* incremental_delta_int.h; NULL: the values come ready made */
+	int64		source_rows;	/* that the groups have */
+	bool		too_long;		/* some key is */
+} Hidden;
+
+/*
+ * Runs the query of the result with its hidden aggregates, which are kept in result->hidden; false, and nothing done, if
+ * it has none.
+ */
+extern bool mdl_hidden_run(DerivedResult *result, const char *from, DestReceiver *dest);
+
+/* Takes the hidden values behind the columns of a row. */
+extern void mdl_hidden_take(DerivedResult *result, const Datum *values, const bool *nulls);
+
+/* Gives the result room for hidden values; `former` is a statement that returns the keys of the groups to be replaced. */
+extern void mdl_hidden_begin(DerivedResult *result, char *kind, const char *former);
+extern void mdl_hidden_free(Hidden *hidden);
+
+/* The values kept for the former groups. */
+extern void mdl_hidden_read(const DerivedResult *result, StoredRows *rows);
+
+/* Keeps the values of the result, or forgets all if it has none; returns their kind, NULL if none are kept. */
+extern char *mdl_hidden_keep(const DerivedResult *result);
 
 /* ---- incremental_state.c: what the last refresh saw ------------------------------------------------------------------ */
 
@@ -121,6 +165,7 @@ typedef struct RefreshState
 	MdlSeen		seen;
 	char	   *fingerprint;
 	int64		rows;			/* of the table */
+	char	   *hidden;			/* the kind of hidden values kept with it; NULL: none are */
 } RefreshState;
 
 /* Reads it; false if there is none. */
@@ -149,6 +194,7 @@ typedef struct Incremental
 	char	   *reason;			/* why in full, or what has changed */
 	RefreshState state;			/* of the last refresh; valid if possible */
 	int64		rows_before;	/* of the table now; valid if possible */
+	bool		with_hidden;	/* hidden aggregates are to be kept */
 	char	   *fingerprint;	/* NULL if the next refresh cannot be incremental */
 	List	   *relations;		/* what is read: sources, the table, its quarantine */
 } Incremental;

@@ -6,6 +6,7 @@
 #include "access/nbtree.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -314,6 +315,62 @@ mdl_offer_to(QueryEnvironment *environment, const char *name, Tuplestorestate *r
 	offered->md.enrtuples = (double) tuplestore_tuple_count(rows);
 	offered->reldata = rows;
 	register_ENR(environment, offered);
+}
+
+/* ---- rows into memory ------------------------------------------------------------------------------------------ */
+
+typedef struct StoreReceiver
+{
+	DestReceiver dest;			/* must be first */
+	StoredRows *into;
+	MemoryContext context;		/* of the columns */
+} StoreReceiver;
+
+static void
+store_startup(DestReceiver *self, int operation, TupleDesc columns)
+{
+	StoreReceiver *receiver = (StoreReceiver *) self;
+	MemoryContext old = MemoryContextSwitchTo(receiver->context);
+
+	receiver->into->columns = CreateTupleDescCopy(columns);
+	MemoryContextSwitchTo(old);
+}
+
+static bool
+store_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	tuplestore_puttupleslot(((StoreReceiver *) self)->into->rows, slot);
+	return true;
+}
+
+static void
+store_shutdown(DestReceiver *self)
+{
+}
+
+DestReceiver *
+mdl_store_receiver(StoredRows *into)
+{
+	StoreReceiver *receiver = palloc0_object(StoreReceiver);
+
+	receiver->dest.receiveSlot = store_row;
+	receiver->dest.rStartup = store_startup;
+	receiver->dest.rShutdown = receiver->dest.rDestroy = store_shutdown;
+	receiver->dest.mydest = DestNone;
+	receiver->into = into;
+	receiver->context = CurrentMemoryContext;
+	into->rows = tuplestore_begin_heap(false, false, work_mem);
+	into->columns = NULL;
+	return &receiver->dest;
+}
+
+void
+mdl_store_query(StoredRows *into, const char *sql, ParamListInfo params)
+{
+	SPIExecuteOptions options = {.read_only = true, .params = params, .dest = mdl_store_receiver(into)};
+
+	if (SPI_execute_extended(sql, &options) < 0)
+		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(SPI_result));
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------- */

@@ -40,7 +40,7 @@ mdl_refresh_state_read(Oid target, RefreshState *state)
 
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
 	mdl_owner_begin(&saved);
-	rows = mdl_run("SELECT refresh_id, era, version, low, high, running, own, exact, fingerprint, rows FROM medallion._refresh_states"
+	rows = mdl_run("SELECT refresh_id, era, version, low, high, running, own, exact, fingerprint, rows, hidden FROM medallion._refresh_states"
 				   " WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_owner_end(&saved);
 	if (rows == 0)
@@ -61,6 +61,7 @@ mdl_refresh_state_read(Oid target, RefreshState *state)
 	state->seen.exact = DatumGetBool(mdl_field(0, 7, NULL));
 	state->fingerprint = mdl_field_text(0, 8);
 	state->rows = mdl_field_int8(0, 9);
+	state->hidden = mdl_field_text(0, 10);
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -112,10 +113,12 @@ mdl_refresh_state_write(Oid target, const RefreshState *state, List *relations)
 	mdl_arg_bool(&args, state->seen.exact);
 	mdl_arg_text(&args, state->fingerprint);
 	mdl_arg_int8(&args, state->rows);
+	mdl_arg_text(&args, state->hidden);
 	mdl_owner_begin(&saved);
 	mdl_run("INSERT INTO medallion._refresh_states AS s (target, refresh_id, era, version, low, high, running, own, exact,"
-			" fingerprint, rows) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (target) DO UPDATE SET refresh_id = $2,"
-			" era = $3, version = $4, low = $5, high = $6, running = $7, own = $8, exact = $9, fingerprint = $10, rows = $11", &args, false);
+			" fingerprint, rows, hidden) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (target) DO UPDATE SET refresh_id = $2,"
+			" era = $3, version = $4, low = $5, high = $6, running = $7, own = $8, exact = $9, fingerprint = $10, rows = $11,"
+			" hidden = $12", &args, false);
 	mdl_owner_end(&saved);
 	foreach(cell, relations)
 		mark_read(target, lfirst_oid(cell));

@@ -1,127 +1,71 @@
 /*
- * lineage.c: medallion.lineage: from what a relation is made, and what is made from it.
+ * lineage.c: medallion.lineage, medallion.column_lineage and the views of all edges: walks over the graph.
  *
- * Edges are those of dependency.c.  The definition of a derived table is the table itself here.  What is made from relations
- * but is none itself, such as a model, is told by providers that other folders register.
+ * Both functions go breadth first, so that everything is met at its least depth, and show an edge once; cycles end so.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/lineage_int.h"
 
-#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "parser/analyze.h"
+#include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
-#define MAX_PROVIDERS 8
-
-static MdlLineageProvider providers[MAX_PROVIDERS];
-static int	provider_count = 0;
-
-void
-mdl_lineage_provider_register(MdlLineageProvider provider)
+LineageWalk
+mdl_lineage_walk_arguments(FunctionCallInfo fcinfo, int direction, int depth)
 {
-	if (provider_count == MAX_PROVIDERS)
-		elog(ERROR, "too many providers of lineage");
-	providers[provider_count++] = provider;
+	char	   *text = mdl_required_text(fcinfo, direction, "direction");
+	LineageWalk walk = {.depth = PG_ARGISNULL(depth) ? PG_INT32_MAX - 1 : PG_GETARG_INT32(depth)};
+	bool		both = strcmp(text, "both") == 0;
+
+	walk.up = both || strcmp(text, "upstream") == 0;
+	walk.down = both || strcmp(text, "downstream") == 0;
+	if (!walk.up && !walk.down)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("direction cannot be \"%s\"", text),
+				 errhint("Use upstream, downstream or both.")));
+	if (walk.depth < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("depth must be at least 1, but is %d", walk.depth)));
+	return walk;
 }
 
-static MdlLineageEdges edge_sources[MAX_PROVIDERS];
-static int	edge_source_count = 0;
-
-void
-mdl_lineage_edges_register(MdlLineageEdges edges)
+static Datum
+text_or_null(const char *text, bool *is_null)
 {
-	if (edge_source_count == MAX_PROVIDERS)
-		elog(ERROR, "too many sources of lineage");
-	edge_sources[edge_source_count++] = edges;
+	*is_null = text == NULL;
+	return text ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
-typedef struct Traversal
-{
-	List	   *tables;
-	bool		downstream;
-	int			depth;			/* of the relations being looked at */
-	Oid			from;			/* the relation being looked at */
-	ReturnSetInfo *set;
-} Traversal;
-
-static const char *
-relation_kind(const Traversal *traversal, Oid relid)
-{
-	if (mdl_pipeline_table(traversal->tables, relid))
-		return "derived table";
-	switch (get_rel_relkind(relid))
-	{
-		case RELKIND_VIEW:
-			return "view";
-		case RELKIND_MATVIEW:
-			return "materialized view";
-		case RELKIND_FOREIGN_TABLE:
-			return "foreign table";
-		default:
-			return "table";
-	}
-}
+/* ---- relations ------------------------------------------------------------------------------------------------------- */
 
 static void
-emit(Traversal *traversal, const char *kind, const char *name, const char *layer)
+put_edge(ReturnSetInfo *set, bool down, int depth, const LineageNode *via, const LineageNode *node)
 {
 	Datum		values[6];
-	bool		nulls[6] = {false, false, false, false, layer == NULL, false};
+	bool		nulls[6] = {false};
 
-	values[0] = CStringGetTextDatum(traversal->downstream ? "downstream" : "upstream");
-	values[1] = Int32GetDatum(traversal->depth);
-	values[2] = CStringGetTextDatum(name);
-	values[3] = CStringGetTextDatum(kind);
-	values[4] = layer ? CStringGetTextDatum(layer) : (Datum) 0;
-	values[5] = CStringGetTextDatum(mdl_pipeline_relation_name(traversal->from));
-	tuplestore_putvalues(traversal->set->setResult, traversal->set->setDesc, values, nulls);
+	values[0] = CStringGetTextDatum(down ? "downstream" : "upstream");
+	values[1] = Int32GetDatum(depth);
+	values[2] = CStringGetTextDatum(node->name);
+	values[3] = CStringGetTextDatum(node->kind);
+	values[4] = text_or_null(node->layer, &nulls[4]);
+	values[5] = CStringGetTextDatum(via->name);
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }
 
 static void
-emit_provided(void *state, const char *kind, const char *name, const char *layer)
+walk_nodes(LineageGraph *graph, LineageNode *start, bool down, int max_depth, ReturnSetInfo *set)
 {
-	emit((Traversal *) state, kind, name, layer);
-}
+	bool	   *met = palloc0(sizeof(bool) * graph->count);
+	List	   *level = list_make1_int(start->id);
 
-/* The relations one step away, definitions replaced by their tables. */
-static List *
-neighbours(const Traversal *traversal, Oid relid)
-{
-	DerivedTable *table = mdl_pipeline_table(traversal->tables, relid);
-	List	   *found = NIL;
-	ListCell   *cell;
-
-	for (int i = 0; i < edge_source_count; i++)
-		found = list_concat_unique_oid(found, edge_sources[i] (relid, traversal->downstream));
-	if (!traversal->downstream)
-		return table || get_rel_relkind(relid) == RELKIND_VIEW || get_rel_relkind(relid) == RELKIND_MATVIEW ?
-			list_concat_unique_oid(found, mdl_view_sources(table ? table->definition : relid)) : found;
-	foreach(cell, mdl_relation_readers(relid))
-	{
-		DerivedTable *reader = mdl_pipeline_table_by_definition(traversal->tables, lfirst_oid(cell));
-
-		found = list_append_unique_oid(found, reader ? reader->target : lfirst_oid(cell));
-	}
-	return found;
-}
-
-static int
-compare_names(const ListCell *a, const ListCell *b)
-{
-	return strcmp(mdl_pipeline_relation_name(lfirst_oid(a)), mdl_pipeline_relation_name(lfirst_oid(b)));
-}
-
-/* Breadth first, so that each relation is met at its least depth; an edge is shown once. */
-static void
-traverse(Traversal *traversal, Oid start, int max_depth)
-{
-	List	   *visited = list_make1_oid(start);
-	List	   *level = list_make1_oid(start);
-
-	for (traversal->depth = 1; level != NIL && traversal->depth <= max_depth; traversal->depth++)
+	met[start->id] = true;
+	for (int depth = 1; level != NIL && depth <= max_depth; depth++)
 	{
 		List	   *next = NIL;
 		ListCell   *cell;
@@ -129,25 +73,18 @@ traverse(Traversal *traversal, Oid start, int max_depth)
 		CHECK_FOR_INTERRUPTS();
 		foreach(cell, level)
 		{
-			List	   *found;
+			LineageNode *via = graph->nodes[lfirst_int(cell)];
 			ListCell   *other;
 
-			traversal->from = lfirst_oid(cell);
-			found = neighbours(traversal, traversal->from);
-			list_sort(found, compare_names);
-			foreach(other, found)
+			foreach(other, down ? via->down : via->up)
 			{
-				Oid			relid = lfirst_oid(other);
+				LineageNode *node = graph->nodes[lfirst_int(other)];
 
-				emit(traversal, relation_kind(traversal, relid), mdl_pipeline_relation_name(relid),
-					 get_namespace_name(get_rel_namespace(relid)));
-				if (list_member_oid(visited, relid))
-					continue;
-				visited = lappend_oid(visited, relid);
-				next = lappend_oid(next, relid);
+				put_edge(set, down, depth, via, node);
+				if (!met[node->id])
+					next = lappend_int(next, node->id);
+				met[node->id] = true;
 			}
-			for (int i = 0; traversal->downstream && i < provider_count; i++)
-				providers[i] (traversal->from, emit_provided, traversal);
 		}
 		level = next;
 	}
@@ -157,39 +94,285 @@ MDL_FUNCTION(mdl_lineage);
 Datum
 mdl_lineage(PG_FUNCTION_ARGS)
 {
-	Traversal	traversal = {0};
-	char	   *direction;
-	bool		both;
-	int			max_depth = PG_ARGISNULL(2) ? PG_INT32_MAX : PG_GETARG_INT32(2);
-	Oid			relid;
+	char	   *relation = mdl_required_text(fcinfo, 0, "relation");
+	LineageWalk walk = mdl_lineage_walk_arguments(fcinfo, 1, 2);
+	LineageGraph *graph;
+	LineageNode *start;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be NULL", PG_ARGISNULL(0) ? "relation" : "direction")));
-	direction = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	both = strcmp(direction, "both") == 0;
-	if (!both && strcmp(direction, "upstream") != 0 && strcmp(direction, "downstream") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("direction cannot be \"%s\"", direction),
-				 errhint("Use upstream, downstream or both.")));
-	if (max_depth < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("depth must be at least 1, but is %d", max_depth)));
-	if (max_depth == PG_INT32_MAX)
-		max_depth--;
 	SPI_connect();
-	relid = mdl_relation_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
-	traversal.tables = mdl_pipeline_tables();
-	traversal.set = (ReturnSetInfo *) fcinfo->resultinfo;
-	if (both || strcmp(direction, "upstream") == 0)
-		traverse(&traversal, relid, max_depth);
-	traversal.downstream = true;
-	if (both || strcmp(direction, "downstream") == 0)
-		traverse(&traversal, relid, max_depth);
+	graph = mdl_lineage_load();
+	start = mdl_lineage_find(graph, relation);
+	if (walk.up)
+		walk_nodes(graph, start, false, walk.depth, (ReturnSetInfo *) fcinfo->resultinfo);
+	if (walk.down)
+		walk_nodes(graph, start, true, walk.depth, (ReturnSetInfo *) fcinfo->resultinfo);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* ---- columns --------------------------------------------------------------------------------------------------------- */
+
+static void
+put_column(ReturnSetInfo *set, const LineageGraph *graph, const char *direction, int depth, const LineageColumn *column)
+{
+	const LineageNode *output = graph->nodes[column->output];
+	const LineageNode *input = graph->nodes[column->input];
+	Datum		values[11];
+	bool		nulls[11] = {false};
+
+	values[0] = text_or_null(direction, &nulls[0]);
+	values[1] = Int32GetDatum(depth);
+	values[2] = CStringGetTextDatum(output->name);
+	values[3] = text_or_null(column->output_column, &nulls[3]);
+	values[4] = CStringGetTextDatum(input->name);
+	values[5] = text_or_null(column->input_column, &nulls[5]);
+	values[6] = CStringGetTextDatum(USE_IS_DIRECT(column->use) ? "DIRECT" : "INDIRECT");
+	values[7] = CStringGetTextDatum(mdl_column_use_name(column->use));
+	values[8] = BoolGetDatum(column->masking);
+	values[9] = CStringGetTextDatum(output->kind);
+	values[10] = CStringGetTextDatum(input->kind);
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
+typedef struct ColumnWalk
+{
+	LineageGraph *graph;
+	bool		down;
+	bool		indirect;		/* follow indirect edges too */
+	int			depth;
+	List	   *next;			/* of ColumnPlace: where the next step starts */
+	ReturnSetInfo *set;
+} ColumnWalk;
+
+typedef struct ColumnPlace
+{
+	LineageNode *node;
+	const char *column;			/* NULL: all */
+} ColumnPlace;
+
+static bool
+is_place_member(List *places, const LineageNode *node, const char *column)
+{
+	ListCell   *cell;
+
+	foreach(cell, places)
+	{
+		ColumnPlace *place = lfirst(cell);
+
+		if (place->node == node && (place->column == NULL || (column && strcmp(place->column, column) == 0)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * One step from a place.  Upstream, a column comes from what its edges name and, indirectly, from what decides about all rows;
+ * downstream, what decides about all rows of a relation reaches all its columns.
+ */
+static void
+walk_place(ColumnWalk *walk, const ColumnPlace *place)
+{
+	ListCell   *cell;
+
+	foreach(cell, walk->down ? place->node->columns_down : place->node->columns_up)
+	{
+		LineageColumn *edge = lfirst(cell);
+		const char *here = walk->down ? edge->input_column : edge->output_column;
+		const char *there = walk->down ? edge->output_column : edge->input_column;
+		LineageNode *node = walk->graph->nodes[walk->down ? edge->output : edge->input];
+		ColumnPlace *found;
+
+		if (edge->seen || (!walk->indirect && !USE_IS_DIRECT(edge->use)))
+			continue;
+		if (place->column && here && strcmp(place->column, here) != 0)
+			continue;
+		edge->seen = true;
+		put_column(walk->set, walk->graph, walk->down ? "downstream" : "upstream", walk->depth, edge);
+		if (is_place_member(walk->next, node, there))
+			continue;
+		found = palloc_object(ColumnPlace);
+		found->node = node;
+		found->column = there;
+		walk->next = lappend(walk->next, found);
+	}
+}
+
+static void
+walk_columns(ColumnWalk *walk, LineageNode *start, const char *column, int max_depth)
+{
+	ColumnPlace *first = palloc_object(ColumnPlace);
+	List	   *level = list_make1(first);
+	ListCell   *cell;
+
+	foreach(cell, walk->graph->columns)
+		((LineageColumn *) lfirst(cell))->seen = false;
+	first->node = start;
+	first->column = column;
+	for (walk->depth = 1; level != NIL && walk->depth <= max_depth; walk->depth++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		walk->next = NIL;
+		foreach(cell, level)
+			walk_place(walk, lfirst(cell));
+		level = walk->next;
+	}
+}
+
+/* A relation has the columns the server knows; anything else those that edges name. */
+static void
+check_column(const LineageNode *node, const char *column)
+{
+	ListCell   *cell;
+
+	if (OidIsValid(node->relid))
+	{
+		if (get_attnum(node->relid, column) != InvalidAttrNumber)
+			return;
+	}
+	else
+	{
+		foreach(cell, node->columns_up)
+			if (((LineageColumn *) lfirst(cell))->output_column && strcmp(((LineageColumn *) lfirst(cell))->output_column, column) == 0)
+				return;
+		foreach(cell, node->columns_down)
+			if (((LineageColumn *) lfirst(cell))->input_column && strcmp(((LineageColumn *) lfirst(cell))->input_column, column) == 0)
+				return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("%s %s has no column \"%s\"", node->kind, node->name, column)));
+}
+
+MDL_FUNCTION(mdl_column_lineage);
+Datum
+mdl_column_lineage(PG_FUNCTION_ARGS)
+{
+	char	   *relation = mdl_required_text(fcinfo, 0, "relation");
+	LineageWalk walk = mdl_lineage_walk_arguments(fcinfo, 1, 2);
+	char	   *column = mdl_optional_text(fcinfo, 3);
+	ColumnWalk	columns = {.indirect = mdl_required_bool(fcinfo, 4, "indirect")};
+	LineageNode *start;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	columns.set = (ReturnSetInfo *) fcinfo->resultinfo;
+	columns.graph = mdl_lineage_load();
+	start = mdl_lineage_find(columns.graph, relation);
+	if (column)
+		check_column(start, column);
+	if (walk.up)
+		walk_columns(&columns, start, column, walk.depth);
+	columns.down = true;
+	if (walk.down)
+		walk_columns(&columns, start, column, walk.depth);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* ---- all edges ------------------------------------------------------------------------------------------------------- */
+
+MDL_FUNCTION(mdl_lineage_edges);
+Datum
+mdl_lineage_edges(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	LineageGraph *graph;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	graph = mdl_lineage_load();
+	for (int i = 0; i < graph->count; i++)
+	{
+		LineageNode *output = graph->nodes[i];
+		ListCell   *cell;
+
+		foreach(cell, output->up)
+		{
+			LineageNode *input = graph->nodes[lfirst_int(cell)];
+			Datum		values[6];
+			bool		nulls[6] = {false};
+
+			values[0] = CStringGetTextDatum(output->name);
+			values[1] = CStringGetTextDatum(output->kind);
+			values[2] = text_or_null(output->layer, &nulls[2]);
+			values[3] = CStringGetTextDatum(input->name);
+			values[4] = CStringGetTextDatum(input->kind);
+			values[5] = text_or_null(input->layer, &nulls[5]);
+			tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+		}
+	}
+	SPI_finish();
+	return (Datum) 0;
+}
+
+MDL_FUNCTION(mdl_column_lineage_edges);
+Datum
+mdl_column_lineage_edges(PG_FUNCTION_ARGS)
+{
+	LineageGraph *graph;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	graph = mdl_lineage_load();
+	foreach(cell, graph->columns)
+		put_column((ReturnSetInfo *) fcinfo->resultinfo, graph, NULL, 0, lfirst(cell));
+	SPI_finish();
+	return (Datum) 0;
+}
+
+static Query *
+analyse_argument(const char *text)
+{
+	TextContext context;
+	List	   *statements;
+	Query	   *query;
+
+	mdl_text_context_begin(&context, "argument", "query", text);
+	statements = raw_parser(text, RAW_PARSE_DEFAULT);
+	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt) ||
+		((SelectStmt *) linitial_node(RawStmt, statements)->stmt)->intoClause != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("argument \"query\" must be one SELECT")));
+	query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), text, NULL, 0, NULL);
+	mdl_text_context_end(&context);
+	return query;
+}
+
+/* Where the columns of a query come from, for a text that is not kept anywhere; views are looked through if asked for. */
+MDL_FUNCTION(mdl_lineage_of_query);
+Datum
+mdl_lineage_of_query(PG_FUNCTION_ARGS)
+{
+	char	   *text = mdl_required_text(fcinfo, 0, "query");
+	bool		through_views = mdl_required_bool(fcinfo, 1, "through_views");
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	QueryLineage *lineage;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	lineage = mdl_query_lineage(analyse_argument(text), through_views);
+	for (int i = 0; i <= lineage->column_count; i++)
+	{
+		const OriginSet *origins = i < lineage->column_count ? &lineage->columns[i] : &lineage->whole;
+
+		for (int k = 0; k < origins->count; k++)
+		{
+			const ColumnOrigin *origin = &origins->origins[k];
+			Datum		values[6];
+			bool		nulls[6] = {false};
+
+			values[0] = text_or_null(i < lineage->column_count ? lineage->names[i] : NULL, &nulls[0]);
+			values[1] = CStringGetTextDatum(mdl_pipeline_relation_name(origin->relid));
+			values[2] = CStringGetTextDatum(get_attname(origin->relid, origin->column, false));
+			values[3] = CStringGetTextDatum(USE_IS_DIRECT(origin->use) ? "DIRECT" : "INDIRECT");
+			values[4] = CStringGetTextDatum(mdl_column_use_name(origin->use));
+			values[5] = BoolGetDatum(origin->masking);
+			tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+		}
+	}
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -23,21 +23,4 @@ extern MDL_EXPORT bool mdl_is_derived(Oid relid);
  */
 extern MDL_EXPORT void mdl_refresh_table(Oid target);
 
-/*
- * Lineage beyond relations.  A folder to the left (the registry) registers a provider, which is called once per relation
- * met and emits what was made from it: kind ('model'), name, and the layer shown, which may be NULL.
- */
-typedef void (*MdlLineageEmit) (void *state, const char *kind, const char *name, const char *layer);
-typedef void (*MdlLineageProvider) (Oid relation, MdlLineageEmit emit, void *state);
-
-extern MDL_EXPORT void mdl_lineage_provider_register(MdlLineageProvider provider);
-
-/*
- * Lineage between relations that no view records: a table that was written from others.  Returns the OIDs of the
- * relations one step up (what it was made from) or down; called with an SPI connection open.
- */
-typedef List *(*MdlLineageEdges) (Oid relation, bool downstream);
-
-extern MDL_EXPORT void mdl_lineage_edges_register(MdlLineageEdges edges);
-
 #endif							/* MDL_PIPELINE_H */

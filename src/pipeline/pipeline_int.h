@@ -189,6 +189,8 @@ typedef struct DerivedResult
 	const Units *units;			/* the part computed; NULL: all */
 	bool		of_table;		/* not of the query but of the table's own rows */
 	bool		is_whole;		/* counts are of all rows */
+	bool		with_hidden;	/* hidden aggregates are wanted */
+	struct Hidden *hidden;		/* NULL: there are none */
 	bool		follows;		/* rows are what they were and what has changed, not computed from the sources */
 	TupleDesc	columns;		/* of the definition */
 	AttrNumber *key_columns;	/* (key_count) */
@@ -214,7 +216,8 @@ typedef struct DerivedResult
  * Runs the query of a derived table under the active snapshot, for the units given or all, and judges its rows.  Raises for
  * NULL and duplicate keys and, if `enforce`, for violated rules whose action is fail.  Lives in the current context.
  */
-extern DerivedResult *mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units);
+extern DerivedResult *mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units,
+										 bool with_hidden);
 
 /* Judges the rows that the table has now in some units by its rules, to count. */
 extern DerivedResult *mdl_result_of_table(const DerivedTable *table, Snapshot snapshot, const Units *units);

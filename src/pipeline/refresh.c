@@ -156,18 +156,19 @@ check_target_is_whole(const DerivedTable *table)
 /* ---- one table ------------------------------------------------------------------------------------------------- */
 
 static DerivedResult *
-compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units, struct Deltas *deltas)
+compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce, const Incremental *plan)
 {
+	const Units *units = plan && plan->possible ? plan->units : NULL;
 	OwnerWorld	world;
 	DerivedResult *result = NULL;
 
 	mdl_enter_owner_world(table, &world);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
-	if (deltas)
-		result = mdl_deltas_result(table, units, deltas, snapshot);
+	if (units && plan->deltas)
+		result = mdl_deltas_result(table, units, plan->deltas, snapshot);
 	if (result == NULL)
-		result = mdl_result_compute(table, snapshot, enforce, units);
+		result = mdl_result_compute(table, snapshot, enforce, units, plan && plan->with_hidden);
 	PopActiveSnapshot();
 	mdl_leave_owner_world(&world);
 	return result;
@@ -190,10 +191,13 @@ plan_as_owner(const DerivedTable *table, Snapshot snapshot)
 
 /* Keeps what this refresh saw, for the next one. */
 static void
-remember(const DerivedTable *table, const Incremental *plan, const Reading *reading, const Outcome *outcome, int64 id)
+remember(const DerivedTable *table, const Incremental *plan, const Reading *reading, const DerivedResult *result,
+		 const Outcome *outcome, int64 id)
 {
 	RefreshState state = {.refresh_id = id, .fingerprint = plan->fingerprint, .rows = outcome->rows};
 
+	/* Where nothing has changed, what is kept still holds. */
+	state.hidden = plan->possible && plan->units == NULL ? plan->state.hidden : mdl_hidden_keep(result);
 	if (plan->fingerprint == NULL || !mdl_seen_by(reading->snapshot, &state.seen))
 		mdl_refresh_state_forget(table->target);
 	else
@@ -238,7 +242,7 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	if (why == NULL && !plan.possible && !mdl_refresh_was_done(table->target))
 		outcome.reason = "first refresh";
 	result = plan.possible && plan.units == NULL ? mdl_result_begin(table)
-		: compute_as_owner(table, snapshot, true, plan.possible ? plan.units : NULL, plan.possible ? plan.deltas : NULL);
+		: compute_as_owner(table, snapshot, true, &plan);
 	if (plan.deltas)
 		mdl_deltas_free(plan.deltas);
 	if (result->follows)
@@ -259,7 +263,7 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	outcome.dropped = result->dropped_rows;
 	outcome.quarantined = result->quarantined_rows;
 	mdl_refresh_log(id, result, &outcome, started, reading);
-	remember(table, &plan, reading, &outcome, id);
+	remember(table, &plan, reading, result, &outcome, id);
 	mdl_result_free(result);
 	mdl_progress_end();
 	error_context_stack = callback.previous;
@@ -362,7 +366,7 @@ verify_table(const DerivedTable *table)
 	check_target_is_whole(table);
 	mdl_progress_begin("verify", mdl_display_name(table->target));
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	result = compute_as_owner(table, snapshot, false, NULL, NULL);
+	result = compute_as_owner(table, snapshot, false, NULL);
 	mdl_enter_owner_world(table, &world);
 	difference = mdl_publish_compare(result, snapshot);
 	mdl_leave_owner_world(&world);

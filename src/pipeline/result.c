@@ -292,6 +292,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		return true;
 	}
 	mdl_result_take(result, slot->tts_values, slot->tts_isnull, read_verdicts(receiver, slot->tts_values + columns), NULL);
+	if (result->hidden)
+		mdl_hidden_take(result, slot->tts_values, slot->tts_isnull);
 	return true;
 }
 
@@ -305,11 +307,10 @@ receiver_shutdown(DestReceiver *self)
 {
 }
 
-/* Runs the statement under the active snapshot, its rows going to the receiver. */
-static void
-run_into(const char *sql, DerivedResult *result, Tuplestorestate *raw)
+static ResultReceiver
+result_receiver(DerivedResult *result, Tuplestorestate *raw)
 {
-	ResultReceiver receiver = {
+	return (ResultReceiver) {
 		.dest = {
 			.receiveSlot = receive_row,
 			.rStartup = receiver_startup,
@@ -321,6 +322,13 @@ run_into(const char *sql, DerivedResult *result, Tuplestorestate *raw)
 		.raw = raw,
 		.verdicts = palloc0_array(Verdict, result->rule_count + 1)
 	};
+}
+
+/* Runs the statement under the active snapshot, its rows going to the receiver. */
+static void
+run_into(const char *sql, DerivedResult *result, Tuplestorestate *raw)
+{
+	ResultReceiver receiver = result_receiver(result, raw);
 	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.dest};
 	int			code;
 
@@ -422,6 +430,16 @@ judged_query(const DerivedResult *result)
 						 result->rules[i].null_ok ? "FALSE" : "NOT TRUE");
 	appendStringInfoString(&sql, from_definition(result));
 	return sql.data;
+}
+
+/* Runs the query of a table without rules. */
+static void
+run_unjudged(DerivedResult *result)
+{
+	ResultReceiver receiver = result_receiver(result, NULL);
+
+	if (!result->with_hidden || !mdl_hidden_run(result, from_definition(result), &receiver.dest))
+		run_into(judged_query(result), result, NULL);
 }
 
 /* Runs query and rules as one statement; false if it raised what may be the error of a rule. */
@@ -548,7 +566,7 @@ run_and_judge(DerivedResult *result)
 	for (int i = 0; i < result->rule_count; i++)
 		rows_raise |= result->rules[i].raises;
 	if (result->rule_count == 0)
-		run_into(judged_query(result), result, NULL);
+		run_unjudged(result);
 	else if (rows_raise)
 		run_then_judge(result);
 	else if (!run_judged(result))
@@ -576,11 +594,12 @@ mdl_result_of_table(const DerivedTable *table, Snapshot snapshot, const Units *u
 }
 
 DerivedResult *
-mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units)
+mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units, bool with_hidden)
 {
 	DerivedResult *result = mdl_result_begin(table);
 
 	result->units = units;
+	result->with_hidden = with_hidden;
 	mdl_progress_phase("query", -1);
 	run_and_judge(result);
 	if (enforce)
@@ -595,5 +614,7 @@ void
 mdl_result_free(DerivedResult *result)
 {
 	close_stores(result);
+	if (result->hidden)
+		mdl_hidden_free(result->hidden);
 	MemoryContextDelete(result->context);
 }

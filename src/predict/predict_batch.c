@@ -356,6 +356,23 @@ write_predictions(Batch *batch, MdlPredictCount *count)
 		finish_target(batch);
 }
 
+/* {"source": …}, for the record of what the predictions were made from. */
+static Jsonb *
+describe_source(const char *source)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	value = {.type = jbvString};
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	value.val.string.val = "source";
+	value.val.string.len = strlen("source");
+	pushJsonbValue(&state, WJB_KEY, &value);
+	value.val.string.val = (char *) source;
+	value.val.string.len = strlen(source);
+	pushJsonbValue(&state, WJB_VALUE, &value);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
 /* predict_batch(model, source, target_table, keys) */
 MDL_SHIM_TARGET(mdl_predict_batch);
 Datum
@@ -386,7 +403,8 @@ mdl_predict_batch_impl(PG_FUNCTION_ARGS)
 	choose_outputs(&batch);
 	write_predictions(&batch, &count);
 	SPI_finish();
-	mdl_audit("predict_batch", batch.used.version.model, batch.used.version.version, target, count.rows, NULL);
+	mdl_audit("predict_batch", batch.used.version.model, batch.used.version.version, target, count.rows,
+			  describe_source(source));
 	mdl_progress_end();
 
 	INSTR_TIME_SET_CURRENT(elapsed);

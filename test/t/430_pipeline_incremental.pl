@@ -249,10 +249,12 @@ sub by_difference
 	my ($key, $where) = @{ pick([ "$x.k", "$x.k IS NOT NULL" ], [ "coalesce($x.k, -1)", condition($x) ], [ "$x.k % 3", "$x.k IS NOT NULL AND (" . condition($x) . ")" ]) };
 	my @columns = ("count(*) AS n", "count($x.v) AS c", "sum($x.v) AS s", "sum($x.id) AS i", "avg($x.v) AS a", "max($x.v) AS hi", "min($x.g) AS lo",
 		"count($x.g) FILTER (WHERE $x.v > 9) AS f", "sum($x.v::bigint) FILTER (WHERE $x.k > 2) AS fs", "count($x.v::bigint) FILTER (WHERE $x.k > 2) AS fc",
-		"sum(($x.v / 4.0)::numeric(9,2)) AS m", "count(($x.v / 4.0)::numeric(9,2)) AS mc", "avg(($x.v / 4.0)::numeric(9,2)) AS ma");
-	my @chosen = chance(0.4) ? @columns : grep { chance(0.75) || /count/ } @columns;
+		"sum(($x.v / 4.0)::numeric(9,2)) AS m", "count(($x.v / 4.0)::numeric(9,2)) AS mc", "avg(($x.v / 4.0)::numeric(9,2)) AS ma",
+		"stddev($x.v) AS d", "var_pop($x.v::bigint) AS vp", "variance(($x.v / 4.0)::numeric(9,2)) AS vm", "stddev_pop($x.id::smallint) FILTER (WHERE $x.k > 2) AS sf");
+	my @chosen = grep { chance(0.6) } @columns;
 	@chosen = grep { !/ AS (hi|lo)$/ } @chosen if chance(0.6);
-	push @chosen, "stddev($x.v) AS d" if chance(0.1);
+	@chosen = ($columns[0]) if !@chosen;
+	push @chosen, "sum($x.v::float8) AS x" if chance(0.1);
 	my $join = pick('', '', " JOIN bronze.c $c ON $c.k = $x.k", " JOIN bronze.c $c ON $c.k = $x.k AND $c.z > 1");
 	my $also = $join && chance(0.5) ? ", coalesce($c.name, '-') AS name" : '';
 	return [ "SELECT $key AS k$also, " . join(', ', @chosen) . " FROM $t $x$join WHERE $where GROUP BY 1" . ($also ? ', 2' : ''), $also ? 'k,name' : 'k' ];

@@ -1,0 +1,469 @@
+/*
+ * lineage_graph.c: everything that is known of what is made from what, read into one graph of nodes and columns.
+ *
+ * Views and definitions are read off their analysed queries.  What was written by functions of the extension (ingests,
+ * training sets, models, predictions, extracts) comes from two views over their records: medallion._lineage_records, and
+ * medallion._lineage_queries, whose texts are analysed here as the current user; one that no longer can be is left out.
+ */
+#include "pipeline/lineage_int.h"
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/analyze.h"
+#include "parser/parser.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#define KEY_SIZE 128
+
+typedef struct NodeKey
+{
+	char		key[KEY_SIZE];
+	LineageNode *node;
+} NodeKey;
+
+/* ---- nodes --------------------------------------------------------------------------------------------------------- */
+
+static LineageNode *
+node_by_key(LineageGraph *graph, const char *key, bool *found)
+{
+	NodeKey    *entry;
+	char		cut[KEY_SIZE];
+	size_t		length = strlen(key);
+
+	strlcpy(cut, key, KEY_SIZE);
+	if (length >= KEY_SIZE)		/* the end of a long one is replaced by a hash of it all */
+		snprintf(cut + KEY_SIZE - 24, 24, "%016" INT64_MODIFIER "x",
+				 hash_bytes_extended((const unsigned char *) key, (int) length, 0));
+	entry = hash_search(graph->by_key, cut, HASH_ENTER, found);
+	if (*found)
+		return entry->node;
+	if (graph->count == graph->size)
+	{
+		graph->size = Max(64, graph->size * 2);
+		graph->nodes = graph->count ? repalloc(graph->nodes, sizeof(LineageNode *) * graph->size) :
+			palloc(sizeof(LineageNode *) * graph->size);
+	}
+	entry->node = palloc0_object(LineageNode);
+	entry->node->id = graph->count;
+	graph->nodes[graph->count++] = entry->node;
+	return entry->node;
+}
+
+static const char *
+relation_kind(const LineageGraph *graph, Oid relid)
+{
+	if (mdl_pipeline_table(graph->tables, relid))
+		return "derived table";
+	switch (get_rel_relkind(relid))
+	{
+		case RELKIND_VIEW:
+			return "view";
+		case RELKIND_MATVIEW:
+			return "materialized view";
+		case RELKIND_FOREIGN_TABLE:
+			return "foreign table";
+		default:
+			return "table";
+	}
+}
+
+/* The definition of a derived table is the table itself here. */
+LineageNode *
+mdl_lineage_relation(LineageGraph *graph, Oid relid)
+{
+	DerivedTable *table = mdl_pipeline_table_by_definition(graph->tables, relid);
+	LineageNode *node;
+	bool		found;
+
+	if (table)
+		relid = table->target;
+	node = node_by_key(graph, psprintf("%u", relid), &found);
+	if (!found)
+	{
+		node->relid = relid;
+		node->kind = relation_kind(graph, relid);
+		node->name = mdl_pipeline_relation_name(relid);
+		node->layer = get_namespace_name(get_rel_namespace(relid));
+	}
+	return node;
+}
+
+static LineageNode *
+other_node(LineageGraph *graph, const char *kind, const char *name)
+{
+	bool		found;
+	LineageNode *node = node_by_key(graph, psprintf("%s:%s", kind, name), &found);
+
+	if (!found)
+	{
+		node->kind = pstrdup(kind);
+		node->name = pstrdup(name);
+	}
+	return node;
+}
+
+LineageNode *
+mdl_lineage_find(LineageGraph *graph, const char *name)
+{
+	static const char *const kinds[] = {"model", "feature view"};
+	LineageNode *same_name = NULL;
+	Oid			relid;
+
+	for (int i = 0; i < graph->count; i++)
+	{
+		LineageNode *node = graph->nodes[i];
+
+		if (OidIsValid(node->relid))
+			continue;
+		if (strcmp(psprintf("%s:%s", node->kind, node->name), name) == 0)
+			return node;
+		for (int k = 0; k < lengthof(kinds); k++)
+			if (same_name == NULL && strcmp(node->kind, kinds[k]) == 0 && strcmp(node->name, name) == 0)
+				same_name = node;
+	}
+	relid = mdl_relation_by_name(name, same_name != NULL || strchr(name, ':') != NULL);
+	if (OidIsValid(relid))
+		return mdl_lineage_relation(graph, relid);
+	if (same_name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("lineage knows no \"%s\"", name),
+				 errhint("Name a relation, a model as model:name or a feature view as feature view:name; "
+						 "medallion.lineage_edges lists all that is known.")));
+	return same_name;
+}
+
+/* ---- edges --------------------------------------------------------------------------------------------------------- */
+
+static void
+add_edge(LineageNode *output, LineageNode *input)
+{
+	if (output == input)
+		return;
+	output->up = list_append_unique_int(output->up, input->id);
+	input->down = list_append_unique_int(input->down, output->id);
+}
+
+static bool
+is_same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Adds an edge of columns; what several texts tell, such as those of the versions of a model, is there once. */
+static void
+add_column(LineageGraph *graph, LineageNode *output, const char *output_column, LineageNode *input, const char *input_column,
+		   ColumnUse use, bool masking)
+{
+	LineageColumn *column;
+	ListCell   *cell;
+
+	foreach(cell, output->columns_up)
+	{
+		column = lfirst(cell);
+		if (column->input == input->id && column->use == use && column->masking == masking &&
+			is_same_text(column->input_column, input_column) && is_same_text(column->output_column, output_column))
+			return;
+	}
+	column = palloc0_object(LineageColumn);
+	column->output = output->id;
+	column->input = input->id;
+	column->output_column = output_column;
+	column->input_column = input_column;
+	column->use = use;
+	column->masking = masking;
+	output->columns_up = lappend(output->columns_up, column);
+	input->columns_down = lappend(input->columns_down, column);
+	graph->columns = lappend(graph->columns, column);
+	add_edge(output, input);
+}
+
+static void
+add_origins(LineageGraph *graph, LineageNode *output, const char *output_column, const OriginSet *set)
+{
+	for (int i = 0; i < set->count; i++)
+	{
+		const ColumnOrigin *origin = &set->origins[i];
+		char	   *name = get_attname(origin->relid, origin->column, true);
+
+		if (name && get_rel_name(origin->relid))
+			add_column(graph, output, output_column, mdl_lineage_relation(graph, origin->relid), name, origin->use,
+					   origin->masking);
+	}
+}
+
+static void
+add_query(LineageGraph *graph, LineageNode *output, const QueryLineage *lineage)
+{
+	for (int i = 0; i < lineage->column_count; i++)
+		add_origins(graph, output, lineage->names[i], &lineage->columns[i]);
+	add_origins(graph, output, NULL, &lineage->whole);
+}
+
+/* ---- views and derived tables --------------------------------------------------------------------------------------- */
+
+static void
+load_relation(LineageGraph *graph, Oid relid, const DerivedTable *table)
+{
+	LineageNode *node;
+	QueryLineage *lineage;
+	ListCell   *cell;
+
+	CHECK_FOR_INTERRUPTS();
+	if (get_rel_name(relid) == NULL)
+		return;
+	node = mdl_lineage_relation(graph, relid);
+	foreach(cell, mdl_view_sources(table ? table->definition : relid))
+		add_edge(node, mdl_lineage_relation(graph, lfirst_oid(cell)));
+	lineage = mdl_relation_lineage(relid, table, false);
+	if (lineage)
+		add_query(graph, node, lineage);
+}
+
+static void
+load_relations(LineageGraph *graph)
+{
+	List	   *views = NIL;
+	uint64		rows;
+	ListCell   *cell;
+
+	foreach(cell, graph->tables)
+		load_relation(graph, ((DerivedTable *) lfirst(cell))->target, lfirst(cell));
+	rows = mdl_run("SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace "
+				   "WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{v,m}') AND n.nspname OPERATOR(pg_catalog.!~) '^pg_' "
+				   "AND n.nspname OPERATOR(pg_catalog.<>) ALL ('{information_schema,medallion,medallion_history,medallion_definitions}') "
+				   "ORDER BY c.oid", NULL, true);
+	for (uint64 i = 0; i < rows; i++)
+		views = lappend_oid(views, DatumGetObjectId(mdl_field(i, 0, NULL)));
+	foreach(cell, views)
+		load_relation(graph, lfirst_oid(cell), NULL);
+}
+
+/* ---- records ------------------------------------------------------------------------------------------------------- */
+
+/* The node that three fields of a row describe: OID of a relation, or kind and name; NULL if the relation is gone. */
+static LineageNode *
+recorded_node(LineageGraph *graph, uint64 row, int column)
+{
+	bool		no_relation;
+	Oid			relid = DatumGetObjectId(mdl_field(row, column, &no_relation));
+
+	if (!no_relation)
+		return get_rel_name(relid) ? mdl_lineage_relation(graph, relid) : NULL;
+	return other_node(graph, mdl_field_text(row, column + 1), mdl_field_text(row, column + 2));
+}
+
+static ColumnUse
+use_by_name(const char *name)
+{
+	for (ColumnUse use = USE_IDENTITY; use <= USE_CONDITIONAL; use++)
+		if (strcmp(mdl_column_use_name(use), name) == 0)
+			return use;
+	elog(ERROR, "unknown use of a column: %s", name);
+}
+
+static void
+load_records(LineageGraph *graph)
+{
+	uint64		rows = mdl_run("SELECT output, output_kind, output_name, input, input_kind, input_name, output_column, input_column, "
+							   "subtype FROM medallion._lineage_records "
+							   "ORDER BY 2 NULLS FIRST, 3, 1, 5 NULLS FIRST, 6, 4, 7, 8, 9", NULL, true);
+
+	for (uint64 i = 0; i < rows; i++)
+	{
+		LineageNode *output = recorded_node(graph, i, 0);
+		LineageNode *input = recorded_node(graph, i, 3);
+		char	   *use = mdl_field_text(i, 8);
+
+		if (output == NULL || input == NULL)
+			continue;
+		if (use)
+			add_column(graph, output, mdl_field_text(i, 6), input, mdl_field_text(i, 7), use_by_name(use), false);
+		else
+			add_edge(output, input);
+	}
+}
+
+/* ---- recorded queries ----------------------------------------------------------------------------------------------- */
+
+static bool
+collect_relations(Node *node, List **relations)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *entry = (RangeTblEntry *) node;
+
+		if (entry->rtekind == RTE_RELATION)
+			*relations = list_append_unique_oid(*relations, entry->relid);
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, collect_relations, relations, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, collect_relations, relations);
+}
+
+/* What a user gave as source of something, and what was taken from it. */
+typedef struct RecordedQuery
+{
+	LineageNode *output;
+	char	   *select_part;
+	char	   *source;			/* name of a relation, or a query */
+	char	   *rest;			/* behind it */
+} RecordedQuery;
+
+static Query *
+analyse_recorded(const RecordedQuery *recorded)
+{
+	char	   *text = psprintf("%s FROM %s %s", recorded->select_part, mdl_source_from(recorded->source, NULL), recorded->rest);
+	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
+
+	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
+		return NULL;
+	return parse_analyze_fixedparams(linitial_node(RawStmt, statements), text, NULL, 0, NULL);
+}
+
+/* Analyses a recorded query as the current user would write it now; NULL if it does not hold any more. */
+static Query *
+try_recorded(const RecordedQuery *recorded)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Query	   *volatile query = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		query = analyse_recorded(recorded);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		CurrentResourceOwner = owner;
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+			ReThrowError(error);
+		query = NULL;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return query;
+}
+
+static void
+load_queries(LineageGraph *graph)
+{
+	uint64		rows = mdl_run("SELECT output, output_kind, output_name, select_part, source, rest FROM medallion._lineage_queries "
+							   "WHERE select_part IS NOT NULL AND source IS NOT NULL AND rest IS NOT NULL "
+							   "ORDER BY 2 NULLS FIRST, 3, 1, 4, 5, 6", NULL, true);
+	RecordedQuery *queries = palloc(sizeof(RecordedQuery) * (rows + 1));
+
+	for (uint64 i = 0; i < rows; i++)
+		queries[i] = (RecordedQuery) {recorded_node(graph, i, 0), mdl_field_text(i, 3), mdl_field_text(i, 4),
+		mdl_field_text(i, 5)};
+	for (uint64 i = 0; i < rows; i++)
+	{
+		Query	   *query = queries[i].output ? try_recorded(&queries[i]) : NULL;
+		List	   *relations = NIL;
+		ListCell   *cell;
+
+		CHECK_FOR_INTERRUPTS();
+		if (query == NULL)
+			continue;
+		collect_relations((Node *) query, &relations);
+		foreach(cell, relations)
+			add_edge(queries[i].output, mdl_lineage_relation(graph, lfirst_oid(cell)));
+		add_query(graph, queries[i].output, mdl_query_lineage(query, false));
+	}
+}
+
+/* ---- order --------------------------------------------------------------------------------------------------------- */
+
+static LineageGraph *sorted_graph;
+
+/* Relations first, then by name and kind; so that the order depends on no OID. */
+static int
+compare_nodes(const ListCell *a, const ListCell *b)
+{
+	const LineageNode *x = sorted_graph->nodes[lfirst_int(a)];
+	const LineageNode *y = sorted_graph->nodes[lfirst_int(b)];
+	int			result;
+
+	if (OidIsValid(x->relid) != OidIsValid(y->relid))
+		return OidIsValid(x->relid) ? -1 : 1;
+	result = strcmp(x->name, y->name);
+	return result ? result : strcmp(x->kind, y->kind);
+}
+
+static int
+compare_texts(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return (a == NULL) - (b == NULL);
+	return strcmp(a, b);
+}
+
+/* By the names of output, its column, input, and its column; what concerns all rows comes last. */
+static int
+compare_columns(const ListCell *a, const ListCell *b)
+{
+	const LineageColumn *x = lfirst(a);
+	const LineageColumn *y = lfirst(b);
+	int			result = strcmp(sorted_graph->nodes[x->output]->name, sorted_graph->nodes[y->output]->name);
+
+	if (result == 0)
+		result = compare_texts(x->output_column, y->output_column);
+	if (result == 0)
+		result = strcmp(sorted_graph->nodes[x->input]->name, sorted_graph->nodes[y->input]->name);
+	if (result == 0)
+		result = compare_texts(x->input_column, y->input_column);
+	if (result == 0)
+		result = (int) x->use - (int) y->use;
+	return result ? result : (int) x->masking - (int) y->masking;
+}
+
+static void
+sort_graph(LineageGraph *graph)
+{
+	sorted_graph = graph;
+	for (int i = 0; i < graph->count; i++)
+	{
+		list_sort(graph->nodes[i]->up, compare_nodes);
+		list_sort(graph->nodes[i]->down, compare_nodes);
+		list_sort(graph->nodes[i]->columns_up, compare_columns);
+		list_sort(graph->nodes[i]->columns_down, compare_columns);
+	}
+	list_sort(graph->columns, compare_columns);
+	sorted_graph = NULL;
+}
+
+LineageGraph *
+mdl_lineage_load(void)
+{
+	LineageGraph *graph = palloc0_object(LineageGraph);
+	HASHCTL		control = {.keysize = KEY_SIZE, .entrysize = sizeof(NodeKey), .hcxt = CurrentMemoryContext};
+
+	graph->by_key = hash_create("nodes of lineage", 256, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	graph->tables = mdl_pipeline_tables();
+	load_relations(graph);
+	load_records(graph);
+	load_queries(graph);
+	sort_graph(graph);
+	return graph;
+}
