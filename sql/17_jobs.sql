@@ -7,12 +7,19 @@ CREATE TABLE medallion._jobs (
     owner name NOT NULL,
     owner_id oid NOT NULL,          -- holds in the database named by home, else the role is found by its name
     home text NOT NULL,
-    every interval,                 -- NULL: runs on demand only
+    every interval,                 -- the period or, with is_lag, how old what the job keeps may become
+    is_lag bool NOT NULL DEFAULT false,
+    schedule text,                  -- times of the clock, as cron has them; neither this nor every: on demand only
+    time_zone text,                 -- of the schedule
+    target regclass,                -- the table the job keeps, if it does: the job goes with it, and runs as its owner
     paused bool NOT NULL DEFAULT false,
     next_run timestamptz,           -- NULL: none is planned
     failures int NOT NULL DEFAULT 0,    -- since the last success
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    UNIQUE (kind, name));
+    CHECK (every IS NULL OR schedule IS NULL),
+    CHECK ((schedule IS NULL) = (time_zone IS NULL)));
+CREATE UNIQUE INDEX _jobs_name ON medallion._jobs (kind, name) WHERE target IS NULL;
+CREATE UNIQUE INDEX _jobs_target ON medallion._jobs (kind, target) WHERE target IS NOT NULL;
 REVOKE ALL ON medallion._jobs FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('medallion._jobs', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._jobs_id_seq', '');
@@ -35,13 +42,19 @@ CREATE UNIQUE INDEX _job_runs_active ON medallion._job_runs (job_id)
 SELECT pg_catalog.pg_extension_config_dump('medallion._job_runs', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._job_runs_id_seq', '');
 
+CREATE OR REPLACE FUNCTION medallion.next_run(schedule text, time_zone text DEFAULT NULL, after timestamptz DEFAULT NULL)
+RETURNS timestamptz
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_next_run';
+COMMENT ON FUNCTION medallion.next_run(text, text, timestamptz) IS
+'The first time after the given one (now) that a schedule of five fields, as cron has them, names in a time zone (that of the session).';
+
 CREATE OR REPLACE FUNCTION medallion._job_owner(owner name, owner_id oid, home text) RETURNS oid
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_job_owner';
 COMMENT ON FUNCTION medallion._job_owner(name, oid, text) IS
 'The role a job runs as: by OID in the database where the job was made (renames are followed), else by name; NULL if there is none.';
 
 CREATE OR REPLACE VIEW medallion.jobs WITH (security_barrier) AS
-SELECT j.id, j.kind, j.name,
+SELECT j.id, j.kind, CASE WHEN c.oid IS NULL THEN j.name ELSE pg_catalog.format('%I.%I', n.nspname, c.relname) END AS name,
        COALESCE(r.rolname, j.owner) AS owner,
        j.argument, j.every,
        CASE WHEN last.state IN ('starting', 'running') THEN 'running'
@@ -54,9 +67,11 @@ SELECT j.id, j.kind, j.name,
        ended.state AS last_state,
        ended.error AS last_error,
        CASE WHEN NOT j.paused THEN j.next_run END AS next_run,
-       j.failures, j.created_at
+       j.failures, j.created_at, j.schedule, j.time_zone
 FROM medallion._jobs j
-LEFT JOIN pg_catalog.pg_roles r ON r.oid = medallion._job_owner(j.owner, j.owner_id, j.home)
+LEFT JOIN pg_catalog.pg_class c ON c.oid = j.target
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_roles r ON r.oid = COALESCE(c.relowner, medallion._job_owner(j.owner, j.owner_id, j.home))
 LEFT JOIN LATERAL (SELECT * FROM medallion._job_runs WHERE job_id = j.id ORDER BY id DESC LIMIT 1) last ON true
 LEFT JOIN LATERAL (SELECT * FROM medallion._job_runs WHERE job_id = j.id AND state NOT IN ('starting', 'running')
                    ORDER BY id DESC LIMIT 1) ended ON true
@@ -65,11 +80,14 @@ COMMENT ON VIEW medallion.jobs IS
 'Scheduled work: your jobs, or all for members of pg_read_all_stats. State is scheduled, running, failing (it backs off until next_run), paused or on demand.';
 
 CREATE OR REPLACE VIEW medallion.job_runs WITH (security_barrier) AS
-SELECT n.id AS run, n.job_id AS job, j.kind, j.name, n.state, n.due_at, n.started_at, n.finished_at,
+SELECT n.id AS run, n.job_id AS job, j.kind, CASE WHEN c.oid IS NULL THEN j.name ELSE pg_catalog.format('%I.%I', s.nspname, c.relname) END AS name,
+       n.state, n.due_at, n.started_at, n.finished_at,
        n.finished_at - n.started_at AS duration, n.pid, n.sqlstate, n.error
 FROM medallion._job_runs n
 JOIN medallion._jobs j ON j.id = n.job_id
-WHERE pg_catalog.pg_has_role(medallion._job_owner(j.owner, j.owner_id, j.home), 'USAGE')
+LEFT JOIN pg_catalog.pg_class c ON c.oid = j.target
+LEFT JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
+WHERE pg_catalog.pg_has_role(COALESCE(c.relowner, medallion._job_owner(j.owner, j.owner_id, j.home)), 'USAGE')
    OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW medallion.job_runs IS
 'What each run of a job came to: succeeded, failed (with the error), or lost (its worker ended without a word, as in a crash). The newest medallion.job_history runs of a job are kept.';

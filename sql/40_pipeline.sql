@@ -10,6 +10,7 @@ CREATE TABLE medallion._tables
 	quarantine       regclass UNIQUE,			-- where rows rejected by a quarantine rule are kept
 	keys             text[] NOT NULL,
 	target_lag       interval,
+	downstream       bool NOT NULL DEFAULT false,	-- in the place of target_lag: as fresh as those that read it want it
 	on_schema_change text NOT NULL CHECK (on_schema_change IN ('fail', 'append_columns', 'full_refresh')),
 	settings         text[] NOT NULL,			-- name=value, the settings that decide what the query means
 	defined_at       timestamptz NOT NULL DEFAULT pg_catalog.now()
@@ -40,7 +41,7 @@ CREATE TABLE medallion._refreshes
 	reason          text NOT NULL,
 	started_at      timestamptz NOT NULL,
 	finished_at     timestamptz NOT NULL,
-	result_rows     bigint NOT NULL,			-- rows of the table after the refresh
+	result_rows     bigint,						-- rows of the table after the refresh; NULL: not known
 	inserted        bigint NOT NULL,
 	updated         bigint NOT NULL,
 	deleted         bigint NOT NULL,
@@ -109,17 +110,18 @@ SELECT pg_catalog.pg_extension_config_dump('medallion._refreshes_refresh_id_seq'
 SELECT pg_catalog.pg_extension_config_dump('medallion._expectation_results', '');
 
 CREATE OR REPLACE FUNCTION medallion.define(target text, query text, keys text[], description text DEFAULT NULL,
-	target_lag interval DEFAULT NULL, on_schema_change text DEFAULT 'fail', adopt bool DEFAULT false)
+	target_lag text DEFAULT NULL, on_schema_change text DEFAULT 'fail', adopt bool DEFAULT false,
+	schedule text DEFAULT NULL, time_zone text DEFAULT NULL)
 RETURNS TABLE (target text, definition text, sources text[])
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_define';
-COMMENT ON FUNCTION medallion.define(text, text, text[], text, interval, text, bool) IS
+COMMENT ON FUNCTION medallion.define(text, text, text[], text, text, text, bool, text, text) IS
 'Creates a derived table: a versioned table with the given key whose rows are the result of the query. refresh() fills it.';
 
 CREATE OR REPLACE FUNCTION medallion.redefine(target text, query text DEFAULT NULL, description text DEFAULT NULL,
-	target_lag interval DEFAULT NULL, on_schema_change text DEFAULT NULL)
+	target_lag text DEFAULT NULL, on_schema_change text DEFAULT NULL, schedule text DEFAULT NULL, time_zone text DEFAULT NULL)
 RETURNS TABLE (target text, definition text, sources text[])
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_redefine';
-COMMENT ON FUNCTION medallion.redefine(text, text, text, interval, text) IS
+COMMENT ON FUNCTION medallion.redefine(text, text, text, text, text, text, text) IS
 'Changes what is given of a derived table. With another query the columns follow as on_schema_change says, and the next refresh() applies it.';
 
 CREATE OR REPLACE FUNCTION medallion.undefine(target text, drop_table bool DEFAULT false) RETURNS void

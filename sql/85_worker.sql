@@ -1,9 +1,10 @@
 /* Scheduled work: the functions on jobs, and the launcher's signal. */
 CREATE OR REPLACE FUNCTION medallion.create_job(
-    name text, command text, every interval DEFAULT NULL, first_run timestamptz DEFAULT NULL) RETURNS bigint
+    name text, command text, every interval DEFAULT NULL, first_run timestamptz DEFAULT NULL,
+    schedule text DEFAULT NULL, time_zone text DEFAULT NULL) RETURNS bigint
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_create_job';
-COMMENT ON FUNCTION medallion.create_job(text, text, interval, timestamptz) IS
-'Makes a job of the caller''s that runs SQL in one transaction, every so often (first now, or at first_run), or on demand; returns its id.';
+COMMENT ON FUNCTION medallion.create_job(text, text, interval, timestamptz, text, text) IS
+'Makes a job of the caller''s that runs SQL in one transaction, every so often (first now, or at first_run), at times of the clock (a schedule as cron has it, in a time zone), or on demand; returns its id.';
 
 CREATE OR REPLACE FUNCTION medallion.run_job(job bigint) RETURNS bigint
 LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'mdl_run_job';

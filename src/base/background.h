@@ -73,7 +73,23 @@ typedef struct MdlJob
 	Oid			owner;			/* InvalidOid: the role is gone */
 	char	   *owner_name;
 	bool		is_scheduled;
+	Oid			target;			/* InvalidOid, or the table the job keeps */
 } MdlJob;
+
+/* When a job runs by itself. */
+typedef struct MdlSchedule
+{
+	Interval   *every;			/* NULL, or the period */
+	bool		is_lag;			/* every says how old what the job keeps may become: a run ends before that */
+	char	   *schedule;		/* NULL, or times of the clock, see cron.c */
+	char	   *time_zone;		/* of those; NULL: the session's */
+	TimestampTz first_run;		/* DT_NOBEGIN: now, or the first time of the schedule; DT_NOEND: none planned */
+} MdlSchedule;
+
+/* ---- cron.c -------------------------------------------------------------------------------------------------- */
+
+/* The first time after the one given that a schedule names; raises what is wrong with the schedule or the zone. */
+extern MDL_EXPORT TimestampTz mdl_schedule_next(const char *schedule, const char *time_zone, TimestampTz after);
 
 /*
  * Makes a job owned by the current user; name is unique within the kind (duplicate_object otherwise).  every NULL: no
@@ -82,6 +98,18 @@ typedef struct MdlJob
  */
 extern MDL_EXPORT int64 mdl_job_create(const char *kind, const char *name, Jsonb *argument, Interval *every,
 									   TimestampTz first_run);
+
+/*
+ * Makes or changes the job of that kind that keeps a table: it runs as the owner of the table, whoever that is, and goes with
+ * it (mdl_job_forget_target).  The scheduler need not be present.  Its next run is planned anew, its failures are forgotten.
+ */
+extern MDL_EXPORT int64 mdl_job_of_target(const char *kind, Oid target, const MdlSchedule *schedule);
+extern MDL_EXPORT int64 mdl_job_find_target(const char *kind, Oid target);	/* 0: there is none */
+extern MDL_EXPORT void mdl_job_forget_target(Oid target);
+
+/* Makes a job of the current user's with any kind of schedule, as mdl_job_create does. */
+extern MDL_EXPORT int64 mdl_job_create_scheduled(const char *kind, const char *name, Jsonb *argument,
+												 const MdlSchedule *schedule);
 extern MDL_EXPORT bool mdl_job_read(int64 id, MdlJob *job); /* false if there is no such job */
 
 /* Rights are the caller's to check. */

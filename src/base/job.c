@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -16,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "pgtime.h"
 #include "utils/timestamp.h"
 
 #define MAX_KINDS	32
@@ -138,45 +140,80 @@ mdl_job_owner(PG_FUNCTION_ARGS)
 /* ---- records ---- */
 
 static void
-check_every(const Interval *every)
+check_schedule(const MdlSchedule *schedule)
 {
+	const Interval *every = schedule->every;
+
+	if (every != NULL && schedule->schedule != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("arguments \"every\" and \"schedule\" cannot both be given")));
+	if (schedule->schedule == NULL && schedule->time_zone != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"time_zone\" says nothing without argument \"schedule\"")));
 	if (every != NULL && every->time + (every->day + every->month * (int64) DAYS_PER_MONTH) * USECS_PER_DAY < USECS_PER_SEC)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"every\" must be at least one second"),
-				 errhint("Write for example every => '10 min'.")));
+				 errmsg("argument \"%s\" must be at least one second", schedule->is_lag ? "target_lag" : "every"),
+				 errhint("Write for example %s => '10 min'.", schedule->is_lag ? "target_lag" : "every")));
+}
+
+/* Adds every, is_lag, schedule, time_zone, next_run as arguments; raises what is wrong with them. */
+static void
+add_schedule(MdlArgs *args, const MdlSchedule *schedule)
+{
+	const char *zone = schedule->time_zone ? schedule->time_zone : pg_get_timezone_name(session_timezone);
+	TimestampTz first_run = schedule->first_run;
+	TimestampTz now = GetCurrentTimestamp();
+
+	check_schedule(schedule);
+	if (schedule->schedule != NULL)
+	{
+		TimestampTz next = mdl_schedule_next(schedule->schedule, zone, now);
+
+		if (first_run == DT_NOBEGIN)
+			first_run = next;
+	}
+	else if (first_run == DT_NOBEGIN)
+		first_run = now;
+	mdl_arg(args, INTERVALOID, IntervalPGetDatum(schedule->every), schedule->every == NULL);
+	mdl_arg_bool(args, schedule->is_lag);
+	mdl_arg_text(args, schedule->schedule);
+	mdl_arg_text(args, schedule->schedule ? zone : NULL);
+	mdl_arg(args, TIMESTAMPTZOID, TimestampTzGetDatum(first_run), first_run == DT_NOEND);
+}
+
+static void
+add_owner(MdlArgs *args, Oid owner)
+{
+	mdl_arg_text(args, GetUserNameFromId(owner, false));
+	mdl_arg(args, OIDOID, ObjectIdGetDatum(owner), false);
+	mdl_arg_text(args, home_name());
 }
 
 int64
-mdl_job_create(const char *kind, const char *name, Jsonb *argument, Interval *every, TimestampTz first_run)
+mdl_job_create_scheduled(const char *kind, const char *name, Jsonb *argument, const MdlSchedule *schedule)
 {
 	MdlArgs		args = {0};
 	MdlUser		user;
-	Oid			owner = GetUserId();
-	char	   *owner_name = GetUserNameFromId(owner, false);
 	int64		id;
 
 	if (mdl_job_kind(kind) == NULL)
 		elog(ERROR, "no kind of job \"%s\"", kind);
-	check_every(every);
-	if (every != NULL || first_run != DT_NOEND)
+	add_schedule(&args, schedule);
+	if (schedule->every != NULL || schedule->schedule != NULL || schedule->first_run != DT_NOEND)
 		mdl_require_scheduler(psprintf("the schedule of %s \"%s\"", kind, name));
-	if (first_run == DT_NOBEGIN)
-		first_run = GetCurrentTimestamp();
-
-	SPI_connect();
-	mdl_owner_begin(&user);
+	add_owner(&args, GetUserId());
 	mdl_arg_text(&args, kind);
 	mdl_arg_text(&args, name);
 	mdl_arg_jsonb(&args, argument);
-	mdl_arg_text(&args, owner_name);
-	mdl_arg(&args, OIDOID, ObjectIdGetDatum(owner), false);
-	mdl_arg_text(&args, home_name());
-	mdl_arg(&args, INTERVALOID, IntervalPGetDatum(every), every == NULL);
-	mdl_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(first_run), first_run == DT_NOEND);
-	if (mdl_run("INSERT INTO medallion._jobs (kind, name, argument, owner, owner_id, home, every, next_run)"
-				" VALUES ($1, $2, COALESCE($3, '{}'), $4, $5, $6, $7, $8)"
-				" ON CONFLICT (kind, name) DO NOTHING RETURNING id", &args, false) == 0)
+
+	SPI_connect();
+	mdl_owner_begin(&user);
+	if (mdl_run("INSERT INTO medallion._jobs (every, is_lag, schedule, time_zone, next_run, owner, owner_id, home, kind, name, argument)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, COALESCE($11, '{}'))"
+				" ON CONFLICT (kind, name) WHERE target IS NULL DO NOTHING RETURNING id", &args, false) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("%s \"%s\" already exists", strcmp(kind, "sql") == 0 ? "job" : kind, name)));
@@ -187,18 +224,105 @@ mdl_job_create(const char *kind, const char *name, Jsonb *argument, Interval *ev
 	return id;
 }
 
+int64
+mdl_job_create(const char *kind, const char *name, Jsonb *argument, Interval *every, TimestampTz first_run)
+{
+	MdlSchedule schedule = {.every = every, .first_run = first_run};
+
+	return mdl_job_create_scheduled(kind, name, argument, &schedule);
+}
+
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
+int64
+mdl_job_of_target(const char *kind, Oid target, const MdlSchedule *schedule)
+{
+	MdlArgs		args = {0};
+	MdlUser		user;
+	int64		id;
+
+	if (mdl_job_kind(kind) == NULL)
+		elog(ERROR, "no kind of job \"%s\"", kind);
+	add_schedule(&args, schedule);
+	add_owner(&args, owner_of(target));
+	mdl_arg_text(&args, kind);
+	mdl_arg_text(&args, mdl_display_name(target));
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+
+	SPI_connect();
+	mdl_owner_begin(&user);
+	mdl_run("INSERT INTO medallion._jobs (every, is_lag, schedule, time_zone, next_run, owner, owner_id, home, kind, name, target)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+			" ON CONFLICT (kind, target) WHERE target IS NOT NULL DO UPDATE SET every = excluded.every, is_lag = excluded.is_lag,"
+			" schedule = excluded.schedule, time_zone = excluded.time_zone, next_run = excluded.next_run,"
+			" owner = excluded.owner, owner_id = excluded.owner_id, home = excluded.home, name = excluded.name, failures = 0"
+			" RETURNING id", &args, false);
+	id = mdl_field_int8(0, 0);
+	mdl_owner_end(&user);
+	SPI_finish();
+	mdl_scheduler_wake_after_commit();
+	return id;
+}
+
+int64
+mdl_job_find_target(const char *kind, Oid target)
+{
+	MdlArgs		args = {0};
+	MdlUser		user;
+	int64		id = 0;
+
+	SPI_connect();
+	mdl_owner_begin(&user);
+	mdl_arg_text(&args, kind);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	if (mdl_run("SELECT id FROM medallion._jobs WHERE kind = $1 AND target = $2", &args, false) > 0)
+		id = mdl_field_int8(0, 0);
+	mdl_owner_end(&user);
+	SPI_finish();
+	return id;
+}
+
+void
+mdl_job_forget_target(Oid target)
+{
+	MdlArgs		args = {0};
+	MdlUser		user;
+
+	SPI_connect();
+	mdl_owner_begin(&user);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_run("DELETE FROM medallion._jobs WHERE target = $1", &args, false);
+	mdl_owner_end(&user);
+	SPI_finish();
+}
+
 bool
 mdl_job_read(int64 id, MdlJob *job)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MdlArgs		args = {0};
 	MdlUser		user;
-	bool		found;
+	bool		found,
+				no_target;
+	Datum		target;
 
 	SPI_connect();
 	mdl_owner_begin(&user);
 	mdl_arg_int8(&args, id);
-	found = mdl_run("SELECT kind, name, argument, owner, owner_id, home, every IS NOT NULL FROM medallion._jobs WHERE id = $1",
+	found = mdl_run("SELECT kind, name, argument, owner, owner_id, home, every IS NOT NULL OR schedule IS NOT NULL, target::pg_catalog.oid"
+					" FROM medallion._jobs WHERE id = $1",
 					&args, false) == 1;
 	mdl_owner_end(&user);
 	if (found)
@@ -212,6 +336,14 @@ mdl_job_read(int64 id, MdlJob *job)
 		job->owner_name = pstrdup(mdl_field_text(0, 3));
 		job->owner = mdl_job_owner_oid(job->owner_name, DatumGetObjectId(mdl_field(0, 4, NULL)), mdl_field_text(0, 5));
 		job->is_scheduled = DatumGetBool(mdl_field(0, 6, NULL));
+		target = mdl_field(0, 7, &no_target);
+		job->target = no_target ? InvalidOid : DatumGetObjectId(target);
+		if (!no_target)
+		{
+			job->owner = owner_of(job->target);
+			job->owner_name = OidIsValid(job->owner) ? GetUserNameFromId(job->owner, false) : job->owner_name;
+			job->name = mdl_display_name(job->target);
+		}
 		MemoryContextSwitchTo(spi);
 	}
 	SPI_finish();
@@ -249,6 +381,8 @@ mdl_job_pause(int64 id)
 void
 mdl_job_resume(int64 id)
 {
-	change("UPDATE medallion._jobs SET paused = false, failures = 0,"
-		   " next_run = CASE WHEN every IS NOT NULL THEN pg_catalog.clock_timestamp() END WHERE id = $1", id);
+	change("UPDATE medallion._jobs SET paused = false, failures = 0, next_run = CASE"
+		   " WHEN every IS NOT NULL OR (schedule IS NOT NULL AND failures > 0) THEN pg_catalog.clock_timestamp()"
+		   " WHEN schedule IS NOT NULL THEN medallion.next_run(schedule, time_zone, pg_catalog.clock_timestamp()) END"
+		   " WHERE id = $1", id);
 }

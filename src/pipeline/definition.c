@@ -319,22 +319,14 @@ mdl_definition_remember_settings(DerivedTable *table)
 }
 
 void
-mdl_definition_check_options(const char *on_schema_change, const Interval *target_lag)
+mdl_definition_check_options(const char *on_schema_change)
 {
-	Interval	none = {0, 0, 0};
-
 	if (strcmp(on_schema_change, "fail") != 0 && strcmp(on_schema_change, "append_columns") != 0 &&
 		strcmp(on_schema_change, "full_refresh") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("on_schema_change cannot be \"%s\"", on_schema_change),
 				 errhint("Use fail, append_columns or full_refresh.")));
-	if (target_lag != NULL &&
-		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(target_lag), IntervalPGetDatum(&none))))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("target_lag must be longer than zero, but is %s",
-						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(target_lag))))));
 }
 
 static void
@@ -362,9 +354,9 @@ mdl_define(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	query = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	table.keys = mdl_pipeline_text_array(PG_GETARG_DATUM(2), "keys", &table.key_count);
-	table.target_lag = PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4);
+	mdl_schedule_read_lag(&table, mdl_optional_text(fcinfo, 4));
 	table.on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(5));
-	mdl_definition_check_options(table.on_schema_change, table.target_lag);
+	mdl_definition_check_options(table.on_schema_change);
 	SPI_connect();
 	table.target = check_target(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_BOOL(6), &schema, &relation);
 	display = psprintf("%s.%s", schema, relation);
@@ -388,6 +380,7 @@ mdl_define(PG_FUNCTION_ARGS)
 	mdl_definition_check_cycle(&table);
 	mdl_definition_follow_name(&table);
 	mdl_enable_versioning(table.target);
+	mdl_schedule_apply(&table, mdl_optional_text(fcinfo, 7), mdl_optional_text(fcinfo, 8), false);
 	mdl_definition_return(fcinfo, &table);
 	SPI_finish();
 	return (Datum) 0;

@@ -251,7 +251,7 @@ visit(Walk *walk, Oid relid)
 	if (list_member_oid(walk->path, relid))
 		raise_cycle(walk->path, relid);
 	walk->path = lappend_oid(walk->path, relid);
-	foreach(cell, mdl_view_sources(table ? table->definition : relid))
+	foreach(cell, table ? mdl_kept_sources(table) : mdl_view_sources(relid))
 		visit(walk, lfirst_oid(cell));
 	walk->path = list_delete_last(walk->path);
 	walk->done = lappend_oid(walk->done, relid);

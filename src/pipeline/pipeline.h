@@ -12,6 +12,7 @@
 
 /* Registers callbacks; called once from _PG_init. */
 extern void mdl_incremental_init(void);
+extern void mdl_refresh_init(void);
 
 /* Whether the relation is a derived table, that is, was made by medallion.define. */
 extern MDL_EXPORT bool mdl_is_derived(Oid relid);
@@ -22,5 +23,43 @@ extern MDL_EXPORT bool mdl_is_derived(Oid relid);
  * InvalidOid: all derived tables the current user owns.
  */
 extern MDL_EXPORT void mdl_refresh_table(Oid target);
+
+/*
+ * Tables that are kept up to date otherwise than by a query: a *kind* of keeper (a flow of changes, say).  medallion.refresh,
+ * its workers and schedules treat their tables as those of define: in the order of what they are made from, one refresh of
+ * a table at a time, one transaction, one row in medallion.refreshes.
+ */
+typedef struct MdlKeptOutcome
+{
+	const char *mode;			/* 'incremental', 'full' */
+	const char *reason;			/* in words */
+	int64		rows;			/* of the table afterwards; -1: not known */
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+	int64		rejected;
+} MdlKeptOutcome;
+
+typedef struct MdlKeeperKind
+{
+	const char *name;			/* 'flow' */
+
+	/* OIDs of the tables kept, and of the relations that one is made from.  Both with an SPI connection open, as anybody. */
+	List	   *(*targets) (void);
+	List	   *(*sources) (Oid target);
+
+	/*
+	 * Brings the table up to date in the current transaction, whose snapshot is new.  The table is locked against other
+	 * refreshes and the current user has its owner's rights; to run the owner's SQL, become the owner, restricted.
+	 * `rebuild`: from the beginning.  Raises what goes wrong.  With an SPI connection open.
+	 */
+	void		(*refresh) (Oid target, bool rebuild, MdlKeptOutcome *outcome);
+
+	/* How many rows differ from what a rebuild would make; NULL: cannot be told. */
+	int64		(*verify) (Oid target);
+} MdlKeeperKind;
+
+/* Called from an init function of medallion.so; the struct is kept, not copied. */
+extern MDL_EXPORT void mdl_keeper_kind_register(const MdlKeeperKind *kind);
 
 #endif							/* MDL_PIPELINE_H */

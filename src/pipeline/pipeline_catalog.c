@@ -4,6 +4,7 @@
  * The records belong to the extension; users change them through functions that check ownership of the table first.
  */
 #include "pipeline/pipeline_int.h"
+#include "base/background.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -94,7 +95,7 @@ mdl_pipeline_tables(void)
 
 	mdl_owner_begin(&saved);
 	rows = mdl_run("SELECT target::pg_catalog.oid, definition::pg_catalog.oid, quarantine::pg_catalog.oid, keys,"
-				   " on_schema_change, settings, target_lag FROM medallion._tables", NULL, false);
+				   " on_schema_change, settings, target_lag, downstream FROM medallion._tables", NULL, false);
 	mdl_owner_end(&saved);
 	for (uint64 i = 0; i < rows; i++)
 	{
@@ -113,6 +114,7 @@ mdl_pipeline_tables(void)
 		table->settings = mdl_pipeline_text_array(mdl_field(i, 5, NULL), "settings", &table->setting_count);
 		lag = mdl_field(i, 6, &is_null);
 		table->target_lag = is_null ? NULL : DatumGetIntervalP(datumCopy(lag, false, sizeof(Interval)));
+		table->downstream = DatumGetBool(mdl_field(i, 7, NULL));
 		if (get_rel_relkind(table->target) == RELKIND_RELATION && get_rel_relkind(table->definition) == RELKIND_VIEW)
 			tables = lappend(tables, table);
 		MemoryContextSwitchTo(old);
@@ -221,6 +223,7 @@ store_table(const DerivedTable *table, const char *sql)
 			table->target_lag == NULL);
 	mdl_arg_text(&args, table->on_schema_change);
 	mdl_arg(&args, TEXTARRAYOID, text_array_datum(table->settings, table->setting_count), false);
+	mdl_arg_bool(&args, table->downstream);
 	mdl_owner_begin(&saved);
 	mdl_run(sql, &args, false);
 	mdl_owner_end(&saved);
@@ -229,18 +232,18 @@ store_table(const DerivedTable *table, const char *sql)
 void
 mdl_pipeline_table_add(const DerivedTable *table)
 {
-	store_table(table, "INSERT INTO medallion._tables (target, definition, quarantine, keys, target_lag, on_schema_change, settings)"
-				" VALUES ($1, $2, $3, $4, $5, $6, $7)");
+	store_table(table, "INSERT INTO medallion._tables (target, definition, quarantine, keys, target_lag, on_schema_change, settings,"
+				" downstream) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
 }
 
 void
 mdl_pipeline_table_change(const DerivedTable *table)
 {
 	store_table(table, "UPDATE medallion._tables SET definition = $2, quarantine = $3, keys = $4, target_lag = $5,"
-				" on_schema_change = $6, settings = $7 WHERE target OPERATOR(pg_catalog.=) $1");
+				" on_schema_change = $6, settings = $7, downstream = $8 WHERE target OPERATOR(pg_catalog.=) $1");
 }
 
-/* Forgets a derived table and its rules.  The log of its refreshes stays, under the name it had. */
+/* Forgets a derived table, its rules and its schedule.  The log of its refreshes stays, under the name it had. */
 void
 mdl_pipeline_table_remove(Oid target)
 {
@@ -252,6 +255,7 @@ mdl_pipeline_table_remove(Oid target)
 	mdl_run("DELETE FROM medallion._aggregate_states WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_run("DELETE FROM medallion._tables WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_owner_end(&saved);
+	mdl_job_forget_target(target);
 }
 
 bool

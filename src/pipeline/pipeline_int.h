@@ -30,9 +30,11 @@ typedef struct DerivedTable
 	char	  **keys;
 	int			key_count;
 	Interval   *target_lag;		/* NULL if none */
+	bool		downstream;		/* as fresh as those that read it want it: refreshed with them */
 	char	   *on_schema_change;
 	char	  **settings;		/* name=value */
 	int			setting_count;
+	const MdlKeeperKind *keeper;	/* not made by a query: of all this, target alone is set */
 } DerivedTable;
 
 typedef enum RuleAction
@@ -106,7 +108,7 @@ extern void mdl_definition_follow_owner(const DerivedTable *table);
 extern void mdl_definition_follow_name(const DerivedTable *table);
 
 extern void mdl_definition_check_keys(char **keys, int count, Query *query, const char *target);
-extern void mdl_definition_check_options(const char *on_schema_change, const Interval *target_lag);
+extern void mdl_definition_check_options(const char *on_schema_change);
 extern void mdl_definition_check_cycle(const DerivedTable *table);
 extern void mdl_definition_remember_settings(DerivedTable *table);
 extern void mdl_definition_return(FunctionCallInfo fcinfo, const DerivedTable *table);	/* the row of define, redefine */
@@ -133,7 +135,7 @@ extern List *mdl_relation_readers(Oid relid);
 /* Relations other than plain views that a view reads, through plain views; derived tables are not looked through. */
 extern List *mdl_view_leaf_sources(Oid view);
 
-/* The derived tables among `targets` and before each those it depends on; a cycle is an error that shows it. */
+/* The tables among `targets` and before each those it depends on; a cycle is an error that shows it. */
 extern List *mdl_refresh_order(List *tables, List *targets);
 
 /* ---- expectation.c --------------------------------------------------------------------------------------------- */
@@ -300,6 +302,28 @@ typedef struct OwnerWorld
 extern void mdl_enter_owner_world(const DerivedTable *table, OwnerWorld *world);
 extern void mdl_leave_owner_world(const OwnerWorld *world);
 
+/* ---- keeper.c: tables that are not made by a query -------------------------------------------------------------- */
+
+/* Derived tables and those of all keepers, as far as they exist. */
+extern List *mdl_kept_tables(void);
+
+/* One of them by its name, which the current user must own; errors otherwise. */
+extern DerivedTable *mdl_kept_owned_table(const char *name);
+
+/* Relations that a table is made from, directly. */
+extern List *mdl_kept_sources(const DerivedTable *table);
+
+/* ---- refresh_schedule.c: tables that are refreshed by themselves ------------------------------------------------ */
+
+/* What "target_lag" says: an interval or 'downstream'.  NULL: nothing changes. */
+extern void mdl_schedule_read_lag(DerivedTable *table, const char *target_lag);
+
+/*
+ * Makes or changes the job that refreshes the table: by a schedule, else by its target_lag, else there is none.  A schedule
+ * that it has stays unless another one is given or `anew`.
+ */
+extern void mdl_schedule_apply(const DerivedTable *table, char *schedule, char *time_zone, bool anew);
+
 /* ---- refresh_log.c ---------------------------------------------------------------------------------------------- */
 
 /* What the tables of one call are computed from. */
@@ -323,6 +347,10 @@ typedef struct Outcome
 } Outcome;
 
 extern int64 mdl_refresh_next_id(void);
+
+/* The refresh of a table that a keeper keeps. */
+extern void mdl_refresh_log_kept(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started,
+								 const Reading *reading);
 extern bool mdl_refresh_was_done(Oid target);
 extern void mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started,
 							const Reading *reading);

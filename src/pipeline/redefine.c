@@ -186,17 +186,18 @@ mdl_redefine(PG_FUNCTION_ARGS)
 	SPI_connect();
 	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, AccessExclusiveLock);
-	if (!PG_ARGISNULL(3))
-		table->target_lag = PG_GETARG_INTERVAL_P(3);
+	mdl_schedule_read_lag(table, mdl_optional_text(fcinfo, 3));
 	if (!PG_ARGISNULL(4))
 		table->on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(4));
-	mdl_definition_check_options(table->on_schema_change, table->target_lag);
+	mdl_definition_check_options(table->on_schema_change);
 	if (!PG_ARGISNULL(2))
 		CreateComments(table->target, RelationRelationId, 0, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	if (PG_ARGISNULL(1))
 		mdl_pipeline_table_change(table);
 	else
 		replace_query(table, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	if (!PG_ARGISNULL(3) || !PG_ARGISNULL(5) || !PG_ARGISNULL(6))
+		mdl_schedule_apply(table, mdl_optional_text(fcinfo, 5), mdl_optional_text(fcinfo, 6), false);
 	mdl_definition_return(fcinfo, table);
 	SPI_finish();
 	return (Datum) 0;

@@ -45,7 +45,7 @@ may_refresh(Oid relid)
 static List *
 plan_tables(Oid target)
 {
-	List	   *tables = mdl_pipeline_tables();
+	List	   *tables = mdl_kept_tables();
 	List	   *targets = NIL;
 	ListCell   *cell;
 
@@ -271,6 +271,36 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	return outcome;
 }
 
+/* The same for a table that a keeper keeps. */
+static Outcome
+refresh_kept(DerivedTable *table, const Reading *reading, bool rebuild)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	MdlKeptOutcome kept = {.mode = "incremental", .reason = "", .rows = -1};
+	Outcome		outcome = {0};
+	int64		id = mdl_refresh_next_id();
+	ErrorContextCallback callback = {
+		.callback = tell_table,
+		.arg = mdl_display_name(table->target),
+		.previous = error_context_stack
+	};
+
+	error_context_stack = &callback;
+	mdl_progress_begin("refresh", mdl_display_name(table->target));
+	check_snapshot_is_fresh(table, reading->snapshot);
+	check_target_is_whole(table);
+	table->keeper->refresh(table->target, rebuild, &kept);
+	outcome = (Outcome) {
+		.mode = kept.mode, .reason = kept.reason, .rows = kept.rows, .quarantined = kept.rejected,
+		.published = {.inserted = kept.inserted, .updated = kept.updated, .deleted = kept.deleted}
+	};
+	mdl_refresh_log_kept(id, table, &outcome, started, reading);
+	mdl_progress_end();
+	error_context_stack = callback.previous;
+	outcome.seconds = (double) (GetCurrentTimestamp() - started) / USECS_PER_SEC;
+	return outcome;
+}
+
 /* ---- all of them ---------------------------------------------------------------------------------------------- */
 
 static void
@@ -318,7 +348,7 @@ refresh_tables(Oid target, const char *why, ReturnSetInfo *set)
 
 		CHECK_FOR_INTERRUPTS();
 		if (may_refresh(table->target))
-			outcome = refresh_one(table, &reading, why);
+			outcome = table->keeper ? refresh_kept(table, &reading, why != NULL) : refresh_one(table, &reading, why);
 		last = outcome.published;
 		if (last.inserted + last.updated + last.deleted > 0)
 			reading.written = lappend_oid(reading.written, table->target);
@@ -348,7 +378,7 @@ mdl_refresh(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	if (!PG_ARGISNULL(0))
-		target = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)))->target;
+		target = mdl_kept_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)))->target;
 	refresh_tables(target, NULL, (ReturnSetInfo *) fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
@@ -387,9 +417,14 @@ mdl_rebuild(PG_FUNCTION_ARGS)
 
 	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	SPI_connect();
-	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = mdl_kept_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (verify && table->keeper && table->keeper->verify == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\", which a %s keeps, cannot be verified", mdl_display_name(table->target), table->keeper->name),
+				 errhint("Rebuild it, and look at how many rows differed.")));
 	if (verify)
-		differing = verify_table(table);
+		differing = table->keeper ? table->keeper->verify(table->target) : verify_table(table);
 	else
 	{
 		Published	changes = refresh_tables(table->target, "rebuild", NULL);

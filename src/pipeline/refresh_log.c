@@ -24,7 +24,7 @@ source_versions(const DerivedTable *table, const Reading *reading, bool *exact)
 
 	initStringInfo(&text);
 	appendStringInfoChar(&text, '{');
-	foreach(cell, mdl_view_leaf_sources(table->definition))
+	foreach(cell, table->keeper ? table->keeper->sources(table->target) : mdl_view_leaf_sources(table->definition))
 	{
 		if (!mdl_is_versioned(lfirst_oid(cell)))
 			continue;
@@ -53,9 +53,8 @@ mdl_refresh_next_id(void)
 }
 
 static void
-log_table(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started, const Reading *reading)
+log_table(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started, const Reading *reading)
 {
-	const DerivedTable *table = result->table;
 	bool		exact = reading->exact;
 	char	   *versions = source_versions(table, reading, &exact);
 	MdlArgs		args = {0};
@@ -68,7 +67,7 @@ log_table(int64 id, const DerivedResult *result, const Outcome *outcome, Timesta
 	mdl_arg_text(&args, outcome->mode);
 	mdl_arg_text(&args, outcome->reason);
 	mdl_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(started), false);
-	mdl_arg_int8(&args, outcome->rows);
+	mdl_arg(&args, INT8OID, Int64GetDatum(outcome->rows), outcome->rows < 0);
 	mdl_arg_int8(&args, outcome->published.inserted);
 	mdl_arg_int8(&args, outcome->published.updated);
 	mdl_arg_int8(&args, outcome->published.deleted);
@@ -156,7 +155,13 @@ mdl_refresh_was_done(Oid target)
 void
 mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started, const Reading *reading)
 {
-	log_table(id, result, outcome, started, reading);
+	log_table(id, result->table, outcome, started, reading);
 	log_expectations(id, result);
 	remember_raising(result);
+}
+
+void
+mdl_refresh_log_kept(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started, const Reading *reading)
+{
+	log_table(id, table, outcome, started, reading);
 }

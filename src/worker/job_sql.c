@@ -44,12 +44,17 @@ mdl_create_job(PG_FUNCTION_ARGS)
 {
 	char	   *name = required_text(fcinfo, 0, "name");
 	char	   *command = required_text(fcinfo, 1, "command");
-	Interval   *every = PG_ARGISNULL(2) ? NULL : PG_GETARG_INTERVAL_P(2);
-	TimestampTz first_run = every != NULL ? DT_NOBEGIN : DT_NOEND;
+	MdlSchedule schedule = {
+		.every = PG_ARGISNULL(2) ? NULL : PG_GETARG_INTERVAL_P(2),
+		.schedule = mdl_optional_text(fcinfo, 4),
+		.time_zone = mdl_optional_text(fcinfo, 5)
+	};
 
 	if (!PG_ARGISNULL(3))
-		first_run = PG_GETARG_TIMESTAMPTZ(3);
-	PG_RETURN_INT64(mdl_job_create("sql", name, command_argument(command), every, first_run));
+		schedule.first_run = PG_GETARG_TIMESTAMPTZ(3);
+	else
+		schedule.first_run = schedule.every || schedule.schedule ? DT_NOBEGIN : DT_NOEND;
+	PG_RETURN_INT64(mdl_job_create_scheduled("sql", name, command_argument(command), &schedule));
 }
 
 /* Reads the job; an error unless it exists and the caller may act as its owner. */

@@ -6,9 +6,13 @@
  * doing so (killed, crash of the server) somebody else finds a running row without its process and calls it lost.
  *
  * When a job runs next:
- *   succeeded  one period after the last due time; periods that passed meanwhile are left out;
- *   failed     after one period, doubled with each further failure, up to an hour (or one period, if that is longer);
+ *   succeeded  one period after the last due time; periods that passed meanwhile are left out.  By a schedule: its next
+ *              time.  By a lag: so that a run twice as long as this one would end before what it keeps is that old, but
+ *              not before half of that time has passed;
+ *   failed     after one period (by schedule or lag: a minute, or the lag if that is less), doubled with each further
+ *              failure, up to an hour (or one period, if that is longer);
  *   lost       after 1 s, 2 s, 4 s, … under the same limit; what has no period is tried four times in all.
+ * Times that passed while nothing could run (the server was down, the scheduler off) count as one: it is made up for at once.
  */
 #include "worker/worker_int.h"
 
@@ -28,21 +32,25 @@
 #define DOUBLED	"pg_catalog.power(2, LEAST(failures, 20))"
 #define LONGEST	"GREATEST(COALESCE(every, '1 hour'), '1 hour')"
 
+/* $2: when the run began. */
 static const char *const plan_after_success =
 	"UPDATE medallion._jobs SET failures = 0, next_run = CASE"
+	" WHEN is_lag THEN GREATEST($2 + GREATEST(every - 2 * (" NOW " - $2), every / 2), " NOW ")"
 	" WHEN next_run > " NOW " THEN next_run"
+	" WHEN schedule IS NOT NULL THEN medallion.next_run(schedule, time_zone, " NOW ")"
 	" WHEN every IS NULL THEN NULL"
 	" WHEN next_run + every > " NOW " THEN next_run + every"
 	" ELSE " NOW " + every END WHERE id = $1";
 
 static const char *const plan_after_failure =
 	"UPDATE medallion._jobs SET failures = failures + 1, next_run = CASE"
+	" WHEN is_lag OR schedule IS NOT NULL THEN " NOW " + LEAST(LEAST(every, '1 min') * " DOUBLED ", '1 hour')"
 	" WHEN every IS NULL THEN NULL"
 	" ELSE GREATEST(next_run, " NOW " + LEAST(every * " DOUBLED ", " LONGEST ")) END WHERE id = $1";
 
 static const char *const plan_after_loss =
 	"UPDATE medallion._jobs SET failures = failures + 1, next_run = CASE"
-	" WHEN every IS NULL AND failures >= 3 THEN NULL"
+	" WHEN every IS NULL AND schedule IS NULL AND failures >= 3 THEN NULL"
 	" ELSE " NOW " + LEAST('1 s'::interval * " DOUBLED ", " LONGEST ") END WHERE id = $1";
 
 bool
@@ -95,12 +103,14 @@ settle(int64 run, const char *state, const char *sqlstate, const char *error, co
 	mdl_arg_text(&args, sqlstate);
 	mdl_arg_text(&args, error);
 	if (mdl_run("UPDATE medallion._job_runs SET state = $2, finished_at = " NOW ", sqlstate = $3, error = $4"
-				" WHERE id = $1 AND " ACTIVE " RETURNING job_id", &args, false) == 0)
+				" WHERE id = $1 AND " ACTIVE " RETURNING job_id, started_at", &args, false) == 0)
 		return false;
 	mdl_arg_int8(&job, mdl_field_int8(0, 0));
+	mdl_arg(&job, TIMESTAMPTZOID, mdl_field(0, 1, NULL), false);
 	mdl_run(plan, &job, false);
 	if (run % PRUNE_EVERY == 0)
 	{
+		job.count = 1;
 		mdl_arg_int8(&job, mdl_job_history);
 		mdl_run("DELETE FROM medallion._job_runs WHERE job_id = $1 AND NOT " ACTIVE " AND id <"
 				" (SELECT id FROM medallion._job_runs WHERE job_id = $1 ORDER BY id DESC OFFSET $2 - 1 LIMIT 1)",
@@ -195,13 +205,16 @@ mdl_runs_due(int limit)
 					" ORDER BY next_run, id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED),"
 					" made AS (INSERT INTO medallion._job_runs (job_id, state, due_at, started_at)"
 					" SELECT id, 'starting', next_run, " NOW " FROM due RETURNING id, job_id)"
-					" SELECT m.id, m.job_id, d.kind, d.name, d.owner, d.owner_id, d.home"
-					" FROM made m JOIN due d ON d.id = m.job_id ORDER BY d.next_run, d.id", &args, false);
+					" SELECT m.id, m.job_id, d.kind, d.name, d.owner, d.owner_id, d.home, c.relowner"
+					" FROM made m JOIN due d ON d.id = m.job_id LEFT JOIN pg_catalog.pg_class c ON c.oid = d.target"
+					" ORDER BY d.next_run, d.id", &args, false);
 	mdl_owner_end(&user);
 	for (uint64 i = 0; i < count; i++)
 	{
 		MemoryContext spi = MemoryContextSwitchTo(caller);
 		DueRun	   *run = palloc0(sizeof(DueRun));
+		bool		no_target;
+		Datum		table_owner;
 
 		run->run = mdl_field_int8(i, 0);
 		run->job = mdl_field_int8(i, 1);
@@ -209,6 +222,9 @@ mdl_runs_due(int limit)
 		run->name = mdl_field_text(i, 3);
 		run->owner_name = mdl_field_text(i, 4);
 		run->owner = mdl_job_owner_oid(run->owner_name, DatumGetObjectId(mdl_field(i, 5, NULL)), mdl_field_text(i, 6));
+		table_owner = mdl_field(i, 7, &no_target);
+		if (!no_target)
+			run->owner = DatumGetObjectId(table_owner);
 		runs = lappend(runs, run);
 		MemoryContextSwitchTo(spi);
 	}

@@ -21,7 +21,10 @@ $node->safe_psql('source', q{
 	SET ROLE engineer;
 	CREATE TABLE bronze.f (id int, v int, raw text);
 	INSERT INTO bronze.f VALUES (1, 1, '1'), (2, -2, '2'), (3, 3, 'three'), (4, 4, '4');
+	BEGIN;
 	SELECT medallion.define('silver.f', 'SELECT id, v, raw FROM bronze.f', '{id}', description => 'facts', target_lag => '1 hour');
+	SELECT medallion.pause_refresh('silver.f');
+	COMMIT;
 	SELECT medallion.expect('silver.f', 'positive', 'v > 0', 'quarantine');
 	SELECT medallion.expect('silver.f', 'number', 'raw::int > 0');
 	CREATE VIEW silver.big AS SELECT * FROM silver.f WHERE v > 2;
@@ -34,6 +37,7 @@ $node->safe_psql('source', q{
 my $records = q{
 	SELECT t.target, t.keys, t.description, t.owner, t."rows", t.target_lag, t.on_schema_change, t.quarantine, t.definition, t.query, t.failing_rules
 	FROM medallion.tables t ORDER BY t.target;
+	SELECT target, owner, target_lag, state FROM medallion.schedules;
 	SELECT target, name, rule, on_violation, null_ok FROM medallion.expectations ORDER BY target, name;
 	SELECT refresh_id, target, mode, reason, "rows", inserted, updated, deleted, dropped, quarantined FROM medallion.refreshes ORDER BY refresh_id;
 	SELECT refresh_id, target, name, passed, failed, raised, failing_keys, first_error FROM medallion.expectation_results ORDER BY refresh_id, name;
