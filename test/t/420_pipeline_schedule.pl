@@ -13,7 +13,6 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
 $node->safe_psql('shop', q{
 	CREATE EXTENSION medallion;
-	CREATE SCHEMA silver;
 	CREATE TABLE raw (id int PRIMARY KEY, v int);
 	SELECT medallion.enable_versioning('raw');
 	INSERT INTO raw SELECT i, i FROM generate_series(1, 100) i;
