@@ -1,12 +1,12 @@
 /*
- * test_ml_logistic.c: logistic regression: the gradient vanishes, threads change no bit, separable and one-class data,
+ * test_ml_irls.c: logistic regression: the gradient vanishes, threads change no bit, separable and one-class data,
  * memory and cancellation.
  */
 #include "unit.h"
 #include "alloc_fail.h"
 
 #include "ml/ml_estimator.h"
-#include "ml/ml_logistic.h"
+#include "ml/ml_irls.h"
 
 enum
 {
@@ -57,14 +57,21 @@ make_matrix(size_t rows, bool weighted, int reference)
 	.weights = weighted ? weights : NULL, .n_folds = 3, .fold_start = fold_start};
 }
 
+static ml_irls_params
+params_of(double c, bool fit_intercept, double tol, int max_iter)
+{
+	return (ml_irls_params) {.family = {.kind = ML_FAMILY_BINOMIAL}, .l2 = 1 / c, .fit_intercept = fit_intercept, .tol = tol,
+		.max_iter = max_iter};
+}
+
 static ml_status
-fit(const ml_ctx *ctx, const bool *folds, const ml_logistic_params *params, ml_logistic **l, ml_error *err)
+fit(const ml_ctx *ctx, const bool *folds, const ml_irls_params *params, ml_irls **l, ml_error *err)
 {
 	double		progress;
-	ml_status	status = ml_logistic_begin(ctx, &matrix, folds, params, l, err);
+	ml_status	status = ml_irls_begin(ctx, &matrix, folds, params, l, err);
 
 	if (status == ML_OK)
-		while ((status = ml_logistic_step(*l, &progress, err)) == ML_MORE)
+		while ((status = ml_irls_step(*l, &progress, err)) == ML_MORE)
 			if (ml_is_cancelled(ctx))
 				return ML_CANCELLED;
 	return status == ML_DONE ? ML_OK : status;
@@ -72,7 +79,7 @@ fit(const ml_ctx *ctx, const bool *folds, const ml_logistic_params *params, ml_l
 
 /* The largest derivative of the objective at the result, per unit of weight. */
 static double
-largest_gradient(const ml_logistic_fit *f, const ml_logistic_params *params, const bool *folds)
+largest_gradient(const ml_irls_fit *f, const ml_irls_params *params, const bool *folds)
 {
 	static double eta[MOST];
 	long double gradient[NUMBERS + CATEGORIES + 1] = {0};
@@ -80,7 +87,7 @@ largest_gradient(const ml_logistic_fit *f, const ml_logistic_params *params, con
 	int			n_terms = f->n_terms;
 	double		worst = 0;
 
-	ml_logistic_scores(&ctx, &matrix, f->coefficients, f->intercept, 0, matrix.rows, eta);
+	ml_irls_scores(&ctx, &matrix, f->coefficients, f->intercept, 0, matrix.rows, eta);
 	for (int fold = 0; fold < 3; fold++)
 		for (size_t i = fold_start[fold]; folds[fold] && i < fold_start[fold + 1]; i++)
 		{
@@ -96,7 +103,7 @@ largest_gradient(const ml_logistic_fit *f, const ml_logistic_params *params, con
 	for (int t = 0; t <= n_terms; t++)
 	{
 		if (t < n_terms)
-			gradient[t] -= f->coefficients[t] / params->c;
+			gradient[t] -= f->coefficients[t] * params->l2;
 		if (t < n_terms || params->fit_intercept)
 			worst = fmax(worst, fabs((double) gradient[t]) / f->weight);
 	}
@@ -107,20 +114,20 @@ static void
 test_minimum(size_t rows, bool weighted, double c, bool intercept, int reference)
 {
 	ml_ctx		ctx = ml_ctx_default();
-	ml_logistic_params params = {c, intercept, 1e-10, 100};
-	ml_logistic *l;
+	ml_irls_params params = params_of(c, intercept, 1e-10, 100);
+	ml_irls *l;
 	ml_error	err;
 	double		gradient;
 
 	make_matrix(rows, weighted, reference);
 	if (!unit_int(fit(&ctx, all_folds, &params, &l, &err), ML_OK, "%zu rows, C = %g", rows, c))
 		printf("# %s\n", err.message);
-	gradient = largest_gradient(ml_logistic_result(l), &params, all_folds);
+	gradient = largest_gradient(ml_irls_result(l), &params, all_folds);
 	/* The numbers reach 500, so this is 1e-11 of what a single row could contribute. */
-	unit_ok(gradient < 1e-9, "the gradient vanishes: %.1e after %d rounds", gradient, ml_logistic_result(l)->iterations);
-	unit_ok(ml_logistic_result(l)->converged && isnan(ml_logistic_result(l)->std_errors[0]) == !isinf(c),
+	unit_ok(gradient < 1e-9, "the gradient vanishes: %.1e after %d rounds", gradient, ml_irls_result(l)->iterations);
+	unit_ok(ml_irls_result(l)->converged && isnan(ml_irls_result(l)->std_errors[0]) == !isinf(c),
 			"converged; standard errors without a penalty only");
-	ml_logistic_end(l);
+	ml_irls_end(l);
 }
 
 static void
@@ -128,23 +135,23 @@ test_threads(void)
 {
 	double		result[4][NUMBERS + CATEGORIES + 1];
 	const bool	two[3] = {true, false, true};
-	ml_logistic_params params = {1, true, 1e-10, 100};
+	ml_irls_params params = params_of(1, true, 1e-10, 100);
 	ml_error	err;
 
 	make_matrix(MOST, true, -1);
 	for (int k = 0; k < 4; k++)
 	{
 		ml_ctx		ctx = ml_ctx_default();
-		ml_logistic *l;
+		ml_irls *l;
 
 		ctx.nthreads = k == 0 ? 1 : k * k + 1;
 		fit(&ctx, two, &params, &l, &err);
-		memcpy(result[k], ml_logistic_result(l)->coefficients, matrix.n_terms * sizeof(double));
-		result[k][matrix.n_terms] = ml_logistic_result(l)->intercept;
+		memcpy(result[k], ml_irls_result(l)->coefficients, matrix.n_terms * sizeof(double));
+		result[k][matrix.n_terms] = ml_irls_result(l)->intercept;
 		if (k == 0)
-			unit_ok(largest_gradient(ml_logistic_result(l), &params, two) < 1e-9, "two of three folds");
+			unit_ok(largest_gradient(ml_irls_result(l), &params, two) < 1e-9, "two of three folds");
 		unit_bytes(result[k], result[0], (matrix.n_terms + 1) * sizeof(double), "%d threads: the same bits", ctx.nthreads);
-		ml_logistic_end(l);
+		ml_irls_end(l);
 	}
 }
 
@@ -152,53 +159,53 @@ static void
 test_bad_data(void)
 {
 	ml_ctx		ctx = ml_ctx_default();
-	ml_logistic_params free_params = {INFINITY, true, 1e-10, 100};
-	ml_logistic_params l2 = {1, true, 1e-10, 100};
-	ml_logistic_params short_of_time = {1, true, 1e-300, 2};
+	ml_irls_params free_params = params_of(INFINITY, true, 1e-10, 100);
+	ml_irls_params l2 = params_of(1, true, 1e-10, 100);
+	ml_irls_params short_of_time = params_of(1, true, 1e-300, 2);
 	const bool	none[3] = {false, false, false};
-	ml_logistic *l;
+	ml_irls *l;
 	ml_error	err;
 
 	make_matrix(1000, false, 0);
 	unit_int(fit(&ctx, none, &l2, &l, &err), ML_BAD_DATA, "no folds");
-	ml_logistic_end(l);
+	ml_irls_end(l);
 	unit_int(fit(&ctx, all_folds, &short_of_time, &l, &err), ML_OK, "too few iterations allowed");
-	unit_ok(!ml_logistic_result(l)->converged, "is told");
-	ml_logistic_end(l);
+	unit_ok(!ml_irls_result(l)->converged, "is told");
+	ml_irls_end(l);
 	for (int i = 0; i < 1000; i++)
 		labels[i] = numbers[0][i] > 0.1;
 	unit_int(fit(&ctx, all_folds, &free_params, &l, &err), ML_NOT_CONVERGED, "separable data without a penalty");
-	ml_logistic_end(l);
+	ml_irls_end(l);
 	unit_int(fit(&ctx, all_folds, &l2, &l, &err), ML_OK, "separable data with one");
-	unit_ok(largest_gradient(ml_logistic_result(l), &l2, all_folds) < 1e-9, "reach the minimum");
-	ml_logistic_end(l);
+	unit_ok(largest_gradient(ml_irls_result(l), &l2, all_folds) < 1e-9, "reach the minimum");
+	ml_irls_end(l);
 	for (int i = 0; i < 1000; i++)
 		numbers[2][i] = numbers[0][i] - 2 * numbers[3][i];
 	make_matrix(1000, false, 0);
 	for (int i = 0; i < 1000; i++)
 		numbers[2][i] = numbers[0][i] - 2 * numbers[3][i];
 	unit_int(fit(&ctx, all_folds, &free_params, &l, &err), ML_OK, "a dependent column without a penalty");
-	unit_ok(ml_logistic_result(l)->aliased[3] && isnan(ml_logistic_result(l)->std_errors[3]) &&
-			ml_logistic_result(l)->coefficients[3] == 0, "is aliased");
-	ml_logistic_end(l);
+	unit_ok(ml_irls_result(l)->aliased[3] && isnan(ml_irls_result(l)->std_errors[3]) &&
+			ml_irls_result(l)->coefficients[3] == 0, "is aliased");
+	ml_irls_end(l);
 	for (int i = 0; i < 1000; i++)
 		labels[i] = 1;
 	unit_int(fit(&ctx, all_folds, &l2, &l, &err), ML_BAD_DATA, "one class only");
-	ml_logistic_end(l);
+	ml_irls_end(l);
 	/* A column that is 0 but in one row of a huge size. */
 	make_matrix(1000, false, 0);
 	memset(numbers[1], 0, sizeof(numbers[1]));
 	numbers[1][17] = 1e12;
 	unit_int(fit(&ctx, all_folds, &l2, &l, &err), ML_OK, "a column with one huge value");
-	ml_logistic_end(l);
+	ml_irls_end(l);
 }
 
 static void
 test_failures(void)
 {
-	ml_logistic_params params = {INFINITY, true, 1e-10, 100};
+	ml_irls_params params = params_of(INFINITY, true, 1e-10, 100);
 	int			failures = 0;
-	ml_logistic *l;
+	ml_irls *l;
 	ml_error	err;
 	fail_state	cancel = {-1, 0, 1};
 	ml_ctx		ctx;
@@ -211,7 +218,7 @@ test_failures(void)
 
 		ctx = fail_ctx(&state);
 		status = fit(&ctx, all_folds, &params, &l, &err);
-		ml_logistic_end(l);
+		ml_irls_end(l);
 		if (state.live != 0)
 			unit_ok(false, "%ld blocks leak when allocation %ld fails", state.live, n);
 		if (status == ML_OK)
@@ -224,7 +231,7 @@ test_failures(void)
 	ctx = fail_ctx(&cancel);
 	make_matrix(MOST, false, 0);
 	unit_int(fit(&ctx, all_folds, &params, &l, &err), ML_CANCELLED, "cancelled between steps");
-	ml_logistic_end(l);
+	ml_irls_end(l);
 	unit_int(cancel.live, 0, "and nothing leaks");
 }
 

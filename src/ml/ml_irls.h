@@ -1,0 +1,85 @@
+/*
+ * ml_irls.h: generalised linear models on a matrix, by Newton's method (Fisher scoring, iteratively reweighted least squares).
+ *
+ * Minimises the sum of w loss(y, b0 + x b + offset) + l1 |b|_1 + l2 |b|^2 / 2 for a family (ml_family.h); the intercept is
+ * not penalised.
+ *
+ * Work goes in *ranges* of rows whose sums are put together in a fixed order, so the result is the same bits whatever
+ * the number of threads.  A *round* goes once over all rows, in several steps.
+ */
+#ifndef ML_IRLS_H
+#define ML_IRLS_H
+
+#include "ml/ml_estimator.h"
+#include "ml/ml_family.h"
+
+/* Estimators of the covariance that hold for rows of unequal variance (MacKinnon, White 1985). */
+typedef enum ml_robust
+{
+	ML_ROBUST_NONE = 0,
+	ML_ROBUST_HC0,
+	ML_ROBUST_HC1,
+	ML_ROBUST_HC2,
+	ML_ROBUST_HC3
+} ml_robust;
+
+typedef struct ml_irls_params
+{
+	ml_family	family;
+	double		l1;				/* penalties on the sum over all rows … */
+	double		l2;
+	bool		per_weight;		/* … or, if true, per unit of weight */
+	bool		fit_intercept;
+	double		tol;			/* ends when a step improves the mean loss by less */
+	int			max_iter;
+	const double *offset;		/* (matrix->rows) added to the linear predictor; NULL: none */
+	ml_robust	robust;			/* standard errors; without a penalty */
+	bool		residuals;		/* fill those of the fit; without a penalty */
+} ml_irls_params;
+
+typedef struct ml_irls_fit
+{
+	int			n_terms;
+	double	   *coefficients;	/* (n_terms) */
+	double	   *std_errors;		/* (n_terms), NaN where there is none: with a penalty, aliased */
+	double	   *vif;			/* (n_terms), variance inflation factors of the weighted terms; NaN as above */
+	unsigned char *aliased;		/* (n_terms), only without a penalty */
+	double		intercept;
+	double		intercept_std_error;
+	int64_t		rows;			/* of weight above 0 */
+	double		weight;
+	double		loss;			/* sum of w loss, without the penalty */
+	double		objective;		/* with it */
+	double		null_loss;		/* the same of a model with an intercept alone; NaN if not asked for */
+	int			rank;
+	double		df;				/* residual degrees of freedom */
+	double		dispersion;		/* pearson / df; of two classes and counts 1, as the standard errors have it */
+	double		condition;		/* of the information of scaled terms, its root; NaN with a penalty */
+	ml_family_sums sums;		/* without a penalty */
+	double		quantiles[5];	/* of deviance residuals: least, quarters, largest; NaN if not asked for */
+	int			iterations;		/* rounds over all rows */
+	bool		converged;
+} ml_irls_fit;
+
+typedef struct ml_irls ml_irls;
+
+/*
+ * Starts a fit on all folds for which use_fold (n_folds) is true.  The matrix must outlive it.  Free with
+ * ml_irls_end, also after a failure.
+ */
+extern ml_status ml_irls_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fold,
+							   const ml_irls_params *params, ml_irls **irls, ml_error *err);
+
+/* A bounded piece of work: ML_MORE, ML_DONE, or ML_BAD_DATA, ML_NOT_CONVERGED, ML_NO_MEMORY, ML_CANCELLED. */
+extern ml_status ml_irls_step(ml_irls *irls, double *progress, ml_error *err);
+extern const ml_irls_fit *ml_irls_result(const ml_irls *irls);
+extern void ml_irls_end(ml_irls *irls); /* NULL allowed */
+
+/* Linear predictors b0 + x b of n rows from `first` on; in parallel. */
+extern void ml_irls_scores(const ml_ctx *ctx, const ml_matrix *matrix, const double *coefficients,
+						   double intercept, size_t first, size_t n, double *scores);
+
+/* What goes beside the coefficients without a penalty: variance inflation, condition, quantiles of residuals. */
+extern ml_status ml_irls_report(const ml_ctx *ctx, const ml_irls_fit *fit, ml_report *report, ml_error *err);
+
+#endif							/* ML_IRLS_H */
