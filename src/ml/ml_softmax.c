@@ -369,7 +369,7 @@ precondition(const ml_softmax *l, double *vector)
 	for (int k = 0; k < l->k; k++)
 	{
 		double	   *v = vector + k * l->width;
-		double		share = l->class_weight[k] / l->total.weight;
+		double		share = l->class_weight[k] / l->fit.weight;
 		double		last = v[l->p];
 
 		ml_cholesky_solve(&l->precondition, v, l->work, l->work + l->width);
@@ -453,24 +453,24 @@ end_lbfgs_round(ml_softmax *l, ml_error *err)
 		if (l->halvings++ >= MAX_HALVINGS || l->fit.iterations >= l->params.max_iter)
 		{
 			memcpy(l->theta, l->accepted, l->n_theta * sizeof(double));
-			return end_descent(l, -l->slope / 2 <= l->params.tol * l->total.weight, err);
+			return end_descent(l, -l->slope / 2 <= l->params.tol * l->fit.weight, err);
 		}
 		try_share(l, l->share / 2);
 		return ML_MORE;
 	}
 	if (isfinite(l->objective))
 		remember_step(l);
-	l->stalled = gain <= l->params.tol * l->total.weight ? l->stalled + 1 : 0;
+	l->stalled = gain <= l->params.tol * l->fit.weight ? l->stalled + 1 : 0;
 	l->objective = objective;
 	l->fit.loss = l->total.loss;
 	l->halvings = 0;
 	memcpy(l->accepted, l->theta, l->n_theta * sizeof(double));
 	memcpy(l->gradient, l->new_gradient, l->n_theta * sizeof(double));
-	if (!l->penalised && l->total.loss < 1e-6 * l->total.weight)
+	if (!l->penalised && l->total.loss < 1e-6 * l->fit.weight)
 		return ml_fail(err, ML_NOT_CONVERGED, "Use a penalty, or leave out the features that tell the classes apart.",
 					   "the classes can be told apart without error, so coefficients without a penalty have no finite value");
 	find_direction(l);
-	if (-l->slope / 2 <= l->params.tol * l->total.weight && l->stalled > 0)
+	if (-l->slope / 2 <= l->params.tol * l->fit.weight && l->stalled > 0)
 		return end_descent(l, true, err);
 	if (l->stalled >= 10 || l->fit.iterations >= l->params.max_iter)
 		return end_descent(l, l->stalled >= 10, err);
@@ -520,7 +520,7 @@ descend(ml_softmax *l, ml_error *err)
 	ml_cholesky factor = {0};
 	ml_lasso	lasso = {0};
 	ml_gram		problem;
-	double		weight = l->total.weight;
+	double		weight = l->fit.weight;
 	ml_status	status = corner && across && solved && memory ? ML_OK : no_memory(err);
 
 	if (status == ML_OK)
@@ -612,7 +612,7 @@ end_newton_round(ml_softmax *l, ml_error *err)
 		if (l->halvings++ >= MAX_HALVINGS || l->fit.iterations >= l->params.max_iter)
 		{
 			memcpy(l->theta, l->accepted, l->n_theta * sizeof(double));
-			return end_descent(l, -l->slope <= l->params.tol * l->total.weight, err);
+			return end_descent(l, -l->slope <= l->params.tol * l->fit.weight, err);
 		}
 		try_share(l, l->share / 2);
 		return ML_MORE;
@@ -626,9 +626,9 @@ end_newton_round(ml_softmax *l, ml_error *err)
 	status = descend(l, err);
 	if (status != ML_OK)
 		return status;
-	if (-l->slope / 2 <= l->params.tol * l->total.weight || l->fit.iterations >= l->params.max_iter)
+	if (-l->slope / 2 <= l->params.tol * l->fit.weight || l->fit.iterations >= l->params.max_iter)
 	{
-		bool		converged = -l->slope / 2 <= l->params.tol * l->total.weight;
+		bool		converged = -l->slope / 2 <= l->params.tol * l->fit.weight;
 
 		if (converged)
 			ml_axpy(l->theta, 1, l->direction, l->n_theta);
