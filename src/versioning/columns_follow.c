@@ -222,6 +222,7 @@ mdl_columns_forget(int32 table_id, const char *history)
 	mdl_run("DELETE FROM medallion_history.table_columns WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_run("DELETE FROM medallion_history.change_counts WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_run("DELETE FROM medallion_history.table_definitions WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
+	mdl_run("DELETE FROM medallion_history.partitions WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
 }
 
 /* ---- following ------------------------------------------------------------------------------------------------------ */

@@ -12,6 +12,7 @@
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
@@ -60,7 +61,13 @@ check_table(Relation relation)
 	if (IsSystemRelation(relation) || strcmp(schema, MDL_HISTORY_SCHEMA) == 0 || strcmp(schema, MDL_SCHEMA) == 0)
 		refuse(relation, "it belongs to the system or to medallion", NULL);
 	if (bms_is_empty(RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY)))
+	{
+		Oid			constraint;
+
+		if (get_primary_key_attnos(RelationGetRelid(relation), true, &constraint) != NULL)
+			refuse(relation, "its primary key is DEFERRABLE", "Drop it and add one that is not: ALTER TABLE … ADD PRIMARY KEY (…).");
 		refuse(relation, "it has no primary key", "Add one with ALTER TABLE … ADD PRIMARY KEY (…).");
+	}
 	if (mdl_columns_count(RelationGetDescr(relation)) > MaxHeapAttributeNumber - MDL_DIED_ATTNO)
 		refuse(relation, psprintf("it has %d columns, and its history two more", mdl_columns_count(RelationGetDescr(relation))),
 			   psprintf("A table can have %d columns: split it in two.", MaxHeapAttributeNumber));

@@ -80,4 +80,5 @@ SELECT mode, updated, deleted FROM medallion.refresh('silver.inc_clustered');
 COMMIT;
 SELECT medallion.rebuild('silver.inc_clustered', verify => true);
 SELECT count(medallion.undefine(target, drop_table => true)) FROM medallion.tables;
+SELECT medallion.disable_versioning('bronze.inc_days', keep_history => false);
 DROP TABLE bronze.inc_days, bronze.inc_clustered;

@@ -2,6 +2,9 @@
 \set VERBOSITY default
 CREATE TABLE silver.no_key (id int);
 SELECT medallion.enable_versioning('silver.no_key');
+ALTER TABLE silver.no_key ADD PRIMARY KEY (id) DEFERRABLE;
+SELECT medallion.enable_versioning('silver.no_key');
+ALTER TABLE silver.no_key DROP CONSTRAINT no_key_pkey;
 CREATE UNIQUE INDEX ON silver.no_key (id);
 SELECT medallion.enable_versioning('silver.no_key');
 CREATE VIEW silver.a_view AS SELECT 1 AS id;
