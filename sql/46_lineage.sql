@@ -13,6 +13,13 @@ LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_lineage_of_query';
 COMMENT ON FUNCTION medallion.query_lineage(text, bool) IS
 'From which columns those of a SELECT would be made, as the server analyses it; nothing is run.';
 
+CREATE OR REPLACE FUNCTION medallion.openlineage(relation text DEFAULT NULL, direction text DEFAULT 'upstream', depth int DEFAULT NULL,
+	namespace text DEFAULT NULL)
+RETURNS TABLE (event jsonb)
+LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_openlineage';
+COMMENT ON FUNCTION medallion.openlineage(text, text, int, text) IS
+'The lineage of a relation, or all of it, as events of OpenLineage: a JobEvent for what is made from something, else a DatasetEvent; sources first.';
+
 CREATE OR REPLACE FUNCTION medallion._lineage_edges()
 RETURNS TABLE (output text, output_kind text, output_layer text, input text, input_kind text, input_layer text)
 LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_lineage_edges';

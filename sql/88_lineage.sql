@@ -94,7 +94,7 @@ CROSS JOIN LATERAL (
 	FROM (SELECT f.value ->> 'name' AS name FROM pg_catalog.jsonb_array_elements(v.signature -> 'features') f
 		UNION ALL SELECT v.signature -> 'target' ->> 'name' WHERE v.signature ? 'target') x) f
 UNION ALL
-SELECT NULL, 'monitor', m.monitor, 'SELECT ' || c.list, m.source, 's'
+SELECT NULL, 'monitor', m.monitor, 'SELECT ' || coalesce(c.list, 's.*'), m.source, 's'
 FROM medallion.monitors m
 CROSS JOIN LATERAL (SELECT pg_catalog.string_agg('s.' || pg_catalog.quote_ident(x), ', ') AS list FROM pg_catalog.unnest(m.columns) x) c
 UNION ALL

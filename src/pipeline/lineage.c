@@ -90,6 +90,51 @@ walk_nodes(LineageGraph *graph, LineageNode *start, bool down, int max_depth, Re
 	}
 }
 
+static void
+select_from(const LineageGraph *graph, const LineageNode *start, bool down, int max_depth, bool *selected)
+{
+	bool	   *met = palloc0(sizeof(bool) * graph->count);
+	List	   *level = list_make1_int(start->id);
+
+	met[start->id] = true;
+	for (int depth = 1; level != NIL && depth <= max_depth; depth++)
+	{
+		List	   *next = NIL;
+		ListCell   *cell;
+
+		foreach(cell, level)
+		{
+			LineageNode *node = graph->nodes[lfirst_int(cell)];
+			ListCell   *other;
+
+			foreach(other, down ? node->down : node->up)
+			{
+				if (met[lfirst_int(other)])
+					continue;
+				met[lfirst_int(other)] = true;
+				next = lappend_int(next, lfirst_int(other));
+			}
+		}
+		level = next;
+	}
+	for (int i = 0; i < graph->count; i++)
+		selected[i] |= met[i];
+}
+
+bool *
+mdl_lineage_select(const LineageGraph *graph, const LineageNode *start, const LineageWalk *walk)
+{
+	bool	   *selected = palloc0(sizeof(bool) * (graph->count + 1));
+
+	for (int i = 0; i < graph->count && start == NULL; i++)
+		selected[i] = graph->nodes[i]->up != NIL || graph->nodes[i]->down != NIL;
+	if (start && walk->up)
+		select_from(graph, start, false, walk->depth, selected);
+	if (start && walk->down)
+		select_from(graph, start, true, walk->depth, selected);
+	return selected;
+}
+
 MDL_FUNCTION(mdl_lineage);
 Datum
 mdl_lineage(PG_FUNCTION_ARGS)

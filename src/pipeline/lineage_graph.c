@@ -16,6 +16,7 @@
 #include "parser/analyze.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -453,17 +454,40 @@ sort_graph(LineageGraph *graph)
 	sorted_graph = NULL;
 }
 
+LineageNode **
+mdl_lineage_sorted_nodes(LineageGraph *graph)
+{
+	LineageNode **nodes = palloc(sizeof(LineageNode *) * (graph->count + 1));
+	List	   *ids = NIL;
+	ListCell   *cell;
+	int			count = 0;
+
+	for (int i = 0; i < graph->count; i++)
+		ids = lappend_int(ids, i);
+	sorted_graph = graph;
+	list_sort(ids, compare_nodes);
+	sorted_graph = NULL;
+	foreach(cell, ids)
+		nodes[count++] = graph->nodes[lfirst_int(cell)];
+	return nodes;
+}
+
 LineageGraph *
 mdl_lineage_load(void)
 {
 	LineageGraph *graph = palloc0_object(LineageGraph);
 	HASHCTL		control = {.keysize = KEY_SIZE, .entrysize = sizeof(NodeKey), .hcxt = CurrentMemoryContext};
 
+	int			level = NewGUCNestLevel();
+
+	/* Compiling what reads some hundred rows takes ten times as long as running it. */
+	set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	graph->by_key = hash_create("nodes of lineage", 256, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	graph->tables = mdl_pipeline_tables();
 	load_relations(graph);
 	load_records(graph);
 	load_queries(graph);
+	AtEOXact_GUC(true, level);
 	sort_graph(graph);
 	return graph;
 }

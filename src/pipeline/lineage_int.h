@@ -101,6 +101,9 @@ extern LineageGraph *mdl_lineage_load(void);
 /* The node that a user names: a relation, or "model:delay", "feature view:recent"; an error if there is none. */
 extern LineageNode *mdl_lineage_find(LineageGraph *graph, const char *name);
 
+/* All nodes: relations first, then by name and kind. */
+extern LineageNode **mdl_lineage_sorted_nodes(LineageGraph *graph);
+
 extern LineageNode *mdl_lineage_relation(LineageGraph *graph, Oid relid);
 
 /* ---- lineage.c ----------------------------------------------------------------------------------------------------- */
@@ -115,5 +118,8 @@ typedef struct LineageWalk
 
 /* Reads two arguments of a function, by their positions. */
 extern LineageWalk mdl_lineage_walk_arguments(FunctionCallInfo fcinfo, int direction, int depth);
+
+/* Which nodes a walk meets, its start included: (count); `start` NULL: all that have an edge. */
+extern bool *mdl_lineage_select(const LineageGraph *graph, const LineageNode *start, const LineageWalk *walk);
 
 #endif							/* MDL_LINEAGE_INT_H */

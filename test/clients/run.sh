@@ -1,7 +1,8 @@
 #!/bin/bash
 # run.sh: `make check-clients`.  Real clients against a schema with versioned tables: what they find there, what migrations
-# they would make, and how they read the past.  Not part of `make check`: it installs SQLAlchemy, Alembic, Django and
-# psycopg from PyPI and drizzle from npm, into tmp_clients/.  Without npm the part about drizzle is left out, and says so.
+# they would make, how they read the past, and how OpenLineage's client takes lineage.  Not part of `make check`: it
+# installs SQLAlchemy, Alembic, Django, psycopg and openlineage-python from PyPI and drizzle from npm, into tmp_clients/.
+# Without npm the part about drizzle is left out, and says so.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 top=$PWD
@@ -31,7 +32,7 @@ mdl_private_install "$run/inst"
 mdl_start_server "$run" "$(mdl_server_user)" "$PGBIN" 'fsync = off'
 
 rc=0
-for part in sqlalchemy django drizzle; do
+for part in sqlalchemy django drizzle openlineage; do
   if [ $part = drizzle ] && [ ! -d "$here/node_modules/drizzle-kit" ]; then echo "drizzle: left out, there is no npm"; continue; fi
   mdl_as_server psql -X -q -h "$run/socket" -U postgres -c "CREATE DATABASE $part"
   mdl_as_server psql -X -q -h "$run/socket" -U postgres -d $part -c 'CREATE EXTENSION medallion'
