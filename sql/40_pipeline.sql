@@ -26,6 +26,10 @@ CREATE TABLE medallion._expectations
 	on_violation text NOT NULL CHECK (on_violation IN ('warn', 'drop', 'quarantine', 'fail')),
 	null_ok      bool NOT NULL,
 	raises       bool NOT NULL DEFAULT false,	-- whether the last refresh met a row on which the expression raises
+	kind         text NOT NULL DEFAULT 'row',	-- 'row', or what a rule about the whole table is about
+	mostly       float8 NOT NULL DEFAULT 1,		-- the share of rows that must pass before on_violation is done
+	options      jsonb,							-- of a rule about the whole table
+	reference    regclass,						-- another table that it is about
 	declared_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	PRIMARY KEY (target, name)
 );
@@ -65,6 +69,10 @@ CREATE TABLE medallion._expectation_results
 	failing_keys jsonb NOT NULL,				-- a sample
 	first_error  text,
 	whole        bool NOT NULL,					-- counts are of all rows of the result, else of those computed by this refresh
+	kind         text NOT NULL DEFAULT 'row',
+	mostly       float8 NOT NULL DEFAULT 1,
+	met          bool NOT NULL,					-- as many rows passed as must
+	observed     jsonb,							-- what a rule about the whole table found
 	PRIMARY KEY (refresh_id, name)
 );
 COMMENT ON TABLE medallion._expectation_results IS 'One row per refresh and rule.';
@@ -129,16 +137,6 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_undefine';
 COMMENT ON FUNCTION medallion.undefine(text, bool) IS
 'Makes a derived table an ordinary one, or drops it and its quarantine table.';
 
-CREATE OR REPLACE FUNCTION medallion.expect(target text, name text, rule text, on_violation text DEFAULT 'warn',
-	null_ok bool DEFAULT false) RETURNS void
-LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_expect';
-COMMENT ON FUNCTION medallion.expect(text, text, text, text, bool) IS
-'Declares or replaces a rule for the rows of a derived table: a boolean expression over the columns of its query.';
-
-CREATE OR REPLACE FUNCTION medallion.unexpect(target text, name text) RETURNS void
-LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_unexpect';
-COMMENT ON FUNCTION medallion.unexpect(text, text) IS 'Takes a rule of a derived table away.';
-
 CREATE OR REPLACE FUNCTION medallion.refresh(target text DEFAULT NULL)
 RETURNS TABLE (target text, mode text, inserted bigint, updated bigint, deleted bigint, rejected bigint, reason text, seconds float8)
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_refresh';
@@ -174,25 +172,6 @@ RETURN (SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
 		WHERE c.oid = relation);
 COMMENT ON FUNCTION medallion._relation_name(regclass) IS 'schema.name, quoted where needed; NULL when there is no such relation.';
 
-CREATE OR REPLACE VIEW medallion.expectation_results AS
-SELECT r.refresh_id, coalesce(medallion._relation_name(r.target), r.target_name) AS target, e.name, e.on_violation AS action,
-	e.passed, e.failed, e.raised, e.rule,
-	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN e.failing_keys END AS failing_keys,
-	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN e.first_error END AS first_error,
-	r.finished_at, e.whole
-FROM medallion._expectation_results e
-JOIN medallion._refreshes r ON r.refresh_id = e.refresh_id
-LEFT JOIN pg_catalog.pg_class c ON c.oid = r.target
-WHERE CASE WHEN c.oid IS NULL THEN r.role_name = current_user ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END;
-COMMENT ON VIEW medallion.expectation_results IS
-'Per refresh and rule: how many rows passed and failed, of all (whole) or of those an incremental refresh computed. Keys of failing rows, which need not be in the table, are shown to its owner alone.';
-
-CREATE OR REPLACE VIEW medallion.expectations AS
-SELECT medallion._relation_name(e.target) AS target, e.name, e.rule, e.on_violation, e.null_ok, e.declared_at
-FROM medallion._expectations e
-WHERE pg_catalog.has_table_privilege(e.target, 'SELECT');
-COMMENT ON VIEW medallion.expectations IS 'The rules of derived tables.';
-
 CREATE OR REPLACE VIEW medallion.refreshes AS
 SELECT r.refresh_id, coalesce(medallion._relation_name(r.target), r.target_name) AS target, r.mode, r.reason,
 	r.started_at, r.finished_at, pg_catalog.date_part('epoch', r.finished_at - r.started_at) AS seconds,
@@ -219,7 +198,7 @@ LEFT JOIN LATERAL (SELECT r.refresh_id, r.result_rows, r.started_at, r.finished_
 	WHERE r.target = t.target ORDER BY r.refresh_id DESC LIMIT 1) l ON true
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS rules,
 		pg_catalog.sum(e.passed)::float8 / nullif(pg_catalog.sum(e.passed + e.failed), 0)::float8 AS passed_share,
-		pg_catalog.array_agg(e.name ORDER BY e.name) FILTER (WHERE e.failed > 0) AS failing_rules
+		pg_catalog.array_agg(e.name ORDER BY e.name) FILTER (WHERE NOT e.met) AS failing_rules
 	FROM medallion._expectation_results e WHERE e.refresh_id = l.refresh_id) q
 WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT');
 COMMENT ON VIEW medallion.tables IS 'The derived tables: key, owner, freshness, rows and quality as of the last refresh, and the query.';

@@ -391,8 +391,8 @@ query_with_rules(const DerivedTable *table, TupleDesc columns, StringInfo rules)
 	for (int i = 0; i < count; i++)
 	{
 		appendStringInfo(&sql, ", (%s)", rule[i].expression);
-		appendStringInfo(rules, " %s %s %d;", quote_identifier(rule[i].name), mdl_pipeline_action_name(rule[i].action),
-						 rule[i].null_ok);
+		appendStringInfo(rules, " %s %s %d %.17g;", quote_identifier(rule[i].name), mdl_pipeline_action_name(rule[i].action),
+						 rule[i].null_ok, rule[i].mostly);
 	}
 	appendStringInfo(&sql, " FROM %s AS d", mdl_qualified_name(table->definition));
 	return mdl_query_analyse(sql.data, NULL);
@@ -560,6 +560,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	initStringInfo(&rules);
 	query = query_with_rules(table, columns, &rules);
 	has_rules = rules.len > 0;
+	appendStringInfo(&rules, " %s", mdl_corrections_fingerprint(table->target));
 	add_settings(table, &rules);
 	add_shape(table, columns, &rules);
 	mdl_query_check_rights(query);
@@ -570,6 +571,8 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	plan.reason = mdl_incremental_limit == 0 ? "medallion.incremental_limit is 0" : mdl_query_unsteady(query);
 	if (plan.reason == NULL)
 		plan.reason = sources_obstacle(plan.relations);
+	if (plan.reason == NULL)
+		plan.reason = mdl_corrections_obstacle(table->target);
 	if (plan.reason)
 		return plan;
 	plan.fingerprint = psprintf("%s%s", mdl_query_fingerprint(query), rules.data);

@@ -2,8 +2,8 @@
  * incremental_counts.c: what the rules found, over all rows, where only some were computed again.
  *
  * What a rule found in a whole result is known from the last refresh.  Of the units computed again, what was found in their
- * former rows is taken off, and what is found now is added.  Former rows are in the table, where only rules that warn can
- * have failed, and in the quarantine table, whose rows name the rules they violate.  Former rows that were dropped are
+ * former rows is taken off, and what is found now is added.  Former rows are in the table, where only rules that warn, or
+ * that did not act because most rows pass, can have failed, and in the quarantine table, whose rows name the rules they violate.  Former rows that were dropped are
  * nowhere; once there are such, counts are of the rows computed (`whole` is false) until the next full refresh.
  */
 #include "pipeline/incremental_int.h"
@@ -19,6 +19,7 @@ typedef struct Found
 	int64		rows;
 	int64		failed;
 	int64		raised;
+	bool		met;
 	List	   *keys;
 } Found;
 
@@ -38,7 +39,7 @@ read_last(const DerivedResult *result, int64 refresh_id, Found *last)
 		mdl_arg_int8(&args, refresh_id);
 		mdl_arg_text(&args, result->rules[i].name);
 		mdl_owner_begin(&saved);
-		rows = mdl_run("SELECT passed + failed, failed, raised, whole, on_violation OPERATOR(pg_catalog.=) 'drop', k.key"
+		rows = mdl_run("SELECT passed + failed, failed, raised, whole, on_violation OPERATOR(pg_catalog.=) 'drop', k.key, met"
 					   " FROM medallion._expectation_results LEFT JOIN LATERAL pg_catalog.jsonb_array_elements(failing_keys) k(key) ON true"
 					   " WHERE refresh_id OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2", &args, false);
 		mdl_owner_end(&saved);
@@ -52,7 +53,8 @@ read_last(const DerivedResult *result, int64 refresh_id, Found *last)
 			last[i].failed = mdl_field_int8(row, 1);
 			last[i].raised = mdl_field_int8(row, 2);
 			known &= DatumGetBool(mdl_field(row, 3, NULL));
-			known &= !(DatumGetBool(mdl_field(row, 4, NULL)) && last[i].failed > 0);
+			last[i].met = DatumGetBool(mdl_field(row, 6, NULL));
+			known &= !(DatumGetBool(mdl_field(row, 4, NULL)) && !last[i].met);
 			if (key)
 				last[i].keys = lappend(last[i].keys, key);
 		}
@@ -61,7 +63,7 @@ read_last(const DerivedResult *result, int64 refresh_id, Found *last)
 	return known;
 }
 
-/* Adds what rules that warn find in the rows of the table that the units have had. */
+/* Adds what rules that let rows pass find in the rows of the table that the units have had. */
 static void
 add_table(const DerivedResult *result, Snapshot snapshot, const Found *last, Found *former)
 {
@@ -69,7 +71,7 @@ add_table(const DerivedResult *result, Snapshot snapshot, const Found *last, Fou
 	int64		rows;
 
 	for (int i = 0; i < result->rule_count; i++)
-		warned |= result->rules[i].action == RULE_WARN && last[i].failed > 0;
+		warned |= last[i].failed > 0 && (result->rules[i].action == RULE_WARN || last[i].met);
 	if (warned)
 	{
 		DerivedResult *judged = mdl_result_of_table(result->table, snapshot, result->units);
@@ -121,6 +123,38 @@ add_quarantine(const DerivedResult *result, Snapshot snapshot, Found *former)
 	}
 }
 
+/* Of the keys sampled by the last refresh those that are not among the units computed again. */
+static List *
+keys_left_alone(const DerivedResult *result, List *keys, Snapshot snapshot)
+{
+	MemoryContext context = CurrentMemoryContext;
+	StringInfoData array;
+	MdlArgs		args = {0};
+	List	   *left = NIL;
+	ListCell   *cell;
+	uint64		rows;
+
+	if (keys == NIL || result->units == NULL)
+		return keys;
+	initStringInfo(&array);
+	foreach(cell, keys)
+		appendStringInfo(&array, "%s%s", array.len ? ", " : "[", (char *) lfirst(cell));
+	mdl_units_args(result->units, &args);
+	mdl_arg_text(&args, psprintf("%s]", array.data));
+	rows = mdl_run_under_snapshot(psprintf("SELECT k.key FROM pg_catalog.jsonb_array_elements($%d::pg_catalog.jsonb) k(key),"
+										   " LATERAL pg_catalog.jsonb_populate_record(NULL::%s, k.key) d WHERE (%s) IS NOT TRUE",
+										   args.count, mdl_qualified_name(result->table->definition),
+										   mdl_units_condition(result->units, "d.")), &args, snapshot);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		left = lappend(left, mdl_field_text(row, 0));
+		MemoryContextSwitchTo(old);
+	}
+	return left;
+}
+
 bool
 mdl_counts_complete(DerivedResult *result, int64 last_refresh, Snapshot snapshot)
 {
@@ -141,11 +175,10 @@ mdl_counts_complete(DerivedResult *result, int64 last_refresh, Snapshot snapshot
 		RuleCount  *count = &result->counts[i];
 		ListCell   *cell;
 
-		/* A sample of failing keys stays one if none of them was computed again. */
-		if (former[i].failed == 0)
-			foreach(cell, last[i].keys)
-				if (list_length(count->failing_keys) < MDL_KEY_SAMPLE)
-					count->failing_keys = lappend(count->failing_keys, lfirst(cell));
+		foreach(cell, former[i].failed == 0 ? last[i].keys : keys_left_alone(result, last[i].keys, snapshot))
+			if (list_length(count->failing_keys) < MDL_KEY_SAMPLE)
+				count->failing_keys = lappend(count->failing_keys, lfirst(cell));
+		count->was_met = last[i].met;
 		count->failed += last[i].failed - former[i].failed;
 		count->raised += last[i].raised - former[i].raised;
 		count->passed = last[i].rows - former[i].rows + result->rows - count->failed;

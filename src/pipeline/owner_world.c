@@ -35,3 +35,13 @@ mdl_leave_owner_world(const OwnerWorld *world)
 	AtEOXact_GUC(false, world->level);
 	SetUserIdAndSecContext(world->saved.user, world->saved.security_context);
 }
+
+void
+mdl_as_table_owner(const DerivedTable *table, void (*work) (void *argument), void *argument)
+{
+	OwnerWorld	world;
+
+	mdl_enter_owner_world(table, &world);
+	work(argument);
+	mdl_leave_owner_world(&world);
+}

@@ -180,8 +180,8 @@ mdl_pipeline_rules(Oid target, int *count)
 
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
 	mdl_owner_begin(&saved);
-	*count = (int) mdl_run("SELECT name, rule, expression, on_violation, null_ok, raises FROM medallion._expectations"
-						   " WHERE target OPERATOR(pg_catalog.=) $1 ORDER BY name COLLATE \"C\"", &args, false);
+	*count = (int) mdl_run("SELECT name, rule, expression, on_violation, null_ok, raises, mostly FROM medallion._expectations"
+						   " WHERE target OPERATOR(pg_catalog.=) $1 AND kind OPERATOR(pg_catalog.=) 'row' ORDER BY name COLLATE \"C\"", &args, false);
 	mdl_owner_end(&saved);
 	old = MemoryContextSwitchTo(context);
 	rules = palloc0_array(Rule, *count + 1);
@@ -193,6 +193,7 @@ mdl_pipeline_rules(Oid target, int *count)
 		rules[i].action = mdl_pipeline_action_by_name(mdl_field_text(i, 3));
 		rules[i].null_ok = DatumGetBool(mdl_field(i, 4, NULL));
 		rules[i].raises = DatumGetBool(mdl_field(i, 5, NULL));
+		rules[i].mostly = DatumGetFloat8(mdl_field(i, 6, NULL));
 	}
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);

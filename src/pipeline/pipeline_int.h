@@ -52,6 +52,7 @@ typedef struct Rule
 	char	   *expression;		/* as run */
 	RuleAction	action;
 	bool		null_ok;
+	double		mostly;			/* the share of rows that must pass before anything is done about those that do not */
 	bool		raises;			/* as of the last refresh */
 } Rule;
 
@@ -143,11 +144,12 @@ extern List *mdl_refresh_order(List *tables, List *targets);
 /* The boolean expression a rule stands for, over the columns of the relation (Vars of varno 1); raises what is wrong. */
 extern Node *mdl_rule_analyse(const char *rule, const char *name, Oid relation, const char *alias);
 
+/* The analysed rule as text that means the same under any search path. */
+extern char *mdl_rule_text(Node *expression, Oid relation, const char *alias);
+extern void mdl_rule_check_name(const char *name);
+
 /* Analyses all rules of a table against its definition again; an error names the rule that does not fit. */
 extern void mdl_rules_check_again(const DerivedTable *table);
-
-/* Makes the quarantine table of a derived table if it has none; its columns are those of the definition and ours. */
-extern Oid	mdl_quarantine_ensure(DerivedTable *table);
 
 /* ---- units.c: a part of a table ------------------------------------------------------------------------------------ */
 
@@ -183,6 +185,8 @@ typedef struct RuleCount
 	int64		raised;
 	char	   *first_error;
 	List	   *failing_keys;	/* of JSON texts, at most MDL_KEY_SAMPLE */
+	bool		met;			/* once settled: as many rows pass as must */
+	bool		was_met;		/* at the last refresh, where only a part is computed */
 } RuleCount;
 
 typedef struct DerivedResult
@@ -202,6 +206,10 @@ typedef struct DerivedResult
 	Tuplestorestate *accepted;	/* rows of `columns` */
 	TupleDesc	rejected_columns;	/* columns, _reasons text[] */
 	Tuplestorestate *rejected;	/* quarantined rows */
+	TupleDesc	aside_columns;	/* columns, _reasons text[], _verdicts bytea */
+	Tuplestorestate *undecided; /* rows that are counted, and taken once the counts say how */
+	Tuplestorestate *to_correct;	/* rejected rows that have a correction, not counted yet */
+	struct Corrections *corrections;	/* NULL: none */
 	int64		rows;			/* that the query returned */
 	int64		accepted_rows;
 	int64		dropped_rows;
@@ -215,14 +223,21 @@ typedef struct DerivedResult
 } DerivedResult;
 
 /*
- * Runs the query of a derived table under the active snapshot, for the units given or all, and judges its rows.  Raises for
- * NULL and duplicate keys and, if `enforce`, for violated rules whose action is fail.  Lives in the current context.
+ * Runs the query of a derived table under the active snapshot, for the units given or all, and judges its rows.  All rows
+ * are settled at once; those of units are not, since what is done about them may depend on the counts of all.  Lives in the
+ * current context.
  */
 extern DerivedResult *mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, const Units *units,
 										 bool with_hidden);
 
 /* Judges the rows that the table has now in some units by its rules, to count. */
 extern DerivedResult *mdl_result_of_table(const DerivedTable *table, Snapshot snapshot, const Units *units);
+
+/*
+ * Decides about the rows that violate rules, by the counts.  Raises for NULL and duplicate keys and, if `enforce`, for
+ * violated rules whose action is fail.
+ */
+extern void mdl_result_settle(DerivedResult *result, Snapshot snapshot, bool enforce);
 
 /* A result without rows. */
 extern DerivedResult *mdl_result_begin(const DerivedTable *table);
@@ -234,6 +249,29 @@ extern void mdl_result_free(DerivedResult *result);
  */
 extern void mdl_result_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages);
 
+extern void mdl_result_accept(DerivedResult *result, Datum *values, bool *nulls);	/* a row that belongs in the table */
+
+/* ---- expect_verdict.c: what verdicts mean for a row and for the result -------------------------------------------- */
+
+extern char *mdl_result_key_json(const DerivedResult *result, Datum *values, bool *nulls);	/* the key as an object */
+
+/* Counts what a row violates and puts it where it belongs; returns whether it is accepted all the same. */
+extern bool mdl_verdicts_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages);
+
+/* Puts corrected rows in the place of those that were rejected, where the rules accept them. */
+extern void mdl_verdicts_correct(DerivedResult *result);
+
+/* Whether the share of passing rows is as large as a rule wants. */
+extern bool mdl_rule_is_met(const Rule *rule, const RuleCount *count);
+
+/*
+ * Whether what the rules do to rows of the units computed is what they did to all others at the last refresh; if not, *why
+ * says why all rows have to be looked at again.  Needs complete counts, or says so.
+ */
+extern bool mdl_verdicts_stand(const DerivedResult *result, const char **why);
+
+extern void mdl_verdicts_settle(DerivedResult *result, bool enforce);
+
 /* ---- rule_eval.c ----------------------------------------------------------------------------------------------- */
 
 /*
@@ -244,6 +282,42 @@ extern ErrorData *mdl_guard_failed(MemoryContext context, ResourceOwner owner);
 
 /* Judges rows one by one, so that an expression that raises costs its row only. */
 extern void mdl_rules_judge_rows(DerivedResult *result, Tuplestorestate *rows);
+
+/* Judges single rows: verdicts and messages, (rule_count) each; the messages live until the next call. */
+typedef struct Judge Judge;
+extern Judge *mdl_judge_begin(DerivedResult *result);
+extern void mdl_judge_row(Judge *judge, Datum *values, bool *nulls, Verdict *verdicts, char **messages);
+extern void mdl_judge_end(Judge *judge);
+
+/* ---- quarantine.c -------------------------------------------------------------------------------------------------- */
+
+/* Makes the quarantine table of a derived table if it has none; its columns are those of the definition and ours. */
+extern Oid	mdl_quarantine_ensure(DerivedTable *table);
+
+/*
+ * Makes the quarantine table hold the rejected rows; rows that stay rejected keep the time they were first, with the reasons
+ * they have now.
+ */
+struct Reading;
+extern void mdl_publish_quarantine(DerivedResult *result, const struct Reading *reading, int64 refresh_id);
+
+/* ---- quarantine_correct.c: rows to take in the place of rejected ones ---------------------------------------------- */
+
+/* The corrections of a table; NULL if it has none. */
+extern struct Corrections *mdl_corrections_read(const DerivedTable *table);
+
+/* Whether a row has one. */
+extern bool mdl_correction_exists(const DerivedResult *result, Datum *values, bool *nulls);
+
+/* Writes the corrected values over a row; false, and *message set, if they do not fit its columns. */
+extern bool mdl_correction_apply(const DerivedResult *result, Datum *values, bool *nulls, char **message);
+
+/* Keeps a correction of a row in quarantine, after checks; returns its id.  `note` may be NULL. */
+extern int64 mdl_correction_add(const DerivedTable *table, int64 quarantine_id, Jsonb *corrected, const char *note);
+
+/* Changes with the corrections of a table; "" if there are none.  And why an incremental refresh cannot follow them. */
+extern char *mdl_corrections_fingerprint(Oid target);
+extern char *mdl_corrections_obstacle(Oid target);
 
 /* ---- row_image.c: when two rows are the same ------------------------------------------------------------------- */
 
@@ -281,14 +355,15 @@ extern Published mdl_publish_result(DerivedResult *result, Snapshot snapshot);
 /* Counts the rows that publishing would touch. */
 extern Published mdl_publish_compare(DerivedResult *result, Snapshot snapshot);
 
-/* Makes the quarantine table hold the rejected rows; rows that stay rejected keep the time they were first. */
-extern void mdl_publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id);
-
 /* Runs a statement under a snapshot plus what this transaction did; returns the rows processed. */
 extern uint64 mdl_run_under_snapshot(const char *sql, const MdlArgs *args, Snapshot snapshot);
 
 /* Offers a tuplestore as a relation to SPI statements until SPI_unregister_relation. */
 extern void mdl_offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns);
+
+/* "c1, c2, …", each preceded by `prefix`. */
+extern char *mdl_numbered_columns(int first, int last, const char *prefix);
+extern bool mdl_table_is_empty(Oid relid, Snapshot snapshot);
 
 /* ---- owner_world.c ----------------------------------------------------------------------------------------------- */
 
@@ -301,6 +376,9 @@ typedef struct OwnerWorld
 
 extern void mdl_enter_owner_world(const DerivedTable *table, OwnerWorld *world);
 extern void mdl_leave_owner_world(const OwnerWorld *world);
+
+/* Does something in that world. */
+extern void mdl_as_table_owner(const DerivedTable *table, void (*work) (void *argument), void *argument);
 
 /* ---- keeper.c: tables that are not made by a query -------------------------------------------------------------- */
 
@@ -352,6 +430,12 @@ extern int64 mdl_refresh_next_id(void);
 extern void mdl_refresh_log_kept(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started,
 								 const Reading *reading);
 extern bool mdl_refresh_was_done(Oid target);
+
+/*
+ * {"bronze.flights": 42, …} for the versioned sources of a table; *exact is cleared if one of them was written by this very
+ * refresh.
+ */
+extern char *mdl_source_versions(const DerivedTable *table, const Reading *reading, bool *exact);
 extern void mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started,
 							const Reading *reading);
 

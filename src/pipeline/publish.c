@@ -177,8 +177,8 @@ apply_inserts(DerivedResult *result, Tuplestorestate *rows, Snapshot snapshot)
 				 "medallion_inserts", rows, result->columns, snapshot);
 }
 
-static bool
-table_is_empty(Oid relid, Snapshot snapshot)
+bool
+mdl_table_is_empty(Oid relid, Snapshot snapshot)
 {
 	return mdl_run_under_snapshot(psprintf("SELECT FROM ONLY %s LIMIT 1", mdl_qualified_name(relid)), NULL, snapshot) == 0;
 }
@@ -198,8 +198,8 @@ placed_columns(TupleDesc columns)
  * "c1, c2, …", each preceded by `prefix`: the columns of offered rows are numbered where others stand beside them, so that
  * no name of the user's can be taken for one of ours.
  */
-static char *
-numbered_columns(int first, int last, const char *prefix)
+char *
+mdl_numbered_columns(int first, int last, const char *prefix)
 {
 	StringInfoData text;
 
@@ -223,7 +223,7 @@ update_statement(const DerivedResult *result, const KeyColumn *keys, TupleDesc p
 			appendStringInfo(&text, "%s%s = u.c%d", count++ ? ", " : "",
 							 quote_identifier(NameStr(TupleDescAttr(result->columns, i)->attname)), i + 2);
 	appendStringInfo(&text, " FROM medallion_updates u(%s) WHERE t.ctid OPERATOR(pg_catalog.=) u.c1",
-					 numbered_columns(1, placed->natts, ""));
+					 mdl_numbered_columns(1, placed->natts, ""));
 	return text.data;
 }
 
@@ -245,7 +245,7 @@ mdl_publish_result(DerivedResult *result, Snapshot snapshot)
 	Differences differences = {0};
 	Published	published;
 
-	if (table_is_empty(result->table->target, snapshot))
+	if (mdl_table_is_empty(result->table->target, snapshot))
 	{
 		mdl_progress_phase("publish", result->accepted_rows);
 		differences.count.inserted = result->accepted_rows;
@@ -262,7 +262,7 @@ mdl_publish_result(DerivedResult *result, Snapshot snapshot)
 
 	/* Deletes first: they make room for other unique keys of the table. */
 	published.deleted = apply(psprintf("DELETE FROM ONLY %s t USING medallion_deletes d(%s) WHERE t.ctid OPERATOR(pg_catalog.=) d.c1",
-									   target, numbered_columns(1, differences.placed_columns->natts, "")),
+									   target, mdl_numbered_columns(1, differences.placed_columns->natts, "")),
 							  "medallion_deletes", differences.deletes, differences.placed_columns, snapshot);
 	published.updated = differences.count.updated == 0 ? 0 :
 		apply(update_statement(result, differences.keys, differences.placed_columns), "medallion_updates",
@@ -282,46 +282,4 @@ mdl_publish_compare(DerivedResult *result, Snapshot snapshot)
 
 	find_differences(result, snapshot, &differences);
 	return differences.count;
-}
-
-/* ---- quarantine ---------------------------------------------------------------------------------------------- */
-
-void
-mdl_publish_quarantine(DerivedResult *result, Snapshot snapshot, int64 refresh_id)
-{
-	Oid			quarantine = result->table->quarantine;
-	MdlArgs		args = {0};
-	char	   *columns = mdl_column_list(result->rejected_columns, "");
-	char	   *numbered = numbered_columns(1, result->rejected_columns->natts, "");
-	char	   *name,
-			   *kept,
-			   *found;
-
-	if (!OidIsValid(quarantine))
-		return;
-	if (result->quarantined_rows == 0 && table_is_empty(quarantine, snapshot))
-		return;
-	name = mdl_qualified_name(quarantine);
-
-	/*
-	 * Rejected rows need not have a key, so they are told apart by all they are, as text, and equal ones by a number.
-	 */
-	kept = psprintf("(SELECT q._quarantine_id, ROW(%s)::pg_catalog.text AS image, pg_catalog.row_number() OVER"
-					" (PARTITION BY ROW(%s)::pg_catalog.text ORDER BY q._quarantine_id) AS n FROM ONLY %s q%s)",
-					mdl_column_list(result->rejected_columns, "q."), mdl_column_list(result->rejected_columns, "q."), name,
-					where_units(result, "q."));
-	if (result->units)
-		mdl_units_args(result->units, &args);
-	found = psprintf("(SELECT r.*, ROW(%s)::pg_catalog.text AS image, pg_catalog.row_number() OVER"
-					 " (PARTITION BY ROW(%s)::pg_catalog.text) AS n FROM medallion_rejected r(%s))",
-					 numbered, numbered, numbered);
-	mdl_offer_rows("medallion_rejected", result->rejected, result->rejected_columns);
-	mdl_run_under_snapshot(psprintf("DELETE FROM ONLY %s WHERE _quarantine_id IN (SELECT k._quarantine_id FROM %s k WHERE NOT EXISTS"
-								" (SELECT FROM %s f WHERE f.image OPERATOR(pg_catalog.=) k.image AND f.n OPERATOR(pg_catalog.=) k.n))",
-								name, kept, found), &args, snapshot);
-	mdl_arg_int8(&args, refresh_id);
-	mdl_run_under_snapshot(psprintf("INSERT INTO %s (%s, _quarantined_at, _refresh_id) SELECT %s, pg_catalog.now(), $%d FROM %s f WHERE NOT EXISTS"
-								" (SELECT FROM %s k WHERE f.image OPERATOR(pg_catalog.=) k.image AND f.n OPERATOR(pg_catalog.=) k.n)",
-								name, columns, numbered_columns(1, result->rejected_columns->natts, "f."), args.count, found, kept), &args, snapshot);
-	SPI_unregister_relation("medallion_rejected");
 }

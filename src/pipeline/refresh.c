@@ -174,6 +174,25 @@ compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce, con
 	return result;
 }
 
+/* Completes what an incremental refresh computed; false, with *why set, if everything has to be computed after all. */
+static bool
+settle_as_owner(DerivedResult *result, const Incremental *plan, Snapshot snapshot, const char **why)
+{
+	OwnerWorld	world;
+	bool		stands;
+
+	mdl_enter_owner_world(result->table, &world);
+	PushCopiedSnapshot(snapshot);
+	UpdateActiveSnapshotCommandId();
+	result->is_whole = mdl_counts_complete(result, plan->state.refresh_id, snapshot);
+	stands = mdl_verdicts_stand(result, why);
+	if (stands)
+		mdl_result_settle(result, snapshot, true);
+	PopActiveSnapshot();
+	mdl_leave_owner_world(&world);
+	return stands;
+}
+
 static Incremental
 plan_as_owner(const DerivedTable *table, Snapshot snapshot)
 {
@@ -245,17 +264,24 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 		: compute_as_owner(table, snapshot, true, &plan);
 	if (plan.deltas)
 		mdl_deltas_free(plan.deltas);
+	if (plan.possible && !settle_as_owner(result, &plan, snapshot, &outcome.reason))
+	{
+		mdl_result_free(result);
+		plan.possible = false;
+		outcome.mode = "full";
+		result = compute_as_owner(table, snapshot, true, &plan);
+	}
+	result->is_whole |= !plan.possible;
 	if (result->follows)
 		outcome.reason = psprintf("%s; aggregates follow the changes", outcome.reason);
 
 	if (result->quarantined_rows > 0)
 		mdl_quarantine_ensure(table);
 	mdl_enter_owner_world(table, &world);
-	result->is_whole = !plan.possible || mdl_counts_complete(result, plan.state.refresh_id, snapshot);
 	if (!plan.possible || plan.units)
 	{
 		outcome.published = mdl_publish_result(result, snapshot);
-		mdl_publish_quarantine(result, snapshot, id);
+		mdl_publish_quarantine(result, reading, id);
 	}
 	mdl_leave_owner_world(&world);
 	outcome.rows = plan.possible ? plan.rows_before + outcome.published.inserted - outcome.published.deleted

@@ -11,12 +11,8 @@
 #include "utils/json.h"
 #include "utils/timestamp.h"
 
-/*
- * {"bronze.flights": 42, …} for the versioned sources of a table; *exact is cleared if one of them was written by this very
- * refresh.
- */
-static char *
-source_versions(const DerivedTable *table, const Reading *reading, bool *exact)
+char *
+mdl_source_versions(const DerivedTable *table, const Reading *reading, bool *exact)
 {
 	StringInfoData text;
 	ListCell   *cell;
@@ -56,7 +52,7 @@ static void
 log_table(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started, const Reading *reading)
 {
 	bool		exact = reading->exact;
-	char	   *versions = source_versions(table, reading, &exact);
+	char	   *versions = mdl_source_versions(table, reading, &exact);
 	MdlArgs		args = {0};
 	MdlUser		saved;
 
@@ -108,9 +104,12 @@ log_expectations(int64 id, const DerivedResult *result)
 		mdl_arg_text(&args, psprintf("[%s]", keys.data));
 		mdl_arg_text(&args, count->first_error);
 		mdl_arg_bool(&args, result->is_whole);
+		mdl_arg_float8(&args, rule->mostly);
+		mdl_arg_bool(&args, count->met);
 		mdl_owner_begin(&saved);
 		mdl_run("INSERT INTO medallion._expectation_results (refresh_id, name, rule, on_violation, passed, failed, raised,"
-				" failing_keys, first_error, whole) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9, $10)", &args, false);
+				" failing_keys, first_error, whole, mostly, met)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9, $10, $11, $12)", &args, false);
 		mdl_owner_end(&saved);
 	}
 }

@@ -126,109 +126,13 @@ key_hashes_repeat(KeyHashes *hashes)
 
 /* ---- taking rows -------------------------------------------------------------------------------------------- */
 
-/* The key of a row as a JSON object. */
-static char *
-key_json(const DerivedResult *result, Datum *values, bool *nulls)
-{
-	int			count = result->table->key_count;
-	TupleDesc	desc = CreateTemplateTupleDesc(count);
-	Datum	   *key_values = palloc_array(Datum, count);
-	bool	   *key_nulls = palloc_array(bool, count);
-	Datum		row;
-
-	for (int i = 0; i < count; i++)
-	{
-		TupleDescCopyEntry(desc, i + 1, result->columns, result->key_columns[i]);
-		key_values[i] = values[result->key_columns[i] - 1];
-		key_nulls[i] = nulls[result->key_columns[i] - 1];
-	}
-	BlessTupleDesc(desc);
-	row = HeapTupleGetDatum(heap_form_tuple(desc, key_values, key_nulls));
-	return TextDatumGetCString(DirectFunctionCall1(row_to_json, row));
-}
-
-static void
-count_violation(DerivedResult *result, int rule, const char *key, const char *message)
-{
-	RuleCount  *count = &result->counts[rule];
-
-	count->failed++;
-	if (list_length(count->failing_keys) < MDL_KEY_SAMPLE)
-	{
-		MemoryContext old = MemoryContextSwitchTo(result->context);
-
-		count->failing_keys = lappend(count->failing_keys, pstrdup(key));
-		MemoryContextSwitchTo(old);
-	}
-	if (message == NULL)
-		return;
-	if (count->raised++ == 0)
-		count->first_error = MemoryContextStrdup(result->context, message);
-}
-
-/* Keeps a rejected row with the names of all rules it violates, and the message of an expression that raised. */
-static void
-keep_rejected(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages)
-{
-	int			columns = result->columns->natts;
-	Datum	   *row = palloc_array(Datum, columns + 1);
-	bool	   *row_nulls = palloc_array(bool, columns + 1);
-	Datum	   *reasons = palloc_array(Datum, result->rule_count);
-	int			count = 0;
-
-	for (int i = 0; i < result->rule_count; i++)
-	{
-		if (verdicts[i] == VERDICT_RAISED)
-			reasons[count++] = CStringGetTextDatum(psprintf("%s: %s", result->rules[i].name, messages[i]));
-		else if (verdicts[i] == VERDICT_FAIL)
-			reasons[count++] = CStringGetTextDatum(result->rules[i].name);
-	}
-	memcpy(row, values, sizeof(Datum) * columns);
-	memcpy(row_nulls, nulls, sizeof(bool) * columns);
-	row[columns] = PointerGetDatum(construct_array(reasons, count, TEXTOID, -1, false, TYPALIGN_INT));
-	row_nulls[columns] = false;
-	tuplestore_putvalues(result->rejected, result->rejected_columns, row, row_nulls);
-}
-
-/* Judges a row that violates at least one rule; returns whether it is accepted all the same. */
-static bool
-take_violating(DerivedResult *result, Datum *values, bool *nulls, const Verdict *verdicts, char **messages)
-{
-	MemoryContext old;
-	bool		drop = false;
-	bool		quarantine = false;
-	char	   *key = NULL;
-
-	MemoryContextReset(result->row_context);
-	old = MemoryContextSwitchTo(result->row_context);
-	for (int i = 0; i < result->rule_count; i++)
-	{
-		if (verdicts[i] == VERDICT_PASS)
-			continue;
-		if (key == NULL && list_length(result->counts[i].failing_keys) < MDL_KEY_SAMPLE)
-			key = key_json(result, values, nulls);
-		count_violation(result, i, key, verdicts[i] == VERDICT_RAISED ? messages[i] : NULL);
-		drop |= result->rules[i].action == RULE_DROP;
-		quarantine |= result->rules[i].action == RULE_QUARANTINE;
-	}
-	if (quarantine)
-	{
-		keep_rejected(result, values, nulls, verdicts, messages);
-		result->quarantined_rows++;
-	}
-	else if (drop)
-		result->dropped_rows++;
-	MemoryContextSwitchTo(old);
-	return !quarantine && !drop;
-}
-
 static void
 note_null_key(DerivedResult *result, int key, Datum *values, bool *nulls)
 {
 	if (result->null_keys++ > 0)
 		return;
 	result->null_key_column = result->table->keys[key];
-	result->null_key_sample = MemoryContextStrdup(result->context, key_json(result, values, nulls));
+	result->null_key_sample = MemoryContextStrdup(result->context, mdl_result_key_json(result, values, nulls));
 }
 
 void
@@ -239,8 +143,13 @@ mdl_result_take(DerivedResult *result, Datum *values, bool *nulls, const Verdict
 		CHECK_FOR_INTERRUPTS();
 		mdl_progress_update(result->rows);
 	}
-	if (verdicts && !take_violating(result, values, nulls, verdicts, messages))
-		return;
+	if (verdicts == NULL || mdl_verdicts_take(result, values, nulls, verdicts, messages))
+		mdl_result_accept(result, values, nulls);
+}
+
+void
+mdl_result_accept(DerivedResult *result, Datum *values, bool *nulls)
+{
 	for (int i = 0; i < result->table->key_count; i++)
 		if (nulls[result->key_columns[i] - 1])
 		{
@@ -357,6 +266,8 @@ open_stores(DerivedResult *result)
 
 	result->accepted = tuplestore_begin_heap(false, false, work_mem);
 	result->rejected = tuplestore_begin_heap(false, false, work_mem);
+	result->undecided = tuplestore_begin_heap(false, false, work_mem);
+	result->to_correct = tuplestore_begin_heap(false, false, work_mem);
 	result->key_hashes = key_hashes_begin(result);
 	result->counts = palloc0_array(RuleCount, result->rule_count + 1);
 	result->rows = result->accepted_rows = result->dropped_rows = result->quarantined_rows = result->null_keys = 0;
@@ -368,6 +279,8 @@ close_stores(DerivedResult *result)
 {
 	tuplestore_end(result->accepted);
 	tuplestore_end(result->rejected);
+	tuplestore_end(result->undecided);
+	tuplestore_end(result->to_correct);
 	key_hashes_end(result->key_hashes);
 }
 
@@ -391,6 +304,10 @@ mdl_result_begin(const DerivedTable *table)
 	for (int i = 1; i <= columns; i++)
 		TupleDescCopyEntry(result->rejected_columns, i, result->columns, i);
 	TupleDescInitEntry(result->rejected_columns, columns + 1, "_reasons", TEXTARRAYOID, -1, 0);
+	result->aside_columns = CreateTemplateTupleDesc(columns + 2);
+	for (int i = 1; i <= columns + 1; i++)
+		TupleDescCopyEntry(result->aside_columns, i, result->rejected_columns, i);
+	TupleDescInitEntry(result->aside_columns, columns + 2, "_verdicts", BYTEAOID, -1, 0);
 	result->key_columns = palloc_array(AttrNumber, table->key_count);
 	for (int i = 0; i < table->key_count; i++)
 	{
@@ -524,39 +441,6 @@ check_duplicate_keys(DerivedResult *result, Snapshot snapshot)
 			 errhint("Make the query return one row per key, for example with DISTINCT ON, or define the table with a finer key.")));
 }
 
-static char *
-join_texts(List *texts)
-{
-	StringInfoData text;
-	ListCell   *cell;
-
-	initStringInfo(&text);
-	foreach(cell, texts)
-		appendStringInfo(&text, "%s%s", cell == list_head(texts) ? "" : ", ", (char *) lfirst(cell));
-	return text.data;
-}
-
-static void
-enforce_fail_rules(const DerivedResult *result)
-{
-	for (int i = 0; i < result->rule_count; i++)
-	{
-		const RuleCount *count = &result->counts[i];
-
-		if (result->rules[i].action != RULE_FAIL || count->failed == 0)
-			continue;
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("refresh of \"%s\" violates expectation \"%s\" in " INT64_FORMAT " of " INT64_FORMAT " rows",
-						mdl_display_name(result->table->target), result->rules[i].name, count->failed, result->rows),
-				 errdetail("Rule: %s. Failing keys: %s%s.%s%s", result->rules[i].rule, join_texts(count->failing_keys),
-						   count->failed > list_length(count->failing_keys) ? " and more" : "",
-						   count->first_error ? " The expression raised: " : "",
-						   count->first_error ? count->first_error : ""),
-				 errhint("The table is as it was. Correct the source or the query, or change the rule with medallion.expect.")));
-	}
-}
-
 /* Runs the query and judges its rows. */
 static void
 run_and_judge(DerivedResult *result)
@@ -575,6 +459,7 @@ run_and_judge(DerivedResult *result)
 		open_stores(result);
 		run_then_judge(result);
 	}
+	mdl_verdicts_correct(result);
 	for (int i = 0; i < result->rule_count; i++)
 		result->counts[i].passed = result->rows - result->counts[i].failed;
 }
@@ -601,13 +486,22 @@ mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, c
 	result->units = units;
 	result->with_hidden = with_hidden;
 	mdl_progress_phase("query", -1);
+	result->corrections = mdl_corrections_read(table);
 	run_and_judge(result);
-	if (enforce)
-		enforce_fail_rules(result);
+	if (units == NULL)
+		mdl_result_settle(result, snapshot, enforce);
+	return result;
+}
+
+void
+mdl_result_settle(DerivedResult *result, Snapshot snapshot, bool enforce)
+{
+	mdl_verdicts_settle(result, enforce);
+	if (result->follows)
+		return;					/* one row for each of the groups the table has */
 	if (result->null_keys > 0)
 		raise_null_key(result);
 	check_duplicate_keys(result, snapshot);
-	return result;
 }
 
 void

@@ -20,7 +20,7 @@
 
 #define BATCH_ROWS 1000
 
-typedef struct Judge
+struct Judge
 {
 	DerivedResult *result;
 	Expr	  **expressions;	/* (rule_count), planned */
@@ -30,7 +30,7 @@ typedef struct Judge
 	Verdict    *verdicts;		/* (BATCH_ROWS, rule_count) */
 	MemoryContext messages_context; /* reset per batch */
 	char	  **messages;		/* (rule_count) of the current row */
-} Judge;
+};
 
 /* Whether an error may be that of a rule for one row; others (cancel, memory, rights, conflicts, bugs) go on up. */
 static bool
@@ -80,8 +80,8 @@ judge_prepare(Judge *judge)
 	MemoryContextSwitchTo(old);
 }
 
-static Judge *
-judge_begin(DerivedResult *result)
+Judge *
+mdl_judge_begin(DerivedResult *result)
 {
 	Judge	   *judge = palloc0_object(Judge);
 
@@ -201,9 +201,25 @@ judge_rows_guarded(Judge *judge, Tuplestorestate *rows)
 }
 
 void
+mdl_judge_end(Judge *judge)
+{
+	FreeExecutorState(judge->estate);
+	ExecDropSingleTupleTableSlot(judge->slot);
+}
+
+void
+mdl_judge_row(Judge *judge, Datum *values, bool *nulls, Verdict *verdicts, char **messages)
+{
+	MemoryContextReset(judge->messages_context);
+	ExecStoreMinimalTuple(heap_form_minimal_tuple(judge->result->columns, values, nulls), judge->slot, false);
+	for (int i = 0; i < judge->result->rule_count; i++)
+		verdicts[i] = judge_guarded(judge, i, &messages[i]);
+}
+
+void
 mdl_rules_judge_rows(DerivedResult *result, Tuplestorestate *rows)
 {
-	Judge	   *judge = judge_begin(result);
+	Judge	   *judge = mdl_judge_begin(result);
 	int			start = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
 	int			count;
 
@@ -226,6 +242,5 @@ mdl_rules_judge_rows(DerivedResult *result, Tuplestorestate *rows)
 		for (int row = 0; row < count && tuplestore_gettupleslot(rows, true, false, judge->slot); row++)
 			take_row(judge, judge->verdicts + row * result->rule_count);
 	}
-	FreeExecutorState(judge->estate);
-	ExecDropSingleTupleTableSlot(judge->slot);
+	mdl_judge_end(judge);
 }
