@@ -15,6 +15,7 @@ const ml_estimator *const ml_estimators[] = {
 	&ml_estimator_naive_bayes,
 	&ml_estimator_pca,
 	&ml_estimator_ridge,
+	&ml_estimator_svm,
 	NULL
 };
 
@@ -43,12 +44,24 @@ ml_estimator_defaults(const ml_estimator *estimator, double *params)
 		params[i] = estimator->params[i].default_value;
 }
 
+const char *
+ml_param_word(const ml_param_spec *spec, double value)
+{
+	int			count = 0;
+
+	while (spec->choices != NULL && spec->choices[count] != NULL)
+		count++;
+	if (spec->type == ML_PARAM_CHOICE)
+		return spec->choices[(int) value];
+	return spec->type == ML_PARAM_NUMBER && value < 0 && value >= -count ? spec->choices[(int) -value - 1] : NULL;
+}
+
 ml_status
 ml_param_check(const ml_param_spec *spec, double value, ml_error *err)
 {
 	bool		low = spec->above_minimum ? !(value > spec->minimum) : !(value >= spec->minimum);
 
-	if (spec->type == ML_PARAM_BOOLEAN || spec->type == ML_PARAM_CHOICE)
+	if (spec->type == ML_PARAM_BOOLEAN || spec->type == ML_PARAM_CHOICE || ml_param_word(spec, value) != NULL)
 		return ML_OK;
 	if (!isfinite(value) || low || value > spec->maximum)
 	{

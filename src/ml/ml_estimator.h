@@ -17,7 +17,7 @@
 
 typedef enum ml_param_type
 {
-	ML_PARAM_NUMBER = 1,
+	ML_PARAM_NUMBER = 1,		/* with choices: or one of these words, which are -1, -2 … */
 	ML_PARAM_INTEGER,
 	ML_PARAM_BOOLEAN,
 	ML_PARAM_CHOICE				/* one of a list of words */
@@ -161,6 +161,9 @@ extern const ml_estimator *ml_estimator_find(const char *name); /* NULL: there i
 extern int	ml_estimator_param(const ml_estimator *estimator, const char *name);
 extern void ml_estimator_defaults(const ml_estimator *estimator, double *params);
 
+/* The word that a value stands for, NULL if it is no word. */
+extern const char *ml_param_word(const ml_param_spec *spec, double value);
+
 /* Whether the value is in range; the error names the parameter and its range. */
 extern ml_status ml_param_check(const ml_param_spec *spec, double value, ml_error *err);
 
@@ -172,5 +175,6 @@ extern const ml_estimator ml_estimator_logistic;
 extern const ml_estimator ml_estimator_naive_bayes;
 extern const ml_estimator ml_estimator_pca;
 extern const ml_estimator ml_estimator_ridge;
+extern const ml_estimator ml_estimator_svm;
 
 #endif							/* ML_ESTIMATOR_H */

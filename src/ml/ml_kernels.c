@@ -6,14 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Eight doubles wherever they lie; the compiler splits them into what the processor has. */
-typedef double lanes __attribute__((vector_size(ML_LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define EVERY_PROCESSOR
-#endif
+#include "ml/ml_lanes.h"
 
 #define TILE 4					/* rows of c that are summed up together */
 

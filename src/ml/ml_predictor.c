@@ -8,12 +8,14 @@
 #include "ml/ml_centres.h"
 #include "ml/ml_naive_bayes.h"
 #include "ml/ml_projection.h"
+#include "ml/ml_svm.h"
 
 const ml_predictor_class *const ml_predictor_classes[] = {
 	&ml_centres_class,
 	&ml_discrete_nb_class,
 	&ml_gaussian_nb_class,
 	&ml_projection_class,
+	&ml_svm_class,
 	NULL
 };
 

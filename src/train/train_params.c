@@ -40,6 +40,32 @@ join_words(const char *const *words)
 	return text.data;
 }
 
+/* The index of a word among those that a parameter may be. */
+static int
+word_index(const ml_param_spec *spec, const char *word)
+{
+	int			index = 0;
+
+	while (spec->choices[index] != NULL && strcmp(spec->choices[index], word) != 0)
+		index++;
+	if (spec->choices[index] == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("parameter \"%s\" cannot be \"%s\"", spec->name, word),
+				 errhint("Values are: %s%s.", spec->type == ML_PARAM_NUMBER ? "a number, " : "", join_words(spec->choices))));
+	return index;
+}
+
+/* Whether the value of that key is a string. */
+static bool
+is_text(Jsonb *params, const char *key)
+{
+	JsonbValue	value;
+
+	return params != NULL && getKeyJsonValueFromContainer(&params->root, key, strlen(key), &value) != NULL &&
+		value.type == jbvString;
+}
+
 /* Reads one parameter into *value, which keeps its default if the key is absent. */
 static void
 read_param(const ml_param_spec *spec, Jsonb *params, double *value)
@@ -52,7 +78,17 @@ read_param(const ml_param_spec *spec, Jsonb *params, double *value)
 	switch (spec->type)
 	{
 		case ML_PARAM_NUMBER:
-			mdl_jsonb_float8(params, "params", spec->name, value);
+			if (spec->choices != NULL && is_text(params, spec->name))
+			{
+				mdl_jsonb_text(params, "params", spec->name, &word);
+				*value = -1 - word_index(spec, word);
+			}
+			else if (mdl_jsonb_float8(params, "params", spec->name, value) && spec->choices != NULL)
+			{
+				/* The numbers that stand for words are not for users. */
+				if (ml_param_word(spec, *value) != NULL)
+					*value = spec->minimum - 1;
+			}
 			break;
 		case ML_PARAM_INTEGER:
 			if (mdl_jsonb_int8(params, "params", spec->name, &integer))
@@ -64,18 +100,7 @@ read_param(const ml_param_spec *spec, Jsonb *params, double *value)
 			break;
 		case ML_PARAM_CHOICE:
 			if (mdl_jsonb_text(params, "params", spec->name, &word))
-			{
-				int			index = 0;
-
-				while (spec->choices[index] != NULL && strcmp(spec->choices[index], word) != 0)
-					index++;
-				if (spec->choices[index] == NULL)
-					ereport(ERROR,
-							(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							 errmsg("parameter \"%s\" cannot be \"%s\"", spec->name, word),
-							 errhint("Values are: %s.", join_words(spec->choices))));
-				*value = index;
-			}
+				*value = word_index(spec, word);
 			break;
 	}
 	if (ml_param_check(spec, *value, &err) != ML_OK)
@@ -170,8 +195,8 @@ push_param(JsonbParseState **state, const ml_param_spec *spec, double value)
 {
 	if (spec->type == ML_PARAM_BOOLEAN)
 		mdl_jsonb_push_bool(state, spec->name, value != 0);
-	else if (spec->type == ML_PARAM_CHOICE)
-		mdl_jsonb_push_text(state, spec->name, spec->choices[(int) value]);
+	else if (ml_param_word(spec, value) != NULL)
+		mdl_jsonb_push_text(state, spec->name, ml_param_word(spec, value));
 	else
 		mdl_jsonb_push_number(state, spec->name, value);
 }
@@ -192,10 +217,10 @@ mdl_params_jsonb(const ml_estimator *estimator, const double *values)
 static Datum
 tasks_array(unsigned tasks)
 {
-	Datum		names[3];
+	Datum		names[ML_N_TASKS];
 	int			count = 0;
 
-	for (ml_task task = ML_REGRESSION; task <= ML_MULTICLASS; task++)
+	for (ml_task task = ML_REGRESSION; task <= ML_N_TASKS; task++)
 		if (tasks & ML_TASK_BIT(task))
 			names[count++] = CStringGetTextDatum(ml_task_name(task));
 	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
@@ -206,8 +231,8 @@ default_text(const ml_param_spec *spec)
 {
 	if (spec->type == ML_PARAM_BOOLEAN)
 		return spec->default_value != 0 ? "true" : "false";
-	if (spec->type == ML_PARAM_CHOICE)
-		return (char *) spec->choices[(int) spec->default_value];
+	if (ml_param_word(spec, spec->default_value) != NULL)
+		return (char *) ml_param_word(spec, spec->default_value);
 	return float8out_internal(spec->default_value);
 }
 
@@ -227,6 +252,8 @@ put_algorithm(ReturnSetInfo *result, const ml_estimator *estimator, const ml_par
 		appendStringInfo(&description, "%s.", spec->description);
 		if (spec->type == ML_PARAM_CHOICE)
 			appendStringInfo(&description, " Values: %s.", join_words(spec->choices));
+		else if (spec->choices != NULL)
+			appendStringInfo(&description, " Values: a number, %s.", join_words(spec->choices));
 		if (spec->above_minimum)
 			appendStringInfo(&description, " The minimum itself is not allowed.");
 		values[2] = CStringGetTextDatum(spec->name);

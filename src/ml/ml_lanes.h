@@ -1,0 +1,28 @@
+/*
+ * ml_lanes.h: vectors of eight numbers, for files whose inner loops are compiled for several instruction sets.
+ *
+ * Private to those files: nothing here is passed between them.  Without fused multiply-add every version of a function
+ * performs the same operations in the same order, so results are the same bits on every processor.
+ */
+#ifndef ML_LANES_H
+#define ML_LANES_H
+
+#include <stdint.h>
+
+#include "ml/ml_kernels.h"
+
+/* Eight doubles wherever they lie; the compiler splits them into what the processor has. */
+typedef double lanes __attribute__((vector_size(ML_LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
+typedef int64_t lane_bits __attribute__((vector_size(ML_LANES * sizeof(int64_t)), aligned(sizeof(int64_t)), may_alias));
+typedef float float_lanes __attribute__((vector_size(ML_LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define EVERY_PROCESSOR
+#endif
+
+/* Becomes a part of the function that calls it, compiled for the same processor. */
+#define ML_INLINE static inline __attribute__((always_inline))
+
+#endif							/* ML_LANES_H */
