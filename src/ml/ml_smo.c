@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ml/ml_kernels.h"
 #include "ml/ml_parallel.h"
 
 #define SHRINK_EVERY 1000
@@ -598,4 +599,36 @@ ml_smo_run(ml_smo *s, double *work)
 		}
 	}
 	return s->phase == ML_SMO_FINISHED;
+}
+
+/* ---- deciding --------------------------------------------------------------------------------------------------------- */
+
+/* The panels of the active points are free now, and the list of changes. */
+void
+ml_smo_pack_vectors(ml_smo *s)
+{
+	s->n_changed = 0;
+	for (size_t t = 0; t < s->n; t++)
+		if (s->beta[t] != 0)
+		{
+			s->change[s->n_changed] = s->beta[t];
+			s->changed[s->n_changed++] = s->rows[t];
+		}
+	ml_pack_points(s->panels, s->x, s->stride, s->changed, s->n_changed, s->n_terms);
+}
+
+void
+ml_smo_decide(ml_smo *s, const double *const x[4], double values[4], double *work)
+{
+	for (int r = 0; r < 4; r++)
+		values[r] = s->intercept;
+	for (size_t first = 0; first < s->n_changed; first += ML_SMO_PIECE)
+	{
+		size_t		here = s->n_changed - first < ML_SMO_PIECE ? s->n_changed - first : ML_SMO_PIECE;
+
+		ml_kernel_rows4(&s->kernel, x, s->panels + first * s->n_terms, ml_panels(here), s->n_terms, s->piece_values, ML_SMO_PIECE);
+		for (int r = 0; r < 4; r++)
+			values[r] += ml_dot(s->change + first, s->piece_values + r * ML_SMO_PIECE, here);
+	}
+	*work -= 2 * (double) s->n_changed * (s->n_terms + EVALUATION);
 }

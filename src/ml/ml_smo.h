@@ -115,4 +115,8 @@ extern void ml_smo_start(ml_smo *s);
  */
 extern bool ml_smo_run(ml_smo *s, double *work);
 
+/* When it is finished: what it decides of other rows, four at a time; the vectors are packed before the first. */
+extern void ml_smo_pack_vectors(ml_smo *s);
+extern void ml_smo_decide(ml_smo *s, const double *const x[4], double values[4], double *work);
+
 #endif							/* ML_SMO_H */

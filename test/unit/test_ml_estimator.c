@@ -350,6 +350,10 @@ static const struct
 	{"naive_bayes", "type", 1, false},
 	{"naive_bayes", "type", 2, false},
 	{"naive_bayes", "type", 3, true},
+	{"svm", "kernel", 0, false},
+	{"svm", "kernel", 1, false},
+	{"svm", "kernel", 3, false},
+	{"svm", "probability", 1, false},
 };
 
 static void
