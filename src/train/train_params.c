@@ -70,6 +70,7 @@ is_text(Jsonb *params, const char *key)
 static void
 read_param(const ml_param_spec *spec, Jsonb *params, double *value)
 {
+	ml_param_spec allowed = *spec;
 	ml_error	err;
 	int64		integer;
 	bool		flag;
@@ -83,12 +84,8 @@ read_param(const ml_param_spec *spec, Jsonb *params, double *value)
 				mdl_jsonb_text(params, "params", spec->name, &word);
 				*value = -1 - word_index(spec, word);
 			}
-			else if (mdl_jsonb_float8(params, "params", spec->name, value) && spec->choices != NULL)
-			{
-				/* The numbers that stand for words are not for users. */
-				if (ml_param_word(spec, *value) != NULL)
-					*value = spec->minimum - 1;
-			}
+			else if (mdl_jsonb_float8(params, "params", spec->name, value))
+				allowed.choices = NULL; /* the numbers that stand for words are not for users */
 			break;
 		case ML_PARAM_INTEGER:
 			if (mdl_jsonb_int8(params, "params", spec->name, &integer))
@@ -103,7 +100,7 @@ read_param(const ml_param_spec *spec, Jsonb *params, double *value)
 				*value = word_index(spec, word);
 			break;
 	}
-	if (ml_param_check(spec, *value, &err) != ML_OK)
+	if (ml_param_check(&allowed, *value, &err) != ML_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s", err.message)));
