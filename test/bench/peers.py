@@ -11,6 +11,8 @@ import pandas
 import sqlalchemy
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 FEATURES = [f"c{i}" for i in range(1, 29)]
 
@@ -44,6 +46,11 @@ def copy_linear():
 def copy_logistic():
     x, y = copy_binary("label")
     return LogisticRegression().fit(x, y).score(x[:1000], y[:1000])
+
+
+def copy_svc():
+    x, y = copy_binary("label")
+    return int(SVC().fit(StandardScaler().fit_transform(x), y).n_support_.sum())
 
 
 def copy_grid_ridge():
