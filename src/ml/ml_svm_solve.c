@@ -144,13 +144,13 @@ make_slots(ml_svm_solver *s, double taken, ml_error *err)
 	int			wanted = s->ctx.nthreads < problems ? s->ctx.nthreads : problems;
 	int			workers = wanted == 1 ? s->ctx.nthreads : 1;
 	double		each = ml_smo_bytes(s->largest, n_terms, workers) + 48.0 * (double) s->largest;
-	double		memory = s->ctx.memory > 0 ? (double) s->ctx.memory : INFINITY;
+	double		memory = s->ctx.memory_limit > 0 ? (double) s->ctx.memory_limit : INFINITY;
 	double		cache;
+	ml_status	status;
 
-	if (taken + each > memory)
-		return ml_fail(err, ML_TOO_LARGE, NULL,
-					   "a support vector machine of %zu rows takes %.0f MB beside them, more than medallion.train_mem, which is %.0f MB",
-					   s->setup.design->rows, ceil((taken + each) / 1048576), memory / 1048576);
+	status = ml_check_memory(&s->ctx, taken + each, "the workings of the support vector machine", err);
+	if (status != ML_OK)
+		return status;
 	while (wanted > 1 && taken + wanted * each > memory / 2)
 		wanted--;
 	cache = fmin(MOST_CACHE, memory - taken - wanted * each) / wanted;
@@ -175,6 +175,8 @@ ml_svm_solver_new(const ml_ctx *ctx, const ml_svm_setup *setup, ml_svm_solver **
 	ml_svm_solver *s = ml_alloc_zero(ctx, 1, sizeof(ml_svm_solver));
 	size_t		rows = setup->design->rows;
 	size_t		n_coefficients;
+	double		taken;
+	ml_status	status;
 
 	*solver = s;
 	if (s == NULL)
@@ -186,10 +188,10 @@ ml_svm_solver_new(const ml_ctx *ctx, const ml_svm_setup *setup, ml_svm_solver **
 	s->n_machines = s->n_classes > 2 ? s->n_classes * (s->n_classes - 1) / 2 : 1;
 	s->n_parts = setup->probability && is_classes(s) ? 1 + PARTS : 1;
 	n_coefficients = (s->n_classes > 2 ? s->n_classes - 1 : 1) * rows;
-	if (ctx->memory > 0 && (double) n_coefficients * (s->n_parts > 1 ? 16 : 8) > (double) ctx->memory)
-		return ml_fail(err, ML_TOO_LARGE, NULL,
-					   "a support vector machine of %zu rows and %d classes takes %.0f MB, more than medallion.train_mem, which is %.0f MB",
-					   rows, s->n_classes, (double) n_coefficients * (s->n_parts > 1 ? 16 : 8) / 1048576, (double) ctx->memory / 1048576);
+	taken = (double) n_coefficients * (s->n_parts > 1 ? 16 : 8);
+	status = ml_check_memory(ctx, taken, "the coefficients of the support vector machines", err);
+	if (status != ML_OK)
+		return status;
 	atomic_init(&s->next, 0);
 	atomic_init(&s->done, 0);
 	s->order = ml_alloc(ctx, rows + 1, sizeof(uint32_t));
@@ -209,7 +211,7 @@ ml_svm_solver_new(const ml_ctx *ctx, const ml_svm_setup *setup, ml_svm_solver **
 		if (s->decisions == NULL || s->scratch == NULL || s->positive == NULL)
 			return no_memory(err);
 	}
-	return make_slots(s, (double) n_coefficients * (s->n_parts > 1 ? 16 : 8), err);
+	return make_slots(s, taken, err);
 }
 
 void
