@@ -10,10 +10,12 @@ const ml_estimator *const ml_estimators[] = {
 	&ml_estimator_elastic_net,
 	&ml_estimator_kmeans,
 	&ml_estimator_lasso,
+	&ml_estimator_lda,
 	&ml_estimator_linear,
 	&ml_estimator_logistic,
 	&ml_estimator_naive_bayes,
 	&ml_estimator_pca,
+	&ml_estimator_qda,
 	&ml_estimator_ridge,
 	&ml_estimator_svm,
 	NULL

@@ -170,10 +170,12 @@ extern ml_status ml_param_check(const ml_param_spec *spec, double value, ml_erro
 extern const ml_estimator ml_estimator_elastic_net;
 extern const ml_estimator ml_estimator_kmeans;
 extern const ml_estimator ml_estimator_lasso;
+extern const ml_estimator ml_estimator_lda;
 extern const ml_estimator ml_estimator_linear;
 extern const ml_estimator ml_estimator_logistic;
 extern const ml_estimator ml_estimator_naive_bayes;
 extern const ml_estimator ml_estimator_pca;
+extern const ml_estimator ml_estimator_qda;
 extern const ml_estimator ml_estimator_ridge;
 extern const ml_estimator ml_estimator_svm;
 

@@ -344,7 +344,7 @@ load_column(loading *l, ml_column_spec *column)
 	if (reference > (uint32_t) column->n_categories || (flags & ~FLAGS) != 0 ||
 		(column->n_categories > 0) != (column->kind == ML_CATEGORICAL && column->encoding != ML_ENCODE_HASHING))
 		l->r.failed = true;
-	column->reference = (int) reference - 1;
+	column->reference = (int) (reference - 1);	/* also of damaged bytes, which are refused later */
 	if (flags & FLAG_TABLE)
 		column->table = load_numbers(l, column->n_categories);
 	if (flags & FLAG_SCALES)

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "ml/ml_centres.h"
+#include "ml/ml_discriminant.h"
+#include "ml/ml_gaussians.h"
 #include "ml/ml_naive_bayes.h"
 #include "ml/ml_projection.h"
 #include "ml/ml_svm.h"
@@ -13,7 +15,9 @@
 const ml_predictor_class *const ml_predictor_classes[] = {
 	&ml_centres_class,
 	&ml_discrete_nb_class,
+	&ml_discriminant_class,
 	&ml_gaussian_nb_class,
+	&ml_gaussians_class,
 	&ml_projection_class,
 	&ml_svm_class,
 	NULL

@@ -9,6 +9,7 @@ import os
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_wine
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB
 from sklearn.preprocessing import OrdinalEncoder
 
@@ -46,6 +47,24 @@ keep("bernoulli cancer", BernoulliNB(binarize=4.5).fit(cancer_x, cancer_y).predi
 keep("bernoulli iris weighted", BernoulliNB(alpha=2, binarize=2.5).fit(iris_x, iris_y, sample_weight=weights).predict_proba(iris_x), 7)
 codes = OrdinalEncoder().fit_transform(infert[["education", "parity", "induced", "spontaneous"]].astype(str)).astype(int)
 keep("categorical infert", CategoricalNB(alpha=0.5).fit(codes, infert["case"]).predict_proba(codes), 7)
+
+# discriminants; the signs of transforms are a convention: those of the first row are made positive
+def aligned(values):
+    return values * np.sign(values[0])
+
+
+lda = LinearDiscriminantAnalysis().fit(wine_x, wine_y)
+keep("lda wine", lda.predict_proba(wine_x), 3)
+keep("lda wine transform", aligned(lda.transform(wine_x)), 3)
+keep("lda wine coef", lda.coef_)
+keep("lda wine ratio", lda.explained_variance_ratio_)
+keep("lda cancer", LinearDiscriminantAnalysis().fit(cancer_x, cancer_y).predict_proba(cancer_x), 11)
+keep("lda cancer shrunk", LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.2).fit(cancer_x, cancer_y).predict_proba(cancer_x), 11)
+keep("lda iris weighted", LinearDiscriminantAnalysis().fit(np.repeat(iris_x, weights, 0), np.repeat(iris_y, weights)).predict_proba(iris_x), 7)
+keep("lda iris uniform", LinearDiscriminantAnalysis(priors=np.full(3, 1 / 3)).fit(iris_x[20:], iris_y[20:]).predict_proba(iris_x), 7)
+keep("qda wine", QuadraticDiscriminantAnalysis().fit(wine_x, wine_y).predict_proba(wine_x), 3)
+keep("qda cancer regularised", QuadraticDiscriminantAnalysis(reg_param=0.01).fit(cancer_x, cancer_y).predict_proba(cancer_x), 11)
+keep("qda iris weighted", QuadraticDiscriminantAnalysis().fit(np.repeat(iris_x, weights, 0), np.repeat(iris_y, weights)).predict_proba(iris_x), 7)
 
 with open("prob_expected.csv", "w", newline="") as f:
     out = csv.writer(f, lineterminator="\n")
