@@ -4,7 +4,8 @@ An entry is a TOML file in entries/: a title, the fixture it reads, the rows, `[
 A contestant has `run` (SQL) or `python` (a function of peers.py or sessions.py), and may have `before` and `after` (SQL,
 not timed), and `arguments` of the function.  A peer may state a budget: `at_most = 1.3` (ours takes at most 1.3 times its
 time), `faster = 5` (ours is at least 5 times faster) or `at_least = 0.8` (ours has at least 0.8 times its value); any
-contestant an absolute one, `limit = 5` (at most 5 of the entry's unit).  {rows} in SQL is the number of rows, {sum28} the
+contestant an absolute one, `limit = 5` (at most 5 of the entry's unit).  A peer that `needs` an extension which is not
+installed in the server is left out, and the report says so.  {rows} in SQL is the number of rows, {sum28} the
 sum of the 28 columns of bench.higgs, {data} the directory of the server's data.
 
 What is measured is the time from statement to result, or, as the entry says, with `measure = "cpu"` the processor time of
@@ -94,6 +95,10 @@ class Contestant:
         return statistics.median(self.seconds)
 
 
+def installed(connection, extension):
+    return connection.execute("SELECT FROM pg_available_extensions WHERE name = %s", (extension,)).fetchone() is not None
+
+
 def run_entry(path, connection, options, made):
     """Times one entry; returns (title, rows, [contestants]), or (title, rows, message) where our statement cannot run."""
     spec = tomllib.loads(path.read_text())
@@ -105,6 +110,10 @@ def run_entry(path, connection, options, made):
             getattr(fixtures, name)(connection, rows)
             made.add(name)
     how = (spec.get("measure"), spec.get("once", False))
+    absent = [peer for peer in spec.get("peer", []) if "needs" in peer and not installed(connection, peer["needs"])]
+    for peer in absent:
+        print(f"  left out: {peer['name']} ({peer['needs']} is not installed)")
+        spec["peer"].remove(peer)
     field = [Contestant(spec["ours"], rows, *how)] + [Contestant(peer, rows, *how) for peer in spec.get("peer", [])]
     try:
         for contestant in field if spec.get("repeat") != 1 else []:
