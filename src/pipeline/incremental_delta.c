@@ -406,7 +406,9 @@ mdl_deltas_result(const DerivedTable *table, const Units *units, Deltas *deltas,
 		mdl_hidden_read(result, &former);
 		mdl_offer_rows("medallion_hidden", former.rows, former.columns);
 	}
-	doubt = mdl_run_under_snapshot(psprintf("SELECT FROM medallion_deltas n LEFT JOIN ONLY %s t ON %s%s WHERE %s LIMIT 1",
+	/* Counted, not looked for: there will be none, and with LIMIT 1 the planner counts on finding one soon. */
+	doubt = mdl_run_under_snapshot(psprintf("SELECT FROM (SELECT pg_catalog.count(*) FROM medallion_deltas n LEFT JOIN ONLY %s t ON %s%s"
+											" WHERE %s) d (n) WHERE n OPERATOR(pg_catalog.>) 0",
 											mdl_qualified_name(table->target), mdl_key_condition(table, deltas->keys),
 											join_hidden(aggregates), doubt_text(aggregates, table)), NULL, snapshot) > 0;
 	if (!doubt)
