@@ -20,6 +20,12 @@ LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_openlineage';
 COMMENT ON FUNCTION medallion.openlineage(text, text, int, text) IS
 'The lineage of a relation, or all of it, as events of OpenLineage: a JobEvent for what is made from something, else a DatasetEvent; sources first.';
 
+CREATE OR REPLACE FUNCTION medallion.lineage_svg(relation text DEFAULT NULL, direction text DEFAULT 'both', depth int DEFAULT NULL)
+RETURNS text
+LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_lineage_svg';
+COMMENT ON FUNCTION medallion.lineage_svg(text, text, int) IS
+'The lineage of a relation, or all of it, as a picture (SVG): data flows from left to right, layers are lanes.';
+
 CREATE OR REPLACE FUNCTION medallion._lineage_edges()
 RETURNS TABLE (output text, output_kind text, output_layer text, input text, input_kind text, input_layer text)
 LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_lineage_edges';

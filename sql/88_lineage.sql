@@ -96,7 +96,8 @@ CROSS JOIN LATERAL (
 UNION ALL
 SELECT NULL, 'monitor', m.monitor, 'SELECT ' || coalesce(c.list, 's.*'), m.source, 's'
 FROM medallion.monitors m
-CROSS JOIN LATERAL (SELECT pg_catalog.string_agg('s.' || pg_catalog.quote_ident(x), ', ') AS list FROM pg_catalog.unnest(m.columns) x) c
+CROSS JOIN LATERAL (SELECT pg_catalog.string_agg('s.' || pg_catalog.quote_ident(x), ', ') AS list FROM pg_catalog.unnest(m.columns) x
+	WHERE x <> '(prediction)') c
 UNION ALL
 SELECT pg_catalog.to_regclass(p.object)::oid, NULL, NULL, 'SELECT ' || c.list, p.source, 's'
 FROM (SELECT DISTINCT ON (a.object) a.object, a.model, a.version, a.detail ->> 'source' AS source

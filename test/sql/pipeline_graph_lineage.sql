@@ -50,6 +50,12 @@ SELECT depth, input, input_column, subtype FROM medallion.column_lineage('featur
 SELECT output, output_kind, input, input_kind FROM medallion.lineage_edges WHERE output_kind IN ('model', 'monitor', 'feature view') AND output LIKE 'lin\_%' ORDER BY 1, 2, 3, 4;
 SELECT count(*) > 30 AS columns FROM medallion.column_lineage_edges WHERE output LIKE 'lin%';
 
+-- A cycle, as records can make it, ends; in the picture its last link is drawn back.
+SELECT rows FROM medallion.training_set('lin.training', spine => 'SELECT customer, at, prediction AS late FROM lin.scores', features => '{lin_activity}', replace => true);
+SELECT depth, relation, via FROM medallion.lineage('lin.scores', 'upstream', 3);
+SELECT count(*) FROM regexp_matches(medallion.lineage_svg('lin.scores'), '<path stroke-dasharray', 'g');
+SELECT count(*) AS events FROM medallion.openlineage('lin.scores');
+
 -- Renames and drops follow.
 ALTER TABLE raw.event RENAME TO happened;
 SELECT relation FROM medallion.lineage('feature view:lin_activity');
