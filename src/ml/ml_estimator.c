@@ -8,6 +8,7 @@
 
 const ml_estimator *const ml_estimators[] = {
 	&ml_estimator_elastic_net,
+	&ml_estimator_gamma,
 	&ml_estimator_kmeans,
 	&ml_estimator_lasso,
 	&ml_estimator_lda,
@@ -15,9 +16,11 @@ const ml_estimator *const ml_estimators[] = {
 	&ml_estimator_logistic,
 	&ml_estimator_naive_bayes,
 	&ml_estimator_pca,
+	&ml_estimator_poisson,
 	&ml_estimator_qda,
 	&ml_estimator_ridge,
 	&ml_estimator_svm,
+	&ml_estimator_tweedie,
 	NULL
 };
 

@@ -168,6 +168,7 @@ extern const char *ml_param_word(const ml_param_spec *spec, double value);
 extern ml_status ml_param_check(const ml_param_spec *spec, double value, ml_error *err);
 
 extern const ml_estimator ml_estimator_elastic_net;
+extern const ml_estimator ml_estimator_gamma;
 extern const ml_estimator ml_estimator_kmeans;
 extern const ml_estimator ml_estimator_lasso;
 extern const ml_estimator ml_estimator_lda;
@@ -175,8 +176,10 @@ extern const ml_estimator ml_estimator_linear;
 extern const ml_estimator ml_estimator_logistic;
 extern const ml_estimator ml_estimator_naive_bayes;
 extern const ml_estimator ml_estimator_pca;
+extern const ml_estimator ml_estimator_poisson;
 extern const ml_estimator ml_estimator_qda;
 extern const ml_estimator ml_estimator_ridge;
 extern const ml_estimator ml_estimator_svm;
+extern const ml_estimator ml_estimator_tweedie;
 
 #endif							/* ML_ESTIMATOR_H */

@@ -271,7 +271,7 @@ ml_model_set_linear(ml_model *model, ml_link link, const double *coefficients, c
 	ml_task		task = link == ML_LINK_SOFTMAX ? ML_MULTICLASS : link == ML_LINK_LOGIT ? ML_BINARY : ML_REGRESSION;
 	size_t		count = (size_t) n_outputs * model->n_terms;
 
-	if (link < ML_LINK_IDENTITY || link > ML_LINK_INVERSE || task != model->task || model->link != 0 || model->class != NULL)
+	if (link < ML_LINK_IDENTITY || link > ML_LINK_INVERSE_SQUARED || task != model->task || model->link != 0 || model->class != NULL)
 		return ml_fail(err, ML_BAD_PARAM, NULL, "this link does not fit the model");
 	for (size_t i = 0; i < count; i++)
 		if (!isfinite(coefficients[i]))

@@ -258,7 +258,9 @@ typedef enum ml_link
 	ML_LINK_LOG,				/* regression of positive values: exp(eta) */
 	ML_LINK_LOGIT,				/* binary: probability of the last class */
 	ML_LINK_SOFTMAX,			/* multiclass: one output per class */
-	ML_LINK_INVERSE				/* regression: 1 / eta */
+	ML_LINK_INVERSE,			/* regression: 1 / eta */
+	ML_LINK_SQRT,				/* regression: eta^2 */
+	ML_LINK_INVERSE_SQUARED		/* regression: 1 / sqrt eta */
 } ml_link;
 
 /* Gives it a linear predictor: coefficients (n_outputs, n_terms), intercepts (n_outputs); all must be finite. */

@@ -79,6 +79,14 @@ apply_link(const ml_model *model, size_t n, double *out)
 			for (size_t i = 0; i < n; i++)
 				out[i] = 1 / out[i];
 			break;
+		case ML_LINK_SQRT:
+			for (size_t i = 0; i < n; i++)
+				out[i] *= out[i];
+			break;
+		case ML_LINK_INVERSE_SQUARED:
+			for (size_t i = 0; i < n; i++)
+				out[i] = 1 / sqrt(out[i]);
+			break;
 		case ML_LINK_LOGIT:
 			/* Each side by its own formula, so that a probability near 0 keeps its digits. */
 			for (size_t i = 0; i < n; i++)

@@ -347,6 +347,10 @@ static const struct
 	double		value;
 	bool		zeros_and_ones;	/* of data of that sort */
 }			variants[] = {
+	{"gamma", "link", 1, false},
+	{"logistic", "penalty", 1, false},
+	{"logistic", "penalty", 2, false},
+	{"logistic", "class_weight", 1, false},
 	{"naive_bayes", "type", 1, false},
 	{"naive_bayes", "type", 2, false},
 	{"naive_bayes", "type", 3, true},
