@@ -137,11 +137,11 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_undefine';
 COMMENT ON FUNCTION medallion.undefine(text, bool) IS
 'Makes a derived table an ordinary one, or drops it and its quarantine table.';
 
-CREATE OR REPLACE FUNCTION medallion.refresh(target text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION medallion.refresh(target text DEFAULT NULL, workers int DEFAULT 0)
 RETURNS TABLE (target text, mode text, inserted bigint, updated bigint, deleted bigint, rejected bigint, reason text, seconds float8)
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_refresh';
-COMMENT ON FUNCTION medallion.refresh(text) IS
-'Brings a derived table, and before it those it reads, up to date in one transaction; without an argument, all of them.';
+COMMENT ON FUNCTION medallion.refresh(text, int) IS
+'Brings a derived table, and before it those it reads, up to date, in one transaction; without a target, all of yours. With workers, each table in a transaction of its own, so many at a time.';
 
 CREATE OR REPLACE FUNCTION medallion.rebuild(target text, verify bool DEFAULT false, OUT differing_rows bigint)
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_rebuild';

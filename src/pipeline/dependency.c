@@ -205,6 +205,36 @@ mdl_view_leaf_sources(Oid view)
 	return leaves;
 }
 
+static void
+collect_derived(List *tables, List *relids, List **visited, List **derived)
+{
+	ListCell   *cell;
+
+	check_stack_depth();
+	foreach(cell, relids)
+	{
+		Oid			relid = lfirst_oid(cell);
+
+		if (list_member_oid(*visited, relid))
+			continue;
+		*visited = lappend_oid(*visited, relid);
+		if (mdl_pipeline_table(tables, relid) != NULL)
+			*derived = lappend_oid(*derived, relid);
+		else if (is_view_kind(get_rel_relkind(relid)))
+			collect_derived(tables, mdl_view_sources(relid), visited, derived);
+	}
+}
+
+List *
+mdl_derived_sources(List *tables, const DerivedTable *table)
+{
+	List	   *visited = NIL;
+	List	   *derived = NIL;
+
+	collect_derived(tables, mdl_kept_sources(table), &visited, &derived);
+	return derived;
+}
+
 /* ---- order -------------------------------------------------------------------------------------------------- */
 
 typedef struct Walk

@@ -11,6 +11,7 @@
 
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
+#include "nodes/execnodes.h"
 #include "nodes/params.h"
 #include "nodes/parsenodes.h"
 #include "utils/resowner.h"
@@ -135,6 +136,9 @@ extern List *mdl_relation_readers(Oid relid);
 
 /* Relations other than plain views that a view reads, through plain views; derived tables are not looked through. */
 extern List *mdl_view_leaf_sources(Oid view);
+
+/* Derived tables that a table reads, directly or through views. */
+extern List *mdl_derived_sources(List *tables, const DerivedTable *table);
 
 /* The tables among `targets` and before each those it depends on; a cycle is an error that shows it. */
 extern List *mdl_refresh_order(List *tables, List *targets);
@@ -438,5 +442,25 @@ extern bool mdl_refresh_was_done(Oid target);
 extern char *mdl_source_versions(const DerivedTable *table, const Reading *reading, bool *exact);
 extern void mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started,
 							const Reading *reading);
+
+/* ---- refresh.c -------------------------------------------------------------------------------------------------- */
+
+extern bool mdl_may_refresh(Oid relid);	/* the current user */
+
+/* The derived tables to refresh for one, or for all that may be: those read come first.  Nothing is locked. */
+extern List *mdl_refresh_plan(Oid target);
+
+/* Refreshes one table and none of those it reads.  The texts of the outcome live in the current context. */
+extern Outcome mdl_refresh_alone(Oid target);
+
+/* Adds a row of medallion.refresh. */
+extern void mdl_refresh_return(ReturnSetInfo *set, Oid target, const Outcome *outcome);
+
+/* ---- refresh_workers.c: tables that do not read each other, at a time ---------------------------------------------- */
+
+#define MDL_MAX_REFRESH_WORKERS 64
+
+/* medallion.refresh(workers => n): every table in a transaction of its own, in a background worker. */
+extern void mdl_refresh_in_workers(Oid target, int workers, ReturnSetInfo *set);
 
 #endif							/* MDL_PIPELINE_INT_H */

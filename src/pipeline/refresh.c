@@ -35,15 +35,14 @@
 
 /* ---- before: what is refreshed, locks, checks ---------------------------------------------------------------- */
 
-static bool
-may_refresh(Oid relid)
+bool
+mdl_may_refresh(Oid relid)
 {
 	return pg_class_ownercheck(relid, GetUserId());
 }
 
-/* The tables to refresh, sources first. */
-static List *
-plan_tables(Oid target)
+List *
+mdl_refresh_plan(Oid target)
 {
 	List	   *tables = mdl_kept_tables();
 	List	   *targets = NIL;
@@ -63,11 +62,20 @@ plan_tables(Oid target)
 		{
 			DerivedTable *table = lfirst(cell);
 
-			if (may_refresh(table->target))
+			if (mdl_may_refresh(table->target))
 				targets = lappend_oid(targets, table->target);
 		}
 	list_sort(targets, list_oid_cmp);
 	return mdl_refresh_order(tables, targets);
+}
+
+/* The same, or the table itself alone. */
+static List *
+plan_tables(Oid target, bool alone)
+{
+	List	   *order = mdl_refresh_plan(target);
+
+	return alone ? list_make1(llast(order)) : order;
 }
 
 static bool
@@ -86,9 +94,9 @@ same_tables(List *one, List *other)
  * definition may have changed while waiting.
  */
 static List *
-lock_tables(Oid target)
+lock_tables(Oid target, bool alone)
 {
-	List	   *order = plan_tables(target);
+	List	   *order = plan_tables(target, alone);
 
 	for (;;)
 	{
@@ -100,13 +108,13 @@ lock_tables(Oid target)
 		{
 			DerivedTable *table = lfirst(cell);
 
-			if (may_refresh(table->target))
+			if (mdl_may_refresh(table->target))
 				relids = lappend_oid(relids, table->target);
 		}
 		list_sort(relids, list_oid_cmp);
 		foreach(cell, relids)
 			LockRelationOid(lfirst_oid(cell), ShareRowExclusiveLock);
-		again = plan_tables(target);
+		again = plan_tables(target, alone);
 		if (same_tables(order, again))
 			return again;
 		order = again;
@@ -329,13 +337,13 @@ refresh_kept(DerivedTable *table, const Reading *reading, bool rebuild)
 
 /* ---- all of them ---------------------------------------------------------------------------------------------- */
 
-static void
-return_outcome(ReturnSetInfo *set, const DerivedTable *table, const Outcome *outcome)
+void
+mdl_refresh_return(ReturnSetInfo *set, Oid target, const Outcome *outcome)
 {
 	Datum		values[8];
 	bool		nulls[8] = {0};
 
-	values[0] = CStringGetTextDatum(mdl_pipeline_relation_name(table->target));
+	values[0] = CStringGetTextDatum(mdl_pipeline_relation_name(target));
 	values[1] = CStringGetTextDatum(outcome->mode);
 	values[2] = Int64GetDatum(outcome->published.inserted);
 	values[3] = Int64GetDatum(outcome->published.updated);
@@ -346,17 +354,17 @@ return_outcome(ReturnSetInfo *set, const DerivedTable *table, const Outcome *out
 	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }
 
-/* Refreshes the tables; returns the changes to the last one.  `set` may be NULL. */
-static Published
-refresh_tables(Oid target, const char *why, ReturnSetInfo *set)
+/* Refreshes the tables, or the one alone; returns what came of the last one.  `set` may be NULL. */
+static Outcome
+refresh_tables(Oid target, bool alone, const char *why, ReturnSetInfo *set)
 {
 	List	   *order;
-	Published	last = {0};
+	Outcome		last = {0};
 	Reading		reading = {0};
 	ListCell   *cell;
 
 	PreventCommandIfReadOnly("medallion.refresh()");
-	order = lock_tables(target);
+	order = lock_tables(target, alone);
 	if (order == NIL)
 		return last;
 
@@ -373,13 +381,13 @@ refresh_tables(Oid target, const char *why, ReturnSetInfo *set)
 		Outcome		outcome = {.mode = "skipped", .reason = "belongs to another role"};
 
 		CHECK_FOR_INTERRUPTS();
-		if (may_refresh(table->target))
+		if (mdl_may_refresh(table->target))
 			outcome = table->keeper ? refresh_kept(table, &reading, why != NULL) : refresh_one(table, &reading, why);
-		last = outcome.published;
-		if (last.inserted + last.updated + last.deleted > 0)
+		last = outcome;
+		if (last.published.inserted + last.published.updated + last.published.deleted > 0)
 			reading.written = lappend_oid(reading.written, table->target);
 		if (set)
-			return_outcome(set, table, &outcome);
+			mdl_refresh_return(set, table->target, &outcome);
 	}
 	UnregisterSnapshot(reading.snapshot);
 	return last;
@@ -391,8 +399,23 @@ mdl_refresh_table(Oid target)
 	SPI_connect();
 	if (OidIsValid(target))
 		mdl_require_table_owner(target);
-	refresh_tables(target, NULL, NULL);
+	refresh_tables(target, false, NULL, NULL);
 	SPI_finish();
+}
+
+Outcome
+mdl_refresh_alone(Oid target)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Outcome		outcome;
+
+	SPI_connect();
+	mdl_require_table_owner(target);
+	outcome = refresh_tables(target, true, NULL, NULL);
+	outcome.mode = MemoryContextStrdup(caller, outcome.mode);
+	outcome.reason = MemoryContextStrdup(caller, outcome.reason);
+	SPI_finish();
+	return outcome;
 }
 
 MDL_FUNCTION(mdl_refresh);
@@ -400,12 +423,20 @@ Datum
 mdl_refresh(PG_FUNCTION_ARGS)
 {
 	Oid			target = InvalidOid;
+	int			workers = mdl_required_int4(fcinfo, 1, "workers");
 
+	if (workers < 0 || workers > MDL_MAX_REFRESH_WORKERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"workers\" must be between 0 and %d, but is %d", MDL_MAX_REFRESH_WORKERS, workers)));
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	if (!PG_ARGISNULL(0))
 		target = mdl_kept_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)))->target;
-	refresh_tables(target, NULL, (ReturnSetInfo *) fcinfo->resultinfo);
+	if (workers == 0)
+		refresh_tables(target, false, NULL, (ReturnSetInfo *) fcinfo->resultinfo);
+	else
+		mdl_refresh_in_workers(target, workers, (ReturnSetInfo *) fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
 }
@@ -453,7 +484,7 @@ mdl_rebuild(PG_FUNCTION_ARGS)
 		differing = table->keeper ? table->keeper->verify(table->target) : verify_table(table);
 	else
 	{
-		Published	changes = refresh_tables(table->target, "rebuild", NULL);
+		Published	changes = refresh_tables(table->target, false, "rebuild", NULL).published;
 
 		differing = changes.inserted + changes.updated + changes.deleted;
 	}
