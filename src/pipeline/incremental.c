@@ -350,8 +350,8 @@ make_units(UnitReceiver *receiver, const DerivedTable *table, const KeyColumn *k
 			if (strcmp(table->keys[k], units->columns[i]) == 0)
 				units->operators[i] = keys[k].operator;
 		mdl_offer_rows("medallion_units", receiver->rows, receiver->columns);
-		mdl_run_under_snapshot(psprintf("SELECT COALESCE(pg_catalog.array_agg(DISTINCT u.%s::%s) FILTER (WHERE u.%s IS NOT NULL), '{}'),"
-										" pg_catalog.bool_or(u.%s IS NULL) FROM medallion_units u", name, type, name, name),
+		mdl_run_under_snapshot(psprintf("SELECT COALESCE(pg_catalog.array_agg(DISTINCT u.%s::%s) FILTER (WHERE u.%s IS DISTINCT FROM NULL), '{}'),"
+										" pg_catalog.bool_or(u.%s IS NOT DISTINCT FROM NULL) FROM medallion_units u", name, type, name, name),
 							   NULL, snapshot);
 		SPI_unregister_relation("medallion_units");
 		MemoryContextSwitchTo(context);

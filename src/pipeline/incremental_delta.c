@@ -138,7 +138,7 @@ signed_query(const Aggregates *aggregates, const ChangedSource *source, int rtin
 static char *
 filter_text(const DeltaColumn *column, int i, const char *further)
 {
-	return psprintf(" FILTER (WHERE %s%s%s)", further, column->argument ? psprintf(" AND _a%d IS NOT NULL", i) : "",
+	return psprintf(" FILTER (WHERE %s%s%s)", further, column->argument ? psprintf(" AND _a%d IS DISTINCT FROM NULL", i) : "",
 					column->filter ? psprintf(" AND _f%d", i) : "");
 }
 
@@ -281,9 +281,9 @@ doubt_text(const Aggregates *aggregates, const DerivedTable *table)
 	initStringInfo(&text);
 	appendStringInfo(&text, "%s OPERATOR(pg_catalog.<) 0", rows);
 	for (int i = 0; i < table->key_count; i++)
-		appendStringInfo(&text, " OR n.%s IS NULL", quote_identifier(table->keys[i]));
+		appendStringInfo(&text, " OR n.%s IS NOT DISTINCT FROM NULL", quote_identifier(table->keys[i]));
 	if (aggregates->hidden)
-		appendStringInfo(&text, " OR (t.%s IS NULL) OPERATOR(pg_catalog.<>) (h.key IS NULL)", quote_identifier(table->keys[0]));
+		appendStringInfo(&text, " OR (t.%s IS NOT DISTINCT FROM NULL) OPERATOR(pg_catalog.<>) (h.key IS NULL)", quote_identifier(table->keys[0]));
 	for (int i = 0; i < aggregates->count; i++)
 	{
 		const DeltaColumn *column = &aggregates->columns[i];

@@ -139,7 +139,7 @@ find_differences(DerivedResult *result, Snapshot snapshot, Differences *differen
 
 	mdl_progress_phase("compare", result->accepted_rows);
 	sql = psprintf("SELECT t._medallion_place, %s FROM medallion_result n FULL JOIN %s t ON %s"
-				   " WHERE t._medallion_place IS NULL OR n.%s IS NULL OR %s",
+				   " WHERE t._medallion_place IS NULL OR n.%s IS NOT DISTINCT FROM NULL OR %s",
 				   mdl_column_list(result->columns, "n."), target,
 				   mdl_key_condition(table, differences->keys), quote_identifier(table->keys[0]),
 				   mdl_difference_condition(result, differences->keys));

@@ -40,7 +40,7 @@ mdl_units_condition(const Units *units, const char *prefix)
 
 		appendStringInfo(&text, "%s(%s %s ANY ($%d)", i ? " AND " : "", column, operator_text(units->operators[i]), i + 1);
 		if (units->with_null[i])
-			appendStringInfo(&text, " OR %s IS NULL", column);
+			appendStringInfo(&text, " OR %s IS NOT DISTINCT FROM NULL", column);
 		appendStringInfoChar(&text, ')');
 	}
 	return text.data;

@@ -80,7 +80,7 @@ append_equal(StringInfo sql, const Restore *restore, Relation index, const char 
 
 		appendStringInfoString(sql, i ? " AND " : "");
 		if (nulls_equal)
-			appendStringInfo(sql, "(%s OR %s IS NULL AND %s IS NULL)", comparison, left, right);
+			appendStringInfo(sql, "(%s OR %s IS NOT DISTINCT FROM NULL AND %s IS NOT DISTINCT FROM NULL)", comparison, left, right);
 		else
 			appendStringInfoString(sql, comparison);
 	}
@@ -278,7 +278,7 @@ append_diff(StringInfo sql, const Restore *restore, Relation relation)
 						 restore->columns->names[i], i + 1);
 		separator = ", ";
 	}
-	appendStringInfo(sql, " FROM %s c FULL JOIN %s p ON %s WHERE p.%s IS NULL OR c.%s IS NULL"
+	appendStringInfo(sql, " FROM %s c FULL JOIN %s p ON %s WHERE p.%s IS NOT DISTINCT FROM NULL OR c.%s IS NOT DISTINCT FROM NULL"
 					 " OR NOT medallion._born_by(c.tableoid, c.ctid, c.xmin, " INT64_FORMAT ") AND %s",
 					 restore->name, past_source(restore), same_row(restore, relation, "p.", "c."),
 					 restore->columns->names[key - 1], restore->columns->names[key - 1], restore->version,
@@ -296,21 +296,21 @@ restore_statement(const Restore *restore, Relation relation)
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "WITH diff AS MATERIALIZED (");
 	append_diff(&sql, restore, relation);
-	appendStringInfo(&sql, "),\nmoved AS MATERIALIZED (SELECT * FROM diff d WHERE d.p%d IS NOT NULL AND d.c%d IS NOT NULL"
+	appendStringInfo(&sql, "),\nmoved AS MATERIALIZED (SELECT * FROM diff d WHERE d.p%d IS DISTINCT FROM NULL AND d.c%d IS DISTINCT FROM NULL"
 					 " AND (%s)),\n", key, key, restore->moved ? restore->moved : "false");
-	appendStringInfo(&sql, "gone AS (DELETE FROM %s c USING diff d WHERE %s AND d.p%d IS NULL RETURNING 1),\n",
+	appendStringInfo(&sql, "gone AS (DELETE FROM %s c USING diff d WHERE %s AND d.p%d IS NOT DISTINCT FROM NULL RETURNING 1),\n",
 					 restore->name, same_row(restore, relation, "d.c", "c."), key);
 	appendStringInfo(&sql, "lifted AS (DELETE FROM %s c USING moved m WHERE %s RETURNING 1),\n", restore->name,
 					 same_row(restore, relation, "m.c", "c."));
 	if (set != NULL)
-		appendStringInfo(&sql, "changed AS (UPDATE %s c SET %s FROM diff d WHERE %s AND d.p%d IS NOT NULL AND NOT %s"
+		appendStringInfo(&sql, "changed AS (UPDATE %s c SET %s FROM diff d WHERE %s AND d.p%d IS DISTINCT FROM NULL AND NOT %s"
 						 " AND (SELECT pg_catalog.count(*) FROM gone) OPERATOR(pg_catalog.>=) 0"
 						 " AND (SELECT pg_catalog.count(*) FROM lifted) OPERATOR(pg_catalog.>=) 0 RETURNING 1),\n",
 						 restore->name, set, same_row(restore, relation, "d.c", "c."), key, is_moved);
 	else
 		appendStringInfoString(&sql, "changed AS (SELECT 1 WHERE false),\n");
 	appendStringInfo(&sql, "back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM diff d WHERE"
-					 " d.p%d IS NOT NULL AND (d.c%d IS NULL OR %s)"
+					 " d.p%d IS DISTINCT FROM NULL AND (d.c%d IS NOT DISTINCT FROM NULL OR %s)"
 					 " AND (SELECT pg_catalog.count(*) FROM gone) OPERATOR(pg_catalog.>=) 0"
 					 " AND (SELECT pg_catalog.count(*) FROM lifted) OPERATOR(pg_catalog.>=) 0"
 					 " AND (SELECT pg_catalog.count(*) FROM changed) OPERATOR(pg_catalog.>=) 0 RETURNING 1)\n",
