@@ -31,6 +31,7 @@ extern MDL_EXPORT int mdl_train_threads;	/* medallion.train_threads; 0: choose *
 
 #define MDL_SCHEMA			"medallion"
 #define MDL_HISTORY_SCHEMA	"medallion_history"
+#define MDL_CHANGES_SCHEMA	"medallion_changes"
 #define MDL_DEFINITION_SCHEMA	"medallion_definitions"
 
 /* ---- library.c: opening medallion_ml.so and medallion_lake.so on first use ---------------------------------- */

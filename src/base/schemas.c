@@ -1,5 +1,5 @@
 /*
- * schemas.c: the schemas bronze, silver, gold, medallion_definitions and medallion_history.
+ * schemas.c: the schemas bronze, silver, gold, medallion_changes, medallion_definitions and medallion_history.
  *
  * They hold the user's data, so they must outlive the extension.  An extension script cannot create a schema that is
  * not a member, hence this C function: it creates what is missing with creating_extension switched off.
@@ -27,6 +27,7 @@ static const struct
 	{"bronze", "raw data as it arrived"},
 	{"silver", "cleaned and conformed data"},
 	{"gold", "curated data, ready for analysis and training"},
+	{MDL_CHANGES_SCHEMA, "what is known of the changes applied to tables (managed by medallion)", true},
 	{MDL_DEFINITION_SCHEMA, "queries of derived tables (managed by medallion)", true},
 	{MDL_HISTORY_SCHEMA, "past states of versioned tables, and the commit log (managed by medallion)"},
 };

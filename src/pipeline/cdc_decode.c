@@ -165,6 +165,20 @@ open_flat(const Flow *flow, JsonbContainer *event, JsonbContainer *schema, Envel
 		envelope->fields = row_fields(event, schema, true, &envelope->field_count);
 }
 
+/* Messages that connectors send beside events of rows: bounds of a transaction, a heartbeat, a change of a schema. */
+static bool
+is_control(JsonbContainer *event)
+{
+	JsonbValue	value;
+
+	if (mdl_json_member(event, "status", &value) && mdl_json_member(event, "event_count", &value) &&
+		mdl_json_member(event, "data_collections", &value))
+		return true;
+	if (mdl_json_member(event, "ddl", &value) && mdl_json_member(event, "source", &value))
+		return true;
+	return JsonContainerSize(event) == 1 && mdl_json_member(event, "ts_ms", &value);
+}
+
 static void
 open_debezium(const Flow *flow, JsonbContainer *event, Envelope *envelope)
 {
@@ -179,6 +193,8 @@ open_debezium(const Flow *flow, JsonbContainer *event, Envelope *envelope)
 		if (event == NULL)
 			return;				/* a tombstone */
 	}
+	if (is_control(event))
+		return;
 	if (mdl_json_member(event, "op", &op) && op.type == jbvString &&
 		(mdl_json_member(event, "after", &part) || mdl_json_member(event, "before", &part) || mdl_json_member(event, "source", &part)))
 		open_envelope(flow, event, schema, envelope);

@@ -6,10 +6,10 @@
  * values of some columns; a column it does not tell is *missing* in it (a TOAST placeholder, a field that is not there).
  * A snapshot read is weaker than another event of the same sequence: its *rank* is 0, else 1.
  *
- * The result depends on the set of events alone, not on their order nor on how they are cut into batches.  Type 1: an
- * upsert counts if it is newer than the newest delete of its key and the newest truncate; each column has the value told by
- * the newest upsert that counts and tells it.  Type 2: what applying the events one after the other would have made.
- * For that a flow has a *state*, a table in schema medallion_cdc.
+ * The result depends on the set of events alone, not on the order they come in nor on how they are cut into batches: it is
+ * what applying them one after the other by their sequence would make.  For that a flow has a *state*, a table in schema
+ * medallion_changes with a row per event that may still matter.  Type 1 keeps, per key, the newest delete and the upserts of
+ * which some column has its value, and for which columns; the values are those of the target.  Type 2 keeps all events.
  */
 #ifndef MDL_CDC_INT_H
 #define MDL_CDC_INT_H
@@ -55,33 +55,33 @@ typedef struct Flow
 {
 	int64		id;
 	Oid			target;
-	Oid			source;
+	Oid			source;			/* InvalidOid: it was dropped */
 	Oid			state;
 	Oid			quarantine;		/* InvalidOid: none yet */
+	Jsonb	   *declaration;	/* the arguments that were given, by name; what follows up to settings is told by it */
 	FlowFormat	format;
 	char	   *payload;		/* column with the event; NULL for FLOW_COLUMNS */
 	char	   *source_table;	/* events of other tables are skipped; NULL: all are meant */
 	char	  **keys;
 	int			key_count;
 	char	   *sequence_by;	/* expression; NULL: what the format has */
-	Oid			sequence_type;
 	char	   *deletes;		/* conditions; NULL: none */
 	char	   *truncates;
 	bool		ignore_nulls;
-	char	  **columns;		/* of the target that events tell: keys first, then in the order they became known */
-	int			column_count;
 	bool		chosen;			/* the columns were chosen: other fields are of no interest */
 	char	  **except;			/* fields of no interest */
 	int			except_count;
-	char	  **tracked;		/* type 2: a change of another column makes no version */
+	char	  **tracked;		/* type 2: a change of another column makes no version; NULL: all are tracked */
 	int			tracked_count;
+	char	  **untracked;
+	int			untracked_count;
 	int			scd_type;
 	NewField	new_field;
 	bool		quarantines;	/* invalid events are set aside, else an error */
-	Interval   *tombstone_retention;	/* NULL: for ever */
-	Jsonb	   *decoding_given;
 	Decoding	decoding;
-	char	  **settings;
+	char	  **columns;		/* of the target that events tell: keys first, then in the order they became known */
+	int			column_count;
+	char	  **settings;		/* name=value, under which expressions mean what they meant */
 	int			setting_count;
 } Flow;
 
@@ -99,6 +99,7 @@ typedef struct FlowColumn
 	FmgrInfo	input;
 	Oid			base_type;		/* below a domain */
 	bool		tracked;
+	bool		fixed;			/* a key whose equal values are the same */
 } FlowColumn;
 
 /* What work on a flow needs to know of its tables; lives in the current context of mdl_flow_shape. */
@@ -108,8 +109,9 @@ typedef struct FlowShape
 	FlowColumn *columns;		/* (flow->column_count) */
 	FlowColumn	sequence;
 	FmgrInfo	compare;		/* of the sequence's type */
+	Oid		   *key_operators;	/* (key_count) equality, as the primary key has it */
 	FmgrInfo   *key_equal;		/* (key_count) */
-	TupleDesc	events;			/* values c1 …, _seq, _rank, _kind, _width, _columns */
+	TupleDesc	events;			/* values c1 …, _sequence, _rank, _kind, _width, _missing */
 } FlowShape;
 
 /* Attributes of FlowShape.events behind the values. */
@@ -118,14 +120,15 @@ enum
 	EVENT_SEQUENCE,
 	EVENT_RANK,
 	EVENT_KIND,
-	EVENT_WIDTH,
-	EVENT_MISSING,
+	EVENT_WIDTH,				/* columns that were known when the event was read */
+	EVENT_MISSING,				/* numbers of those that it does not tell, from 1, negative: left out; NULL: none */
 	EVENT_EXTRAS
 };
 
 #define EVENT_UPSERT	'u'
 #define EVENT_DELETE	'd'
 #define EVENT_TRUNCATE	't'
+#define EVENT_LOST		'-'		/* of the state: its values were deleted from the target by hand */
 
 typedef struct FlowEvent
 {
@@ -135,6 +138,7 @@ typedef struct FlowEvent
 	Datum	   *values;			/* (column_count); of a delete only the keys */
 	bool	   *nulls;
 	bool	   *missing;
+	bool	   *awaited;		/* missing, and a placeholder stands for it */
 } FlowEvent;
 
 /* What one application did. */
@@ -144,10 +148,10 @@ typedef struct Applied
 	const char *reason;
 	int64		events;			/* rows of the source that were looked at */
 	int64		skipped;		/* that are no events of the table: tombstones, messages, other tables */
-	int64		ignored;		/* late or repeated: without effect */
+	int64		repeated;		/* known before, or twice among the new */
+	int64		late;			/* older than one of the key that was known before */
 	int64		unresolved;		/* rows with a value that only an event not yet seen can tell */
 	int64		quarantined;
-	int64		version;
 	Published	published;
 	double		seconds;
 } Applied;
@@ -155,30 +159,42 @@ typedef struct Applied
 /* ---- cdc_catalog.c: medallion._flows and its companions --------------------------------------------------------- */
 
 extern Flow *mdl_flow_find(Oid target); /* NULL if there is none */
-extern List *mdl_flows(void);			/* of Flow */
-extern void mdl_flow_add(Flow *flow);	/* sets the id */
-extern void mdl_flow_change(const Flow *flow);	/* columns, quarantine */
-extern void mdl_flow_remove(const Flow *flow);	/* and its state */
+extern int64 mdl_flow_next_id(void);
+extern void mdl_flow_add(const Flow *flow);
+extern void mdl_flow_change(const Flow *flow);	/* source, columns, state, quarantine */
+extern void mdl_flow_remove(Oid target);	/* the record; the tables stay */
+extern void mdl_flow_take_declaration(Flow *flow);	/* fills in what declaration says, checked */
 extern bool mdl_flow_seen_read(const Flow *flow, MdlSeen *seen);
 extern void mdl_flow_seen_write(const Flow *flow, Snapshot snapshot);
+extern void mdl_flow_seen_forget(const Flow *flow);
 extern void mdl_flow_log(const Flow *flow, const Applied *applied, TimestampTz started);
-extern const char *mdl_flow_format_name(FlowFormat format);
-extern const char *mdl_flow_new_field_name(NewField new_field);
-extern void mdl_flow_read_decoding(Flow *flow); /* decoding_given, checked */
+extern int64 mdl_flow_last_logged(const Flow *flow, Snapshot snapshot);
 
-/* ---- cdc_declare.c: what a flow must be; its tables ----------------------------------------------------------------- */
+/* ---- cdc_declare.c: what a flow must be ------------------------------------------------------------------------------- */
 
-/* Checks a new flow whose arguments are filled in, makes or takes over the target, and makes the state. */
-extern void mdl_flow_declare(Flow *flow, const char *target, const char *const *column_list, int column_list_count);
+/* Checks a new flow whose arguments are filled in, makes the target if there is none, and makes the state. */
+extern void mdl_flow_declare(Flow *flow, const char *target, char **column_list, int column_list_count);
+
+/* Raises what is wrong with the arguments alone. */
+extern void mdl_flow_check(const Flow *flow);
+
+/* The SELECT that reads events of a flow from `from`: payload or values, sequence, is delete, is truncate, the row itself. */
+extern char *mdl_flow_select(const Flow *flow, const char *from);
+
+/* ---- cdc_tables.c: target, state and quarantine ----------------------------------------------------------------------- */
+
 extern FlowShape *mdl_flow_shape(const Flow *flow);
+extern void mdl_flow_create_target(const Flow *flow, const char *schema, const char *relation, List *types, const char *sequence_type);
+extern void mdl_flow_create_state(Flow *flow, const char *sequence_type);
+extern void mdl_flow_follow(const Flow *flow);	/* owner and types of the state */
 extern void mdl_flow_add_columns(Flow *flow, List *names, List *types); /* new fields; of char * */
 extern void mdl_flow_quarantine_ensure(Flow *flow);
 
-/* The SELECT that reads events of a flow from `from`: payload or values, sequence, is delete, is truncate. */
-extern char *mdl_flow_select(const Flow *flow, const char *from);
-
-/* "a = b AND …" over the keys, "$p.c1" and so on; names of the left side by `names` or numbered if NULL. */
+/* "l.a = r.b AND …" over the keys; columns of a side are numbered (c1 …) or by name. */
 extern char *mdl_flow_key_condition(const FlowShape *shape, const char *left, bool left_numbered, const char *right);
+
+/* What mdl_enter_owner_world and mdl_key_columns want of a flow. */
+extern DerivedTable *mdl_flow_as_table(const Flow *flow);
 
 /* ---- cdc_read.c: from rows of the source to events --------------------------------------------------------------- */
 
@@ -194,8 +210,18 @@ typedef struct Events
 	int64		quarantined;
 } Events;
 
-/* Reads what is new, or all: sets applied->mode, reason and counts.  Runs as the owner of the target. */
-extern Events *mdl_flow_read(Flow *flow, FlowShape *shape, Oid source, bool all, Snapshot snapshot, Applied *applied);
+typedef enum ReadWhat
+{
+	READ_NEW,
+	READ_ALL,
+	READ_QUARANTINE				/* what was set aside, which is taken out of there */
+} ReadWhat;
+
+/* Sets applied->mode, reason and counts.  Runs as the owner of the target. */
+extern Events *mdl_flow_read(Flow *flow, FlowShape *shape, ReadWhat what, Snapshot snapshot, Applied *applied);
+
+/* Fields of the first events of a source, with a type each, in the order met: for a target that is not there yet. */
+extern void mdl_flow_sample_fields(const Flow *flow, List **names, List **types);
 
 /* ---- cdc_decode.c: events in JSON ----------------------------------------------------------------------------------- */
 
@@ -243,7 +269,7 @@ extern Datum mdl_field_value(const Flow *flow, FlowColumn *column, const EventFi
 /* Merges events into state and target, under the owner's world. */
 extern void mdl_flow_merge(const FlowShape *shape, Events *events, Snapshot snapshot, Applied *applied);
 
-/* ---- cdc_group.c: one key ------------------------------------------------------------------------------------------------ */
+/* ---- cdc_fold.c: one key ------------------------------------------------------------------------------------------------ */
 
 typedef enum RowOrigin
 {
@@ -257,14 +283,14 @@ typedef struct MergeRow
 	RowOrigin	origin;
 	char		kind;
 	int16		rank;
-	int16		width;			/* columns known when the event was read */
-	Datum		sequence;		/* of a version: its start */
-	bool		sequence_null;	/* of a type 1 target row */
+	Datum		sequence;		/* of a version: its start; of a type 1 target row: none */
+	bool		oldest;			/* it has none */
 	Datum		end;
 	bool		end_null;
 	Datum	   *values;			/* (column_count) */
 	bool	   *nulls;
-	bool	   *told;			/* (column_count) of an event: told by it; of type 1 state: that value is its */
+	bool	   *told;			/* (column_count) by it; of type 1 state: that value is its */
+	bool	   *awaited;		/* (column_count) of a new event: it stands for a value that is not known; else NULL */
 	ItemPointerData place;
 } MergeRow;
 
@@ -278,27 +304,30 @@ typedef struct MergeOutput
 			   *state_updates,
 			   *state_inserts;
 	TupleDesc	target_placed,	/* _place, values, and of type 2 start and end */
-				state_placed;	/* _place, keys or values, _sequence, _rank, _kind, _width, _columns */
+				state_placed;	/* _place, those of FlowShape.events */
 	const FlowShape *shape;
-	Datum	   *truncates;		/* ascending; type 1: the newest alone */
+	Datum	   *truncates;		/* ascending */
 	int			truncate_count;
 	Applied    *applied;
 } MergeOutput;
 
-/* Merges what is known of one key; rows by ascending sequence, those of the target first. */
-extern void mdl_merge_current(MergeOutput *output, MergeRow *rows, int count);
-extern void mdl_merge_versions(MergeOutput *output, MergeRow *rows, int count);
+/* Merges what is known of one key, in any order. */
+extern void mdl_merge_key(MergeOutput *output, MergeRow *rows, int count);
 
-/* What both use (cdc_group.c). */
+/* cdc_order.c */
 extern int	mdl_compare_sequences(const FlowShape *shape, Datum a, Datum b);
 extern int	mdl_compare_events(const FlowShape *shape, const MergeRow *a, const MergeRow *b);
+extern void mdl_sort_events(const FlowShape *shape, MergeRow *rows, int count);
 extern bool mdl_same_value(const FlowColumn *column, Datum a, bool a_null, Datum b, bool b_null);
-extern void mdl_raise_conflict(const FlowShape *shape, const MergeRow *row) pg_attribute_noreturn();
+extern bool mdl_same_event(const FlowShape *shape, const MergeRow *a, const MergeRow *b);
+
+/* cdc_merge.c; place may be NULL */
 extern void mdl_put_target(MergeOutput *output, Tuplestorestate *rows, ItemPointer place, const MergeRow *row);
 extern void mdl_put_state(MergeOutput *output, Tuplestorestate *rows, ItemPointer place, const MergeRow *row);
 
-/* ---- apply_changes.c -------------------------------------------------------------------------------------------------------- */
+/* ---- cdc_write.c ------------------------------------------------------------------------------------------------------- */
 
-extern Applied mdl_flow_apply(Flow *flow, Oid source, bool all);
+/* Writes what was collected, and counts it. */
+extern void mdl_merge_write(MergeOutput *output, Snapshot snapshot);
 
 #endif							/* MDL_CDC_INT_H */

@@ -20,6 +20,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/pg_lsn.h"
@@ -27,8 +28,9 @@
 #include "utils/snapmgr.h"
 
 #define BATCH_ROWS 1000
+#define SAMPLE_ROWS 1000		/* that tell the columns of a new table */
 
-/* A row of mdl_flow_select: payload or values, sequence, is delete, is truncate. */
+/* A row of mdl_flow_select: payload or values, sequence, is delete, is truncate, the row itself. */
 typedef struct SourceRow
 {
 	Datum	   *values;
@@ -42,6 +44,7 @@ typedef struct Reader
 	FlowShape  *shape;
 	Events	   *events;
 	TupleDesc	columns;		/* of the SELECT; NULL until it starts */
+	bool	   *gone;			/* (column_count) the source has no such column any more */
 	FmgrInfo   *outputs;		/* (natts) for values of another type than the column's, and for messages */
 	MemoryContext batch_context;	/* reset per batch */
 	MemoryContext context;
@@ -81,6 +84,7 @@ new_event(Reader *reader, char kind, int16 rank, Datum sequence)
 	event->values = palloc0_array(Datum, count);
 	event->nulls = palloc_array(bool, count);
 	event->missing = palloc_array(bool, count);
+	event->awaited = palloc0_array(bool, count);
 	memset(event->nulls, true, count);
 	memset(event->missing, true, count);
 	return event;
@@ -108,22 +112,24 @@ is_of_no_interest(const Flow *flow, const char *name)
 	return false;
 }
 
-/* A field that no column takes. */
+/* A field that no column takes.  One that the table was given a column for since is welcome whatever was declared. */
 static void
 take_new_field(Reader *reader, const EventField *field, JsonbParseState **rescued)
 {
 	Flow	   *flow = reader->flow;
+	bool		has_column;
 
 	if (is_of_no_interest(flow, field->name))
 		return;
-	if (flow->new_field == NEW_FIELD_FAIL)
+	has_column = get_attnum(flow->target, field->name) != InvalidAttrNumber;
+	if (flow->new_field == NEW_FIELD_FAIL && !has_column)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("event has the field \"%s\", for which \"%s\" has no column", field->name, mdl_display_name(flow->target)),
-				 errhint("Let on_schema_change be append_columns or rescue, or name the field in except_column_list.")));
-	if (flow->new_field == NEW_FIELD_APPEND)
+				 errhint("Add the column to the table, let on_schema_change be append_columns or rescue, or name the field in except_column_list.")));
+	if (flow->new_field == NEW_FIELD_APPEND || has_column)
 	{
-		const char *type = mdl_event_field_type(flow, field);
+		const char *type = has_column ? "pg_catalog.text" : mdl_event_field_type(flow, field);
 
 		if (type)
 		{
@@ -151,7 +157,8 @@ take_value(Reader *reader, FlowEvent *event, int column, const EventField *field
 {
 	const Flow *flow = reader->flow;
 
-	if (mdl_is_placeholder(&flow->decoding, &field->value))
+	event->awaited[column] = mdl_is_placeholder(&flow->decoding, &field->value);
+	if (event->awaited[column])
 		return;
 	if (field->value.type == jbvNull && flow->ignore_nulls && column >= flow->key_count)
 		return;
@@ -215,7 +222,6 @@ take_row(Reader *reader, const Envelope *envelope, FlowEvent *event)
 	Flow	   *flow = reader->flow;
 	JsonbParseState *rescued = NULL;
 	int			rescue = flow->new_field == NEW_FIELD_RESCUE ? column_of(flow, MDL_RESCUED_COLUMN, 0) : -1;
-	bool	   *listed = palloc0_array(bool, flow->column_count);
 
 	for (int i = 0; i < envelope->field_count; i++)
 	{
@@ -228,10 +234,7 @@ take_row(Reader *reader, const Envelope *envelope, FlowEvent *event)
 				take_new_field(reader, field, &rescued);
 		}
 		else if (event->kind == EVENT_UPSERT || column < flow->key_count)
-		{
-			listed[column] = true;
 			take_value(reader, event, column, field);
-		}
 	}
 	if (rescue >= 0 && event->kind == EVENT_UPSERT)
 	{
@@ -331,7 +334,7 @@ decode_columns(Reader *reader, const SourceRow *row)
 		FlowColumn *column = &reader->shape->columns[i];
 		Form_pg_attribute given = TupleDescAttr(reader->columns, i);
 
-		if (row->nulls[i] && flow->ignore_nulls && i >= flow->key_count)
+		if (row->nulls[i] && (reader->gone[i] || (flow->ignore_nulls && i >= flow->key_count)))
 			continue;
 		event->missing[i] = false;
 		event->nulls[i] = row->nulls[i];
@@ -365,7 +368,7 @@ missing_array(const FlowEvent *event, int count, bool *is_null)
 
 	for (int i = 0; i < count && event->kind == EVENT_UPSERT; i++)
 		if (event->missing[i])
-			list[missing++] = Int16GetDatum(i + 1);
+			list[missing++] = Int16GetDatum(event->awaited[i] ? i + 1 : -(i + 1));
 	*is_null = missing == 0;
 	return missing ? PointerGetDatum(construct_array(list, missing, INT2OID, sizeof(int16), true, TYPALIGN_SHORT)) : (Datum) 0;
 }
@@ -507,10 +510,19 @@ decode_guarded(Reader *reader, int first, int count, char **reason)
 	return good;
 }
 
+/* The row of the source as JSON; it was copied flat, so nothing of it can fail to be read. */
+static Datum
+whole_row(Reader *reader, const SourceRow *row)
+{
+	Datum		json = DirectFunctionCall1(row_to_json, row->values[reader->columns->natts - 1]);
+
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
+}
+
 static void
 quarantine_row(Reader *reader, const SourceRow *row, const char *reason)
 {
-	Datum		values[2] = {shown_event(reader, row), CStringGetTextDatum(reason)};
+	Datum		values[2] = {whole_row(reader, row), CStringGetTextDatum(reason)};
 	bool		nulls[2] = {false, false};
 
 	tuplestore_putvalues(reader->invalid, reader->invalid_columns, values, nulls);
@@ -613,12 +625,14 @@ tell_event(void *argument)
 	errcontext("event of \"%s\": %.300s", mdl_display_name(reader->flow->source), text);
 }
 
-/* Writes what was set aside. */
+/* Writes what was set aside; of what was tried again nothing else stays. */
 static void
-write_quarantine(Reader *reader, Snapshot snapshot)
+write_quarantine(Reader *reader, ReadWhat what, Snapshot snapshot)
 {
 	Flow	   *flow = reader->flow;
 
+	if (what == READ_QUARANTINE)
+		mdl_run_under_snapshot(psprintf("DELETE FROM ONLY %s", mdl_qualified_name(flow->quarantine)), NULL, snapshot);
 	if (tuplestore_tuple_count(reader->invalid) == 0)
 		return;
 	mdl_flow_quarantine_ensure(flow);
@@ -648,16 +662,17 @@ take_new_row(void *state, Datum *values, bool *nulls, int sign)
 
 /* Why all rows must be read; NULL, and the new ones, if not. */
 static const char *
-read_new_rows(const Flow *flow, Oid source, bool all, Snapshot snapshot, NewRows *new_rows)
+read_new_rows(const Flow *flow, ReadWhat what, Snapshot snapshot, NewRows *new_rows)
 {
+	Oid			source = flow->source;
 	MdlSeen		seen;
 	bool		exact;
 	const char *why;
 
-	if (all)
+	if (what == READ_QUARANTINE)
+		return "events that were set aside";
+	if (what == READ_ALL)
 		return "as was asked";
-	if (source != flow->source)
-		return "another source";
 	if (get_rel_relkind(source) != RELKIND_RELATION)
 		return psprintf("%s is no table, so what is new in it is not known", mdl_pipeline_relation_name(source));
 	if (!mdl_is_versioned(source))
@@ -675,57 +690,167 @@ read_new_rows(const Flow *flow, Oid source, bool all, Snapshot snapshot, NewRows
 	return psprintf("%s %s", mdl_pipeline_relation_name(source), why);
 }
 
-Events *
-mdl_flow_read(Flow *flow, FlowShape *shape, Oid source, bool all, Snapshot snapshot, Applied *applied)
+/* What to write behind FROM. */
+static char *
+from_of(const Flow *flow, ReadWhat what, bool is_new)
 {
-	Events	   *events = palloc0_object(Events);
-	Reader	   *reader = palloc0_object(Reader);
-	SPIExecuteOptions options = {.read_only = true, .dest = &reader->dest};
-	ErrorContextCallback callback = {.callback = tell_event, .arg = reader};
-	NewRows		new_rows;
-	const char *why;
-	int			code;
+	char	   *source = mdl_qualified_name(flow->source);
 
-	mdl_progress_phase("read", -1);
+	if (what == READ_QUARANTINE)
+		return psprintf("(SELECT p.* FROM ONLY %s q CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%s, q._event) p)",
+						mdl_qualified_name(flow->quarantine), source);
+	return is_new ? pstrdup("medallion_source") : source;
+}
+
+static Reader *
+begin_reading(Flow *flow, FlowShape *shape)
+{
+	Reader	   *reader = palloc0_object(Reader);
+
 	reader->dest = (DestReceiver) {.receiveSlot = reader_receive, .rStartup = reader_startup, .rShutdown = reader_shutdown,
 	.rDestroy = reader_shutdown, .mydest = DestNone};
 	reader->flow = flow;
 	reader->shape = shape;
-	reader->events = events;
+	reader->events = palloc0_object(Events);
+	reader->gone = palloc0_array(bool, flow->column_count);
+	for (int i = 0; i < flow->column_count && flow->format == FLOW_COLUMNS; i++)
+		reader->gone[i] = get_attnum(flow->source, flow->columns[i]) == InvalidAttrNumber;
+	reader->events->rows = tuplestore_begin_heap(true, false, work_mem);
 	reader->context = CurrentMemoryContext;
 	reader->batch_context = AllocSetContextCreate(CurrentMemoryContext, "events", ALLOCSET_DEFAULT_SIZES);
 	reader->invalid = tuplestore_begin_heap(true, false, work_mem);
 	reader->invalid_columns = CreateTemplateTupleDesc(2);
 	TupleDescInitEntry(reader->invalid_columns, 1, "event", JSONBOID, -1, 0);
 	TupleDescInitEntry(reader->invalid_columns, 2, "reason", TEXTOID, -1, 0);
-	events->rows = tuplestore_begin_heap(true, false, work_mem);
+	return reader;
+}
 
-	why = read_new_rows(flow, source, all, snapshot, &new_rows);
-	applied->mode = why ? "full" : "incremental";
-	applied->reason = why ? why : psprintf("new rows of %s", mdl_pipeline_relation_name(source));
-	if (why == NULL)
-		mdl_offer_rows("medallion_source", new_rows.rows, new_rows.columns);
+static void
+run_reading(Reader *reader, const char *from, Snapshot snapshot)
+{
+	SPIExecuteOptions options = {.read_only = true, .dest = &reader->dest};
+	ErrorContextCallback callback = {.callback = tell_event, .arg = reader, .previous = error_context_stack};
+	int			code;
+
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
-	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	code = SPI_execute_extended(mdl_flow_select(flow, why ? mdl_qualified_name(source) : "medallion_source"), &options);
+	code = SPI_execute_extended(mdl_flow_select(reader->flow, from), &options);
 	if (code < 0)
 		elog(ERROR, "SPI could not read events: %s", SPI_result_code_string(code));
 	finish_batch(reader);
 	error_context_stack = callback.previous;
 	PopActiveSnapshot();
+}
+
+Events *
+mdl_flow_read(Flow *flow, FlowShape *shape, ReadWhat what, Snapshot snapshot, Applied *applied)
+{
+	Reader	   *reader = begin_reading(flow, shape);
+	Events	   *events = reader->events;
+	NewRows		new_rows;
+	const char *why;
+
+	mdl_progress_phase("read", -1);
+	why = read_new_rows(flow, what, snapshot, &new_rows);
+	applied->mode = why ? "full" : "incremental";
+	applied->reason = why ? why : psprintf("new rows of %s", mdl_pipeline_relation_name(flow->source));
+	if (why == NULL)
+		mdl_offer_rows("medallion_source", new_rows.rows, new_rows.columns);
+	run_reading(reader, from_of(flow, what, why == NULL), snapshot);
 	if (why == NULL)
 	{
 		SPI_unregister_relation("medallion_source");
 		tuplestore_end(new_rows.rows);
 	}
 	if (events->new_names == NIL)
-		write_quarantine(reader, snapshot);
+		write_quarantine(reader, what, snapshot);
 	tuplestore_end(reader->invalid);
 	MemoryContextDelete(reader->batch_context);
 	applied->events = events->read;
 	applied->skipped = events->skipped;
 	applied->quarantined = events->quarantined;
 	return events;
+}
+
+/* ---- fields of the first events ------------------------------------------------------------------------------------------------- */
+
+typedef struct Sample
+{
+	const Flow *flow;
+	List	   *names;
+	List	   *types;			/* NULL: not known yet */
+} Sample;
+
+static void
+sample_event(Sample *sample, Datum payload, Oid type)
+{
+	Envelope	envelope;
+	Jsonb	   *event;
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(type, &output, &is_varlena);
+	event = type == JSONBOID ? DatumGetJsonbP(payload)
+		: DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(OidOutputFunctionCall(output, payload))));
+	mdl_event_open(sample->flow, event, &envelope);
+	for (int i = 0; i < envelope.field_count && envelope.kind == EVENT_UPSERT; i++)
+	{
+		const EventField *field = &envelope.fields[i];
+		const char *found = mdl_is_placeholder(&sample->flow->decoding, &field->value) && !field->schema && !field->sql_type ? NULL
+			: mdl_event_field_type(sample->flow, field);
+		int			at = 0;
+
+		while (at < list_length(sample->names) && strcmp(list_nth(sample->names, at), field->name) != 0)
+			at++;
+		if (at == list_length(sample->names))
+		{
+			sample->names = lappend(sample->names, pstrdup(field->name));
+			sample->types = lappend(sample->types, (char *) found);
+		}
+		else if (list_nth(sample->types, at) == NULL)
+			lfirst(list_nth_cell(sample->types, at)) = (char *) found;
+		else if (found && strcmp(list_nth(sample->types, at), found) != 0)
+			lfirst(list_nth_cell(sample->types, at)) = "pg_catalog.text";
+	}
+}
+
+void
+mdl_flow_sample_fields(const Flow *flow, List **names, List **types)
+{
+	Sample		sample = {.flow = flow};
+	uint64		rows = mdl_run(psprintf("SELECT %s FROM %s LIMIT %d", quote_identifier(flow->payload), mdl_qualified_name(flow->source),
+										SAMPLE_ROWS), NULL, true);
+	SPITupleTable *found = SPI_tuptable;
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ListCell   *cell;
+
+	for (uint64 i = 0; i < rows; i++)
+	{
+		bool		is_null;
+		Datum		payload = SPI_getbinval(found->vals[i], found->tupdesc, 1, &is_null);
+
+		if (is_null)
+			continue;
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(context);
+		PG_TRY();
+		{
+			sample_event(&sample, payload, SPI_gettypeid(found->tupdesc, 1));
+			ReleaseCurrentSubTransaction();
+			MemoryContextSwitchTo(context);
+			CurrentResourceOwner = owner;
+		}
+		PG_CATCH();
+		{
+			mdl_guard_failed(context, owner);	/* applying it tells what is wrong with it */
+		}
+		PG_END_TRY();
+	}
+	foreach(cell, sample.types)
+		if (lfirst(cell) == NULL)
+			lfirst(cell) = "pg_catalog.text";
+	*names = sample.names;
+	*types = sample.types;
 }

@@ -1,0 +1,157 @@
+/*
+ * cdc_write.c: writes the changes that a merge has collected into target and state.
+ */
+#include "pipeline/cdc_int.h"
+#include "base/progress.h"
+
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+/* The columns of offered rows are numbered, so that no name of the user's can be taken for one of ours. */
+static char *
+numbers(int count, const char *prefix)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&text, "%s%sn%d", i ? ", " : "", prefix, i + 1);
+	return text.data;
+}
+
+static int64
+write_rows(const char *sql, Tuplestorestate *rows, TupleDesc columns, Snapshot snapshot)
+{
+	int64		done;
+
+	if (tuplestore_tuple_count(rows) == 0)
+		return 0;
+	mdl_offer_rows("medallion_rows", rows, columns);
+	done = (int64) mdl_run_under_snapshot(sql, NULL, snapshot);
+	SPI_unregister_relation("medallion_rows");
+	if (done != tuplestore_tuple_count(rows))
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("changes were not all written: " INT64_FORMAT " of " INT64_FORMAT " rows", done,
+						tuplestore_tuple_count(rows)),
+				 errdetail("A trigger or rule on the table took them away."),
+				 errhint("Disable triggers and rules that change what is written.")));
+	return done;
+}
+
+static int64
+delete_rows(Oid relation, Tuplestorestate *rows, TupleDesc columns, Snapshot snapshot)
+{
+	return write_rows(psprintf("DELETE FROM ONLY %s t USING medallion_rows r(%s) WHERE t.ctid OPERATOR(pg_catalog.=) r.n1",
+							   mdl_qualified_name(relation), numbers(columns->natts, "")), rows, columns, snapshot);
+}
+
+/* ---- the target ---------------------------------------------------------------------------------------------------------------- */
+
+static char *
+target_update(const FlowShape *shape, TupleDesc columns)
+{
+	const Flow *flow = shape->flow;
+	StringInfoData text;
+	bool		first = true;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "UPDATE ONLY %s t SET ", mdl_qualified_name(flow->target));
+	for (int i = 0; i < flow->column_count; i++)
+	{
+		if (shape->columns[i].fixed)
+			continue;
+		appendStringInfo(&text, "%s%s = r.n%d", first ? "" : ", ", quote_identifier(flow->columns[i]), i + 2);
+		first = false;
+	}
+	if (flow->scd_type == 2)
+		appendStringInfo(&text, "%s\"" MDL_END_COLUMN "\" = r.n%d", first ? "" : ", ", columns->natts);
+	else if (first)
+		appendStringInfo(&text, "%s = r.n2", quote_identifier(flow->columns[0]));
+	appendStringInfo(&text, " FROM medallion_rows r(%s) WHERE t.ctid OPERATOR(pg_catalog.=) r.n1", numbers(columns->natts, ""));
+	return text.data;
+}
+
+static char *
+target_insert(const FlowShape *shape, TupleDesc columns)
+{
+	const Flow *flow = shape->flow;
+	StringInfoData names,
+				values;
+
+	initStringInfo(&names);
+	initStringInfo(&values);
+	for (int i = 0; i < flow->column_count; i++)
+	{
+		appendStringInfo(&names, "%s%s", i ? ", " : "", quote_identifier(flow->columns[i]));
+		appendStringInfo(&values, "%sr.n%d", i ? ", " : "", i + 2);
+	}
+	if (flow->scd_type == 2)
+	{
+		appendStringInfoString(&names, ", \"" MDL_START_COLUMN "\", \"" MDL_END_COLUMN "\"");
+		appendStringInfo(&values, ", r.n%d, r.n%d", columns->natts - 1, columns->natts);
+	}
+	return psprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM medallion_rows r(%s)",
+					mdl_qualified_name(flow->target), names.data, values.data, numbers(columns->natts, ""));
+}
+
+/* ---- the state ------------------------------------------------------------------------------------------------------------------ */
+
+static char *
+state_columns(const FlowShape *shape, const char *item)
+{
+	const Flow *flow = shape->flow;
+	static const char *const extras[EVENT_EXTRAS] = {"_sequence", "_rank", "_kind", "_width", "_missing"};
+	int			kept = flow->scd_type == 2 ? flow->column_count : flow->key_count;
+	StringInfoData text;
+
+	/* item: 'n' names, 'v' values, 's' name = value */
+	initStringInfo(&text);
+	for (int i = 0; i < kept + EVENT_EXTRAS; i++)
+	{
+		char	   *name = i < kept ? psprintf("c%d", i + 1) : pstrdup(extras[i - kept]);
+		int			number = i < kept ? i + 2 : flow->column_count + 2 + i - kept;
+
+		appendStringInfoString(&text, i ? ", " : "");
+		if (*item != 'v')
+			appendStringInfoString(&text, name);
+		if (*item == 's')
+			appendStringInfoString(&text, " = ");
+		if (*item != 'n')
+			appendStringInfo(&text, "r.n%d", number);
+	}
+	return text.data;
+}
+
+static void
+write_state(MergeOutput *output, Snapshot snapshot)
+{
+	const FlowShape *shape = output->shape;
+	TupleDesc	columns = output->state_placed;
+	char	   *state = mdl_qualified_name(shape->flow->state);
+	char	   *all = numbers(columns->natts, "");
+
+	delete_rows(shape->flow->state, output->state_deletes, columns, snapshot);
+	write_rows(psprintf("UPDATE ONLY %s t SET %s FROM medallion_rows r(%s) WHERE t.ctid OPERATOR(pg_catalog.=) r.n1",
+						state, state_columns(shape, "s"), all), output->state_updates, columns, snapshot);
+	write_rows(psprintf("INSERT INTO %s (%s) SELECT %s FROM medallion_rows r(%s)",
+						state, state_columns(shape, "n"), state_columns(shape, "v"), all), output->state_inserts, columns, snapshot);
+}
+
+void
+mdl_merge_write(MergeOutput *output, Snapshot snapshot)
+{
+	const FlowShape *shape = output->shape;
+	TupleDesc	columns = output->target_placed;
+	Published  *published = &output->applied->published;
+
+	mdl_progress_phase("write", tuplestore_tuple_count(output->target_deletes) +
+					   tuplestore_tuple_count(output->target_updates) + tuplestore_tuple_count(output->target_inserts));
+
+	/* Deletes first: they make room for other unique keys of the table. */
+	published->deleted = delete_rows(shape->flow->target, output->target_deletes, columns, snapshot);
+	published->updated = write_rows(target_update(shape, columns), output->target_updates, columns, snapshot);
+	published->inserted = write_rows(target_insert(shape, columns), output->target_inserts, columns, snapshot);
+	write_state(output, snapshot);
+}
