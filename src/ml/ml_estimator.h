@@ -169,6 +169,7 @@ extern ml_status ml_param_check(const ml_param_spec *spec, double value, ml_erro
 
 extern const ml_estimator ml_estimator_elastic_net;
 extern const ml_estimator ml_estimator_gamma;
+extern const ml_estimator ml_estimator_gaussian_mixture;
 extern const ml_estimator ml_estimator_kmeans;
 extern const ml_estimator ml_estimator_lasso;
 extern const ml_estimator ml_estimator_lda;

@@ -184,21 +184,16 @@ sum_rows(void *arg, int group, size_t first, size_t end)
 	}
 }
 
-/* Squares and products about the means: of all classes together or, quadratic, of one after the other. */
+/* Squares and products about the means: of all classes together or, quadratic, of each. */
 static void
 square_rows(void *arg, int group, size_t first, size_t end)
 {
 	da_state   *s = arg;
 	const ml_design *d = s->design;
 
-	for (int set = 0; set < s->scatter.n_sets; set++)
-	{
-		for (size_t i = first; i < end; i++)
-			if (!s->quadratic || d->labels[i] == set)
-				ml_scatter_add(&s->scatter, group, set, d->x + i * d->stride, s->mean + (size_t) d->labels[i] * d->n_terms,
-							   sqrt(weight_of(d, i) * s->factor[d->labels[i]]));
-		ml_scatter_flush(&s->scatter, group, set);
-	}
+	for (size_t i = first; i < end; i++)
+		ml_scatter_add(&s->scatter, group, s->quadratic ? d->labels[i] : 0, d->x + i * d->stride,
+					   s->mean + (size_t) d->labels[i] * d->n_terms, sqrt(weight_of(d, i) * s->factor[d->labels[i]]));
 }
 
 /* Means and priors; what the squares of each class count in the covariance. */

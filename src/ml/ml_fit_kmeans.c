@@ -13,6 +13,7 @@
 
 #include "ml/ml_centres.h"
 #include "ml/ml_kernels.h"
+#include "ml/ml_kmeans.h"
 #include "ml/ml_parallel.h"
 #include "ml/ml_random.h"
 
@@ -581,6 +582,18 @@ kmeans_end(void *state)
 	ml_free(&ctx, s->distances);
 	ml_free(&ctx, s->sums);
 	ml_free(&ctx, s);
+}
+
+const double *
+ml_kmeans_centres(const void *state)
+{
+	return ((const kmeans_state *) state)->best;
+}
+
+const int32_t *
+ml_kmeans_nearest(const void *state)
+{
+	return ((const kmeans_state *) state)->nearest;
 }
 
 const ml_estimator ml_estimator_kmeans = {

@@ -168,7 +168,7 @@ gaussians_load(const ml_ctx *ctx, ml_reader *r, const ml_model_shape *shape, voi
 	size_t		per;
 	ml_gaussians *g;
 
-	if (r->failed || tied > 1 || diagonal > 1 || n_components < 1 || n < 1 || n_components > room / n || n > room / n + 1 ||
+	if (r->failed || tied > 1 || diagonal > 1 || n_components < 1 || n < 1 || n_components > room / n ||
 		(shape->n_classes > 0 && n_components != (uint32_t) shape->n_classes))
 		return ML_BAD_MODEL;
 	per = diagonal ? n : n * n;

@@ -12,7 +12,7 @@ ml_scatter_bytes(int n_terms, int n_sets)
 {
 	double		padded = (double) ml_padded(n_terms);
 
-	return sizeof(double) * (ML_SCATTER_ROWS * padded + n_sets * padded * padded);
+	return sizeof(double) * n_sets * (ML_SCATTER_ROWS + padded) * padded;
 }
 
 ml_status
@@ -27,9 +27,9 @@ ml_scatter_make(const ml_ctx *ctx, ml_scatter *s, int n_terms, int n_groups, int
 	s->padded = ml_padded(n_terms);
 	s->n_groups = n_groups;
 	s->n_sets = n_sets;
-	s->blocks = ml_alloc_zero(ctx, (size_t) n_groups * ML_SCATTER_ROWS * s->padded, sizeof(double));
+	s->blocks = ml_alloc_zero(ctx, (size_t) n_groups * n_sets * ML_SCATTER_ROWS * s->padded, sizeof(double));
 	s->moments = ml_alloc_zero(ctx, (size_t) n_groups * n_sets * s->padded * s->padded, sizeof(double));
-	s->filled = ml_alloc_zero(ctx, n_groups, sizeof(int));
+	s->filled = ml_alloc_zero(ctx, (size_t) n_groups * n_sets, sizeof(int));
 	if (s->blocks == NULL || s->moments == NULL || s->filled == NULL)
 		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
 	return ML_OK;
@@ -50,35 +50,39 @@ ml_scatter_clear(ml_scatter *s)
 	memset(s->moments, 0, sizeof(double) * s->n_groups * s->n_sets * s->padded * s->padded);
 }
 
-void
-ml_scatter_flush(ml_scatter *s, int group, int set)
+static void
+work_off(ml_scatter *s, size_t block)
 {
-	double	   *moments = s->moments + ((size_t) group * s->n_sets + set) * s->padded * s->padded;
-
-	ml_syrk(moments, s->blocks + (size_t) group * ML_SCATTER_ROWS * s->padded, s->filled[group], s->padded);
-	s->filled[group] = 0;
+	ml_syrk(s->moments + block * s->padded * s->padded, s->blocks + block * ML_SCATTER_ROWS * s->padded, s->filled[block], s->padded);
+	s->filled[block] = 0;
 }
 
 void
 ml_scatter_add(ml_scatter *s, int group, int set, const double *x, const double *centre, double root_weight)
 {
-	double	   *row = s->blocks + ((size_t) group * ML_SCATTER_ROWS + s->filled[group]) * s->padded;
+	size_t		block = (size_t) group * s->n_sets + set;
+	double	   *row = s->blocks + (block * ML_SCATTER_ROWS + s->filled[block]) * s->padded;
 
 	for (int j = 0; j < s->n_terms; j++)
 		row[j] = (x[j] - centre[j]) * root_weight;
-	if (++s->filled[group] == ML_SCATTER_ROWS)
-		ml_scatter_flush(s, group, set);
+	if (++s->filled[block] == ML_SCATTER_ROWS)
+		work_off(s, block);
 }
 
 void
-ml_scatter_sum(const ml_scatter *s, int set, double *moments)
+ml_scatter_sum(ml_scatter *s, int set, double *moments)
 {
 	size_t		n = s->n_terms;
 
 	memset(moments, 0, n * n * sizeof(double));
 	for (int group = 0; group < s->n_groups; group++)
+	{
+		size_t		block = (size_t) group * s->n_sets + set;
+
+		work_off(s, block);
 		for (size_t i = 0; i < n; i++)
-			ml_axpy(moments + i * n, 1, s->moments + (((size_t) group * s->n_sets + set) * s->padded + i) * s->padded, i + 1);
+			ml_axpy(moments + i * n, 1, s->moments + (block * s->padded + i) * s->padded, i + 1);
+	}
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < i; j++)
 			moments[j * n + i] = moments[i * n + j];

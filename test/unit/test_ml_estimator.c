@@ -348,9 +348,15 @@ static const struct
 	bool		zeros_and_ones;	/* of data of that sort */
 }			variants[] = {
 	{"gamma", "link", 1, false},
+	{"gaussian_mixture", "covariance_type", 0, false},
+	{"gaussian_mixture", "covariance_type", 1, false},
+	{"gaussian_mixture", "covariance_type", 2, false},
+	{"gaussian_mixture", "covariance_type", 3, false},
+	{"lda", "shrinkage", 0.5, false},
+	{"logistic", "class_weight", 1, false},
 	{"logistic", "penalty", 1, false},
 	{"logistic", "penalty", 2, false},
-	{"logistic", "class_weight", 1, false},
+	{"qda", "reg_param", 0.5, false},
 	{"naive_bayes", "type", 1, false},
 	{"naive_bayes", "type", 2, false},
 	{"naive_bayes", "type", 3, true},
@@ -374,6 +380,8 @@ test_variants(const ml_estimator *estimator, ml_task task)
 		index = ml_estimator_param(estimator, variants[v].param);
 		ml_estimator_defaults(estimator, params);
 		params[index] = variants[v].value;
+		if (task == ML_CLUSTERING && ml_estimator_param(estimator, "n_components") >= 0)
+			params[ml_estimator_param(estimator, "n_components")] = 3;	/* one would be little to try */
 		snprintf(name, sizeof(name), " with %s %s", variants[v].param,
 				 estimator->params[index].type == ML_PARAM_CHOICE ? estimator->params[index].choices[(int) variants[v].value] : "set");
 		if (variants[v].zeros_and_ones)
