@@ -45,11 +45,25 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'mdl_predict_batch';
 COMMENT ON FUNCTION medallion.predict_batch(text, text, text, text[]) IS
 'Predicts all rows of a table, view or query into a table that it creates or updates; keys (default: the primary key) identify them.';
 
-CREATE OR REPLACE FUNCTION medallion.evaluate(model text, source text)
+CREATE OR REPLACE FUNCTION medallion._evaluation_step(bytea, "any", text, double precision, double precision) RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_evaluation_step';
+REVOKE ALL ON FUNCTION medallion._evaluation_step(bytea, "any", text, double precision, double precision) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._evaluation_merge(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_evaluation_merge';
+REVOKE ALL ON FUNCTION medallion._evaluation_merge(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion._evaluation_sample(label "any", class text, y double precision, value double precision) (
+	SFUNC = medallion._evaluation_step, STYPE = bytea, INITCOND = '', COMBINEFUNC = medallion._evaluation_merge, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion._evaluation_sample("any", text, double precision, double precision) IS
+'The rows that evaluate() resamples for its intervals.';
+
+CREATE OR REPLACE FUNCTION medallion.evaluate(model text, source text, confidence double precision DEFAULT 0.95,
+	resamples integer DEFAULT 1000, seed bigint DEFAULT 0)
 RETURNS TABLE(metric text, value double precision, lower double precision, upper double precision)
 LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 12 AS 'MODULE_PATHNAME', 'mdl_evaluate';
-COMMENT ON FUNCTION medallion.evaluate(text, text) IS
-'Metrics of a model on rows whose labels are known; the target column is found by its name. lower and upper are reserved: NULL.';
+COMMENT ON FUNCTION medallion.evaluate(text, text, double precision, integer, bigint) IS
+'Metrics of a model on rows whose labels are known, with bootstrap intervals; the target column is found by its name.';
 
 CREATE OR REPLACE FUNCTION medallion.confusion_matrix(model text, source text)
 RETURNS TABLE(label text, predicted text, rows bigint)
@@ -60,6 +74,10 @@ COMMENT ON FUNCTION medallion.confusion_matrix(text, text) IS
 CREATE OR REPLACE FUNCTION medallion._is_class(label "any", class_name text) RETURNS boolean
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_is_class';
 COMMENT ON FUNCTION medallion._is_class("any", text) IS 'Whether a label of any type is the class of that name.';
+
+CREATE OR REPLACE FUNCTION medallion._knows_class(label "any", classes text[]) RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_knows_class';
+COMMENT ON FUNCTION medallion._knows_class("any", text[]) IS 'Whether a label of any type is one of the classes.';
 
 CREATE OR REPLACE FUNCTION medallion._class_log_loss(label "any", classes text[], probabilities double precision[])
 RETURNS double precision

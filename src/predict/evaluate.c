@@ -3,7 +3,7 @@
  *
  * The model and its target column decide what is measured.  One statement reads the source once, predicts each row and
  * feeds the metric aggregates, in parallel where the server finds it worth it.  Rows without a label, and rows whose
- * prediction is NULL, are left out of the metrics and counted.
+ * prediction is NULL, are left out of the metrics and counted.  See evaluate_intervals.c for the intervals.
  */
 #include "predict/predict_int.h"
 #include "predict/metric_int.h"
@@ -57,6 +57,7 @@ static const NamedMetric multiclass_metrics[] = {
 	{"f1_macro", "medallion.f1(q.l, q.c, 'macro')"},
 	{"f1_weighted", "medallion.f1(q.l, q.c, 'weighted')"},
 	{"mcc", "medallion.mcc(q.l, q.c)"},
+	{"roc_auc_ovr", "medallion.roc_auc_ovr(q.l, q.p, q.classes) FILTER (WHERE q.known)"},
 	{"log_loss", "pg_catalog.avg(medallion._class_log_loss(q.l, q.classes, q.p))"},
 	{NULL, NULL}
 };
@@ -72,7 +73,8 @@ can_be_number(Oid type)
 
 /*
  * A subquery of the source with columns l (label), p (prediction or probabilities), c (class), t (label is positive),
- * classes; rows as they come.  Needs an open SPI connection.
+ * classes, known (the label is a class of the model); rows as they come.  OFFSET 0 keeps the planner from predicting once
+ * per mention of p.  Needs an open SPI connection.
  */
 static char *
 predicted_rows(const MdlUsedModel *used, const char *source)
@@ -105,19 +107,73 @@ predicted_rows(const MdlUsedModel *used, const char *source)
 				 errhint("Cast the column.")));
 	target = quote_identifier(target);
 	if (n == 0)
-		return psprintf("(SELECT s.%s::double precision AS l, medallion.predict(%s, s) AS p FROM %s s)", target, exact,
-						rows.from);
+		return psprintf("(SELECT s.%s::double precision AS l, medallion.predict(%s, s) AS p FROM %s s OFFSET 0)",
+						target, exact, rows.from);
 	if (n == 2)
 		return psprintf("(SELECT r.*, CASE WHEN r.p OPERATOR(pg_catalog.>) 0.5 THEN %s WHEN r.p IS NOT NULL THEN %s END AS c "
 						"FROM (SELECT s.%s AS l, medallion.predict(%s, s) AS p, medallion._is_class(s.%s, %s) AS t "
 						"FROM %s s OFFSET 0) r)",
 						quote_literal_cstr(ml_model_class(model, 1)), quote_literal_cstr(ml_model_class(model, 0)),
 						target, exact, target, quote_literal_cstr(ml_model_class(model, 1)), rows.from);
-	return psprintf("(SELECT s.%s AS l, medallion.predict_proba(%s, s) AS p, medallion.predict_class(%s, s) AS c, "
-					"medallion.classes(%s) AS classes FROM %s s)", target, exact, exact, exact, rows.from);
+	return psprintf("(SELECT r.*, medallion._knows_class(r.l, r.classes) AS known FROM (SELECT s.%s AS l, "
+					"medallion.predict_proba(%s, s) AS p, medallion.predict_class(%s, s) AS c, medallion.classes(%s) AS classes "
+					"FROM %s s OFFSET 0) r)", target, exact, exact, exact, rows.from);
 }
 
-/* evaluate(model, source) -> (metric, value, lower, upper) */
+/* What of a row the intervals are made from: label, class, number or whether positive, prediction or loss. */
+static const char *const sample_arguments[] = {
+	"q.l, NULL, q.l, q.p",
+	"q.l, q.c, CASE WHEN q.t THEN 1 ELSE 0 END, q.p",
+	"q.l, q.c, 0, medallion._class_log_loss(q.l, q.classes, q.p)"
+};
+
+/* One row with the metrics, the rows that count, those left out, and the sample for the intervals. */
+static char *
+evaluation_query(const MdlUsedModel *used, const char *source, const NamedMetric *metrics, ml_eval_task task, bool sampled)
+{
+	StringInfoData sql;
+	int			n = ml_model_n_classes(used->model);
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	for (int i = 0; metrics[i].name != NULL; i++)
+	{
+		if (strstr(metrics[i].expression, "%1$s") != NULL)
+			appendStringInfo(&sql, metrics[i].expression, quote_literal_cstr(ml_model_class(used->model, n - 1)));
+		else
+			appendStringInfoString(&sql, metrics[i].expression);
+		appendStringInfoString(&sql, ", ");
+	}
+	appendStringInfo(&sql, "pg_catalog.count(*) FILTER (WHERE q.l IS NOT NULL AND q.p IS NOT NULL)::double precision, "
+					 "pg_catalog.count(*) FILTER (WHERE q.l IS NULL OR q.p IS NULL)::double precision, ");
+	if (sampled)
+		appendStringInfo(&sql, "medallion._evaluation_sample(%s)", sample_arguments[task]);
+	else
+		appendStringInfoString(&sql, "NULL::pg_catalog.bytea");
+	appendStringInfo(&sql, " FROM %s q", predicted_rows(used, source));
+	return sql.data;
+}
+
+/* Puts the result's row i: metrics, then the two counts. */
+static void
+put_metric(ReturnSetInfo *result, const char *name, int i, const MdlIntervals *intervals)
+{
+	Datum		values[4] = {CStringGetTextDatum(name)};
+	bool		nulls[4] = {false, false, true, true};
+	double		lower,
+				upper;
+
+	values[1] = mdl_field(0, i, &nulls[1]);
+	if (!nulls[1] && mdl_interval_of(intervals, name, DatumGetFloat8(values[1]), &lower, &upper))
+	{
+		values[2] = Float8GetDatum(lower);
+		values[3] = Float8GetDatum(upper);
+		nulls[2] = nulls[3] = false;
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* evaluate(model, source, confidence, resamples, seed) -> (metric, value, lower, upper) */
 MDL_SHIM_TARGET(mdl_evaluate);
 Datum
 mdl_evaluate_impl(PG_FUNCTION_ARGS)
@@ -126,45 +182,35 @@ mdl_evaluate_impl(PG_FUNCTION_ARGS)
 	char	   *source = mdl_required_text(fcinfo, 1, "source");
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	MdlUsedModel used;
+	MdlIntervalOptions options;
+	MdlIntervals intervals;
 	const NamedMetric *metrics;
-	StringInfoData sql;
+	ml_eval_task task;
+	Datum		sample,
+				rows;
+	bool		no_sample,
+				no_rows;
 	int			n;
 
+	mdl_interval_options(fcinfo, 2, &options);
 	InitMaterializedSRF(fcinfo, 0);
 	mdl_use_model(reference, &used);
 	n = ml_model_n_classes(used.model);
+	task = n == 0 ? ML_EVAL_NUMBER : n == 2 ? ML_EVAL_TWO : ML_EVAL_MANY;
 	metrics = n == 0 ? regression_metrics : n == 2 ? binary_metrics : multiclass_metrics;
 
 	SPI_connect();
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
-	for (int i = 0; metrics[i].name != NULL; i++)
-	{
-		if (strstr(metrics[i].expression, "%1$s") != NULL)
-			appendStringInfo(&sql, metrics[i].expression, quote_literal_cstr(ml_model_class(used.model, n - 1)));
-		else
-			appendStringInfoString(&sql, metrics[i].expression);
-		appendStringInfoString(&sql, ", ");
-	}
-	appendStringInfo(&sql, "pg_catalog.count(*) FILTER (WHERE q.l IS NOT NULL AND q.p IS NOT NULL)::double precision, "
-					 "pg_catalog.count(*) FILTER (WHERE q.l IS NULL OR q.p IS NULL)::double precision FROM %s q",
-					 predicted_rows(&used, source));
-	mdl_run(sql.data, NULL, true);
-	for (int i = 0;; i++)
-	{
-		int			past = 0;
-		Datum		values[4];
-		bool		nulls[4] = {false, false, true, true};
-
-		while (metrics[past].name != NULL)
-			past++;
-		if (i >= past + 2)
-			break;
-		values[0] = CStringGetTextDatum(i < past ? metrics[i].name : i == past ? "rows" : "rows_left_out");
-		values[1] = mdl_field(0, i, &nulls[1]);
-		values[2] = values[3] = (Datum) 0;
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+	mdl_run(evaluation_query(&used, source, metrics, task, options.resamples > 0), NULL, true);
+	n = 0;
+	while (metrics[n].name != NULL)
+		n++;
+	rows = mdl_field(0, n, &no_rows);
+	sample = mdl_field(0, n + 2, &no_sample);
+	mdl_intervals_make(&intervals, task, no_sample ? NULL : DatumGetByteaP(sample), DatumGetFloat8(rows), &options);
+	for (int i = 0; i < n; i++)
+		put_metric(result, metrics[i].name, i, &intervals);
+	put_metric(result, "rows", n, &intervals);
+	put_metric(result, "rows_left_out", n + 1, &intervals);
 	SPI_finish();
 	return (Datum) 0;
 }
@@ -288,6 +334,25 @@ mdl_is_class_impl(PG_FUNCTION_ARGS)
 		fcinfo->flinfo->fn_extra = labels = mdl_labels_make(get_fn_expr_argtype(fcinfo->flinfo, 0), TEXTOID, "a class",
 															fcinfo->flinfo->fn_mcxt);
 	PG_RETURN_BOOL(mdl_labels_equal(labels, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
+}
+
+/* _knows_class(label, classes): whether a label of any type is one of the classes. */
+MDL_SHIM_TARGET(mdl_knows_class);
+Datum
+mdl_knows_class_impl(PG_FUNCTION_ARGS)
+{
+	MdlLabels  *labels = fcinfo->flinfo->fn_extra;
+	Datum	   *classes;
+	int			n;
+
+	if (labels == NULL)
+		fcinfo->flinfo->fn_extra = labels = mdl_labels_make(get_fn_expr_argtype(fcinfo->flinfo, 0), TEXTOID, "a class",
+															fcinfo->flinfo->fn_mcxt);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &classes, NULL, &n);
+	for (int k = 0; k < n; k++)
+		if (mdl_labels_equal(labels, PG_GETARG_DATUM(0), classes[k]))
+			PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(false);
 }
 
 /* _class_log_loss(label, classes, probabilities): -log of the probability given to the label, 0 for an unknown one. */

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "access/tupdesc.h"
+#include "ml/eval_bootstrap.h"
 #include "train/train.h"
 #include "utils/array.h"
 
@@ -102,5 +103,36 @@ extern void mdl_row_array_begin(FunctionCallInfo fcinfo, MdlRowArray *rows, size
 extern void mdl_row_array_add(MdlRowArray *rows, Datum *values, bool *nulls);	/* nulls may be NULL: none */
 extern void mdl_row_array_numbers(MdlRowArray *rows, const double *numbers);	/* a row of float8 */
 extern Datum mdl_row_array_end(MdlRowArray *rows);
+
+/* ---- metric_sample.c and evaluate_intervals.c: the intervals of evaluate() ---- */
+
+/* The rows in a state of _evaluation_sample, which is trimmed; *n 0 without any. */
+extern ml_eval_row *mdl_evaluation_rows(bytea *state, size_t *n);
+
+typedef struct MdlIntervalOptions
+{
+	double		confidence;
+	int			resamples;		/* 0: no intervals */
+	uint64		seed;
+} MdlIntervalOptions;
+
+/* From the arguments confidence, resamples, seed, which begin at that place; checked. */
+extern void mdl_interval_options(FunctionCallInfo fcinfo, int first, MdlIntervalOptions *options);
+
+typedef struct MdlIntervals
+{
+	bool		made;
+	const char *const *names;	/* (n_names) of ends */
+	int			n_names;
+	double		shrink;			/* 1 when all rows were resampled */
+	ml_eval_intervals ends;
+} MdlIntervals;
+
+/* sample: a state of _evaluation_sample, may be NULL; n_rows: rows there were. */
+extern void mdl_intervals_make(MdlIntervals *intervals, ml_eval_task task, bytea *sample, double n_rows,
+							   const MdlIntervalOptions *options);
+
+/* The interval of a metric with that value over all rows; false when it has none. */
+extern bool mdl_interval_of(const MdlIntervals *intervals, const char *name, double value, double *lower, double *upper);
 
 #endif							/* MDL_METRIC_INT_H */
