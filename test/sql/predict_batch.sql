@@ -77,7 +77,7 @@ SELECT medallion.predict_batch('batch_binary', NULL, 'batch_test.x');
 SELECT medallion.predict_batch('batch_nothing', 'batch_test.flights', 'batch_test.x');
 
 -- Evaluation: the target is found by its name; rows without label or prediction are left out and counted.
-SELECT metric, round(value::numeric, 6) AS value, lower, upper FROM medallion.evaluate(model => 'batch_binary', source => 'batch_test.flights');
+SELECT metric, round(value::numeric, 6) AS value, round(lower::numeric, 6) AS lower, round(upper::numeric, 6) AS upper FROM medallion.evaluate(model => 'batch_binary', source => 'batch_test.flights');
 SELECT * FROM medallion.confusion_matrix('batch_binary', 'batch_test.flights');
 -- The same from first principles.
 SELECT round(avg((late = (p > 0.5))::int), 6) AS accuracy, round(avg((p - late::int) ^ 2)::numeric, 6) AS brier
