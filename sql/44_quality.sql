@@ -25,6 +25,12 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_expect';
 COMMENT ON FUNCTION medallion.expect(text, text, text, text, bool, float8) IS
 'Declares or replaces a rule for the rows of a derived table: a boolean expression over the columns of its query.';
 
+CREATE OR REPLACE FUNCTION medallion.expect_table(target text, name text, kind text, options jsonb DEFAULT '{}',
+	on_violation text DEFAULT 'warn', null_ok bool DEFAULT false, mostly float8 DEFAULT 1) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_expect_table';
+COMMENT ON FUNCTION medallion.expect_table(text, text, text, jsonb, text, bool, float8) IS
+'Declares or replaces a rule for a derived table as a whole: row_count, unique, accepted_values, relationships, freshness or distribution.';
+
 CREATE OR REPLACE FUNCTION medallion.unexpect(target text, name text) RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_unexpect';
 COMMENT ON FUNCTION medallion.unexpect(text, text) IS 'Takes a rule of a derived table away.';
@@ -51,7 +57,7 @@ SELECT r.refresh_id, coalesce(medallion._relation_name(r.target), r.target_name)
 	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN e.failing_keys END AS failing_keys,
 	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN e.first_error END AS first_error,
 	r.finished_at, e.whole, e.kind, e.mostly, e.met,
-	CASE WHEN e.kind = 'row' THEN e.passed::float8 / nullif(e.passed + e.failed, 0)::float8 END AS passed_share,
+	CASE WHEN e.kind IN ('row', 'unique', 'accepted_values', 'relationships') THEN e.passed::float8 / nullif(e.passed + e.failed, 0)::float8 END AS passed_share,
 	e.observed
 FROM medallion._expectation_results e
 JOIN medallion._refreshes r ON r.refresh_id = e.refresh_id

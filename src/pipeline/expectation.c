@@ -153,6 +153,16 @@ mdl_rule_check_name(const char *name)
 				 errmsg("argument \"name\" must not be empty")));
 }
 
+void
+mdl_rule_check_mostly(double mostly)
+{
+	if (!(mostly >= 0 && mostly <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("mostly must be between 0 and 1, but is %g", mostly),
+				 errhint("It is the share of the rows that must pass before anything is done about the others.")));
+}
+
 /* ---- SQL functions ------------------------------------------------------------------------------------------ */
 
 static void
@@ -193,11 +203,7 @@ mdl_expect(PG_FUNCTION_ARGS)
 	rule.null_ok = PG_GETARG_BOOL(4);
 	rule.mostly = PG_GETARG_FLOAT8(5);
 	mdl_rule_check_name(rule.name);
-	if (!(rule.mostly >= 0 && rule.mostly <= 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("mostly must be between 0 and 1, but is %g", rule.mostly),
-				 errhint("It is the share of the rows that must pass before anything is done about the others.")));
+	mdl_rule_check_mostly(rule.mostly);
 	SPI_connect();
 	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, ShareRowExclusiveLock);
@@ -255,4 +261,5 @@ mdl_rules_check_again(const DerivedTable *table)
 		rules[i].expression = mdl_rule_text(expression, table->definition, alias);
 		store_rule(table->target, &rules[i]);
 	}
+	mdl_table_rules_check_again(table);
 }

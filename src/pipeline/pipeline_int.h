@@ -151,9 +151,19 @@ extern Node *mdl_rule_analyse(const char *rule, const char *name, Oid relation, 
 /* The analysed rule as text that means the same under any search path. */
 extern char *mdl_rule_text(Node *expression, Oid relation, const char *alias);
 extern void mdl_rule_check_name(const char *name);
+extern void mdl_rule_check_mostly(double mostly);
 
 /* Analyses all rules of a table against its definition again; an error names the rule that does not fit. */
 extern void mdl_rules_check_again(const DerivedTable *table);
+
+/* ---- expect_table.c, expect_table_judge.c: rules about a table as a whole ------------------------------------------ */
+
+/* Raises if a rule is about a column that the query does not return any more. */
+extern void mdl_table_rules_check_again(const DerivedTable *table);
+
+/* Judges a table that a refresh has written, keeps what is found, and raises if a rule that is violated says fail. */
+struct Outcome;
+extern void mdl_table_rules_judge(const DerivedTable *table, const struct Outcome *outcome, Snapshot snapshot);
 
 /* ---- units.c: a part of a table ------------------------------------------------------------------------------------ */
 
@@ -419,6 +429,7 @@ typedef struct Reading
 
 typedef struct Outcome
 {
+	int64		refresh_id;
 	const char *mode;
 	const char *reason;
 	Published	published;

@@ -265,7 +265,7 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	mdl_progress_phase("changes", -1);
 	plan = plan_as_owner(table, snapshot);
 	plan.possible &= why == NULL;
-	outcome = (Outcome) {.mode = plan.possible ? "incremental" : "full", .reason = why ? why : plan.reason};
+	outcome = (Outcome) {.refresh_id = id, .mode = plan.possible ? "incremental" : "full", .reason = why ? why : plan.reason};
 	if (why == NULL && !plan.possible && !mdl_refresh_was_done(table->target))
 		outcome.reason = "first refresh";
 	result = plan.possible && plan.units == NULL ? mdl_result_begin(table)
@@ -361,12 +361,14 @@ refresh_tables(Oid target, bool alone, const char *why, ReturnSetInfo *set)
 	List	   *order;
 	Outcome		last = {0};
 	Reading		reading = {0};
+	Outcome    *outcomes;
 	ListCell   *cell;
 
 	PreventCommandIfReadOnly("medallion.refresh()");
 	order = lock_tables(target, alone);
 	if (order == NIL)
 		return last;
+	outcomes = palloc0_array(Outcome, list_length(order));
 
 	/* Commits in flight are waited for, so that the version recorded is as new as can be. */
 	mdl_settled_version();
@@ -386,9 +388,15 @@ refresh_tables(Oid target, bool alone, const char *why, ReturnSetInfo *set)
 		last = outcome;
 		if (last.published.inserted + last.published.updated + last.published.deleted > 0)
 			reading.written = lappend_oid(reading.written, table->target);
+		outcomes[foreach_current_index(cell)] = outcome;
 		if (set)
 			mdl_refresh_return(set, table->target, &outcome);
 	}
+
+	/* Rules about tables as a whole may be about two of them, so all are judged when all are written. */
+	foreach(cell, order)
+		if (outcomes[foreach_current_index(cell)].refresh_id > 0)
+			mdl_table_rules_judge(lfirst(cell), &outcomes[foreach_current_index(cell)], reading.snapshot);
 	UnregisterSnapshot(reading.snapshot);
 	return last;
 }
