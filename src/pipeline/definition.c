@@ -190,11 +190,15 @@ void
 mdl_definition_follow_owner(const DerivedTable *table)
 {
 	Oid			owner = mdl_relation_owner(table->target);
+	Oid			followers[] = {table->definition, table->quarantine};
 
-	if (mdl_relation_owner(table->definition) == owner)
-		return;
-	ATExecChangeOwner(table->definition, owner, true, AccessExclusiveLock);
-	CommandCounterIncrement();
+	for (int i = 0; i < lengthof(followers); i++)
+	{
+		if (!OidIsValid(followers[i]) || mdl_relation_owner(followers[i]) == owner)
+			continue;
+		ATExecChangeOwner(followers[i], owner, true, AccessExclusiveLock);
+		CommandCounterIncrement();
+	}
 }
 
 /* Fails if the table, through its new definition, would be made from itself. */

@@ -105,7 +105,7 @@ extern char *mdl_volatile_function_in(Node *node);
 /* Creates the view that holds the query, owned by the current user, for the table `schema`.`relation`. */
 extern Oid	mdl_definition_create(const char *query, const char *schema, const char *relation, const char *target);
 
-/* The definition reads its sources with its own owner's rights, so it follows the table to a new owner; and its name. */
+/* The definition reads its sources with its own owner's rights, so it follows the table to a new owner, as does the quarantine; and its name. */
 extern void mdl_definition_follow_owner(const DerivedTable *table);
 extern void mdl_definition_follow_name(const DerivedTable *table);
 
