@@ -13,6 +13,8 @@ CREATE TABLE medallion._tables
 	downstream       bool NOT NULL DEFAULT false,	-- in the place of target_lag: as fresh as those that read it want it
 	on_schema_change text NOT NULL CHECK (on_schema_change IN ('fail', 'append_columns', 'full_refresh')),
 	settings         text[] NOT NULL,			-- name=value, the settings that decide what the query means
+	indexes          text[] NOT NULL DEFAULT '{}',	-- declared, as written
+	cluster_by       text[] NOT NULL DEFAULT '{}',	-- columns in whose order new rows are written
 	defined_at       timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE medallion._tables IS 'One row per derived table.';
@@ -119,17 +121,19 @@ SELECT pg_catalog.pg_extension_config_dump('medallion._expectation_results', '')
 
 CREATE OR REPLACE FUNCTION medallion.define(target text, query text, keys text[], description text DEFAULT NULL,
 	target_lag text DEFAULT NULL, on_schema_change text DEFAULT 'fail', adopt bool DEFAULT false,
-	schedule text DEFAULT NULL, time_zone text DEFAULT NULL)
+	schedule text DEFAULT NULL, time_zone text DEFAULT NULL,
+	indexes text[] DEFAULT NULL, comments jsonb DEFAULT NULL, owner text DEFAULT NULL, cluster_by text[] DEFAULT NULL)
 RETURNS TABLE (target text, definition text, sources text[])
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_define';
-COMMENT ON FUNCTION medallion.define(text, text, text[], text, text, text, bool, text, text) IS
+COMMENT ON FUNCTION medallion.define(text, text, text[], text, text, text, bool, text, text, text[], jsonb, text, text[]) IS
 'Creates a derived table: a versioned table with the given key whose rows are the result of the query. refresh() fills it.';
 
 CREATE OR REPLACE FUNCTION medallion.redefine(target text, query text DEFAULT NULL, description text DEFAULT NULL,
-	target_lag text DEFAULT NULL, on_schema_change text DEFAULT NULL, schedule text DEFAULT NULL, time_zone text DEFAULT NULL)
+	target_lag text DEFAULT NULL, on_schema_change text DEFAULT NULL, schedule text DEFAULT NULL, time_zone text DEFAULT NULL,
+	indexes text[] DEFAULT NULL, comments jsonb DEFAULT NULL, owner text DEFAULT NULL, cluster_by text[] DEFAULT NULL)
 RETURNS TABLE (target text, definition text, sources text[])
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_redefine';
-COMMENT ON FUNCTION medallion.redefine(text, text, text, text, text, text, text) IS
+COMMENT ON FUNCTION medallion.redefine(text, text, text, text, text, text, text, text[], jsonb, text, text[]) IS
 'Changes what is given of a derived table. With another query the columns follow as on_schema_change says, and the next refresh() applies it.';
 
 CREATE OR REPLACE FUNCTION medallion.undefine(target text, drop_table bool DEFAULT false) RETURNS void
@@ -190,7 +194,8 @@ SELECT medallion._relation_name(t.target) AS target, n.nspname::text AS layer, t
 	q.rules, q.passed_share, q.failing_rules,
 	t.on_schema_change, medallion._relation_name(t.quarantine) AS quarantine,
 	medallion._relation_name(t.definition) AS definition,
-	pg_catalog.pg_get_viewdef(t.definition::oid) AS query
+	pg_catalog.pg_get_viewdef(t.definition::oid) AS query,
+	t.indexes, t.cluster_by
 FROM medallion._tables t
 JOIN pg_catalog.pg_class c ON c.oid = t.target
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

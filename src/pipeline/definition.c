@@ -349,6 +349,7 @@ mdl_define(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"target", "query", "keys", NULL, NULL, "on_schema_change", "adopt"};
 	DerivedTable table = {0};
+	DefineOptions options;
 	char	   *query,
 			   *schema,
 			   *relation,
@@ -361,6 +362,7 @@ mdl_define(PG_FUNCTION_ARGS)
 	mdl_schedule_read_lag(&table, mdl_optional_text(fcinfo, 4));
 	table.on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(5));
 	mdl_definition_check_options(table.on_schema_change);
+	mdl_options_read(fcinfo, 9, &table, &options);
 	SPI_connect();
 	table.target = check_target(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_BOOL(6), &schema, &relation);
 	display = psprintf("%s.%s", schema, relation);
@@ -379,11 +381,13 @@ mdl_define(PG_FUNCTION_ARGS)
 	/* Starting this checks that the owner may read the sources. */
 	mdl_run(psprintf("SELECT FROM %s LIMIT 0", mdl_qualified_name(table.definition)), NULL, false);
 	mdl_definition_remember_settings(&table);
+	mdl_options_check(&table);
 	mdl_pipeline_table_add(&table);
 	CommandCounterIncrement();
 	mdl_definition_check_cycle(&table);
 	mdl_definition_follow_name(&table);
 	mdl_enable_versioning(table.target);
+	mdl_options_apply(&table, &options);
 	mdl_schedule_apply(&table, mdl_optional_text(fcinfo, 7), mdl_optional_text(fcinfo, 8), false);
 	mdl_definition_return(fcinfo, &table);
 	SPI_finish();

@@ -35,6 +35,10 @@ typedef struct DerivedTable
 	char	   *on_schema_change;
 	char	  **settings;		/* name=value */
 	int			setting_count;
+	char	  **indexes;		/* declared, as written */
+	int			index_count;
+	char	  **cluster_by;		/* columns in whose order new rows are written */
+	int			cluster_count;
 	const MdlKeeperKind *keeper;	/* not made by a query: of all this, target alone is set */
 } DerivedTable;
 
@@ -120,6 +124,23 @@ extern TupleDesc mdl_relation_columns(Oid relid);	/* a copy */
 
 /* "a, b, c", each quoted and preceded by `prefix`. */
 extern char *mdl_column_list(TupleDesc columns, const char *prefix);
+
+/* ---- define_options.c: what is declared besides the query ------------------------------------------------------- */
+
+typedef struct DefineOptions
+{
+	bool		indexes_given;
+	Jsonb	   *comments;		/* by column; NULL: none are changed */
+	char	   *owner;			/* NULL: stays */
+} DefineOptions;
+
+/* Reads indexes, comments, owner, cluster_by, the arguments from `first` on; what is not given leaves the table as it is. */
+extern void mdl_options_read(FunctionCallInfo fcinfo, int first, DerivedTable *table, DefineOptions *options);
+extern void mdl_options_check(const DerivedTable *table);	/* against the definition */
+extern void mdl_options_apply(const DerivedTable *table, const DefineOptions *options);	/* the table exists and is recorded */
+
+/* Makes declared indexes that are missing; with `drop` those that are declared no more go. */
+extern void mdl_options_ensure_indexes(const DerivedTable *table, bool drop);
 
 /* ---- redefine.c ------------------------------------------------------------------------------------------------ */
 

@@ -171,9 +171,15 @@ apply(const char *sql, const char *name, Tuplestorestate *rows, TupleDesc column
 static int64
 apply_inserts(DerivedResult *result, Tuplestorestate *rows, Snapshot snapshot)
 {
-	return apply(psprintf("INSERT INTO %s (%s) SELECT %s FROM medallion_inserts n",
-						  mdl_qualified_name(result->table->target), mdl_column_list(result->columns, ""),
-						  mdl_column_list(result->columns, "n.")),
+	const DerivedTable *table = result->table;
+	StringInfoData order;
+
+	initStringInfo(&order);
+	for (int i = 0; i < table->cluster_count; i++)
+		appendStringInfo(&order, "%s n.%s", i ? "," : " ORDER BY", quote_identifier(table->cluster_by[i]));
+	return apply(psprintf("INSERT INTO %s (%s) SELECT %s FROM medallion_inserts n%s",
+						  mdl_qualified_name(table->target), mdl_column_list(result->columns, ""),
+						  mdl_column_list(result->columns, "n."), order.data),
 				 "medallion_inserts", rows, result->columns, snapshot);
 }
 

@@ -122,8 +122,11 @@ alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc 
 
 	/* Raises now, not at the next refresh, if the history of the table cannot follow. */
 	CommandCounterIncrement();
-	if (changed)
-		(void) mdl_is_versioned(relid);
+	if (!changed)
+		return;
+	(void) mdl_is_versioned(relid);
+	if (relid == table->target && before == NULL)
+		mdl_options_ensure_indexes(table, false);
 }
 
 void
@@ -180,6 +183,7 @@ mdl_redefine(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"target"};
 	DerivedTable *table;
+	DefineOptions options;
 
 	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	InitMaterializedSRF(fcinfo, 0);
@@ -190,12 +194,15 @@ mdl_redefine(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(4))
 		table->on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(4));
 	mdl_definition_check_options(table->on_schema_change);
+	mdl_options_read(fcinfo, 7, table, &options);
 	if (!PG_ARGISNULL(2))
 		CreateComments(table->target, RelationRelationId, 0, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	if (PG_ARGISNULL(1))
 		mdl_pipeline_table_change(table);
 	else
 		replace_query(table, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	mdl_options_check(table);
+	mdl_options_apply(table, &options);
 	if (!PG_ARGISNULL(3) || !PG_ARGISNULL(5) || !PG_ARGISNULL(6))
 		mdl_schedule_apply(table, mdl_optional_text(fcinfo, 5), mdl_optional_text(fcinfo, 6), false);
 	mdl_definition_return(fcinfo, table);
