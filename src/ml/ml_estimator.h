@@ -176,6 +176,7 @@ extern const ml_estimator ml_estimator_lda;
 extern const ml_estimator ml_estimator_linear;
 extern const ml_estimator ml_estimator_logistic;
 extern const ml_estimator ml_estimator_naive_bayes;
+extern const ml_estimator ml_estimator_neighbors;
 extern const ml_estimator ml_estimator_pca;
 extern const ml_estimator ml_estimator_poisson;
 extern const ml_estimator ml_estimator_qda;

@@ -135,6 +135,11 @@ extern ml_status ml_model_predict(const ml_model *model, const ml_values *column
  * should be some thousands.  out is (n, width).
  */
 extern size_t ml_model_workspace(const ml_model *model);
+
+/* Operations per row, about, if they are many, else 0; and the rows that a thread predicts in about 50 ms, at least 4. */
+extern double ml_model_effort(const ml_model *model);
+extern size_t ml_model_rows_at_once(const ml_model *model);
+
 extern ml_status ml_model_predict_in(const ml_model *model, const ml_values *columns, size_t first, size_t n, double *out,
 									 ml_row_state *rows, void *workspace, ml_error *err);
 

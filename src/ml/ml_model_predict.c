@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define BLOCK ML_PREDICT_ROWS
+#define ROWS_UNCHECKED (64 * BLOCK) /* between two looks for a cancel */
+#define OPERATIONS_AT_ONCE 2e8	/* about 50 ms */
 #define BLOCK_BYTES (512 * 1024)	/* of design rows */
 
 /* What one call needs beside its arguments. */
@@ -222,6 +224,21 @@ ml_model_workspace(const ml_model *model)
 	return bytes + model->class->work_size(model->predictor, &shape);
 }
 
+double
+ml_model_effort(const ml_model *model)
+{
+	return model->class != NULL && model->class->effort != NULL ? model->class->effort(model->predictor) : 0;
+}
+
+size_t
+ml_model_rows_at_once(const ml_model *model)
+{
+	double		effort = ml_model_effort(model);
+	double		rows = effort > 0 ? OPERATIONS_AT_ONCE / effort : ROWS_UNCHECKED;
+
+	return rows < 4 ? 4 : rows > ROWS_UNCHECKED ? ROWS_UNCHECKED : (size_t) rows;
+}
+
 /* Tells the problems of a block, and spoils the rows that have one. */
 static ml_status
 settle_rows(const prediction *p, size_t n, size_t width, double *out, ml_row_state *rows, ml_error *err)
@@ -277,17 +294,24 @@ run_in(const ml_model *model, what wanted, const ml_values *columns, size_t star
 {
 	prediction	p;
 	ml_status	status = ML_OK;
+	size_t		most = wanted == DESIGN ? ROWS_UNCHECKED : ml_model_rows_at_once(model);
+	size_t		unchecked = 0;
 
 	p.model = model;
 	ml_model_get_shape(model, &p.shape);
 	p.x = workspace;
 	p.work = (char *) workspace + design_bytes(model, &p.rows);
+	p.rows = p.rows < most ? p.rows : most;
 	for (size_t first = 0; first < n && status == ML_OK; first += p.rows)
 	{
 		size_t		here = n - first < p.rows ? n - first : p.rows;
 
-		if (may_cancel && first / (64 * BLOCK) != (first + here) / (64 * BLOCK) && ml_is_cancelled(&model->ctx))
-			return ml_fail(err, ML_CANCELLED, NULL, "cancelled");
+		if (may_cancel && (unchecked += here) >= most)
+		{
+			if (ml_is_cancelled(&model->ctx))
+				return ml_fail(err, ML_CANCELLED, NULL, "cancelled");
+			unchecked = 0;
+		}
 		do_block(&p, wanted, columns, start + first, here, out + first * width);
 		status = settle_rows(&p, here, width, out + first * width, rows ? rows + first : NULL, err);
 	}

@@ -44,6 +44,7 @@ typedef struct ml_predictor_class
 	ml_status	(*load) (const ml_ctx *ctx, ml_reader *r, const ml_model_shape *shape, void **predictor);
 	void		(*free) (const ml_ctx *ctx, void *predictor);	/* NULL allowed */
 	size_t		(*memory) (const void *predictor);	/* bytes, about */
+	double		(*effort) (const void *predictor);	/* operations per row that is predicted, about; NULL: too few to matter */
 } ml_predictor_class;
 
 /* Rows that are predicted at a time, at most. */

@@ -299,7 +299,15 @@ svm_memory(const void *predictor)
 	return sizeof(*svm) + sizeof(double) * (coefficients + 3 * (size_t) svm->n_machines + svm->n_padded * svm->n_terms);
 }
 
+static double
+svm_effort(const void *predictor)
+{
+	const ml_svm *svm = predictor;
+
+	return svm->n_vectors * (svm->n_terms + 12.0 + svm->n_rows);
+}
+
 const ml_predictor_class ml_svm_class = {
 	.name = "svm", .predict = svm_predict, .work_size = svm_work_size, .save = svm_save, .load = svm_load,
-	.free = svm_free, .memory = svm_memory
+	.free = svm_free, .memory = svm_memory, .effort = svm_effort
 };

@@ -463,7 +463,7 @@ mdl_design_predict(const ml_ctx *ctx, const ml_model *model, const MdlMatrixData
 
 	p->model = model;
 	p->data = data;
-	p->rows = PIECE;
+	p->rows = Min(PIECE, ml_model_rows_at_once(model));
 	p->width = ml_model_width(model);
 	p->out = out = mdl_train_alloc_large(CurrentMemoryContext, sizeof(double) * (n * p->width + 1));
 	p->workspace_bytes = ml_model_workspace(model);

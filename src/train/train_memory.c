@@ -12,6 +12,13 @@
 #include "optimizer/paths.h"
 #include "utils/memutils.h"
 
+/*
+ * Where predictions are dear, the metrics of the training rows are those of the first of them, which in their order are as
+ * good as any: as many as take some seconds.
+ */
+#define MOST_OPERATIONS 3e10
+#define LEAST_SCORED 1000
+
 static void *
 allocate_here(Size size, void *arg)
 {
@@ -57,11 +64,19 @@ static void
 push_metrics(MdlTraining *t, const MdlMatrixData *data, const char *prefix, size_t first, size_t n)
 {
 	MdlMetric	metrics[MDL_MAX_METRICS];
+	double		effort = ml_model_effort(t->model);
 	double	   *predictions;
 	int			count;
 
 	if (data->n_classes == 0 && data->target == NULL)
 		return;
+	if (first == 0 && effort * (double) n > MOST_OPERATIONS)
+	{
+		size_t		most = Max(LEAST_SCORED, (size_t) (MOST_OPERATIONS / effort));
+
+		n = Min(n, most);
+		mdl_jsonb_push_number(&t->metrics, "train_rows_scored", (double) n);
+	}
 	predictions = mdl_design_predict(&t->ctx, t->model, data, first, n);
 	count = mdl_matrix_metrics(&t->ctx, data, predictions, first, n, metrics);
 	for (int i = 0; i < count; i++)

@@ -1,0 +1,30 @@
+/*
+ * ml_distances.h: distances of rows from packed points (ml_kernel_rows.h says how points are packed).
+ *
+ * A distance depends on its row and its point alone, whatever else is computed with it.  Differences are summed up term
+ * after term, so that a sum over smaller differences, such as the distance from a box around a point, is never greater.
+ */
+#ifndef ML_DISTANCES_H
+#define ML_DISTANCES_H
+
+#include <stddef.h>
+
+typedef enum ml_metric			/* in stored models */
+{
+	ML_METRIC_EUCLIDEAN = 0,
+	ML_METRIC_MANHATTAN,
+	ML_METRIC_CHEBYSHEV
+} ml_metric;
+
+/* Distances of one row, or of four, from the points of n_panels panels; row r writes to out + r * stride.  Euclidean ones are squared. */
+extern void ml_distances1(ml_metric metric, const double *x, const double *panels, size_t n_panels, int n_terms, double *out);
+extern void ml_distances4(ml_metric metric, const double *const x[4], const double *panels, size_t n_panels, int n_terms,
+						  double *out, size_t stride);
+
+/* Of a row from the box between least and largest (n_terms), 0 inside. */
+extern double ml_box_distance(ml_metric metric, const double *x, const double *least, const double *largest, int n_terms);
+
+/* The distance itself. */
+extern double ml_distance_proper(ml_metric metric, double distance);
+
+#endif							/* ML_DISTANCES_H */
