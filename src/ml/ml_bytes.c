@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* Whether doubles lie in memory as they do in the bytes. */
+#define LITTLE_ENDIAN_DOUBLES (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && __FLOAT_WORD_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 static bool
 writer_reserve(ml_writer *w, size_t more)
 {
@@ -87,8 +90,11 @@ ml_put_double(ml_writer *w, double value)
 void
 ml_put_doubles(ml_writer *w, const double *values, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		ml_put_double(w, values[i]);
+	if (LITTLE_ENDIAN_DOUBLES)
+		ml_put_bytes(w, values, count * sizeof(double));
+	else
+		for (size_t i = 0; i < count; i++)
+			ml_put_double(w, values[i]);
 }
 
 void
@@ -177,8 +183,15 @@ ml_get_double(ml_reader *r)
 void
 ml_get_doubles(ml_reader *r, double *values, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		values[i] = ml_get_double(r);
+	const unsigned char *bytes = NULL;
+
+	if (LITTLE_ENDIAN_DOUBLES && count > 0 && count <= (r->length - r->at) / sizeof(double))
+		bytes = ml_get_bytes(r, count * sizeof(double));
+	if (bytes != NULL)
+		memcpy(values, bytes, count * sizeof(double));
+	else
+		for (size_t i = 0; i < count; i++)
+			values[i] = ml_get_double(r);
 }
 
 uint32_t

@@ -136,7 +136,7 @@ extern ml_status ml_model_predict(const ml_model *model, const ml_values *column
  */
 extern size_t ml_model_workspace(const ml_model *model);
 
-/* Operations per row, about, if they are many, else 0; and the rows that a thread predicts in about 50 ms, at least 4. */
+/* Operations per row, about, if they are many, else 0; and the rows that a thread predicts in about 100 ms, at least 16. */
 extern double ml_model_effort(const ml_model *model);
 extern size_t ml_model_rows_at_once(const ml_model *model);
 

@@ -13,7 +13,8 @@
 
 #define BLOCK ML_PREDICT_ROWS
 #define ROWS_UNCHECKED (64 * BLOCK) /* between two looks for a cancel */
-#define OPERATIONS_AT_ONCE 2e8	/* about 50 ms */
+#define OPERATIONS_AT_ONCE 2e8	/* of dear predictions, about 100 ms … */
+#define LEAST_ROWS 16			/* … and rows that share what is read from memory, at least */
 #define BLOCK_BYTES (512 * 1024)	/* of design rows */
 
 /* What one call needs beside its arguments. */
@@ -236,7 +237,7 @@ ml_model_rows_at_once(const ml_model *model)
 	double		effort = ml_model_effort(model);
 	double		rows = effort > 0 ? OPERATIONS_AT_ONCE / effort : ROWS_UNCHECKED;
 
-	return rows < 4 ? 4 : rows > ROWS_UNCHECKED ? ROWS_UNCHECKED : (size_t) rows;
+	return rows < LEAST_ROWS ? LEAST_ROWS : rows > ROWS_UNCHECKED ? ROWS_UNCHECKED : (size_t) rows;
 }
 
 /* Tells the problems of a block, and spoils the rows that have one. */

@@ -103,9 +103,9 @@ neighbors_effort(const void *predictor)
 	const ml_neighbors *nb = predictor;
 	double		points = (double) nb->n;
 
-	/* A tree over few terms looks at some leaves on each side of the row in each of them. */
+	/* A tree over few terms looks at some leaves on each side of the row in each of them, and at boxes on the way. */
 	if (nb->has_tree)
-		points = fmin(points, ML_LEAF_PANELS * ML_PANEL * (exp2(nb->n_terms) + nb->k));
+		points = fmin(points, 4 * ML_LEAF_PANELS * ML_PANEL * (exp2(nb->n_terms) + nb->k));
 	return points * (nb->n_terms + 4.0);
 }
 

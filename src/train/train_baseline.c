@@ -10,6 +10,9 @@
 
 #include "ml/drift.h"
 
+#define MOST_OPERATIONS 3e9		/* on dear predictions, about a second … */
+#define LEAST_PREDICTED 500		/* … and rows that are predicted all the same */
+
 /* The sample's values of one feature: numbers or codes, and where they are NULL. */
 static void
 column_values(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, int index,
@@ -50,7 +53,10 @@ column_values(const MdlTraining *t, const MdlSampleRecord *const *records, uint3
 		column->values.numbers = numbers;
 }
 
-/* What the model predicts for the sample: the value, or the probability of the last class. */
+/*
+ * What the model predicts for the sample: the value, or the probability of the last class.  Where predictions are dear the
+ * first rows, which are as good as any, stand for the others too.
+ */
 static double *
 sample_predictions(const MdlTraining *t, const ml_baseline_column *columns, uint32 count)
 {
@@ -60,16 +66,18 @@ sample_predictions(const MdlTraining *t, const ml_baseline_column *columns, uint
 	ml_row_state *rows = palloc(sizeof(ml_row_state) * (count + 1));
 	double	   *out = palloc(sizeof(double) * ((Size) count * width + 1));
 	double	   *predictions = palloc(sizeof(double) * (count + 1));
+	double		affordable = fmax(LEAST_PREDICTED, MOST_OPERATIONS / fmax(1, ml_model_effort(t->model)));
+	uint32		predicted = (uint32) fmin(count, affordable);
 	ml_error	err;
 	ml_status	status;
 
 	for (int i = 0; i < n_columns; i++)
 		values[i] = columns[i].values;
-	status = ml_model_predict(t->model, values, count, out, rows, &err);
+	status = ml_model_predict(t->model, values, predicted, out, rows, &err);
 	if (status != ML_OK)
 		mdl_ml_raise(status, &err);
 	for (uint32 i = 0; i < count; i++)
-		predictions[i] = out[(Size) i * width + width - 1];
+		predictions[i] = out[(Size) (i % predicted) * width + width - 1];
 	return predictions;
 }
 

@@ -467,7 +467,7 @@ mdl_design_predict(const ml_ctx *ctx, const ml_model *model, const MdlMatrixData
 	p->width = ml_model_width(model);
 	p->out = out = mdl_train_alloc_large(CurrentMemoryContext, sizeof(double) * (n * p->width + 1));
 	p->workspace_bytes = ml_model_workspace(model);
-	p->at_once = 4 * ctx->nthreads;
+	p->at_once = p->rows < PIECE ? ctx->nthreads : 4 * ctx->nthreads;
 	for_all_pieces(ctx, p, &rows, predict_piece);
 	pfree(p);
 	return out;
