@@ -182,6 +182,7 @@ extern const ml_estimator ml_estimator_poisson;
 extern const ml_estimator ml_estimator_qda;
 extern const ml_estimator ml_estimator_ridge;
 extern const ml_estimator ml_estimator_svm;
+extern const ml_estimator ml_estimator_truncated_svd;
 extern const ml_estimator ml_estimator_tweedie;
 
 #endif							/* ML_ESTIMATOR_H */

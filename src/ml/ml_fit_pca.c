@@ -1,8 +1,10 @@
 /*
- * ml_fit_pca.c: the estimator pca: principal components from the co-moments of the terms, so from one pass over the rows.
+ * ml_fit_pca.c: the estimators pca and truncated_svd, from the co-moments of the terms, so from one pass over the rows.
  *
- * The eigenvectors of the covariance are the right singular vectors of the centred rows.  Singular values below about
- * 1e-8 of the largest are lost to rounding; such components hold nothing but noise.
+ * The eigenvectors of the covariance are the right singular vectors of the centred rows; those of the moments about 0,
+ * which are the co-moments and W mean mean', of the rows as they are.  Singular values below about 1e-8 of the largest
+ * are lost to rounding; such components hold nothing but noise.  Of many terms the leading components are found without
+ * the others (ml_eigen.h).
  */
 #include "ml/ml_estimator.h"
 
@@ -10,18 +12,51 @@
 #include <math.h>
 #include <string.h>
 
+#include "ml/ml_eigen.h"
+#include "ml/ml_kernels.h"
 #include "ml/ml_projection.h"
+
+#define RESIDUAL 1e-10			/* of a component, as a share of the largest variance: then it has converged */
 
 enum
 {
-	PARAM_N_COMPONENTS = 0,
-	PARAM_WHITEN
+	PCA_ITERATED_POWER = 0,
+	PCA_N_COMPONENTS,
+	PCA_N_OVERSAMPLES,
+	PCA_SVD_SOLVER,
+	PCA_WHITEN
 };
 
+enum
+{
+	SOLVER_AUTO = 0,
+	SOLVER_FULL,
+	SOLVER_RANDOMIZED
+};
+
+static const char *const solvers[] = {"auto", "full", "randomized", NULL};
+
+#define ITERATED_POWER {"iterated_power", ML_PARAM_INTEGER, 100, 1, 1e6, false, NULL, \
+	"Most rounds of the randomised solver, which ends when the components have converged"}
+#define N_OVERSAMPLES {"n_oversamples", ML_PARAM_INTEGER, 10, 1, 1000, false, NULL, \
+	"Vectors that the randomised solver carries along beside the components"}
+#define SVD_SOLVER {"svd_solver", ML_PARAM_CHOICE, SOLVER_AUTO, 0, 2, false, solvers, \
+	"All components, or the leading ones alone; auto: alone if they are a fifth of more than 500 terms at most"}
+
 static const ml_param_spec specs[] = {
-	[PARAM_N_COMPONENTS] = {"n_components", ML_PARAM_NUMBER, 0, 0, 1e6, false, NULL,
+	[PCA_ITERATED_POWER] = ITERATED_POWER,
+	[PCA_N_COMPONENTS] = {"n_components", ML_PARAM_NUMBER, 0, 0, 1e6, false, NULL,
 	"Number of components; below 1 the share of the variance that they must hold, 0: all"},
-	[PARAM_WHITEN] = {"whiten", ML_PARAM_BOOLEAN, 0, 0, 1, false, NULL, "Whether components are scaled to a variance of 1"},
+	[PCA_N_OVERSAMPLES] = N_OVERSAMPLES,
+	[PCA_SVD_SOLVER] = SVD_SOLVER,
+	[PCA_WHITEN] = {"whiten", ML_PARAM_BOOLEAN, 0, 0, 1, false, NULL, "Whether components are scaled to a variance of 1"},
+};
+
+static const ml_param_spec svd_specs[] = {
+	[PCA_ITERATED_POWER] = ITERATED_POWER,
+	[PCA_N_COMPONENTS] = {"n_components", ML_PARAM_INTEGER, 2, 1, 1e6, false, NULL, "Number of components"},
+	[PCA_N_OVERSAMPLES] = N_OVERSAMPLES,
+	[PCA_SVD_SOLVER] = SVD_SOLVER,
 };
 
 typedef struct pca_state
@@ -29,47 +64,109 @@ typedef struct pca_state
 	ml_ctx		ctx;
 	const ml_gram *gram;
 	double		n_components;
+	bool		centred;		/* pca */
 	bool		whiten;
-	double	   *vectors;		/* (n, n) column by column, values ascending */
-	double	   *values;			/* (n) */
+	bool		randomised;
+	int			oversamples;
+	int			max_rounds;
+	double		degrees;		/* that moments are divided by: the weight less 1, or of truncated_svd 1 */
+	double		total;			/* variance of all terms */
+	double	   *matrix;			/* (n, n); of the full solver then the vectors, row by row, values ascending */
+	double	   *values;			/* (n) of the full solver */
+	ml_eigen	eigen;			/* of the randomised solver */
+	int			rounds;
+	bool		converged;
 } pca_state;
 
 static ml_status
-pca_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, bool centred, void **state, ml_error *err)
 {
 	pca_state  *s = ml_alloc_zero(ctx, 1, sizeof(pca_state));
 	size_t		n = input->gram->n;
+	int			solver = (int) params[PCA_SVD_SOLVER];
 
 	*state = s;
 	if (s == NULL)
 		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
 	s->ctx = *ctx;
 	s->gram = input->gram;
-	s->n_components = params[PARAM_N_COMPONENTS];
-	s->whiten = params[PARAM_WHITEN] != 0;
+	s->centred = centred;
+	s->n_components = params[PCA_N_COMPONENTS];
+	s->whiten = centred && params[PCA_WHITEN] != 0;
+	s->oversamples = (int) params[PCA_N_OVERSAMPLES];
+	s->max_rounds = (int) params[PCA_ITERATED_POWER];
+	s->degrees = centred ? s->gram->weight - 1 : 1;
+	s->converged = true;
 	if (s->n_components >= 1 && s->n_components != floor(s->n_components))
 		return ml_fail(err, ML_BAD_PARAM, NULL, "parameter \"n_components\" must be an integer or below 1");
 	if (s->n_components > (double) n)
 		return ml_fail(err, ML_BAD_PARAM, NULL, "parameter \"n_components\" is %.0f, but there are %zu terms", s->n_components, n);
-	s->vectors = ml_alloc(ctx, n * n + n + 1, sizeof(double));
-	if (s->vectors == NULL)
+	if (!(s->degrees > 0))
+		return ml_fail(err, ML_BAD_DATA, NULL, "there are too few rows for a variance");
+	s->randomised = solver == SOLVER_RANDOMIZED ||
+		(solver == SOLVER_AUTO && n > 500 && s->n_components >= 1 && 5 * s->n_components <= (double) n);
+	s->matrix = ml_alloc(ctx, n * n + n + 1, sizeof(double));
+	if (s->matrix == NULL)
 		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-	s->values = s->vectors + n * n;
+	s->values = s->matrix + n * n;
+	for (size_t i = 0; i < n * n; i++)
+		s->matrix[i] = s->gram->moments[i] / s->degrees;
+	for (size_t i = 0; i < n && !centred; i++)
+		ml_axpy(s->matrix + i * n, s->gram->weight * s->gram->mean[i], s->gram->mean, n);
+	for (size_t j = 0; j < n; j++)
+		s->total += s->gram->moments[j * n + j] / (centred ? s->degrees : s->gram->weight);
 	return ML_OK;
+}
+
+static ml_status
+pca_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+{
+	return begin(ctx, input, params, true, state, err);
+}
+
+static ml_status
+svd_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+{
+	return begin(ctx, input, params, false, state, err);
+}
+
+static const char *
+pca_check(const double *params)
+{
+	if (params[PCA_SVD_SOLVER] == SOLVER_RANDOMIZED && params[PCA_N_COMPONENTS] < 1)
+		return "the randomised solver needs a number of components";
+	return NULL;
+}
+
+static ml_status
+step_randomised(pca_state *s, ml_progress *progress, ml_error *err)
+{
+	ml_status	status = ML_OK;
+
+	if (s->eigen.vectors == NULL)
+		status = ml_eigen_begin(&s->ctx, &s->eigen, s->matrix, s->gram->n, (int) s->n_components, s->oversamples, err);
+	if (status == ML_OK)
+		status = ml_eigen_step(&s->eigen, RESIDUAL, err);
+	s->rounds = s->eigen.rounds;
+	progress->iteration = s->rounds;
+	progress->share = (double) s->rounds / s->max_rounds;
+	if (status == ML_MORE && s->rounds >= s->max_rounds)
+	{
+		s->converged = false;
+		return ML_DONE;
+	}
+	return status;
 }
 
 static ml_status
 pca_step(void *state, ml_progress *progress, ml_error *err)
 {
 	pca_state  *s = state;
-	size_t		n = s->gram->n;
-	double		degrees = s->gram->weight - 1;
+	lapack_int	n = s->gram->n;
 
-	if (!(degrees > 0))
-		return ml_fail(err, ML_BAD_DATA, NULL, "there are too few rows for a variance");
-	for (size_t i = 0; i < n * n; i++)
-		s->vectors[i] = s->gram->moments[i] / degrees;
-	if (LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', (lapack_int) n, s->vectors, (lapack_int) n, s->values) != 0)
+	if (s->randomised)
+		return step_randomised(s, progress, err);
+	if (LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', n, s->matrix, n, s->values) != 0)
 		return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the covariance of the features has no eigenvectors");
 	progress->share = 1;
 	return ML_DONE;
@@ -79,17 +176,17 @@ pca_step(void *state, ml_progress *progress, ml_error *err)
 static double
 value_of(const pca_state *s, int k)
 {
-	return fmax(s->values[s->gram->n - 1 - k], 0);
+	return fmax(s->randomised ? s->eigen.values[k] : s->values[s->gram->n - 1 - k], 0);
 }
 
 static const double *
 vector_of(const pca_state *s, int k)
 {
-	return s->vectors + (size_t) (s->gram->n - 1 - k) * s->gram->n;
+	return s->randomised ? s->eigen.vectors + (size_t) k * s->gram->n : s->matrix + (size_t) (s->gram->n - 1 - k) * s->gram->n;
 }
 
 static int
-count_components(const pca_state *s, double total)
+count_components(const pca_state *s)
 {
 	int			n = s->gram->n;
 	int			most = s->gram->rows - 1 < n ? (int) s->gram->rows - 1 : n;
@@ -102,14 +199,26 @@ count_components(const pca_state *s, double total)
 	for (int k = 0; k < n; k++)
 	{
 		sum += value_of(s, k);
-		if (sum > s->n_components * total)
+		if (sum > s->n_components * s->total)
 			return k + 1;
 	}
 	return n;
 }
 
+/* Variance of the rows' numbers in a component. */
+static double
+variance_of(const pca_state *s, const ml_projection *p, int k)
+{
+	double		mean;
+
+	if (s->centred)
+		return value_of(s, k);
+	mean = ml_dot(p->components + (size_t) k * p->n_terms, s->gram->mean, p->n_terms);
+	return fmax(value_of(s, k) / s->gram->weight - mean * mean, 0);
+}
+
 static ml_status
-report_fit(const pca_state *s, const ml_projection *p, double total, ml_report *report, ml_error *err)
+report_fit(const pca_state *s, const ml_projection *p, ml_report *report, ml_error *err)
 {
 	double	   *variance = ml_alloc(&s->ctx, 3 * (size_t) p->n_components + 1, sizeof(double));
 	double	   *ratio = variance + p->n_components;
@@ -122,9 +231,9 @@ report_fit(const pca_state *s, const ml_projection *p, double total, ml_report *
 		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
 	for (int k = 0; k < p->n_components; k++)
 	{
-		variance[k] = value_of(s, k);
-		ratio[k] = total > 0 ? variance[k] / total : 0;
-		singular[k] = sqrt(variance[k] * (s->gram->weight - 1));
+		variance[k] = variance_of(s, p, k);
+		ratio[k] = s->total > 0 ? variance[k] / s->total : 0;
+		singular[k] = sqrt(value_of(s, k) * s->degrees);
 		held += ratio[k];
 	}
 	status = ml_report_init(&s->ctx, report, 0, err);
@@ -137,12 +246,15 @@ report_fit(const pca_state *s, const ml_projection *p, double total, ml_report *
 	if (status == ML_OK)
 		status = ml_report_array(&s->ctx, report, "components", p->components, p->n_components, p->n_terms, &added, err);
 	if (status == ML_OK)
+		added->columns_are_terms = true;
+	if (status == ML_OK && s->centred)
 	{
-		added->columns_are_terms = true;
 		status = ml_report_array(&s->ctx, report, "mean", p->centre, 1, p->n_terms, &added, err);
+		if (status == ML_OK)
+			added->columns_are_terms = true;
 	}
-	if (status == ML_OK)
-		added->columns_are_terms = true;
+	report->iterations = s->rounds;
+	report->converged = s->converged;
 	ml_report_fact(report, "n_components", p->n_components);
 	ml_report_fact(report, "explained_variance_ratio", held);
 	ml_free(&s->ctx, variance);
@@ -154,16 +266,13 @@ pca_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 {
 	pca_state  *s = state;
 	int			n = s->gram->n;
-	double		total = 0;
-	ml_projection *p;
+	ml_projection *p = ml_projection_new(&s->ctx, n, count_components(s));
 	ml_status	status;
 
-	for (int k = 0; k < n; k++)
-		total += value_of(s, k);
-	p = ml_projection_new(&s->ctx, n, count_components(s, total));
 	if (p == NULL)
 		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-	memcpy(p->centre, s->gram->mean, n * sizeof(double));
+	if (s->centred)
+		memcpy(p->centre, s->gram->mean, n * sizeof(double));
 	for (int k = 0; k < p->n_components; k++)
 	{
 		const double *vector = vector_of(s, k);
@@ -180,7 +289,7 @@ pca_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 		p->scale[k] = s->whiten && value_of(s, k) > 0 ? 1 / sqrt(value_of(s, k)) : 1;
 	}
 	/* The report first: the model owns the projection, and frees it should it not fit. */
-	status = report ? report_fit(s, p, total, report, err) : ML_OK;
+	status = report ? report_fit(s, p, report, err) : ML_OK;
 	if (status != ML_OK)
 	{
 		ml_projection_class.free(&s->ctx, p);
@@ -198,12 +307,19 @@ pca_end(void *state)
 	if (s == NULL)
 		return;
 	ctx = s->ctx;
-	ml_free(&ctx, s->vectors);
+	ml_eigen_free(&s->eigen);
+	ml_free(&ctx, s->matrix);
 	ml_free(&ctx, s);
 }
 
 const ml_estimator ml_estimator_pca = {
 	.name = "pca", .tasks = ML_TASK_BIT(ML_DECOMPOSITION), .form = ML_FORM_GRAM,
-	.n_params = sizeof(specs) / sizeof(specs[0]), .params = specs,
+	.n_params = sizeof(specs) / sizeof(specs[0]), .params = specs, .check = pca_check,
 	.begin = pca_begin, .step = pca_step, .finish = pca_finish, .end = pca_end
+};
+
+const ml_estimator ml_estimator_truncated_svd = {
+	.name = "truncated_svd", .tasks = ML_TASK_BIT(ML_DECOMPOSITION), .form = ML_FORM_GRAM,
+	.n_params = sizeof(svd_specs) / sizeof(svd_specs[0]), .params = svd_specs,
+	.begin = svd_begin, .step = pca_step, .finish = pca_finish, .end = pca_end
 };

@@ -9,6 +9,7 @@ import os
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_wine
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.mixture import GaussianMixture
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB
@@ -75,6 +76,19 @@ for name, x, k, kind in (("iris", iris_x, 3, "full"), ("iris", iris_x, 3, "tied"
     keep(fit + " score", [mixture.score(x)])
     keep(fit + " bic", [mixture.bic(x)])
     keep(fit, mixture.predict_proba(x)[:, np.argsort(mixture.means_[:, 0])], 7)
+
+# decompositions
+scaled_cancer = (cancer_x - cancer_x.mean(0)) / cancer_x.std(0)
+for fit, model, x in (("svd wine", TruncatedSVD(3, algorithm="arpack", tol=1e-14), wine_x), ("svd cancer", TruncatedSVD(6, algorithm="arpack", tol=1e-14), scaled_cancer),
+                      ("pca cancer", PCA(6, svd_solver="full"), scaled_cancer)):
+    keep(fit, model.fit_transform(x), 11)
+    keep(fit + " singular_values", model.singular_values_)
+    keep(fit + " explained_variance", model.explained_variance_)
+    keep(fit + " explained_variance_ratio", model.explained_variance_ratio_)
+    keep(fit + " components", model.components_)
+repeated = TruncatedSVD(2, algorithm="arpack", tol=1e-14).fit(np.repeat(iris_x, weights, 0))
+keep("svd iris weighted", repeated.transform(iris_x), 7)
+keep("svd iris weighted explained_variance", repeated.explained_variance_)
 
 with open("prob_expected.csv", "w", newline="") as f:
     out = csv.writer(f, lineterminator="\n")

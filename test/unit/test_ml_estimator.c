@@ -347,6 +347,7 @@ static const struct
 	double		value;
 	bool		zeros_and_ones;	/* of data of that sort */
 }			variants[] = {
+	{"truncated_svd", "svd_solver", 2, false},
 	{"gamma", "link", 1, false},
 	{"gaussian_mixture", "covariance_type", 0, false},
 	{"gaussian_mixture", "covariance_type", 1, false},
@@ -356,6 +357,7 @@ static const struct
 	{"logistic", "class_weight", 1, false},
 	{"logistic", "penalty", 1, false},
 	{"logistic", "penalty", 2, false},
+	{"pca", "svd_solver", 2, false},
 	{"qda", "reg_param", 0.5, false},
 	{"naive_bayes", "type", 1, false},
 	{"naive_bayes", "type", 2, false},
@@ -385,8 +387,8 @@ test_variants(const ml_estimator *estimator, ml_task task)
 		index = ml_estimator_param(estimator, variants[v].param);
 		ml_estimator_defaults(estimator, params);
 		params[index] = variants[v].value;
-		if (task == ML_CLUSTERING && ml_estimator_param(estimator, "n_components") >= 0)
-			params[ml_estimator_param(estimator, "n_components")] = 3;	/* one would be little to try */
+		if (ml_estimator_param(estimator, "n_components") >= 0 && (task == ML_CLUSTERING || task == ML_DECOMPOSITION))
+			params[ml_estimator_param(estimator, "n_components")] = 2;	/* all or one would be little to try */
 		snprintf(name, sizeof(name), " with %s %s", variants[v].param,
 				 estimator->params[index].type == ML_PARAM_CHOICE ? estimator->params[index].choices[(int) variants[v].value] : "set");
 		if (variants[v].zeros_and_ones)
