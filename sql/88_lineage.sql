@@ -29,12 +29,34 @@ model_features AS (
 /* The last batch of predictions into each table. */
 predictions AS (
 	SELECT DISTINCT ON (a.object) pg_catalog.to_regclass(a.object) AS target, a.model
-	FROM medallion.audit a WHERE a.action = 'predict_batch' ORDER BY a.object, a.at DESC)
+	FROM medallion.audit a WHERE a.action = 'predict_batch' ORDER BY a.object, a.at DESC),
+/* What foreign tables stand for, by the names that options of wrappers usually have. */
+remotes AS (
+	SELECT f.ftrelid, CASE WHEN o.file IS NULL THEN 'remote table' ELSE 'files' END AS kind,
+		s.srvname || ':' || coalesce('file://' || o.file,
+			pg_catalog.concat_ws('.', coalesce(o.schema_name, CASE WHEN s.srvfdw IN (
+				SELECT w.oid FROM pg_catalog.pg_foreign_data_wrapper w JOIN pg_catalog.pg_proc p ON p.oid = w.fdwhandler
+				WHERE p.proname = 'postgres_fdw_handler') THEN n.nspname ELSE o.database_name END), coalesce(o.table_name, c.relname))) AS name
+	FROM pg_catalog.pg_foreign_table f
+	JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver
+	JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
+	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	CROSS JOIN LATERAL (
+		SELECT pg_catalog.max(x.option_value) FILTER (WHERE x.option_name IN ('filename', 'program')) AS file,
+			pg_catalog.max(x.option_value) FILTER (WHERE x.option_name IN ('schema_name', 'schema')) AS schema_name,
+			pg_catalog.max(x.option_value) FILTER (WHERE x.option_name IN ('dbname', 'database')) AS database_name,
+			pg_catalog.max(x.option_value) FILTER (WHERE x.option_name IN ('table_name', 'table')) AS table_name
+		FROM pg_catalog.pg_options_to_table(f.ftoptions) x) o)
 SELECT i.target::oid AS output, NULL AS output_kind, NULL AS output_name, a.attname::text AS output_column,
 	NULL::oid AS input, 'files' AS input_kind, i.files AS input_name, a.attname::text AS input_column,
 	CASE WHEN a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'IDENTITY' ELSE 'TRANSFORMATION' END AS subtype
 FROM ingested i
 JOIN pg_catalog.pg_attribute a ON a.attrelid = i.target AND a.attnum > 0 AND NOT a.attisdropped AND a.attname !~ '^_'
+UNION ALL
+SELECT r.ftrelid, NULL, NULL, a.attname::text, NULL, r.kind, r.name, coalesce(o.option_value, a.attname::text), 'IDENTITY'
+FROM remotes r
+JOIN pg_catalog.pg_attribute a ON a.attrelid = r.ftrelid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN LATERAL pg_catalog.pg_options_to_table(a.attfdwoptions) o ON o.option_name = 'column_name'
 UNION ALL
 SELECT f.target::oid, NULL, NULL, f.column_name, NULL, 'feature view', f.view, f.feature, 'IDENTITY' FROM set_features f
 UNION ALL	/* a view that is gone: what the record of the training set says of its source */

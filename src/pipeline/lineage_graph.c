@@ -60,8 +60,10 @@ node_by_key(LineageGraph *graph, const char *key, bool *found)
 static const char *
 relation_kind(const LineageGraph *graph, Oid relid)
 {
-	if (mdl_pipeline_table(graph->tables, relid))
-		return "derived table";
+	const DerivedTable *table = mdl_pipeline_table(graph->tables, relid);
+
+	if (table)
+		return table->keeper ? psprintf("%s table", table->keeper->name) : "derived table";
 	switch (get_rel_relkind(relid))
 	{
 		case RELKIND_VIEW:
@@ -221,9 +223,9 @@ load_relation(LineageGraph *graph, Oid relid, const DerivedTable *table)
 	if (get_rel_name(relid) == NULL)
 		return;
 	node = mdl_lineage_relation(graph, relid);
-	foreach(cell, mdl_view_sources(table ? table->definition : relid))
+	foreach(cell, table ? mdl_kept_sources(table) : mdl_view_sources(relid))
 		add_edge(node, mdl_lineage_relation(graph, lfirst_oid(cell)));
-	lineage = mdl_relation_lineage(relid, table, false);
+	lineage = table && table->keeper ? NULL : mdl_relation_lineage(relid, table, false);
 	if (lineage)
 		add_query(graph, node, lineage);
 }
@@ -483,7 +485,7 @@ mdl_lineage_load(void)
 	/* Compiling what reads some hundred rows takes ten times as long as running it. */
 	set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	graph->by_key = hash_create("nodes of lineage", 256, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
-	graph->tables = mdl_pipeline_tables();
+	graph->tables = mdl_kept_tables();
 	load_relations(graph);
 	load_records(graph);
 	load_queries(graph);

@@ -119,7 +119,7 @@ static const char *
 lane_colour(const LineageNode *node)
 {
 	static const char *const colours[][2] = {{"bronze", "#f5e6d8"}, {"silver", "#e9ecf0"}, {"gold", "#fbf1cc"},
-	{"files", "#e6f1e6"}, {"feature view", "#e1eefa"}, {"model", "#ece5f8"}, {"monitor", "#fae4e4"}};
+	{"files", "#e6f1e6"}, {"remote table", "#dfeeea"}, {"feature view", "#e1eefa"}, {"model", "#ece5f8"}, {"monitor", "#fae4e4"}};
 	const char *word = OidIsValid(node->relid) ? node->layer : node->kind;
 
 	for (int i = 0; i < lengthof(colours); i++)
@@ -132,7 +132,8 @@ static int
 lane_of(Layout *layout, const LineageNode *node, int rank)
 {
 	const char *name = lane_name(node);
-	int			group = OidIsValid(node->relid) ? 1 : strcmp(node->kind, "files") == 0 ? 0 :
+	int			group = OidIsValid(node->relid) ? 1 :
+		strcmp(node->kind, "files") == 0 || strcmp(node->kind, "remote table") == 0 ? 0 :
 		strcmp(node->kind, "feature view") == 0 ? 2 : strcmp(node->kind, "model") == 0 ? 3 : 4;
 	int			i;
 

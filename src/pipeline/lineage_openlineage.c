@@ -15,7 +15,9 @@
 #include "catalog/pg_type.h"
 #include "commands/comment.h"
 #include "commands/dbcommands.h"
+#include "commands/defrem.h"
 #include "executor/spi.h"
+#include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
@@ -124,6 +126,40 @@ name_files(const Export *export, const char *name, const char **namespace, const
 	}
 }
 
+static const char *
+server_option(const ForeignServer *server, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, server->options)
+		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
+			return defGetString(lfirst_node(DefElem, cell));
+	return NULL;
+}
+
+/* A table of another server, kept as server:schema.table, is database.schema.table in the namespace of its host, if known. */
+static void
+name_remote(const Export *export, const char *name, const char **namespace, const char **dataset)
+{
+	const char *colon = strchr(name, ':');
+	ForeignServer *server = colon ? GetForeignServerByName(pnstrdup(name, colon - name), true) : NULL;
+	ForeignDataWrapper *wrapper = server ? GetForeignDataWrapper(server->fdwid) : NULL;
+	bool		is_postgres = wrapper && OidIsValid(wrapper->fdwhandler) &&
+		strcmp(get_func_name(wrapper->fdwhandler), "postgres_fdw_handler") == 0;
+	const char *host = server ? server_option(server, "host") : NULL;
+	const char *port = server ? server_option(server, "port") : NULL;
+	const char *database = server ? server_option(server, "dbname") : NULL;
+
+	*namespace = export->namespace;
+	*dataset = name;
+	if (server == NULL)
+		return;
+	if (host == NULL || host[0] == '/')
+		host = "localhost";
+	*namespace = psprintf("%s://%s:%s", is_postgres ? "postgres" : wrapper->fdwname, host, port ? port : is_postgres ? "5432" : "0");
+	*dataset = database ? psprintf("%s.%s", database, colon + 1) : colon + 1;
+}
+
 static void
 name_node(const Export *export, const LineageNode *node, const char **namespace, const char **name)
 {
@@ -132,6 +168,8 @@ name_node(const Export *export, const LineageNode *node, const char **namespace,
 		*name = psprintf("%s.%s.%s", export->database, node->layer, get_rel_name(node->relid));
 	else if (strcmp(node->kind, "files") == 0)
 		name_files(export, node->name, namespace, name);
+	else if (strcmp(node->kind, "remote table") == 0)
+		name_remote(export, node->name, namespace, name);
 	else
 		*name = psprintf("%s.%s:%s", export->database, node->kind, node->name);
 }
@@ -196,7 +234,7 @@ put_dataset_type(const Export *export, StringInfo json, const LineageNode *node)
 	static const char *const types[][3] = {
 		{"view", "VIEW", NULL}, {"materialized view", "VIEW", "MATERIALIZED"}, {"foreign table", "TABLE", "EXTERNAL"},
 		{"derived table", "TABLE", "DERIVED"}, {"table", "TABLE", NULL}, {"files", "FILE", NULL}, {"model", "MODEL", NULL},
-		{"feature view", "VIEW", "FEATURE_VIEW"}, {"monitor", "JOB_OUTPUT", "MONITOR"}};
+		{"feature view", "VIEW", "FEATURE_VIEW"}, {"monitor", "JOB_OUTPUT", "MONITOR"}, {"remote table", "TABLE", NULL}};
 
 	for (int i = 0; i < lengthof(types); i++)
 	{

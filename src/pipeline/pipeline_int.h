@@ -437,6 +437,13 @@ extern void mdl_schedule_read_lag(DerivedTable *table, const char *target_lag);
  */
 extern void mdl_schedule_apply(const DerivedTable *table, char *schedule, char *time_zone, bool anew);
 
+/* ---- extract.c: what was read from foreign tables ------------------------------------------------------------------- */
+
+struct Reading;
+
+/* Keeps what a refresh read from foreign tables; nothing if it read none. */
+extern void mdl_extract_log(int64 id, const DerivedTable *table, const struct Reading *reading);
+
 /* ---- refresh_log.c ---------------------------------------------------------------------------------------------- */
 
 /* What the tables of one call are computed from. */

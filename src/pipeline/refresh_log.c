@@ -157,6 +157,7 @@ mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, T
 	log_table(id, result->table, outcome, started, reading);
 	log_expectations(id, result);
 	remember_raising(result);
+	mdl_extract_log(id, result->table, reading);
 }
 
 void

@@ -165,6 +165,14 @@ mdl_commit_of_stamp(int64 stamp, MdlCommit *commit)
 						Int64GetDatum(stamp), ForwardScanDirection, commit);
 }
 
+int64
+mdl_version_of_stamp(int64 stamp)
+{
+	MdlCommit	commit;
+
+	return OidIsValid(mdl_history_relation(MDL_LOG_TABLE, true)) && mdl_commit_of_stamp(stamp, &commit) ? commit.version : 0;
+}
+
 /*
  * All ids but the top-level ones that commits claim, for lookups where ids repeat and in dumps.  The log is read once;
  * later only what may have ended since.

@@ -88,6 +88,9 @@ typedef void (*MdlRowReceiver) (void *state, Datum *values, bool *nulls, int sig
 extern MDL_EXPORT int64 mdl_rows_changed_since(Oid relid, const MdlSeen *seen, Snapshot snapshot, int64 limit,
 											   MdlRowReceiver receive, void *state, bool *exact, const char **why);
 
+/* The version that the transaction of a stamp (MdlSeen.own) became; 0 if it changed no versioned table, or has not ended. */
+extern MDL_EXPORT int64 mdl_version_of_stamp(int64 stamp);
+
 /* Grows with each change of the current transaction to a versioned table; 0 if it has made none. */
 extern MDL_EXPORT int64 mdl_changes_so_far(Oid relid);
 
