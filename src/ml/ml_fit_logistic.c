@@ -17,8 +17,7 @@ enum
 	PARAM_TOL,
 	PARAM_MAX_ITER,
 	PARAM_L1_RATIO,
-	PARAM_CLASS_WEIGHT,
-	PARAM_ROBUST
+	PARAM_CLASS_WEIGHT
 };
 
 enum
@@ -31,7 +30,6 @@ enum
 
 static const char *const penalties[] = {"l2", "none", "l1", "elastic_net", NULL};
 static const char *const class_weights[] = {"none", "balanced", NULL};
-static const char *const robust_words[] = {"none", "HC0", "HC1", "HC2", "HC3", NULL};
 
 static const ml_param_spec logistic_specs[] = {
 	[PARAM_C] = {"C", ML_PARAM_NUMBER, 1, 0, INFINITY, true, NULL, "Inverse of the strength of the penalty: smaller is stronger"},
@@ -45,8 +43,6 @@ static const ml_param_spec logistic_specs[] = {
 	"With elastic_net: share of the penalty on the sizes; the rest is on the squares"},
 	[PARAM_CLASS_WEIGHT] = {"class_weight", ML_PARAM_CHOICE, 0, 0, 1, false, class_weights,
 	"balanced: rows weigh inversely to the frequency of their class"},
-	[PARAM_ROBUST] = {"robust", ML_PARAM_CHOICE, 0, 0, 4, false, robust_words,
-	"Standard errors that need no right variance, for two classes without a penalty"},
 };
 
 typedef struct logistic_state
@@ -105,12 +101,10 @@ logistic_begin(const ml_ctx *ctx, const ml_train_input *input, const double *par
 	{
 		ml_irls_params p = {.family = {.kind = ML_FAMILY_BINOMIAL, .class_weights = s->class_weights},
 			.l1 = strength * l1_ratio, .l2 = strength * (1 - l1_ratio), .fit_intercept = s->fit_intercept, .tol = params[PARAM_TOL],
-		.max_iter = (int) params[PARAM_MAX_ITER], .robust = (ml_robust) params[PARAM_ROBUST], .residuals = true};
+		.max_iter = (int) params[PARAM_MAX_ITER], .residuals = true};
 
 		return ml_irls_begin(ctx, input->matrix, input->use_fold, &p, &s->two, err);
 	}
-	if (params[PARAM_ROBUST] != 0)
-		return ml_fail(err, ML_BAD_PARAM, NULL, "robust standard errors are for two classes, but there are %d", input->matrix->n_classes);
 	return ml_softmax_begin(ctx, input->matrix, input->use_fold, &(ml_softmax_params)
 							{strength * l1_ratio, strength * (1 - l1_ratio), s->class_weights, s->fit_intercept, params[PARAM_TOL],
 							(int) params[PARAM_MAX_ITER]}, &s->many, err);
@@ -245,15 +239,9 @@ without_penalty(const double *params)
 	return params[PARAM_PENALTY] == PENALTY_NONE;
 }
 
-static const char *
-logistic_check(const double *params)
-{
-	return params[PARAM_ROBUST] != 0 && !without_penalty(params) ? "parameter \"robust\" needs parameter \"penalty\" to be \"none\"" : NULL;
-}
-
 const ml_estimator ml_estimator_logistic = {
 	.name = "logistic", .tasks = ML_TASK_BIT(ML_BINARY) | ML_TASK_BIT(ML_MULTICLASS), .form = ML_FORM_MATRIX,
 	.n_params = sizeof(logistic_specs) / sizeof(logistic_specs[0]), .params = logistic_specs,
-	.needs_reference = without_penalty, .check = logistic_check,
+	.needs_reference = without_penalty,
 	.begin = logistic_begin, .step = logistic_step, .finish = logistic_finish, .end = logistic_end
 };

@@ -53,7 +53,6 @@ typedef struct sums
 	ml_family_sums measured;	/* in phase LAST_HESSIAN */
 	const double **columns;		/* (numbers) scratch: where a block's columns start … */
 	int32_t   **level_rows;		/* … (cats) and its levels, (BLOCK) each */
-	double	   *whitened;		/* (n_terms, BLOCK) scratch for leverages, if robust */
 } sums;
 
 typedef enum phase
@@ -62,7 +61,6 @@ typedef enum phase
 	ON_SAMPLE,
 	ON_ALL,
 	LAST_HESSIAN,				/* one more round at the solution, for standard errors */
-	ROBUST,						/* and one for squares of residuals */
 	FINISHED
 } phase;
 
@@ -192,53 +190,6 @@ respond_from_target(const ml_irls *l, size_t first, size_t n, double *residual, 
 		residual[i] += curvature[i] * (eta[i] - (l->params.offset ? l->params.offset[first + i] : 0));
 }
 
-/*
- * The squares of the residuals of a block, over what leverage leaves of them: h = c (x - m)' A (x - m) + c / W, for the
- * curvature c, the inverse information A, the means m, and the total curvature W.
- */
-static void
-square_residuals(const ml_irls *l, size_t n, const double *curvature, double *residual, sums *s)
-{
-	const ml_cholesky *factor = &l->information;
-	double		leverage[BLOCK];
-	int			power = l->params.robust == ML_ROBUST_HC2 ? 1 : l->params.robust == ML_ROBUST_HC3 ? 2 : 0;
-
-	for (size_t i = 0; i < n; i++)
-		leverage[i] = l->params.fit_intercept ? 1 / l->centre_weight : 0;
-	for (int k = 0; k < factor->rank && power > 0; k++)
-	{
-		int			term = factor->kept[k];
-		const double *row = factor->factor + (size_t) k * factor->rank;
-		double	   *z = s->whitened + (size_t) k * BLOCK;
-		ml_gram_source source = l->sources[term];
-
-		for (size_t i = 0; i < n; i++)
-		{
-			double		x = source.number >= 0 ? s->columns[source.number][i] :
-				s->level_rows[l->level_cat[source.level]][i] == source.level;
-
-			z[i] = (x - l->centre[term]) * factor->scale[k];
-		}
-		for (int j = 0; j < k; j++)
-			ml_axpy(z, -row[j], s->whitened + (size_t) j * BLOCK, n);
-		for (size_t i = 0; i < n; i++)
-		{
-			z[i] /= row[k];
-			leverage[i] += z[i] * z[i];
-		}
-	}
-	for (size_t i = 0; i < n; i++)
-	{
-		double		left = power > 0 ? 1 - curvature[i] * leverage[i] : 1;
-
-		residual[i] *= residual[i];
-		for (int k = 0; k < power; k++)
-			residual[i] /= left;
-		if (!isfinite(residual[i]))
-			residual[i] = 0;	/* a row that determines a coefficient alone has no residual */
-	}
-}
-
 static void
 add_block(const ml_irls *l, size_t first, size_t n, size_t place, sums *s)
 {
@@ -268,12 +219,6 @@ add_block(const ml_irls *l, size_t first, size_t n, size_t place, sums *s)
 		ml_family_measure(family, l->matrix, first, n, eta, 2 * l->fit.loss / l->fit.weight, &s->measured);
 		if (l->residuals != NULL)
 			ml_family_residuals(family, l->matrix, first, n, eta, l->residuals + place);
-	}
-	if (l->phase == ROBUST)
-	{
-		square_residuals(l, n, curvature, residual, s);
-		ml_moments_add_columns(s->moments, s->columns, (const int32_t *const *) s->level_rows, residual, n);
-		return;
 	}
 	for (int j = 0; j < l->shape.n_numbers; j++)
 		s->gradient[j] += ml_dot(residual, s->columns[j], n);
@@ -499,7 +444,7 @@ keep_information(ml_irls *l, ml_error *err)
 
 /* From the covariance of the coefficients (n_terms, n_terms) and, with an intercept at the centre, its own. */
 static void
-set_std_errors(ml_irls *l, const double *covariance, double centre, const double *with_centre, double factor)
+set_std_errors(ml_irls *l, const double *covariance, double centre, double factor)
 {
 	size_t		p = l->fit.n_terms;
 	double		quadratic = centre;
@@ -509,45 +454,10 @@ set_std_errors(ml_irls *l, const double *covariance, double centre, const double
 		double		variance = factor * covariance[i * p + i];
 
 		l->fit.std_errors[i] = variance > 0 ? sqrt(variance) : NAN;
-		quadratic += l->centre[i] * (ml_dot(covariance + i * p, l->centre, p) - (with_centre ? 2 * with_centre[i] : 0));
+		quadratic += l->centre[i] * ml_dot(covariance + i * p, l->centre, p);
 	}
 	if (l->params.fit_intercept)
 		l->fit.intercept_std_error = sqrt(factor * quadratic);
-}
-
-/* The covariance between the inverses of the information, from the moments of the squared residuals. */
-static ml_status
-set_robust_errors(ml_irls *l, ml_error *err)
-{
-	size_t		p = l->fit.n_terms;
-	double	   *product = ml_alloc(&l->ctx, p * p, sizeof(double));
-	double	   *covariance = ml_alloc(&l->ctx, p * p, sizeof(double));
-	double		n = (double) l->fit.rows;
-	double		factor = l->params.robust == ML_ROBUST_HC1 ? n / l->fit.df : 1;
-	ml_status	status = product && covariance ? ML_OK : no_memory(err);
-
-	if (status == ML_OK)
-	{
-		ml_gram_attach(&l->gram, (int) p, l->gram_memory);
-		ml_gram_from_moments(&l->gram, l->total.moments, l->sources);
-		for (size_t i = 0; i < p; i++)
-			l->step[i] = l->gram.mean[i] - l->centre[i];
-		for (size_t i = 0; i < p; i++)
-			ml_axpy(l->gram.moments + i * p, l->gram.weight * l->step[i], l->step, p);
-		for (size_t i = 0; i < p; i++)
-		{
-			l->right[i] = l->gram.weight / l->centre_weight * ml_dot(l->inverse + i * p, l->step, p);
-			for (size_t j = 0; j < p; j++)
-				product[i * p + j] = ml_dot(l->inverse + i * p, l->gram.moments + j * p, p);
-		}
-		for (size_t i = 0; i < p; i++)
-			for (size_t j = 0; j < p; j++)
-				covariance[i * p + j] = ml_dot(product + i * p, l->inverse + j * p, p);
-		set_std_errors(l, covariance, l->gram.weight / l->centre_weight / l->centre_weight, l->right, factor);
-	}
-	ml_free(&l->ctx, product);
-	ml_free(&l->ctx, covariance);
-	return status;
 }
 
 static int
@@ -572,7 +482,7 @@ describe_fit(ml_irls *l, ml_error *err)
 	fit->sums = l->total.measured;
 	fit->df = (double) fit->rows - fit->rank - (l->params.fit_intercept ? 1 : 0);
 	fit->dispersion = fixed ? 1 : fit->df > 0 ? fit->sums.pearson / fit->df : NAN;
-	set_std_errors(l, l->inverse, 1 / l->centre_weight, NULL, fit->dispersion);
+	set_std_errors(l, l->inverse, 1 / l->centre_weight, fit->dispersion);
 	fit->condition = 1 / sqrt(ml_cholesky_smallest_pivot(&l->information));
 	if (l->residuals != NULL)
 	{
@@ -679,23 +589,6 @@ separated(ml_error *err)
 				   "without a penalty have no finite value");
 }
 
-/* The round at the solution is over; or the one after it. */
-static ml_status
-conclude(ml_irls *l, ml_error *err)
-{
-	ml_status	status = l->phase == ROBUST ? set_robust_errors(l, err) : describe_fit(l, err);
-
-	if (status != ML_OK)
-		return status;
-	if (l->phase == LAST_HESSIAN && l->params.robust != ML_ROBUST_NONE && l->fit.df > 0)
-	{
-		start_phase(l, ROBUST);
-		return ML_MORE;
-	}
-	l->phase = FINISHED;
-	return ML_DONE;
-}
-
 /* All rows of the phase have been summed up at the current coefficients. */
 static ml_status
 end_round(ml_irls *l, ml_error *err)
@@ -708,8 +601,12 @@ end_round(ml_irls *l, ml_error *err)
 
 	if (l->phase == ON_NULL)
 		return end_null_round(l);
-	if (l->phase == LAST_HESSIAN || l->phase == ROBUST)
-		return conclude(l, err);
+	if (l->phase == LAST_HESSIAN)
+	{
+		l->phase = FINISHED;
+		status = describe_fit(l, err);
+		return status == ML_OK ? ML_DONE : status;
+	}
 	l->rounds++;
 	if (l->phase == ON_ALL)
 		l->fit.iterations++;
@@ -825,7 +722,6 @@ index_columns(ml_irls *l)
 		l->first_level[cat] = level;
 		for (int code = 0; code < column->n_categories; code++, level++)
 		{
-			l->level_cat[level] = cat;
 			l->level_term[level] = code == column->reference ? -1 : term++;
 			if (code != column->reference)
 				l->sources[l->level_term[level]] = (ml_gram_source) {-1, level};
@@ -872,7 +768,6 @@ allocate(ml_irls *l, size_t rows, size_t most_ranges)
 	l->codes = take(l, cats, sizeof(int32_t *), &failed);
 	l->first_level = take(l, cats, sizeof(int), &failed);
 	l->level_term = take(l, levels, sizeof(int), &failed);
-	l->level_cat = take(l, levels, sizeof(int), &failed);
 	l->level_b = take(l, levels, sizeof(double), &failed);
 	l->sources = take(l, p, sizeof(ml_gram_source), &failed);
 	l->ranges = take(l, most_ranges, sizeof(range), &failed);
@@ -903,8 +798,6 @@ allocate(ml_irls *l, size_t rows, size_t most_ranges)
 		s->level_gradient = take(l, levels, sizeof(double), &failed);
 		s->columns = take(l, numbers, sizeof(double *), &failed);
 		s->level_rows = take(l, cats, sizeof(int32_t *), &failed);
-		if (!l->penalised && l->params.robust >= ML_ROBUST_HC2 && i >= 0)
-			s->whitened = take(l, p * BLOCK, sizeof(double), &failed);
 		for (size_t a = 0; a < cats && s->level_rows != NULL; a++)
 			s->level_rows[a] = take(l, BLOCK, sizeof(int32_t), &failed);
 	}
@@ -1010,7 +903,6 @@ free_sums(const ml_irls *l, sums *s)
 	for (int a = 0; a < l->shape.n_cats && s->level_rows != NULL; a++)
 		ml_free(ctx, s->level_rows[a]);
 	ml_free(ctx, s->level_rows);
-	ml_free(ctx, s->whitened);
 }
 
 void
@@ -1031,7 +923,6 @@ ml_irls_end(ml_irls *l)
 	ml_free(&ctx, l->level_term);
 	ml_free(&ctx, l->level_b);
 	ml_free(&ctx, l->sources);
-	ml_free(&ctx, l->level_cat);
 	ml_free(&ctx, l->ranges);
 	ml_free(&ctx, l->range_place);
 	ml_free(&ctx, l->inverse);

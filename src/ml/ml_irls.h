@@ -13,16 +13,6 @@
 #include "ml/ml_estimator.h"
 #include "ml/ml_family.h"
 
-/* Estimators of the covariance that hold for rows of unequal variance (MacKinnon, White 1985). */
-typedef enum ml_robust
-{
-	ML_ROBUST_NONE = 0,
-	ML_ROBUST_HC0,
-	ML_ROBUST_HC1,
-	ML_ROBUST_HC2,
-	ML_ROBUST_HC3
-} ml_robust;
-
 typedef struct ml_irls_params
 {
 	ml_family	family;
@@ -33,7 +23,6 @@ typedef struct ml_irls_params
 	double		tol;			/* ends when a step improves the mean loss by less */
 	int			max_iter;
 	const double *offset;		/* (matrix->rows) added to the linear predictor; NULL: none */
-	ml_robust	robust;			/* standard errors; without a penalty */
 	bool		residuals;		/* fill those of the fit; without a penalty */
 } ml_irls_params;
 

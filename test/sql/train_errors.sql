@@ -72,8 +72,6 @@ SELECT medallion.train('m', 't', 'y', 'linear', features => '{a,same}');
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a,only}');
 SELECT medallion.train('m', 't', 'flag', 'logistic', features => '{a,same}');
 SELECT medallion.train('m', 'SELECT a, true AS flag FROM t', 'flag', 'logistic');
-SELECT medallion.train('m', 't', 'four', 'logistic', '{"penalty": "none", "robust": "HC1"}', features => '{a}');
-SELECT medallion.train('m', 't', 'flag', 'logistic', '{"robust": "HC1"}', features => '{a}');
 SELECT medallion.train('m', 't', 'flag', 'logistic', '{"penalty": "elastic_net", "l1_ratio": 1.5}', features => '{a}');
 SELECT medallion.train('m', 'SELECT a, a % 3 AS k FROM t WHERE a % 3 > 0', 'k', 'logistic', '{"penalty": "none", "class_weight": "heavy"}');
 SELECT medallion.train('m', 'SELECT y, md5(i::text) AS code FROM t, generate_series(1, 60) i', 'y', 'linear', preprocess => '{"max_categories": 50}');
