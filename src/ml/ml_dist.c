@@ -279,6 +279,28 @@ ml_t_cdf(double t, double df)
 }
 
 double
+ml_t_quantile(double p, double df)
+{
+	double		tails = p < 0.5 ? 2 * p : 2 * (1 - p);
+	double		low = 0;
+	double		high = 1;
+
+	if (!(p > 0 && p < 1) || !(df > 0))
+		return NAN;
+	if (isinf(df))
+		return ml_normal_quantile(p);
+	while (ml_t_two_sided(high, df) > tails && high < 1e300)
+		high *= 2;
+	for (int i = 0; i < 200 && high - low > 1e-16 * high; i++)
+	{
+		double		middle = 0.5 * (low + high);
+
+		*(ml_t_two_sided(middle, df) > tails ? &low : &high) = middle;
+	}
+	return p < 0.5 ? -0.5 * (low + high) : 0.5 * (low + high);
+}
+
+double
 ml_f_upper(double f, double df1, double df2)
 {
 	if (!(df1 > 0) || !(df2 > 0) || isnan(f))

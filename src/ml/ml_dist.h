@@ -12,6 +12,7 @@ extern double ml_normal_cdf(double z);
 extern double ml_normal_quantile(double p);		/* 0 < p < 1 */
 extern double ml_t_two_sided(double t, double df);	/* P(|T| > |t|), df > 0 */
 extern double ml_t_cdf(double t, double df);
+extern double ml_t_quantile(double p, double df);	/* 0 < p < 1; df may be infinite */
 extern double ml_f_upper(double f, double df1, double df2);	/* P(F > f) */
 extern double ml_chi2_upper(double x, double df);	/* P(X > x) */
 

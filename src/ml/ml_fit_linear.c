@@ -6,7 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "ml/ml_collinear.h"
 #include "ml/ml_dist.h"
+#include "ml/ml_kernels.h"
 #include "ml/ml_linear.h"
 
 typedef struct linear_state
@@ -92,6 +94,7 @@ report_facts(const linear_state *s, ml_report *report)
 	double		n = (double) fit->rows;
 	double		k = fit->rank + (s->params.fit_intercept ? 2 : 1);	/* with the variance, as R counts */
 	bool		plain = s->params.alpha == 0;
+	double		f_statistic = fit->f_statistic;
 
 	ml_report_fact(report, "train_r2", fit->r2);
 	ml_report_fact(report, "train_rmse", sqrt(fit->rss / fit->weight));
@@ -100,8 +103,18 @@ report_facts(const linear_state *s, ml_report *report)
 	ml_report_fact(report, "train_adjusted_r2", fit->adjusted_r2);
 	ml_report_fact(report, "sigma", fit->sigma);
 	ml_report_fact(report, "df_residual", fit->df);
-	ml_report_fact(report, "f_statistic", fit->f_statistic);
-	ml_report_fact(report, "f_p_value", ml_f_upper(fit->f_statistic, fit->rank, fit->df));
+	if (!s->params.fit_intercept && fit->df > 0 && fit->rss > 0)
+	{
+		/* About 0 instead of the mean, as R's lm counts. */
+		const ml_gram *gram = s->input.gram;
+		double		tss = gram->moments[(size_t) gram->n * gram->n - 1] + gram->weight * gram->mean[gram->n - 1] * gram->mean[gram->n - 1];
+
+		ml_report_fact(report, "origin_r2", 1 - fit->rss / tss);
+		ml_report_fact(report, "origin_adjusted_r2", 1 - fit->rss / tss * n / fit->df);
+		f_statistic = (tss - fit->rss) / fit->rank / (fit->rss / fit->df);
+	}
+	ml_report_fact(report, "f_statistic", f_statistic);
+	ml_report_fact(report, "f_p_value", ml_f_upper(f_statistic, fit->rank, fit->df));
 	/* The likelihood of weighted rows needs the sum of the logarithms of the weights, which nobody kept. */
 	if (fit->weight == n && fit->rss > 0)
 	{
@@ -110,6 +123,52 @@ report_facts(const linear_state *s, ml_report *report)
 		ml_report_fact(report, "aic", deviance + 2 * k);
 		ml_report_fact(report, "bic", deviance + log(n) * k);
 	}
+}
+
+/* The five numbers of the residuals, if the rows are at hand. */
+static ml_status
+report_residuals(const linear_state *s, ml_report *report, ml_error *err)
+{
+	const ml_linear_fit *fit = &s->fit;
+	size_t		n = (size_t) fit->rows;
+	double	   *residuals;
+	double		five[5];
+	ml_status	status;
+
+	if (s->input.rows_x == NULL || n == 0)
+		return ML_OK;
+	residuals = ml_alloc(&s->ctx, n, sizeof(double));
+	if (residuals == NULL)
+		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		residuals[i] = s->input.rows_y[i] - fit->intercept;
+	for (int j = 0; j < fit->n_terms; j++)
+		ml_axpy(residuals, -fit->coefficients[j], s->input.rows_x + (size_t) j * n, n);
+	for (size_t i = 0; i < n && s->input.rows_weight != NULL; i++)
+		residuals[i] *= sqrt(s->input.rows_weight[i]);
+	ml_five_numbers(residuals, n, five);
+	status = ml_report_array(&s->ctx, report, "residual_quantiles", five, 1, 5, NULL, err);
+	ml_free(&s->ctx, residuals);
+	return status;
+}
+
+/* What goes beside the coefficients without a penalty. */
+static ml_status
+report_more(const linear_state *s, ml_report *report, ml_error *err)
+{
+	const ml_gram *gram = s->input.gram;
+	int			n = s->fit.n_terms;
+	double	   *vif = ml_alloc(&s->ctx, n, sizeof(double));
+	ml_collinear collinear = {vif, NAN};
+	ml_status	status;
+
+	if (vif == NULL)
+		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	status = ml_collinear_make(&s->ctx, gram->moments, gram->n, n, s->fit.aliased, &collinear, err);
+	if (status == ML_OK)
+		status = ml_collinear_report(&s->ctx, &collinear, n, report, err);
+	ml_free(&s->ctx, vif);
+	return status == ML_OK ? report_residuals(s, report, err) : status;
 }
 
 static ml_status
@@ -134,7 +193,7 @@ linear_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 		report->n_aliased += fit->aliased[i];
 	}
 	report_facts(s, report);
-	return ML_OK;
+	return s->params.alpha == 0 ? report_more(s, report, err) : ML_OK;
 }
 
 static void

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ml/ml_collinear.h"
 #include "ml/ml_kernels.h"
 #include "ml/ml_lasso.h"
 #include "ml/ml_moments.h"
@@ -421,6 +422,7 @@ static ml_status
 keep_information(ml_irls *l, ml_error *err)
 {
 	size_t		p = l->fit.n_terms;
+	ml_collinear collinear;
 	ml_status	status;
 
 	make_hessian(l);
@@ -437,9 +439,10 @@ keep_information(ml_irls *l, ml_error *err)
 	memset(l->fit.aliased, 1, p);
 	for (int i = 0; i < l->information.rank; i++)
 		l->fit.aliased[l->information.kept[i]] = 0;
-	for (size_t i = 0; i < p; i++)
-		l->fit.vif[i] = l->fit.aliased[i] ? NAN : l->inverse[i * p + i] * l->gram.moments[i * p + i];
-	return ML_OK;
+	collinear.vif = l->fit.vif;
+	status = ml_collinear_make(&l->ctx, l->gram.moments, p, (int) p, l->fit.aliased, &collinear, err);
+	l->fit.condition = collinear.condition;
+	return status;
 }
 
 /* From the covariance of the coefficients (n_terms, n_terms) and, with an intercept at the centre, its own. */
@@ -460,15 +463,6 @@ set_std_errors(ml_irls *l, const double *covariance, double centre, double facto
 		l->fit.intercept_std_error = sqrt(factor * quadratic);
 }
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* What the round at the solution tells. */
 static ml_status
 describe_fit(ml_irls *l, ml_error *err)
@@ -483,21 +477,8 @@ describe_fit(ml_irls *l, ml_error *err)
 	fit->df = (double) fit->rows - fit->rank - (l->params.fit_intercept ? 1 : 0);
 	fit->dispersion = fixed ? 1 : fit->df > 0 ? fit->sums.pearson / fit->df : NAN;
 	set_std_errors(l, l->inverse, 1 / l->centre_weight, fit->dispersion);
-	fit->condition = 1 / sqrt(ml_cholesky_smallest_pivot(&l->information));
 	if (l->residuals != NULL)
-	{
-		size_t		n = l->rows;
-
-		qsort(l->residuals, n, sizeof(double), compare_doubles);
-		for (int k = 0; k < 5; k++)
-		{
-			double		at = (double) (n - 1) * k / 4;
-			size_t		below = (size_t) at;
-			double		next = l->residuals[below + 1 < n ? below + 1 : below];
-
-			fit->quantiles[k] = l->residuals[below] + (at - (double) below) * (next - l->residuals[below]);
-		}
-	}
+		ml_five_numbers(l->residuals, l->rows, fit->quantiles);
 	return ML_OK;
 }
 
@@ -947,13 +928,11 @@ ml_irls_end(ml_irls *l)
 ml_status
 ml_irls_report(const ml_ctx *ctx, const ml_irls_fit *fit, ml_report *report, ml_error *err)
 {
-	ml_report_matrix *added;
-	ml_status	status = ml_report_array(ctx, report, "vif", fit->vif, 1, fit->n_terms, &added, err);
+	ml_collinear collinear = {fit->vif, fit->condition};
+	ml_status	status = ml_collinear_report(ctx, &collinear, fit->n_terms, report, err);
 
 	if (status != ML_OK)
 		return status;
-	added->columns_are_terms = true;
-	ml_report_fact(report, "condition_number", fit->condition);
 	if (isnan(fit->quantiles[0]))
 		return ML_OK;
 	return ml_report_array(ctx, report, "residual_quantiles", fit->quantiles, 1, 5, NULL, err);

@@ -43,7 +43,7 @@ typedef struct ml_irls_fit
 	int			rank;
 	double		df;				/* residual degrees of freedom */
 	double		dispersion;		/* pearson / df; of two classes and counts 1, as the standard errors have it */
-	double		condition;		/* of the information of scaled terms, its root; NaN with a penalty */
+	double		condition;		/* of the weighted terms, as ml_collinear.h has it; NaN with a penalty */
 	ml_family_sums sums;		/* without a penalty */
 	double		quantiles[5];	/* of deviance residuals: least, quarters, largest; NaN if not asked for */
 	int			iterations;		/* rounds over all rows */

@@ -1,0 +1,107 @@
+/*
+ * ml_collinear.c: variance inflation factors and the condition number (Belsley, Kuh, Welsch 1980) from the correlations of terms.
+ */
+#include "ml/ml_collinear.h"
+
+#include <lapacke.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "ml/ml_solve.h"
+
+/* The correlations (k, k) of the terms that are kept. */
+static void
+correlate(const double *moments, size_t stride, const int *kept, size_t k, double *matrix)
+{
+	for (size_t i = 0; i < k; i++)
+		for (size_t j = 0; j < k; j++)
+			matrix[i * k + j] = i == j ? 1 : moments[kept[i] * stride + kept[j]] /
+				sqrt(moments[kept[i] * (stride + 1)] * moments[kept[j] * (stride + 1)]);
+}
+
+ml_status
+ml_collinear_make(const ml_ctx *ctx, const double *moments, size_t stride, int n, const unsigned char *aliased,
+				  ml_collinear *result, ml_error *err)
+{
+	int		   *kept = ml_alloc(ctx, n, sizeof(int));
+	size_t		k = 0;
+	double	   *matrix = NULL;
+	double	   *inverse = NULL;
+	double	   *values = NULL;
+	ml_cholesky factor = {0};
+	ml_status	status = ML_OK;
+
+	result->condition = NAN;
+	for (int i = 0; i < n; i++)
+	{
+		result->vif[i] = NAN;
+		if (kept != NULL && !aliased[i] && moments[i * (stride + 1)] > 0)
+			kept[k++] = i;
+	}
+	if (k > 0 && n <= ML_COLLINEAR_MOST)
+	{
+		matrix = ml_alloc(ctx, k * k, sizeof(double));
+		inverse = ml_alloc(ctx, k * k, sizeof(double));
+		values = ml_alloc(ctx, k, sizeof(double));
+	}
+	if (kept == NULL || (k > 0 && n <= ML_COLLINEAR_MOST && (matrix == NULL || inverse == NULL || values == NULL)))
+		status = ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	else if (matrix != NULL)
+	{
+		correlate(moments, stride, kept, k, matrix);
+		status = ml_cholesky_make(ctx, &factor, matrix, (int) k, 0, 0, err);
+		if (status == ML_OK)
+			status = ml_cholesky_inverse(ctx, &factor, inverse, err);
+	}
+	if (status == ML_OK && matrix != NULL && factor.rank == (int) k)
+	{
+		for (size_t i = 0; i < k; i++)
+			result->vif[kept[i]] = fmax(inverse[i * k + i], 1);
+		if (LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'U', (lapack_int) k, matrix, (lapack_int) k, values) == 0 && values[0] > 0)
+			result->condition = sqrt(values[k - 1] / values[0]);
+	}
+	ml_cholesky_free(ctx, &factor);
+	ml_free(ctx, kept);
+	ml_free(ctx, matrix);
+	ml_free(ctx, inverse);
+	ml_free(ctx, values);
+	return status;
+}
+
+ml_status
+ml_collinear_report(const ml_ctx *ctx, const ml_collinear *c, int n, ml_report *report, ml_error *err)
+{
+	ml_report_matrix *added;
+	ml_status	status;
+
+	if (isnan(c->condition))
+		return ML_OK;
+	ml_report_fact(report, "condition_number", c->condition);
+	status = ml_report_array(ctx, report, "vif", c->vif, 1, n, &added, err);
+	if (status == ML_OK)
+		added->columns_are_terms = true;
+	return status;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return (x > y) - (x < y);
+}
+
+void
+ml_five_numbers(double *values, size_t n, double *five)
+{
+	qsort(values, n, sizeof(double), compare);
+	for (int k = 0; k < 5; k++)
+	{
+		double		at = (double) (n - 1) * k / 4;
+		size_t		below = (size_t) at;
+		double		next = values[below + 1 < n ? below + 1 : below];
+
+		five[k] = values[below] + (at - (double) below) * (next - values[below]);
+	}
+}
