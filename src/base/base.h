@@ -89,6 +89,10 @@ extern MDL_EXPORT void mdl_split_name(const char *name, char **schema, char **re
 extern MDL_EXPORT char *mdl_source_from(const char *source, Oid *relid);
 extern MDL_EXPORT bool mdl_source_is_query(const char *source);	/* by its first word */
 
+/* ---- xml_text.c --------------------------------------------------------------------------------------------- */
+
+extern MDL_EXPORT void mdl_put_xml(StringInfo out, const char *text);	/* with what XML wants escaped */
+
 /* ---- rights.c ----------------------------------------------------------------------------------------------- */
 
 typedef struct MdlUser

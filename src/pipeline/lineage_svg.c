@@ -12,27 +12,6 @@
 
 #define FONT "font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\""
 
-/* As XML; what XML cannot hold becomes a question mark. */
-static void
-put_escaped(StringInfo out, const char *text)
-{
-	for (const char *c = text; *c; c++)
-	{
-		if (*c == '&')
-			appendStringInfoString(out, "&amp;");
-		else if (*c == '<')
-			appendStringInfoString(out, "&lt;");
-		else if (*c == '>')
-			appendStringInfoString(out, "&gt;");
-		else if (*c == '"')
-			appendStringInfoString(out, "&quot;");
-		else if ((unsigned char) *c < ' ' && *c != '\n')
-			appendStringInfoChar(out, '?');
-		else
-			appendStringInfoChar(out, *c);
-	}
-}
-
 static void
 draw_head(const Layout *layout, StringInfo out)
 {
@@ -55,7 +34,7 @@ draw_lanes(const Layout *layout, StringInfo out)
 						 MARGIN, lane->top, layout->total_width - 2 * MARGIN, lane->height, lane->colour);
 		appendStringInfo(out, "<text x=\"%d\" y=\"%.1f\" font-size=\"14\" font-weight=\"bold\" fill=\"#4a5560\">",
 						 MARGIN + 10, lane->top + lane->height / 2 + 5);
-		put_escaped(out, lane->name);
+		mdl_put_xml(out, lane->name);
 		appendStringInfoString(out, "</text>\n");
 	}
 }
@@ -90,9 +69,9 @@ static void
 draw_title(const LineageNode *node, StringInfo out)
 {
 	appendStringInfoString(out, "<title>");
-	put_escaped(out, node->kind);
+	mdl_put_xml(out, node->kind);
 	appendStringInfoChar(out, ' ');
-	put_escaped(out, node->name);
+	mdl_put_xml(out, node->name);
 	if (OidIsValid(node->relid))
 	{
 		TupleDesc	columns = mdl_relation_columns(node->relid);
@@ -102,7 +81,7 @@ draw_title(const LineageNode *node, StringInfo out)
 			if (TupleDescAttr(columns, i)->attisdropped)
 				continue;
 			appendStringInfoChar(out, '\n');
-			put_escaped(out, NameStr(TupleDescAttr(columns, i)->attname));
+			mdl_put_xml(out, NameStr(TupleDescAttr(columns, i)->attname));
 		}
 	}
 	appendStringInfoString(out, "</title>");
@@ -127,9 +106,9 @@ draw_box(const Layout *layout, const Spot *spot, const LineageNode *start, Strin
 					 x, top, layout->width[spot->rank], BOX_HEIGHT, OidIsValid(node->relid) ? 4 : 12, border,
 					 node == start ? "3" : "1.3", strcmp(node->kind, "view") == 0 ? " stroke-dasharray=\"5 3\"" : "");
 	appendStringInfo(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"12.5\" fill=\"#1c2329\">", x + 10, top + 16);
-	put_escaped(out, mdl_lineage_label(node));
+	mdl_put_xml(out, mdl_lineage_label(node));
 	appendStringInfo(out, "</text><text x=\"%.1f\" y=\"%.1f\" font-size=\"10\" fill=\"#5b6770\">", x + 10, top + 29);
-	put_escaped(out, node->kind);
+	mdl_put_xml(out, node->kind);
 	appendStringInfoString(out, "</text></g>\n");
 }
 

@@ -71,13 +71,8 @@ can_be_number(Oid type)
 		base == NUMERICOID;
 }
 
-/*
- * A subquery of the source with columns l (label), p (prediction or probabilities), c (class), t (label is positive),
- * classes, known (the label is a class of the model); rows as they come.  OFFSET 0 keeps the planner from predicting once
- * per mention of p.  Needs an open SPI connection.
- */
-static char *
-predicted_rows(const MdlUsedModel *used, const char *source)
+char *
+mdl_predicted_rows(const MdlUsedModel *used, const char *source)
 {
 	const ml_model *model = used->model;
 	const char *target = ml_model_target(model);
@@ -150,7 +145,7 @@ evaluation_query(const MdlUsedModel *used, const char *source, const NamedMetric
 		appendStringInfo(&sql, "medallion._evaluation_sample(%s)", sample_arguments[task]);
 	else
 		appendStringInfoString(&sql, "NULL::pg_catalog.bytea");
-	appendStringInfo(&sql, " FROM %s q", predicted_rows(used, source));
+	appendStringInfo(&sql, " FROM %s q", mdl_predicted_rows(used, source));
 	return sql.data;
 }
 
@@ -295,7 +290,7 @@ mdl_confusion_matrix_impl(PG_FUNCTION_ARGS)
 				 errhint("Use medallion.evaluate.")));
 	SPI_connect();
 	rows = mdl_run(psprintf("SELECT q.l, q.c, pg_catalog.count(*) FROM %s q WHERE q.l IS NOT NULL AND q.p IS NOT NULL "
-							"GROUP BY 1, 2 ORDER BY 1, 2", predicted_rows(&used, source)), NULL, true);
+							"GROUP BY 1, 2 ORDER BY 1, 2", mdl_predicted_rows(&used, source)), NULL, true);
 	labels = mdl_labels_make(SPI_gettypeid(SPI_tuptable->tupdesc, 1), TEXTOID, "confusion_matrix", CurrentMemoryContext);
 	matrix.capacity = n;
 	matrix.classes = palloc(sizeof(char *) * n);

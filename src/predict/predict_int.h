@@ -125,4 +125,13 @@ typedef struct MdlUsedModel
 
 extern void mdl_use_model(const char *reference, MdlUsedModel *used);
 
+/* ---- evaluate.c ---- */
+
+/*
+ * A subquery of the source with columns l (label), p (prediction or probabilities), c (class), t (label is positive),
+ * classes, known (the label is a class of the model); rows as they come.  OFFSET 0 keeps the planner from predicting once
+ * per mention of p.  Needs an open SPI connection.
+ */
+extern char *mdl_predicted_rows(const MdlUsedModel *used, const char *source);
+
 #endif							/* MDL_PREDICT_INT_H */

@@ -1,0 +1,343 @@
+/*
+ * plot_text.c: plots as lines of text, for psql.
+ *
+ * A character of Braille has 2 x 4 dots, so that a curve in 60 x 18 characters has 120 x 72 points.  In plain ASCII each
+ * character is one point.
+ */
+#include "predict/plot_int.h"
+
+#include <math.h>
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+
+/* The points of the plot's inside. */
+typedef struct Canvas
+{
+	bool		is_ascii;
+	int			columns;		/* characters */
+	int			rows;
+	int			across;			/* points of a character */
+	int			down;
+	uint8	   *dots;			/* (rows, columns) Braille's bits; 1 a line, 2 a dashed one in ASCII */
+	bool	   *circles;		/* (rows, columns) */
+} Canvas;
+
+static Canvas *
+canvas_make(int columns, int rows, bool is_ascii)
+{
+	Canvas	   *canvas = palloc0(sizeof(Canvas));
+
+	canvas->is_ascii = is_ascii;
+	canvas->columns = columns;
+	canvas->rows = rows;
+	canvas->across = is_ascii ? 1 : 2;
+	canvas->down = is_ascii ? 1 : 4;
+	canvas->dots = palloc0(sizeof(uint8) * columns * rows);
+	canvas->circles = palloc0(sizeof(bool) * columns * rows);
+	return canvas;
+}
+
+/* x and y in points, y from the bottom. */
+static void
+put_dot(Canvas *canvas, int x, int y, bool dashed)
+{
+	static const uint8 bits[4][2] = {{1, 8}, {2, 16}, {4, 32}, {64, 128}};
+	int			down = canvas->rows * canvas->down - 1 - y;
+	uint8	   *cell;
+
+	if (x < 0 || x >= canvas->columns * canvas->across || down < 0 || y < 0)
+		return;
+	cell = &canvas->dots[(down / canvas->down) * canvas->columns + x / canvas->across];
+	if (!canvas->is_ascii)
+		*cell |= bits[down % 4][x % 2];
+	else if (*cell != 1)
+		*cell = dashed ? 2 : 1;
+}
+
+static int
+point_on(const PlotAxis *axis, double value, int points)
+{
+	return (int) floor((value - axis->low) / (axis->high - axis->low) * (points - 1) + 0.5);
+}
+
+static void
+draw_line(Canvas *canvas, int x, int y, int to_x, int to_y, bool dashed)
+{
+	int			steps = Max(abs(to_x - x), abs(to_y - y));
+
+	for (int i = 0; i <= steps; i++)
+	{
+		double		part = steps == 0 ? 0 : (double) i / steps;
+
+		if (!dashed || i % (canvas->is_ascii ? 2 : 4) == 0)
+			put_dot(canvas, x + (int) floor((to_x - x) * part + 0.5), y + (int) floor((to_y - y) * part + 0.5), dashed);
+	}
+}
+
+static void
+draw_series(Canvas *canvas, const Plot *plot, const PlotSeries *series)
+{
+	int			width = canvas->columns * canvas->across;
+	int			height = canvas->rows * canvas->down;
+	int			last_x = 0,
+				last_y = 0;
+
+	for (int i = 0; i < series->n; i++)
+	{
+		int			x = point_on(&plot->x, series->x[i], width);
+		int			y = point_on(&plot->y, series->y[i], height);
+
+		if (i % 4096 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (series->mark == PLOT_CIRCLES)
+		{
+			int			row = (height - 1 - y) / canvas->down;
+
+			if (x >= 0 && x < width && row >= 0 && row < canvas->rows)
+				canvas->circles[row * canvas->columns + x / canvas->across] = true;
+		}
+		else if (series->mark == PLOT_DOTS || i == 0)
+			put_dot(canvas, x, y, false);
+		else
+			draw_line(canvas, last_x, last_y, x, y, series->mark == PLOT_DASHED);
+		last_x = x;
+		last_y = y;
+	}
+}
+
+/* The characters of one row of the canvas. */
+static void
+put_row(StringInfo out, const Canvas *canvas, int row)
+{
+	for (int column = 0; column < canvas->columns; column++)
+	{
+		int			at = row * canvas->columns + column;
+		uint8		dots = canvas->dots[at];
+
+		if (canvas->is_ascii)
+			appendStringInfoChar(out, canvas->circles[at] ? 'o' : dots == 1 ? '*' : dots == 2 ? '.' : ' ');
+		else if (canvas->circles[at])
+			appendStringInfoString(out, "●");
+		else if (dots == 0)
+			appendStringInfoChar(out, ' ');
+		else
+		{
+			unsigned char utf8[5] = {0};
+
+			unicode_to_utf8(0x2800 + dots, utf8);
+			appendStringInfoString(out, (char *) utf8);
+		}
+	}
+}
+
+static int
+text_width(const char *text)
+{
+	return pg_mbstrlen(text);
+}
+
+static void
+put_centred(const PlotTarget *target, const char *text, int left, int width)
+{
+	StringInfoData line;
+
+	if (text == NULL)
+		return;
+	initStringInfo(&line);
+	appendStringInfoSpaces(&line, left + Max(0, (width - text_width(text)) / 2));
+	appendStringInfoString(&line, text);
+	mdl_plot_line(target, line.data);
+}
+
+static int
+tick_count(const PlotAxis *axis)
+{
+	return (int) floor((axis->high - axis->low) / axis->step + 1e-9) + 1;
+}
+
+static int
+widest_tick(const PlotAxis *axis)
+{
+	int			widest = 0;
+
+	for (int i = 0; i < tick_count(axis); i++)
+		widest = Max(widest, (int) strlen(mdl_plot_number(axis, axis->low + i * axis->step)));
+	return widest;
+}
+
+/* The rows of the plot, with the y axis and its ticks on the left. */
+static void
+put_rows(const Plot *plot, const Canvas *canvas, int margin, const PlotTarget *target)
+{
+	StringInfoData line;
+
+	initStringInfo(&line);
+	for (int row = 0; row < canvas->rows; row++)
+	{
+		const char *number = NULL;
+
+		for (int i = 0; i < tick_count(&plot->y); i++)
+		{
+			double		value = plot->y.low + i * plot->y.step;
+
+			if (canvas->rows - 1 - point_on(&plot->y, value, canvas->rows) == row)
+				number = mdl_plot_number(&plot->y, value);
+		}
+		resetStringInfo(&line);
+		appendStringInfo(&line, "%*s ", margin, number == NULL ? "" : number);
+		if (canvas->is_ascii)
+			appendStringInfoChar(&line, number == NULL ? '|' : '+');
+		else
+			appendStringInfoString(&line, number == NULL ? "│" : "┤");
+		put_row(&line, canvas, row);
+		mdl_plot_line(target, line.data);
+	}
+}
+
+/* The x axis and the numbers below it, those left out that would touch the one before. */
+static void
+put_x_axis(const Plot *plot, const Canvas *canvas, int margin, const PlotTarget *target)
+{
+	StringInfoData line,
+				numbers;
+	int			width = 0;		/* of what numbers hold */
+
+	initStringInfo(&line);
+	initStringInfo(&numbers);
+	appendStringInfo(&line, "%*s ", margin, "");
+	appendStringInfoString(&line, canvas->is_ascii ? "+" : "└");
+	for (int column = 0; column < canvas->columns; column++)
+	{
+		bool		is_tick = false;
+
+		for (int i = 0; i < tick_count(&plot->x); i++)
+		{
+			double		value = plot->x.low + i * plot->x.step;
+			char	   *number = mdl_plot_number(&plot->x, value);
+			int			start = Max(0, margin + 2 + column - (int) strlen(number) / 2);
+
+			if (point_on(&plot->x, value, canvas->columns) != column)
+				continue;
+			is_tick = true;
+			if (width > 0 && start < width + 1)
+				continue;
+			appendStringInfoSpaces(&numbers, start - width);
+			appendStringInfoString(&numbers, number);
+			width = start + strlen(number);
+		}
+		if (canvas->is_ascii)
+			appendStringInfoChar(&line, is_tick ? '+' : '-');
+		else
+			appendStringInfoString(&line, is_tick ? "┬" : "─");
+	}
+	mdl_plot_line(target, line.data);
+	mdl_plot_line(target, numbers.data);
+}
+
+/* Fewer ticks where their numbers would not have room. */
+static void
+thin_ticks(PlotAxis *axis, int most)
+{
+	if (tick_count(axis) - 1 > Max(most, 1))
+		mdl_plot_ticks(axis, Max(most, 1), false);
+}
+
+void
+mdl_plot_text(const Plot *drawn, const PlotTarget *target)
+{
+	Plot		thinned = *drawn;
+	const Plot *plot = &thinned;
+	Canvas	   *canvas;
+	int			margin,
+				columns;
+
+	thin_ticks(&thinned.y, (target->height - 1) / 2);
+	margin = widest_tick(&plot->y);
+	columns = Max(10, target->width - margin - 2);
+	thin_ticks(&thinned.x, columns / (widest_tick(&plot->x) + 2));
+	canvas = canvas_make(columns, target->height, target->format == PLOT_ASCII);
+	for (int s = 0; s < plot->n_series; s++)
+		draw_series(canvas, plot, &plot->series[s]);
+	put_centred(target, plot->title, margin + 2, columns);
+	if (plot->y.label != NULL)
+		mdl_plot_line(target, plot->y.label);
+	put_rows(plot, canvas, margin, target);
+	put_x_axis(plot, canvas, margin, target);
+	put_centred(target, plot->x.label, margin + 2, columns);
+	put_centred(target, plot->note, margin + 2, columns);
+}
+
+/* ---- confusion ----------------------------------------------------------------------------------------------- */
+
+#define LONGEST_CLASS 16
+
+/* At most LONGEST_CLASS characters of a class, control characters replaced. */
+static char *
+short_class(const char *class)
+{
+	int			length = pg_mbcharcliplen(class, strlen(class), LONGEST_CLASS);
+	char	   *result = pnstrdup(class, length);
+
+	for (char *c = result; *c; c++)
+		if ((unsigned char) *c < ' ')
+			*c = '?';
+	return result;
+}
+
+static void
+put_padded(StringInfo line, const char *text, int width)
+{
+	appendStringInfoSpaces(line, Max(0, width - text_width(text)));
+	appendStringInfoString(line, text);
+}
+
+/* A row of numbers per label; behind each a block as dark as its share of the label is large. */
+void
+mdl_plot_text_map(const HeatMap *map, const PlotTarget *target)
+{
+	static const char *const unicode_shades[] = {" ", "░", "▒", "▓", "█"};
+	static const char *const ascii_shades[] = {" ", ".", ":", "x", "#"};
+	const char *const *shades = target->format == PLOT_ASCII ? ascii_shades : unicode_shades;
+	StringInfoData line;
+	int			left = strlen("label");
+	int			width = 4;
+
+	for (int i = 0; i < map->n; i++)
+	{
+		left = Max(left, text_width(short_class(map->classes[i])));
+		width = Max(width, text_width(short_class(map->classes[i])));
+		for (int j = 0; j < map->n; j++)
+			width = Max(width, (int) strlen(psprintf("%.6g", map->counts[(Size) i * map->n + j])));
+	}
+	put_centred(target, map->title, left, (width + 2) * map->n);
+	put_centred(target, "predicted", left, (width + 2) * map->n);
+	initStringInfo(&line);
+	put_padded(&line, "label", left);
+	for (int j = 0; j < map->n; j++)
+	{
+		appendStringInfoChar(&line, ' ');
+		put_padded(&line, short_class(map->classes[j]), width);
+		if (j < map->n - 1)
+			appendStringInfoChar(&line, ' ');
+	}
+	mdl_plot_line(target, line.data);
+	for (int i = 0; i < map->n; i++)
+	{
+		double		all = 0;
+
+		for (int j = 0; j < map->n; j++)
+			all += map->counts[(Size) i * map->n + j];
+		resetStringInfo(&line);
+		put_padded(&line, short_class(map->classes[i]), left);
+		for (int j = 0; j < map->n; j++)
+		{
+			double		count = map->counts[(Size) i * map->n + j];
+
+			appendStringInfo(&line, " %*.6g", width, count);
+			appendStringInfoString(&line, shades[all > 0 ? (int) ceil(count / all * 4 - 1e-9) : 0]);
+		}
+		mdl_plot_line(target, line.data);
+	}
+	put_centred(target, map->note, left, (width + 2) * map->n);
+}

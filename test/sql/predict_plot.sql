@@ -1,0 +1,78 @@
+-- medallion.plot: curves, confusion matrices, points and models as text, ASCII and SVG; hostile input.
+CREATE SCHEMA plot_test;
+SET search_path = plot_test;
+\pset footer off
+CREATE TABLE s AS SELECT i, i % 3 = 0 AS l, (i * 37 % 100 + CASE WHEN i % 3 = 0 THEN 40 ELSE 0 END) / 140.0::float8 AS p,
+	(ARRAY['cat', 'dog', 'a <very> long & odd "class"'])[1 + i % 3] AS c, (ARRAY['cat', 'dog', 'cat', 'dog', 'a <very> long & odd "class"'])[1 + i % 5] AS g
+FROM generate_series(1, 300) i;
+SHOW client_encoding;
+SELECT medallion.plot(medallion.roc_curve(l, p)) FROM s;
+SELECT medallion.plot(medallion.pr_curve(l, p), 'ascii', 'A title') FROM s;
+SELECT medallion.plot(medallion.calibration_curve(l, p), width => 40, height => 8) FROM s;
+SELECT medallion.plot(medallion.lift_curve(l, p, 4), 'ascii', width => 40, height => 8) FROM s;
+SELECT medallion.plot(medallion.confusion(c, g)) FROM s;
+SELECT medallion.plot(medallion.confusion(c, g), 'ascii') FROM s;
+SELECT medallion.plot('{-1000,0,2500}', '{0.001,0.0022,0.0015}'::float8[], kind => 'line', x_label => 'x', y_label => 'y', height => 8);
+SELECT medallion.plot(array_agg(i), array_agg(p), 'points', 'ascii', height => 8) FROM (SELECT i::float8, p FROM s) q;
+-- One point has a place; a flat line too.
+SELECT medallion.plot('{1}'::float8[], '{0}'::float8[], 'points', height => 5, width => 30);
+SELECT medallion.plot('{1,2}'::float8[], '{7,7}'::float8[], height => 5, width => 30);
+
+-- Pictures are well-formed XML of one row, and stand alone; what is in them is escaped.
+CREATE TABLE pictures AS
+SELECT 'roc' AS kind, medallion.plot(medallion.roc_curve(l, p), 'svg', 'Is <this> & "that" safe?') AS svg FROM s
+UNION ALL SELECT 'pr', medallion.plot(medallion.pr_curve(l, p), 'svg') FROM s
+UNION ALL SELECT 'calibration', medallion.plot(medallion.calibration_curve(l, p), 'svg') FROM s
+UNION ALL SELECT 'lift', medallion.plot(medallion.lift_curve(l, p), 'svg', width => 300, height => 200) FROM s
+UNION ALL SELECT 'confusion', medallion.plot(medallion.confusion(c, g), 'svg') FROM s
+UNION ALL SELECT 'points', medallion.plot(array_agg(p), array_agg(p), 'points', 'svg', x_label => '<script>') FROM s;
+SELECT kind, xml_is_well_formed_document(svg) AS well_formed, svg ~ '^<svg xmlns="http://www.w3.org/2000/svg" width="\d+" height="\d+" .*</svg>$' AS is_svg,
+	svg ~ E'\n|<script|href|style=|url\\(' AS has_more, xpath('//*[local-name()="title"][1]/text()', svg::xml) AS titles
+FROM pictures WHERE kind <> 'confusion' ORDER BY kind;
+SELECT xml_is_well_formed_document(svg), (xpath('//*[local-name()="title"]/text()', svg::xml))[4] FROM pictures WHERE kind = 'confusion';
+-- A long curve is drawn with no more points than can be seen.
+SELECT length(svg) < 100000 AS short FROM (SELECT medallion.plot(medallion.pr_curve(i % 3 = 0, i / 7.0), 'svg') AS svg FROM generate_series(1, 100000) i) q;
+
+-- Models.
+SELECT algorithm FROM medallion.train('plot_two', 'SELECT p, l FROM plot_test.s', 'l', 'logistic', validation => NULL);
+SELECT algorithm FROM medallion.train('plot_number', 'SELECT p, i + 0.0 AS y FROM plot_test.s', 'y', 'linear', validation => NULL);
+SELECT medallion.plot('plot_two', 'plot_test.s', height => 10);
+SELECT count(*) > 5 AS drawn FROM unnest('{roc,pr,calibration,lift,confusion}'::text[]) k, LATERAL medallion.plot('plot_two', 's', k) GROUP BY k;
+SELECT medallion.plot('plot_number', 'SELECT p, i + 0.0 AS y FROM s', height => 10, title => 'Numbers');
+SELECT xml_is_well_formed_document(medallion.plot('plot_number', 'SELECT p, i + 0.0 AS y FROM s', format => 'svg'));
+
+-- Nothing to draw: no lines.
+SELECT medallion.plot(medallion.roc_curve(true, p)) FROM s;
+SELECT medallion.plot(NULL::medallion.pr_point[]);
+SELECT medallion.plot('{}'::float8[], '{}'::float8[]);
+SELECT medallion.plot('plot_two', 'SELECT p, l FROM s WHERE l');
+SELECT medallion.plot('plot_number', 'SELECT p, 1.0 AS y FROM s WHERE false');
+SELECT medallion.plot('{}'::medallion.roc_point[], 'ascii', height => 5);
+SELECT medallion.plot('{}'::medallion.confusion_cell[], 'ascii');
+-- A client of another encoding gets ASCII.
+SET client_encoding = 'LATIN1';
+SELECT medallion.plot(medallion.roc_curve(l, p), height => 5, width => 30) FROM s;
+RESET client_encoding;
+
+-- Bad input.
+SELECT medallion.plot(medallion.roc_curve(l, p), 'png') FROM s;
+SELECT medallion.plot(medallion.roc_curve(l, p), NULL) FROM s;
+SELECT medallion.plot(medallion.roc_curve(l, p), width => 5) FROM s;
+SELECT medallion.plot(medallion.roc_curve(l, p), 'svg', height => 20000) FROM s;
+SELECT medallion.plot(ARRAY[ROW(1, 0.5, 2)]::medallion.roc_point[]);
+SELECT medallion.plot(ARRAY[ROW(1, NULL, 1)]::medallion.roc_point[]);
+SELECT medallion.plot(ARRAY[ROW(1, 'NaN', 1)]::medallion.pr_point[]);
+SELECT medallion.plot(ARRAY[NULL]::medallion.lift_point[]);
+SELECT medallion.plot(ARRAY[ROW('a', NULL, 1)]::medallion.confusion_cell[]);
+SELECT medallion.plot('{1,2}'::float8[], '{1}'::float8[]);
+SELECT medallion.plot('{1,NaN}'::float8[], '{1,2}'::float8[]);
+SELECT medallion.plot('{1,NULL}'::float8[], '{1,2}'::float8[]);
+SELECT medallion.plot('{1}'::float8[], '{1}'::float8[], 'bars');
+SELECT medallion.plot('plot_two', 's', 'predicted');
+SELECT medallion.plot('plot_number', 's', 'roc');
+SELECT medallion.plot('plot_none', 's');
+SELECT medallion.plot('plot_two', 'SELECT p FROM s');
+SELECT medallion.drop_model('plot_two'), medallion.drop_model('plot_number');
+RESET search_path;
+SET client_min_messages = warning;
+DROP SCHEMA plot_test CASCADE;
