@@ -54,7 +54,8 @@ CREATE TABLE medallion._refreshes
 	dropped         bigint NOT NULL,
 	quarantined     bigint NOT NULL,
 	source_versions jsonb NOT NULL,				-- versioned source: newest version whose predecessors were all read
-	exact           bool NOT NULL				-- nothing newer was read, also not of the same transaction
+	exact           bool NOT NULL,				-- nothing newer was read, also not of the same transaction
+	source_cursors  jsonb						-- source with a cursor: the greatest value read
 );
 COMMENT ON TABLE medallion._refreshes IS 'One row per refresh of a derived table.';
 CREATE INDEX ON medallion._refreshes (target, refresh_id);
@@ -97,6 +98,25 @@ CREATE TABLE medallion._refresh_states
 );
 COMMENT ON TABLE medallion._refresh_states IS 'One row per derived table that can be refreshed incrementally; no part of a dump.';
 
+CREATE TABLE medallion._cursors
+(
+	target      regclass NOT NULL REFERENCES medallion._tables ON DELETE CASCADE,
+	source      regclass NOT NULL,
+	column_name name NOT NULL,
+	overlap     text,
+	PRIMARY KEY (target, source)
+);
+COMMENT ON TABLE medallion._cursors IS 'One row per derived table and unversioned source of which a column tells what is new.';
+
+CREATE TABLE medallion._refresh_cursors
+(
+	target regclass NOT NULL REFERENCES medallion._refresh_states ON DELETE CASCADE,
+	source oid NOT NULL,
+	seen   text,								-- the greatest value the last refresh met
+	PRIMARY KEY (target, source)
+);
+COMMENT ON TABLE medallion._refresh_cursors IS 'How far sources with a cursor were read; no part of a dump.';
+
 -- Without a foreign key, which would be looked up for every row.
 CREATE TABLE medallion._aggregate_states
 (
@@ -112,7 +132,8 @@ RETURNS numeric LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 
 COMMENT ON FUNCTION medallion._spread IS 'The variance, or standard deviation, of values of which the number, sum and sum of squares are known: what PostgreSQL''s aggregates return, to the digit.';
 
 REVOKE ALL ON medallion._tables, medallion._expectations, medallion._refreshes, medallion._expectation_results,
-	medallion._refresh_states, medallion._aggregate_states FROM PUBLIC;
+	medallion._refresh_states, medallion._cursors, medallion._refresh_cursors, medallion._aggregate_states FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('medallion._cursors', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._tables', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._expectations', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._refreshes', '');
@@ -122,18 +143,20 @@ SELECT pg_catalog.pg_extension_config_dump('medallion._expectation_results', '')
 CREATE OR REPLACE FUNCTION medallion.define(target text, query text, keys text[], description text DEFAULT NULL,
 	target_lag text DEFAULT NULL, on_schema_change text DEFAULT 'fail', adopt bool DEFAULT false,
 	schedule text DEFAULT NULL, time_zone text DEFAULT NULL,
-	indexes text[] DEFAULT NULL, comments jsonb DEFAULT NULL, owner text DEFAULT NULL, cluster_by text[] DEFAULT NULL)
+	indexes text[] DEFAULT NULL, comments jsonb DEFAULT NULL, owner text DEFAULT NULL, cluster_by text[] DEFAULT NULL,
+	cursors jsonb DEFAULT NULL)
 RETURNS TABLE (target text, definition text, sources text[])
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_define';
-COMMENT ON FUNCTION medallion.define(text, text, text[], text, text, text, bool, text, text, text[], jsonb, text, text[]) IS
+COMMENT ON FUNCTION medallion.define(text, text, text[], text, text, text, bool, text, text, text[], jsonb, text, text[], jsonb) IS
 'Creates a derived table: a versioned table with the given key whose rows are the result of the query. refresh() fills it.';
 
 CREATE OR REPLACE FUNCTION medallion.redefine(target text, query text DEFAULT NULL, description text DEFAULT NULL,
 	target_lag text DEFAULT NULL, on_schema_change text DEFAULT NULL, schedule text DEFAULT NULL, time_zone text DEFAULT NULL,
-	indexes text[] DEFAULT NULL, comments jsonb DEFAULT NULL, owner text DEFAULT NULL, cluster_by text[] DEFAULT NULL)
+	indexes text[] DEFAULT NULL, comments jsonb DEFAULT NULL, owner text DEFAULT NULL, cluster_by text[] DEFAULT NULL,
+	cursors jsonb DEFAULT NULL)
 RETURNS TABLE (target text, definition text, sources text[])
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_redefine';
-COMMENT ON FUNCTION medallion.redefine(text, text, text, text, text, text, text, text[], jsonb, text, text[]) IS
+COMMENT ON FUNCTION medallion.redefine(text, text, text, text, text, text, text, text[], jsonb, text, text[], jsonb) IS
 'Changes what is given of a derived table. With another query the columns follow as on_schema_change says, and the next refresh() applies it.';
 
 CREATE OR REPLACE FUNCTION medallion.undefine(target text, drop_table bool DEFAULT false) RETURNS void
@@ -179,7 +202,8 @@ COMMENT ON FUNCTION medallion._relation_name(regclass) IS 'schema.name, quoted w
 CREATE OR REPLACE VIEW medallion.refreshes AS
 SELECT r.refresh_id, coalesce(medallion._relation_name(r.target), r.target_name) AS target, r.mode, r.reason,
 	r.started_at, r.finished_at, pg_catalog.date_part('epoch', r.finished_at - r.started_at) AS seconds,
-	r.result_rows AS "rows", r.inserted, r.updated, r.deleted, r.dropped, r.quarantined, r.source_versions, r.exact, r.role_name
+	r.result_rows AS "rows", r.inserted, r.updated, r.deleted, r.dropped, r.quarantined, r.source_versions, r.exact, r.role_name,
+	(SELECT r.source_cursors FROM pg_catalog.pg_class c WHERE c.oid = r.target AND pg_catalog.pg_has_role(c.relowner, 'USAGE')) AS source_cursors
 FROM medallion._refreshes r
 WHERE CASE WHEN medallion._relation_name(r.target) IS NULL THEN r.role_name = current_user
 	ELSE pg_catalog.has_table_privilege(r.target, 'SELECT') END;
@@ -195,7 +219,10 @@ SELECT medallion._relation_name(t.target) AS target, n.nspname::text AS layer, t
 	t.on_schema_change, medallion._relation_name(t.quarantine) AS quarantine,
 	medallion._relation_name(t.definition) AS definition,
 	pg_catalog.pg_get_viewdef(t.definition::oid) AS query,
-	t.indexes, t.cluster_by
+	t.indexes, t.cluster_by,
+	(SELECT pg_catalog.jsonb_object_agg(medallion._relation_name(u.source),
+			pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('column', u.column_name, 'overlap', u.overlap)))
+		FROM medallion._cursors u WHERE u.target = t.target) AS cursors
 FROM medallion._tables t
 JOIN pg_catalog.pg_class c ON c.oid = t.target
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

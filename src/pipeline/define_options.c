@@ -1,6 +1,6 @@
 /*
  * define_options.c: what define and redefine declare of a table besides its query: indexes, comments of columns, the owner, and the
- * columns in whose order new rows are written.
+ * columns in whose order new rows are written.  Cursors of sources, declared with them, are in incremental_cursor.c.
  *
  * Indexes that were declared are known by their comment, so that they follow renames, are dumped, and nothing has to be kept
  * about them; an index without it is its maker's, and left alone.
@@ -39,6 +39,12 @@ mdl_options_read(FunctionCallInfo fcinfo, int first, DerivedTable *table, Define
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"comments\" must be an object"),
 				 errhint("Write for example comments => '{\"day\": \"in UTC\"}'.")));
+	options->cursors = PG_ARGISNULL(first + 4) ? NULL : PG_GETARG_JSONB_P(first + 4);
+	if (options->cursors != NULL && !JB_ROOT_IS_OBJECT(options->cursors))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"cursors\" must be an object"),
+				 errhint("Write for example cursors => '{\"ext.orders\": \"updated_at\"}'.")));
 	options->owner = mdl_optional_text(fcinfo, first + 2);
 	if (!PG_ARGISNULL(first + 3))
 		table->cluster_by = mdl_pipeline_text_array(PG_GETARG_DATUM(first + 3), "cluster_by", &table->cluster_count);
@@ -244,4 +250,6 @@ mdl_options_apply(const DerivedTable *table, const DefineOptions *options)
 		set_comments(table, options->comments);
 	if (options->owner)
 		set_owner(table, options->owner);
+	if (options->cursors)
+		mdl_cursors_declare(table, options->cursors);
 }

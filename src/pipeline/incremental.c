@@ -30,6 +30,9 @@
 /* This many changed rows, or units, are always few. */
 #define FEW 1000
 
+/* And this many of a source of unknown size. */
+#define FEW_OF_UNKNOWN 100000
+
 /* No more rows are looked at to find units. */
 #define MANY 10000000
 
@@ -83,13 +86,14 @@ source_obstacle(Oid relid)
 }
 
 static char *
-sources_obstacle(List *sources)
+sources_obstacle(List *sources, List *cursors)
 {
 	ListCell   *cell;
 
 	foreach(cell, sources)
 	{
-		char	   *why = source_obstacle(lfirst_oid(cell));
+		SourceCursor *cursor = mdl_cursor_of(cursors, lfirst_oid(cell));
+		char	   *why = cursor ? mdl_cursor_obstacle(cursor) : source_obstacle(lfirst_oid(cell));
 
 		if (why)
 			return why;
@@ -144,15 +148,11 @@ with_sign(TupleDesc columns)
 	return extended;
 }
 
-/* The changed rows of a relation; NULL, with *why set, if they are not known or too many. */
-static ChangedSource *
-collect_changes(Oid relid, const MdlSeen *seen, Snapshot snapshot, double limit, char **why)
+ChangedSource *
+mdl_changed_source_begin(Oid relid)
 {
 	ChangedSource *source = palloc0_object(ChangedSource);
-	double		rows = estimated_rows(relid);
-	const char *obstacle;
 
-	limit = Max(limit * rows, FEW);
 	source->relid = relid;
 	source->columns = mdl_relation_columns(relid);
 	source->image_columns = with_sign(source->columns);
@@ -160,6 +160,17 @@ collect_changes(Oid relid, const MdlSeen *seen, Snapshot snapshot, double limit,
 	source->nulls = palloc_array(bool, source->image_columns->natts);
 	source->name = psprintf("medallion_changes_%u", relid);
 	source->images = tuplestore_begin_heap(true, false, work_mem);
+	return source;
+}
+
+/* The changed rows of a relation; NULL, with *why set, if they are not known or too many. */
+static ChangedSource *
+collect_changes(Oid relid, const MdlSeen *seen, Snapshot snapshot, double limit, char **why)
+{
+	ChangedSource *source = mdl_changed_source_begin(relid);
+	const char *obstacle;
+
+	limit = Max(limit * estimated_rows(relid), FEW);
 	source->count = mdl_rows_changed_since(relid, seen, snapshot, (int64) limit, take_image, source,
 										   &source->exact, &obstacle);
 	if (source->count < 0)
@@ -499,6 +510,18 @@ count_rows(const DerivedTable *table, Snapshot snapshot)
 	return mdl_field_int8(0, 0);
 }
 
+/* Of a foreign table that was never analysed nobody knows the size. */
+static double
+cursor_limit(const SourceCursor *cursor)
+{
+	Relation	relation = table_open(cursor->source, AccessShareLock);
+	double		rows = RELKIND_HAS_TABLE_AM(relation->rd_rel->relkind) || relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE
+		? estimated_rows(cursor->source) : relation->rd_rel->reltuples;
+
+	table_close(relation, NoLock);
+	return rows < 0 ? FEW_OF_UNKNOWN : Max(mdl_incremental_limit * rows, FEW);
+}
+
 /* Collects what has changed; false, with the reason set, if that is not known or too much. */
 static bool
 collect_all(Incremental *plan, const DerivedTable *table, Snapshot snapshot, List **changed, List **written)
@@ -508,8 +531,9 @@ collect_all(Incremental *plan, const DerivedTable *table, Snapshot snapshot, Lis
 	foreach(cell, plan->relations)
 	{
 		bool		is_ours = lfirst_oid(cell) == table->target || lfirst_oid(cell) == table->quarantine;
-		ChangedSource *source = collect_changes(lfirst_oid(cell), &plan->state.seen, snapshot,
-												is_ours ? 1 : mdl_incremental_limit, &plan->reason);
+		SourceCursor *cursor = mdl_cursor_of(plan->cursors, lfirst_oid(cell));
+		ChangedSource *source = cursor ? mdl_cursor_changes(cursor, cursor_limit(cursor), &plan->reason)
+			: collect_changes(lfirst_oid(cell), &plan->state.seen, snapshot, is_ours ? 1 : mdl_incremental_limit, &plan->reason);
 
 		if (source == NULL)
 			return false;
@@ -570,11 +594,18 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 		plan.relations = lappend_oid(plan.relations, table->quarantine);
 	plan.reason = mdl_incremental_limit == 0 ? "medallion.incremental_limit is 0" : mdl_query_unsteady(query);
 	if (plan.reason == NULL)
-		plan.reason = sources_obstacle(plan.relations);
+	{
+		plan.cursors = mdl_cursors_read(table, plan.relations);
+		plan.reason = sources_obstacle(plan.relations, plan.cursors);
+	}
 	if (plan.reason == NULL)
 		plan.reason = mdl_corrections_obstacle(table->target);
 	if (plan.reason)
+	{
+		plan.cursors = NIL;
 		return plan;
+	}
+	mdl_cursors_fingerprint(plan.cursors, &rules);
 	plan.fingerprint = psprintf("%s%s", mdl_query_fingerprint(query), rules.data);
 	plan.with_hidden = !has_rules;
 	if (!mdl_refresh_state_read(table->target, &plan.state))
@@ -602,5 +633,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	}
 	end_changes(changed);
 	end_changes(written);
+	mdl_cursors_look(plan.cursors);
+	plan.reason = psprintf("%s%s", plan.reason, mdl_cursors_describe(plan.cursors));
 	return plan;
 }

@@ -175,6 +175,34 @@ extern bool mdl_refresh_state_read(Oid target, RefreshState *state);
 extern void mdl_refresh_state_write(Oid target, const RefreshState *state, List *relations);
 extern void mdl_refresh_state_forget(Oid target);
 
+/* ---- incremental_cursor.c: sources that are not versioned, of which a declared column tells what is new ------------------ */
+
+typedef struct SourceCursor
+{
+	Oid			source;
+	char	   *column;
+	char	   *overlap;		/* text of what is subtracted; NULL: nothing */
+	bool		is_known;		/* the last refresh kept a value */
+	char	   *seen;			/* the greatest value it met, as text; NULL: it met none */
+	bool		is_read;		/* by this refresh */
+	char	   *now;			/* the greatest value it met */
+} SourceCursor;
+
+/* The cursors of a table for those of the sources that are not versioned. */
+extern List *mdl_cursors_read(const DerivedTable *table, List *sources);
+extern SourceCursor *mdl_cursor_of(List *cursors, Oid source);	/* NULL: it has none */
+extern char *mdl_cursor_obstacle(const SourceCursor *cursor);	/* why it cannot be used; NULL if it can */
+
+/* What is new in the source; NULL, with *why set, if it is more than `limit` rows. */
+extern ChangedSource *mdl_cursor_changes(SourceCursor *cursor, double limit, char **why);
+
+/* Finds the greatest values of those that were not read, before a full refresh reads the sources. */
+extern void mdl_cursors_look(List *cursors);
+extern void mdl_cursors_keep(const DerivedTable *table, List *cursors); /* after mdl_refresh_state_write */
+extern void mdl_cursors_fingerprint(List *cursors, StringInfo text);
+extern char *mdl_cursors_describe(List *cursors);
+extern char *mdl_cursors_json(List *cursors);
+
 /* ---- incremental_counts.c ---------------------------------------------------------------------------------------------- */
 
 /*
@@ -197,6 +225,7 @@ typedef struct Incremental
 	bool		with_hidden;	/* hidden aggregates are to be kept */
 	char	   *fingerprint;	/* NULL if the next refresh cannot be incremental */
 	List	   *relations;		/* what is read: sources, the table, its quarantine */
+	List	   *cursors;		/* of SourceCursor */
 } Incremental;
 
 /*
@@ -204,6 +233,9 @@ typedef struct Incremental
  * returns the message if an expression raises.
  */
 extern char *mdl_run_guarded(Query *query, List *changed, double limit, DestReceiver *dest);
+
+/* A source without images. */
+extern ChangedSource *mdl_changed_source_begin(Oid relid);
 
 /* Finds out what has changed since the last refresh.  Runs as the owner. */
 extern Incremental mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot);

@@ -131,16 +131,22 @@ typedef struct DefineOptions
 {
 	bool		indexes_given;
 	Jsonb	   *comments;		/* by column; NULL: none are changed */
+	Jsonb	   *cursors;		/* by source; NULL: stay */
 	char	   *owner;			/* NULL: stays */
 } DefineOptions;
 
-/* Reads indexes, comments, owner, cluster_by, the arguments from `first` on; what is not given leaves the table as it is. */
+/* Reads indexes, comments, owner, cluster_by, cursors, the arguments from `first` on; what is not given leaves the table as it is. */
 extern void mdl_options_read(FunctionCallInfo fcinfo, int first, DerivedTable *table, DefineOptions *options);
 extern void mdl_options_check(const DerivedTable *table);	/* against the definition */
 extern void mdl_options_apply(const DerivedTable *table, const DefineOptions *options);	/* the table exists and is recorded */
 
 /* Makes declared indexes that are missing; with `drop` those that are declared no more go. */
 extern void mdl_options_ensure_indexes(const DerivedTable *table, bool drop);
+
+/* ---- incremental_cursor.c ---- */
+
+/* Records the cursors of the sources: {"schema.source": "column"} or {"schema.source": {"column": …, "overlap": …}}. */
+extern void mdl_cursors_declare(const DerivedTable *table, Jsonb *cursors);
 
 /* ---- redefine.c ------------------------------------------------------------------------------------------------ */
 
@@ -462,6 +468,7 @@ typedef struct Outcome
 	const char *reason;
 	Published	published;
 	int64		rows;			/* of the table afterwards */
+	char	   *cursors;		/* up to where sources were read, as JSON; NULL: without cursors */
 	int64		dropped;
 	int64		quarantined;
 	double		seconds;

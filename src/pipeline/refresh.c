@@ -226,10 +226,13 @@ remember(const DerivedTable *table, const Incremental *plan, const Reading *read
 	/* Where nothing has changed, what is kept still holds. */
 	state.hidden = plan->possible && plan->units == NULL ? plan->state.hidden : mdl_hidden_keep(result);
 	if (plan->fingerprint == NULL || !mdl_seen_by(reading->snapshot, &state.seen))
+	{
 		mdl_refresh_state_forget(table->target);
-	else
-		mdl_refresh_state_write(table->target, &state,
-						OidIsValid(table->quarantine) ? list_append_unique_oid(plan->relations, table->quarantine) : plan->relations);
+		return;
+	}
+	mdl_refresh_state_write(table->target, &state,
+					OidIsValid(table->quarantine) ? list_append_unique_oid(plan->relations, table->quarantine) : plan->relations);
+	mdl_cursors_keep(table, plan->cursors);
 }
 
 /* Says which table an error is about, since its query may read many. */
@@ -267,7 +270,7 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	plan.possible &= why == NULL;
 	outcome = (Outcome) {.refresh_id = id, .mode = plan.possible ? "incremental" : "full", .reason = why ? why : plan.reason};
 	if (why == NULL && !plan.possible && !mdl_refresh_was_done(table->target))
-		outcome.reason = "first refresh";
+		outcome.reason = psprintf("first refresh%s", mdl_cursors_describe(plan.cursors));
 	result = plan.possible && plan.units == NULL ? mdl_result_begin(table)
 		: compute_as_owner(table, snapshot, true, &plan);
 	if (plan.deltas)
@@ -296,6 +299,7 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 		: result->accepted_rows;
 	outcome.dropped = result->dropped_rows;
 	outcome.quarantined = result->quarantined_rows;
+	outcome.cursors = mdl_cursors_json(plan.cursors);
 	mdl_refresh_log(id, result, &outcome, started, reading);
 	remember(table, &plan, reading, result, &outcome, id);
 	mdl_result_free(result);

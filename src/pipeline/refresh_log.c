@@ -71,11 +71,12 @@ log_table(int64 id, const DerivedTable *table, const Outcome *outcome, Timestamp
 	mdl_arg_int8(&args, outcome->quarantined);
 	mdl_arg_text(&args, versions);
 	mdl_arg_bool(&args, exact);
+	mdl_arg_text(&args, outcome->cursors);
 	mdl_owner_begin(&saved);
 	mdl_run("INSERT INTO medallion._refreshes (refresh_id, target, target_name, role_name, mode, reason, started_at, finished_at,"
-			" result_rows, inserted, updated, deleted, dropped, quarantined, source_versions, exact)"
+			" result_rows, inserted, updated, deleted, dropped, quarantined, source_versions, exact, source_cursors)"
 			" VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.clock_timestamp(), $8, $9, $10, $11, $12, $13,"
-			" $14::pg_catalog.jsonb, $15)", &args, false);
+			" $14::pg_catalog.jsonb, $15, $16::pg_catalog.jsonb)", &args, false);
 	mdl_owner_end(&saved);
 }
 
