@@ -14,6 +14,7 @@ const ml_estimator *const ml_estimators[] = {
 	&ml_estimator_lasso,
 	&ml_estimator_lda,
 	&ml_estimator_linear,
+	&ml_estimator_linear_svm,
 	&ml_estimator_logistic,
 	&ml_estimator_naive_bayes,
 	&ml_estimator_neighbors,

@@ -174,6 +174,7 @@ extern const ml_estimator ml_estimator_kmeans;
 extern const ml_estimator ml_estimator_lasso;
 extern const ml_estimator ml_estimator_lda;
 extern const ml_estimator ml_estimator_linear;
+extern const ml_estimator ml_estimator_linear_svm;
 extern const ml_estimator ml_estimator_logistic;
 extern const ml_estimator ml_estimator_naive_bayes;
 extern const ml_estimator ml_estimator_neighbors;

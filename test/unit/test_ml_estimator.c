@@ -362,6 +362,7 @@ static const struct
 	{"naive_bayes", "type", 1, false},
 	{"naive_bayes", "type", 2, false},
 	{"naive_bayes", "type", 3, true},
+	{"linear_svm", "fit_intercept", 0, false},
 	{"neighbors", "algorithm", 1, false},
 	{"neighbors", "algorithm", 2, false},
 	{"neighbors", "metric", 2, false},
