@@ -59,6 +59,7 @@ CREATE TABLE medallion._refreshes
 );
 COMMENT ON TABLE medallion._refreshes IS 'One row per refresh of a derived table.';
 CREATE INDEX ON medallion._refreshes (target, refresh_id);
+CREATE INDEX ON medallion._refreshes (finished_at);
 
 CREATE TABLE medallion._expectation_results
 (

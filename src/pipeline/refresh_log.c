@@ -4,12 +4,16 @@
 #include "pipeline/pipeline_int.h"
 #include "versioning/versioning.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/timestamp.h"
+
+#define PRUNE_EVERY		64
+#define PRUNE_AT_ONCE	10000
 
 char *
 mdl_source_versions(const DerivedTable *table, const Reading *reading, bool *exact)
@@ -48,6 +52,29 @@ mdl_refresh_next_id(void)
 	return id;
 }
 
+/*
+ * Takes old records away, once in so many refreshes, some at a time, those of all tables.  The last one of a table stays: the
+ * next refresh and medallion.tables read it.  Not under a snapshot that does not move: others may have been there first, which
+ * would be an error.
+ */
+static void
+prune_log(int64 id)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+
+	if (id % PRUNE_EVERY != 0 || mdl_refresh_retention < 0 || IsolationUsesXactSnapshot())
+		return;
+	mdl_arg_int8(&args, mdl_refresh_retention);
+	mdl_arg_int8(&args, PRUNE_AT_ONCE);
+	mdl_owner_begin(&saved);
+	mdl_run("DELETE FROM medallion._refreshes WHERE refresh_id IN (SELECT r.refresh_id FROM medallion._refreshes r"
+			" WHERE r.finished_at < clock_timestamp() - $1 * interval '1 s' AND (r.target IS NULL OR EXISTS"
+			" (SELECT FROM medallion._refreshes n WHERE n.target = r.target AND n.refresh_id > r.refresh_id))"
+			" ORDER BY r.finished_at LIMIT $2 FOR UPDATE OF r SKIP LOCKED)", &args, false);
+	mdl_owner_end(&saved);
+}
+
 static void
 log_table(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started, const Reading *reading)
 {
@@ -78,6 +105,7 @@ log_table(int64 id, const DerivedTable *table, const Outcome *outcome, Timestamp
 			" VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.clock_timestamp(), $8, $9, $10, $11, $12, $13,"
 			" $14::pg_catalog.jsonb, $15, $16::pg_catalog.jsonb)", &args, false);
 	mdl_owner_end(&saved);
+	prune_log(id);
 }
 
 static void
