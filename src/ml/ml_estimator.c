@@ -18,6 +18,7 @@ const ml_estimator *const ml_estimators[] = {
 	&ml_estimator_logistic,
 	&ml_estimator_naive_bayes,
 	&ml_estimator_neighbors,
+	&ml_estimator_nmf,
 	&ml_estimator_pca,
 	&ml_estimator_poisson,
 	&ml_estimator_qda,

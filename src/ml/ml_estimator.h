@@ -178,6 +178,7 @@ extern const ml_estimator ml_estimator_linear_svm;
 extern const ml_estimator ml_estimator_logistic;
 extern const ml_estimator ml_estimator_naive_bayes;
 extern const ml_estimator ml_estimator_neighbors;
+extern const ml_estimator ml_estimator_nmf;
 extern const ml_estimator ml_estimator_pca;
 extern const ml_estimator ml_estimator_poisson;
 extern const ml_estimator ml_estimator_qda;

@@ -10,6 +10,7 @@
 #include "ml/ml_gaussians.h"
 #include "ml/ml_naive_bayes.h"
 #include "ml/ml_neighbors.h"
+#include "ml/ml_parts.h"
 #include "ml/ml_projection.h"
 #include "ml/ml_svm.h"
 
@@ -20,6 +21,7 @@ const ml_predictor_class *const ml_predictor_classes[] = {
 	&ml_gaussian_nb_class,
 	&ml_gaussians_class,
 	&ml_neighbors_class,
+	&ml_parts_class,
 	&ml_projection_class,
 	&ml_svm_class,
 	NULL

@@ -9,7 +9,7 @@ import os
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_wine
-from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.decomposition import NMF, PCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.mixture import GaussianMixture
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB
@@ -79,16 +79,25 @@ for name, x, k, kind in (("iris", iris_x, 3, "full"), ("iris", iris_x, 3, "tied"
 
 # decompositions
 scaled_cancer = (cancer_x - cancer_x.mean(0)) / cancer_x.std(0)
-for fit, model, x in (("svd wine", TruncatedSVD(3, algorithm="arpack", tol=1e-14), wine_x), ("svd cancer", TruncatedSVD(6, algorithm="arpack", tol=1e-14), scaled_cancer),
+for fit, model, x in (("svd wine", TruncatedSVD(3, algorithm="arpack", tol=1e-14, random_state=0), wine_x), ("svd cancer", TruncatedSVD(6, algorithm="arpack", tol=1e-14, random_state=0), scaled_cancer),
                       ("pca cancer", PCA(6, svd_solver="full"), scaled_cancer)):
     keep(fit, model.fit_transform(x), 11)
     keep(fit + " singular_values", model.singular_values_)
     keep(fit + " explained_variance", model.explained_variance_)
     keep(fit + " explained_variance_ratio", model.explained_variance_ratio_)
     keep(fit + " components", model.components_)
-repeated = TruncatedSVD(2, algorithm="arpack", tol=1e-14).fit(np.repeat(iris_x, weights, 0))
+repeated = TruncatedSVD(2, algorithm="arpack", tol=1e-14, random_state=0).fit(np.repeat(iris_x, weights, 0))
 keep("svd iris weighted", repeated.transform(iris_x), 7)
 keep("svd iris weighted explained_variance", repeated.explained_variance_)
+
+# non-negative factorisations, to convergence
+for fit, x, options in (("nmf iris", iris_x, dict(n_components=3)), ("nmf wine", wine_x / wine_x.max(0), dict(n_components=3)),
+                        ("nmf iris sparse", iris_x, dict(n_components=2, alpha_W=0.002, alpha_H=0.001, l1_ratio=0.5)),
+                        ("nmf iris nndsvd", iris_x, dict(n_components=2, init="nndsvd"))):
+    model = NMF(**({"init": "nndsvda"} | options), tol=1e-12, max_iter=50000).fit(x)
+    keep(fit + " components", model.components_)
+    keep(fit + " reconstruction_err", [model.reconstruction_err_])
+    keep(fit, model.transform(x), 7)
 
 with open("prob_expected.csv", "w", newline="") as f:
     out = csv.writer(f, lineterminator="\n")

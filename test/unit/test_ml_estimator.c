@@ -357,6 +357,8 @@ static const struct
 	{"logistic", "class_weight", 1, false},
 	{"logistic", "penalty", 1, false},
 	{"logistic", "penalty", 2, false},
+	{"nmf", "init", 1, false},
+	{"nmf", "init", 2, false},
 	{"pca", "svd_solver", 2, false},
 	{"qda", "reg_param", 0.5, false},
 	{"naive_bayes", "type", 1, false},
