@@ -305,22 +305,42 @@ mdl_scope_column(Scope *scope, int number)
 	return set;
 }
 
-/* Functions in FROM that return sets decide by their arguments which rows there are. */
+/* A function that returns a set decides, by its arguments or what its body reads, which rows there are. */
 static void
-whole_of_functions(Scope *scope, const RangeTblEntry *entry, ExprReading *reading)
+whole_of_set_function(Node *call, const ExprReading *reading)
+{
+	Scope	   *body = IsA(call, FuncExpr) ? mdl_call_scope(reading->scope, (FuncExpr *) call) : NULL;
+
+	if (body)
+		mdl_add_origins(reading->found, mdl_scope_whole(body), USE_IDENTITY, false);
+	else
+		mdl_read_as(call, reading, USE_JOIN);
+}
+
+/* Functions in FROM. */
+static void
+whole_of_functions(const RangeTblEntry *entry, const ExprReading *reading)
 {
 	ListCell   *cell;
 
 	foreach(cell, entry->functions)
 	{
-		Node	   *expression = lfirst_node(RangeTblFunction, cell)->funcexpr;
-		Scope	   *body = IsA(expression, FuncExpr) ? mdl_call_scope(scope, (FuncExpr *) expression) : NULL;
+		Node	   *call = lfirst_node(RangeTblFunction, cell)->funcexpr;
 
-		if (body)
-			mdl_add_origins(reading->found, mdl_scope_whole(body), USE_IDENTITY, false);
-		else if (expression_returns_set(expression))
-			mdl_read_as(expression, reading, USE_JOIN);
+		if (expression_returns_set(call))
+			whole_of_set_function(call, reading);
 	}
+}
+
+/* The walker for those in the target list; what they take part in is of the same rows. */
+static bool
+whole_of_targets(Node *node, ExprReading *reading)
+{
+	if (node == NULL || IsA(node, Query))
+		return false;
+	if ((IsA(node, FuncExpr) && ((FuncExpr *) node)->funcretset) || (IsA(node, OpExpr) && ((OpExpr *) node)->opretset))
+		whole_of_set_function(node, reading);
+	return expression_tree_walker(node, whole_of_targets, reading);
 }
 
 static void
@@ -334,7 +354,7 @@ whole_of_entry(Scope *scope, Index index, ExprReading *reading)
 	else if (entry->rtekind == RTE_CTE)
 		mdl_add_origins(reading->found, cte_whole(mdl_find_cte(scope, entry)), USE_IDENTITY, false);
 	else if (entry->rtekind == RTE_FUNCTION)
-		whole_of_functions(scope, entry, reading);
+		whole_of_functions(entry, reading);
 	else if (entry->rtekind == RTE_TABLEFUNC)
 	{
 		mdl_read_as(entry->tablefunc->docexpr, reading, USE_JOIN);
@@ -416,6 +436,8 @@ mdl_scope_whole(Scope *scope)
 		whole_of_set_operation(scope, query->setOperations, &reading);
 	else
 		whole_of_from(scope, (Node *) query->jointree, &reading);
+	if (query->hasTargetSRFs)
+		whole_of_targets((Node *) query->targetList, &reading);
 	whole_of_clauses(query->groupClause, query, &reading, USE_GROUP_BY);
 	mdl_read_as(query->havingQual, &reading, USE_FILTER);
 	whole_of_clauses(query->distinctClause, query, &reading, USE_GROUP_BY);

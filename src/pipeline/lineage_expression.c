@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -136,7 +137,7 @@ read_function_column(const RangeTblEntry *entry, int number, const ExprReading *
 			Scope	   *body = IsA(function->funcexpr, FuncExpr) ?
 				mdl_call_scope(reading->scope, (FuncExpr *) function->funcexpr) : NULL;
 
-			if (body && number <= list_length(body->query->targetList))
+			if (body && number <= ExecCleanTargetListLength(body->query->targetList))
 				mdl_add_origins(reading->found, mdl_scope_column(body, number), reading->use, reading->masking);
 			else
 				mdl_read_as(function->funcexpr, reading, USE_TRANSFORMATION);
@@ -331,6 +332,7 @@ read_call(const FuncExpr *call, const ExprReading *reading)
 {
 	Scope	   *body = mdl_call_scope(reading->scope, call);
 	ExprReading inner = *reading;
+	int			width;
 
 	if (body == NULL)
 	{
@@ -338,10 +340,10 @@ read_call(const FuncExpr *call, const ExprReading *reading)
 		mdl_read_as((Node *) call->args, &inner, USE_TRANSFORMATION);
 		return;
 	}
-	for (int i = 1; i <= list_length(body->query->targetList); i++)
+	width = ExecCleanTargetListLength(body->query->targetList);
+	for (int i = 1; i <= width; i++)
 		mdl_add_origins(reading->found, mdl_scope_column(body, i),
-				mdl_compose_use(reading->use, list_length(body->query->targetList) == 1 ? USE_IDENTITY : USE_TRANSFORMATION),
-				reading->masking);
+						mdl_compose_use(reading->use, width == 1 ? USE_IDENTITY : USE_TRANSFORMATION), reading->masking);
 	mdl_add_origins(reading->found, mdl_scope_whole(body), reading->use, reading->masking);
 }
 
@@ -357,6 +359,17 @@ read_field(Node *row, int field, const ExprReading *outer)
 	if (row && IsA(row, RowExpr) && field <= list_length(((RowExpr *) row)->args))
 	{
 		read_expression(list_nth(((RowExpr *) row)->args, field - 1), &reading);
+		return true;
+	}
+	if (row && IsA(row, FuncExpr))
+	{
+		Scope	   *body = mdl_call_scope(reading.scope, (FuncExpr *) row);
+
+		if (body == NULL || field > ExecCleanTargetListLength(body->query->targetList))
+			return false;
+		mdl_add_origins(reading.found, mdl_scope_column(body, field), reading.use, reading.masking);
+		if (!((FuncExpr *) row)->funcretset)	/* else it is of all rows */
+			mdl_add_origins(reading.found, mdl_scope_whole(body), reading.use, reading.masking);
 		return true;
 	}
 	if (row && IsA(row, Var))
