@@ -62,6 +62,11 @@ relation_kind(const LineageGraph *graph, Oid relid)
 {
 	const DerivedTable *table = mdl_pipeline_table(graph->tables, relid);
 
+	ListCell   *cell;
+
+	foreach(cell, graph->tables)
+		if (((DerivedTable *) lfirst(cell))->quarantine == relid)
+			return "quarantine";
 	if (table)
 		return table->keeper ? psprintf("%s table", table->keeper->name) : "derived table";
 	switch (get_rel_relkind(relid))
@@ -228,6 +233,16 @@ load_relation(LineageGraph *graph, Oid relid, const DerivedTable *table)
 	lineage = table && table->keeper ? NULL : mdl_relation_lineage(relid, table, false);
 	if (lineage)
 		add_query(graph, node, lineage);
+	if (table && OidIsValid(table->quarantine) && get_rel_name(table->quarantine))	/* has what the table does not take */
+	{
+		LineageNode *quarantine = mdl_lineage_relation(graph, table->quarantine);
+		ListCell   *source;
+
+		foreach(source, node->up)
+			add_edge(quarantine, graph->nodes[lfirst_int(source)]);
+		if (lineage)
+			add_query(graph, quarantine, lineage);
+	}
 }
 
 static void

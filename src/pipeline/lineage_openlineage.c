@@ -234,7 +234,8 @@ put_dataset_type(const Export *export, StringInfo json, const LineageNode *node)
 	static const char *const types[][3] = {
 		{"view", "VIEW", NULL}, {"materialized view", "VIEW", "MATERIALIZED"}, {"foreign table", "TABLE", "EXTERNAL"},
 		{"derived table", "TABLE", "DERIVED"}, {"table", "TABLE", NULL}, {"files", "FILE", NULL}, {"model", "MODEL", NULL},
-		{"feature view", "VIEW", "FEATURE_VIEW"}, {"monitor", "JOB_OUTPUT", "MONITOR"}, {"remote table", "TABLE", NULL}};
+		{"feature view", "VIEW", "FEATURE_VIEW"}, {"monitor", "JOB_OUTPUT", "MONITOR"}, {"remote table", "TABLE", NULL},
+		{"quarantine", "TABLE", "QUARANTINE"}};
 
 	for (int i = 0; i < lengthof(types); i++)
 	{
@@ -375,7 +376,8 @@ job_type(const Export *export, const LineageNode *node)
 {
 	if (strcmp(node->kind, "view") == 0)
 		return "VIEW";
-	if (strcmp(node->kind, "derived table") == 0 || strcmp(node->kind, "materialized view") == 0)
+	if (strcmp(node->kind, "derived table") == 0 || strcmp(node->kind, "materialized view") == 0 ||
+		strcmp(node->kind, "quarantine") == 0 || (mdl_pipeline_table(export->graph->tables, node->relid) != NULL))
 		return "REFRESH";
 	if (strcmp(node->kind, "feature view") == 0)
 		return "FEATURE_VIEW";
