@@ -26,6 +26,10 @@ LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_lineage_svg';
 COMMENT ON FUNCTION medallion.lineage_svg(text, text, int) IS
 'The lineage of a relation, or all of it, as a picture (SVG): data flows from left to right, layers are lanes.';
 
+CREATE OR REPLACE FUNCTION medallion._relation_named(name text) RETURNS oid
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_relation_named';
+COMMENT ON FUNCTION medallion._relation_named(text) IS 'The relation of that name, in whatever schema; NULL if there is none.';
+
 CREATE OR REPLACE FUNCTION medallion._lineage_edges()
 RETURNS TABLE (output text, output_kind text, output_layer text, input text, input_kind text, input_layer text)
 LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_lineage_edges';

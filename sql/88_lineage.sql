@@ -28,7 +28,7 @@ model_features AS (
 	FROM versions v CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(v.signature -> 'features') f),
 /* The last batch of predictions into each table. */
 predictions AS (
-	SELECT DISTINCT ON (a.object) pg_catalog.to_regclass(a.object) AS target, a.model
+	SELECT DISTINCT ON (a.object) medallion._relation_named(a.object) AS target, a.model
 	FROM medallion.audit a WHERE a.action = 'predict_batch' ORDER BY a.object, a.at DESC),
 /* What foreign tables stand for, by the names that options of wrappers usually have. */
 remotes AS (
@@ -52,6 +52,15 @@ SELECT i.target::oid AS output, NULL AS output_kind, NULL AS output_name, a.attn
 	CASE WHEN a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'IDENTITY' ELSE 'TRANSFORMATION' END AS subtype
 FROM ingested i
 JOIN pg_catalog.pg_attribute a ON a.attrelid = i.target AND a.attnum > 0 AND NOT a.attisdropped AND a.attname !~ '^_'
+UNION ALL	/* changes that are applied to a table */
+SELECT medallion._relation_named(f.target), NULL, NULL, NULL, medallion._relation_named(f.source), NULL, NULL, NULL, NULL
+FROM medallion.flows f WHERE medallion._relation_named(f.source) IS NOT NULL
+UNION ALL	/* by columns of events that go by the same name, or by the one that holds them whole */
+SELECT a.attrelid, NULL, NULL, a.attname::text, b.attrelid, NULL, NULL, b.attname::text, 'TRANSFORMATION'
+FROM medallion.flows f
+JOIN pg_catalog.pg_attribute a ON a.attrelid = medallion._relation_named(f.target) AND a.attname = ANY (f.columns)
+JOIN pg_catalog.pg_attribute b ON b.attrelid = medallion._relation_named(f.source) AND b.attnum > 0
+	AND b.attname IN (a.attname, f.declaration ->> 'payload')
 UNION ALL
 SELECT r.ftrelid, NULL, NULL, a.attname::text, NULL, r.kind, r.name, coalesce(o.option_value, a.attname::text), 'IDENTITY'
 FROM remotes r
@@ -60,13 +69,13 @@ LEFT JOIN LATERAL pg_catalog.pg_options_to_table(a.attfdwoptions) o ON o.option_
 UNION ALL
 SELECT f.target::oid, NULL, NULL, f.column_name, NULL, 'feature view', f.view, f.feature, 'IDENTITY' FROM set_features f
 UNION ALL	/* a view that is gone: what the record of the training set says of its source */
-SELECT DISTINCT NULL::oid, 'feature view', v.view, NULL, pg_catalog.to_regclass(v.source)::oid, NULL, NULL, NULL, NULL
+SELECT DISTINCT NULL::oid, 'feature view', v.view, NULL, medallion._relation_named(v.source), NULL, NULL, NULL, NULL
 FROM set_views v
-WHERE pg_catalog.to_regclass(v.source) IS NOT NULL AND NOT EXISTS (SELECT FROM medallion.feature_views n WHERE n.name = v.view)
+WHERE medallion._relation_named(v.source) IS NOT NULL AND NOT EXISTS (SELECT FROM medallion.feature_views n WHERE n.name = v.view)
 UNION ALL	/* what the spine read when the set was made */
 SELECT s.target::oid, NULL, NULL, NULL, u.source::oid, NULL, NULL, NULL, NULL
 FROM newest_sets s CROSS JOIN LATERAL pg_catalog.unnest(s.sources) u (source)
-WHERE NOT EXISTS (SELECT FROM set_views v WHERE v.target = s.target AND pg_catalog.to_regclass(v.source) = u.source)
+WHERE NOT EXISTS (SELECT FROM set_views v WHERE v.target = s.target AND medallion._relation_named(v.source) = u.source::oid)
 UNION ALL
 SELECT p.target::oid, NULL, NULL, a.attname::text, NULL, 'model', p.model, f.feature, 'TRANSFORMATION'
 FROM predictions p JOIN model_features f ON f.model = p.model
@@ -121,7 +130,7 @@ FROM medallion.monitors m
 CROSS JOIN LATERAL (SELECT pg_catalog.string_agg('s.' || pg_catalog.quote_ident(x), ', ') AS list FROM pg_catalog.unnest(m.columns) x
 	WHERE x <> '(prediction)') c
 UNION ALL
-SELECT pg_catalog.to_regclass(p.object)::oid, NULL, NULL, 'SELECT ' || c.list, p.source, 's'
+SELECT medallion._relation_named(p.object), NULL, NULL, 'SELECT ' || c.list, p.source, 's'
 FROM (SELECT DISTINCT ON (a.object) a.object, a.model, a.version, a.detail ->> 'source' AS source
 	FROM medallion.audit a WHERE a.action = 'predict_batch' ORDER BY a.object, a.at DESC) p
 JOIN medallion.model_versions v ON v.model = p.model AND v.version = p.version
@@ -130,7 +139,7 @@ CROSS JOIN LATERAL (
 	FROM pg_catalog.jsonb_array_elements(v.signature -> 'features') x) f
 CROSS JOIN LATERAL (
 	SELECT pg_catalog.string_agg(pg_catalog.format('ROW(%s) AS %I', f.list, a.attname), ', ') AS list
-	FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass(p.object)
+	FROM pg_catalog.pg_attribute a WHERE a.attrelid = medallion._relation_named(p.object)
 		AND a.attname IN ('prediction', 'probability', 'probabilities') AND NOT a.attisdropped) c
 WHERE p.source IS NOT NULL;
 COMMENT ON VIEW medallion._lineage_queries IS 'Queries, kept or made from records, that tell where columns come from; they are analysed, not run.';

@@ -5,6 +5,7 @@
  */
 #include "pipeline/lineage_int.h"
 
+#include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -12,6 +13,7 @@
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/varlena.h"
 
 LineageWalk
 mdl_lineage_walk_arguments(FunctionCallInfo fcinfo, int direction, int depth)
@@ -365,6 +367,28 @@ mdl_column_lineage_edges(PG_FUNCTION_ARGS)
 		put_column((ReturnSetInfo *) fcinfo->resultinfo, graph, NULL, 0, lfirst(cell));
 	SPI_finish();
 	return (Datum) 0;
+}
+
+/*
+ * The relation that a record names; NULL if there is none.  Unlike to_regclass no error for one in a schema that the user may
+ * not use, since records are read for everybody.
+ */
+MDL_FUNCTION(mdl_relation_named);
+Datum
+mdl_relation_named(PG_FUNCTION_ARGS)
+{
+	List	   *parts;
+	Oid			relid = InvalidOid;
+
+	if (!SplitIdentifierString(text_to_cstring(PG_GETARG_TEXT_PP(0)), '.', &parts))
+		PG_RETURN_NULL();
+	if (list_length(parts) == 1)
+		relid = RelnameGetRelid(linitial(parts));
+	else if (list_length(parts) == 2)
+		relid = get_relname_relid(lsecond(parts), get_namespace_oid(linitial(parts), true));
+	if (!OidIsValid(relid))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(relid);
 }
 
 static Query *

@@ -50,6 +50,20 @@ SELECT depth, input, input_column, subtype FROM medallion.column_lineage('featur
 SELECT output, output_kind, input, input_kind FROM medallion.lineage_edges WHERE output_kind IN ('model', 'monitor', 'feature view') AND output LIKE 'lin\_%' ORDER BY 1, 2, 3, 4;
 SELECT count(*) > 30 AS columns FROM medallion.column_lineage_edges WHERE output LIKE 'lin%';
 
+-- Changes applied to a table, and what a rule puts aside.
+CREATE TABLE raw.changes (id int, amount int, op text, seq int);
+INSERT INTO raw.changes VALUES (1, 5, 'insert', 1);
+SELECT mode, inserted FROM medallion.apply_changes('lin.followed', 'raw.changes', keys => '{id}', sequence_by => 'seq', apply_as_deletes => 'op = ''delete''', except_column_list => '{op,seq}');
+CREATE TABLE raw.envelopes (event jsonb, arrived timestamptz);
+INSERT INTO raw.envelopes VALUES ('{"op": "c", "before": null, "after": {"id": 1, "state": "new"}, "source": {"lsn": 100}}', '2026-01-01');
+SELECT mode, inserted FROM medallion.apply_changes('lin.enveloped', 'raw.envelopes', keys => '{id}', format => 'debezium', payload => 'event');
+SELECT depth, relation, kind, via FROM medallion.lineage('lin.followed');
+SELECT output, output_column, input, input_column, subtype FROM medallion.column_lineage_edges WHERE output IN ('lin.followed', 'lin.enveloped') ORDER BY 1, 2;
+SELECT medallion.expect('lin.days', 'some', 'total > 0', 'quarantine');
+INSERT INTO raw.orders (order_id, customer, amount, ordered_on, _source, _row, _batch, _ingested_at) VALUES (-1, 'x', -5, '2020-01-01', 'none', 1, 0, now());
+SELECT target, rejected FROM medallion.refresh('lin.days');
+SELECT relation, kind FROM medallion.lineage('raw.paid', 'downstream', 1);
+
 -- A cycle, as records can make it, ends; in the picture its last link is drawn back.
 SELECT rows FROM medallion.training_set('lin.training', spine => 'SELECT customer, at, prediction AS late FROM lin.scores', features => '{lin_activity}', replace => true);
 SELECT depth, relation, via FROM medallion.lineage('lin.scores', 'upstream', 3);
@@ -64,6 +78,10 @@ SELECT depth, relation, kind, via FROM medallion.lineage('lin.training');
 
 -- What a user may not see of models, files and training sets is not there; what the server shows of views is.
 CREATE ROLE regress_lin;
+GRANT SELECT ON lin.followed, lin.worst TO regress_lin;
+SET ROLE regress_lin;
+SELECT DISTINCT output, input FROM medallion.lineage_edges WHERE output IN ('lin.followed', 'lin.worst') ORDER BY 1;
+RESET ROLE;
 GRANT USAGE ON SCHEMA lin, raw TO regress_lin;
 SET ROLE regress_lin;
 SELECT relation, kind FROM medallion.lineage('lin.training', 'both');
