@@ -62,41 +62,75 @@ check_snapshot_is_fresh(const Flow *flow, Snapshot snapshot)
 				 errhint("Run the transaction again, or apply changes in READ COMMITTED.")));
 }
 
-/* Columns that the source has come to have, where the values are columns. */
-static void
-take_new_source_columns(Flow *flow)
+static bool
+is_in(const char *name, char **names, int count)
 {
-	TupleDesc	source;
+	for (int i = 0; i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The type that a column of the target must have for those of the source, if columns may be changed; NULL: it may stay. */
+static const char *
+type_outgrown(const Flow *flow, Form_pg_attribute column)
+{
+	AttrNumber	number = get_attnum(flow->target, NameStr(column->attname));
+	Oid			type,
+				collation;
+	int32		typmod;
+
+	if (flow->new_field != NEW_FIELD_APPEND || number == InvalidAttrNumber)
+		return NULL;
+	get_atttypetypmodcoll(flow->target, number, &type, &typmod, &collation);
+	return mdl_wider_type(type, typmod, column->atttypid, column->atttypmod);
+}
+
+/* Columns that the source has come to have, or with another type, where the values are columns. */
+static void
+take_source_columns(Flow *flow)
+{
+	TupleDesc	source = mdl_relation_columns(flow->source);
 	List	   *names = NIL;
 	List	   *types = NIL;
 
-	if (flow->format != FLOW_COLUMNS || flow->chosen)
-		return;
-	source = mdl_relation_columns(flow->source);
 	for (int i = 0; i < source->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(source, i);
 		char	   *name = pstrdup(NameStr(column->attname));
-		bool		known = column->attisdropped;
+		bool		is_known = is_in(name, flow->columns, flow->column_count);
+		const char *type;
 
-		for (int j = 0; j < flow->column_count && !known; j++)
-			known = strcmp(name, flow->columns[j]) == 0;
-		for (int j = 0; j < flow->except_count && !known; j++)
-			known = strcmp(name, flow->except[j]) == 0;
-		if (known)
+		if (column->attisdropped || (!is_known && (flow->chosen || is_in(name, flow->except, flow->except_count))))
 			continue;
-		if (flow->new_field == NEW_FIELD_FAIL && get_attnum(flow->target, name) == InvalidAttrNumber)
+		type = is_known ? type_outgrown(flow, column)
+			: format_type_extended(column->atttypid, column->atttypmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+		if (type == NULL)
+			continue;
+		if (!is_known && flow->new_field == NEW_FIELD_FAIL && get_attnum(flow->target, name) == InvalidAttrNumber)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("source \"%s\" has the column \"%s\", for which the flow of \"%s\" has none", mdl_display_name(flow->source),
 							name, mdl_display_name(flow->target)),
 					 errhint("Add the column to the table, let on_schema_change be append_columns, or name it in except_column_list.")));
 		names = lappend(names, name);
-		types = lappend(types, format_type_extended(column->atttypid, column->atttypmod,
-												  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+		types = lappend(types, (char *) type);
 	}
 	if (names)
 		mdl_flow_add_columns(flow, names, types);
+}
+
+static void
+follow_sequence(const Flow *flow)
+{
+	OwnerWorld	world;
+	const char *type;
+
+	mdl_enter_owner_world(mdl_flow_as_table(flow), &world);
+	type = mdl_flow_sequence_outgrown(flow);
+	mdl_leave_owner_world(&world);
+	if (type)
+		mdl_flow_retype_sequence(flow, type);
 }
 
 /* Reads; if there are fields that become columns, makes them and reads again. */
@@ -147,7 +181,9 @@ apply_flow(Flow *flow, ReadWhat what)
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	check_snapshot_is_fresh(flow, snapshot);
 	mdl_flow_follow(flow);
-	take_new_source_columns(flow);
+	follow_sequence(flow);
+	if (flow->format == FLOW_COLUMNS)
+		take_source_columns(flow);
 	CommandCounterIncrement();
 	events = read_events(flow, &shape, what, snapshot, &applied);
 	mdl_enter_owner_world(mdl_flow_as_table(flow), &world);
@@ -314,6 +350,11 @@ declare_flow(FunctionCallInfo fcinfo, const char *target)
 	char	  **column_list = NULL;
 	int			column_list_count = 0;
 
+	if (PG_ARGISNULL(1) && PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no changes are declared for \"%s\"", target),
+				 errhint("The first call names at least source and keys; the view medallion.flows lists what is declared.")));
 	mdl_require_argument(fcinfo, 1, "source");
 	mdl_require_argument(fcinfo, 2, "keys");
 	flow->source = mdl_relation_by_name(text_to_cstring(PG_GETARG_TEXT_PP(1)), false);

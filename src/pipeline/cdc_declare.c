@@ -89,25 +89,56 @@ mdl_flow_select(const Flow *flow, const char *from)
 	return sql.data;
 }
 
-/* The type of the sequence, which must have an order. */
+/* The type of the sequence as the source has it now. */
+static void
+sequence_now(const Flow *flow, Oid *type, int32 *typmod)
+{
+	int			number = flow->format == FLOW_COLUMNS ? flow->column_count : 1;
+
+	mdl_run(psprintf("%s LIMIT 0", mdl_flow_select(flow, mdl_qualified_name(flow->source))), NULL, true);
+	*type = TupleDescAttr(SPI_tuptable->tupdesc, number)->atttypid;
+	*typmod = TupleDescAttr(SPI_tuptable->tupdesc, number)->atttypmod;
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* The same by name; it must have an order. */
 static char *
 sequence_type(const Flow *flow)
 {
-	int			number = flow->format == FLOW_COLUMNS ? flow->column_count : 1;
-	Form_pg_attribute column;
-	char	   *name;
+	Oid			type;
+	int32		typmod;
 
-	mdl_run(psprintf("%s LIMIT 0", mdl_flow_select(flow, mdl_qualified_name(flow->source))), NULL, true);
-	column = TupleDescAttr(SPI_tuptable->tupdesc, number);
-	if (!OidIsValid(lookup_type_cache(column->atttypid, TYPECACHE_CMP_PROC)->cmp_proc) ||
-		get_typtype(column->atttypid) == TYPTYPE_PSEUDO)
+	sequence_now(flow, &type, &typmod);
+	if (!OidIsValid(lookup_type_cache(type, TYPECACHE_CMP_PROC)->cmp_proc) || get_typtype(type) == TYPTYPE_PSEUDO)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("sequence_by is of type %s, which has no order or is no type for a column", format_type_be(column->atttypid)),
+				 errmsg("sequence_by is of type %s, which has no order or is no type for a column", format_type_be(type)),
 				 errhint("Order by several values with an array of them, for example ARRAY[a, b].")));
-	name = format_type_be_qualified(column->atttypid);
-	SPI_freetuptable(SPI_tuptable);
-	return name;
+	return format_type_be_qualified(type);
+}
+
+const char *
+mdl_flow_sequence_outgrown(const Flow *flow)
+{
+	AttrNumber	number = get_attnum(flow->state, "_sequence");
+	Oid			present = get_atttype(flow->state, number);
+	const char *wider;
+	Oid			type;
+	int32		typmod;
+
+	if (flow->sequence_by == NULL)
+		return NULL;
+	sequence_now(flow, &type, &typmod);
+	if (type == present)
+		return NULL;
+	wider = mdl_wider_type(present, -1, type, -1);
+	if (wider == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("sequence_by of \"%s\" is of type %s now, but was of type %s", mdl_display_name(flow->target),
+						format_type_be(type), format_type_be(present)),
+				 errhint("Give the source a column of that type, or declare the changes again (see medallion.drop_flow).")));
+	return wider;
 }
 
 /* ---- the source ------------------------------------------------------------------------------------------------------------- */

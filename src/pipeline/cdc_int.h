@@ -175,6 +175,9 @@ extern int64 mdl_flow_last_logged(const Flow *flow, Snapshot snapshot);
 /* Checks a new flow whose arguments are filled in, makes the target if there is none, and makes the state. */
 extern void mdl_flow_declare(Flow *flow, const char *target, char **column_list, int column_list_count);
 
+/* The type that the sequence must have now, by name; NULL if that is the one it has.  As the owner. */
+extern const char *mdl_flow_sequence_outgrown(const Flow *flow);
+
 /* Raises what is wrong with the arguments alone. */
 extern void mdl_flow_check(const Flow *flow);
 
@@ -187,7 +190,10 @@ extern FlowShape *mdl_flow_shape(const Flow *flow);
 extern void mdl_flow_create_target(const Flow *flow, const char *schema, const char *relation, List *types, const char *sequence_type);
 extern void mdl_flow_create_state(Flow *flow, const char *sequence_type);
 extern void mdl_flow_follow(const Flow *flow);	/* owner and types of the state */
-extern void mdl_flow_add_columns(Flow *flow, List *names, List *types); /* new fields; of char * */
+extern void mdl_flow_retype_sequence(const Flow *flow, const char *type);
+
+/* Adds columns, and gives others, that the flow has already, another type; lists of char *. */
+extern void mdl_flow_add_columns(Flow *flow, List *names, List *types);
 extern void mdl_flow_quarantine_ensure(Flow *flow);
 
 /* "l.a = r.b AND …" over the keys; columns of a side are numbered (c1 …) or by name. */
@@ -203,7 +209,7 @@ typedef struct Events
 	Tuplestorestate *rows;		/* upserts and deletes, of FlowShape.events */
 	int64		count;
 	List	   *truncates;		/* of Datum *: sequences */
-	List	   *new_names;		/* fields that no column takes, if they are to be added */
+	List	   *new_names;		/* fields that no column takes, if they are to be added, or not with their type */
 	List	   *new_types;
 	int64		read;
 	int64		skipped;
@@ -219,6 +225,8 @@ typedef enum ReadWhat
 
 /* Sets applied->mode, reason and counts.  Runs as the owner of the target. */
 extern Events *mdl_flow_read(Flow *flow, FlowShape *shape, ReadWhat what, Snapshot snapshot, Applied *applied);
+
+/* ---- cdc_sample.c ----------------------------------------------------------------------------------------------------- */
 
 /* Fields of the first events of a source, with a type each, in the order met: for a target that is not there yet. */
 extern void mdl_flow_sample_fields(const Flow *flow, List **names, List **types);
@@ -263,6 +271,15 @@ extern bool mdl_is_placeholder(const Decoding *decoding, const JsonbValue *value
 
 /* The value of a field as one of the column; raises what is wrong with it. */
 extern Datum mdl_field_value(const Flow *flow, FlowColumn *column, const EventField *field, bool *is_null);
+
+/* ---- cdc_widen.c ------------------------------------------------------------------------------------------------------ */
+
+/* The type a column must have to take values of a given type too; NULL if that is no matter of width, or it does already. */
+extern const char *mdl_wider_type(Oid type, int32 typmod, Oid given, int32 given_typmod);
+
+/* The type a column must have to take a value that it cannot; NULL as above. */
+extern const char *mdl_type_for_value(const FlowColumn *column, const JsonbValue *value);
+extern bool mdl_type_name_is_wider(const char *name, const char *than);
 
 /* ---- cdc_merge.c: events and state into changes ---------------------------------------------------------------------- */
 

@@ -309,9 +309,38 @@ mdl_flow_follow(const Flow *flow)
 }
 
 void
+mdl_flow_retype_sequence(const Flow *flow, const char *type)
+{
+	MdlUser		saved;
+
+	owner_begin(flow->target, &saved);
+	mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN _sequence TYPE %s", mdl_qualified_name(flow->state), type), NULL, false);
+	if (flow->scd_type == 2)
+		mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN \"" MDL_START_COLUMN "\" TYPE %s, ALTER COLUMN \"" MDL_END_COLUMN "\" TYPE %s",
+						 mdl_qualified_name(flow->target), type, type), NULL, false);
+	owner_end(&saved);
+}
+
+static void
+add_column(Flow *flow, const char *column, const char *type)
+{
+	if (get_attnum(flow->target, column) == InvalidAttrNumber)
+		mdl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s", mdl_qualified_name(flow->target), quote_identifier(column), safe_type(type)),
+				NULL, false);
+	flow->columns = repalloc(flow->columns, sizeof(char *) * (flow->column_count + 1));
+	flow->columns[flow->column_count++] = pstrdup(column);
+	if (flow->scd_type == 2)
+	{
+		TupleDesc	columns = mdl_relation_columns(flow->target);
+
+		mdl_run(psprintf("ALTER TABLE %s ADD COLUMN c%d %s", mdl_qualified_name(flow->state), flow->column_count,
+						 column_definition(columns, column_number(columns, column, flow->target))), NULL, false);
+	}
+}
+
+void
 mdl_flow_add_columns(Flow *flow, List *names, List *types)
 {
-	char	   *target = mdl_qualified_name(flow->target);
 	ListCell   *name,
 			   *type;
 	MdlUser		saved;
@@ -319,21 +348,15 @@ mdl_flow_add_columns(Flow *flow, List *names, List *types)
 	owner_begin(flow->target, &saved);
 	forboth(name, names, type, types)
 	{
-		char	   *column = lfirst(name);
-
-		if (get_attnum(flow->target, column) == InvalidAttrNumber)
-			mdl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s", target, quote_identifier(column), safe_type(lfirst(type))), NULL, false);
-		flow->columns = repalloc(flow->columns, sizeof(char *) * (flow->column_count + 1));
-		flow->columns[flow->column_count++] = pstrdup(column);
-		if (flow->scd_type == 2)
-		{
-			TupleDesc	columns = mdl_relation_columns(flow->target);
-
-			mdl_run(psprintf("ALTER TABLE %s ADD COLUMN c%d %s", mdl_qualified_name(flow->state), flow->column_count,
-							 column_definition(columns, column_number(columns, column, flow->target))), NULL, false);
-		}
+		if (is_named(lfirst(name), flow->columns, flow->column_count))
+			mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s", mdl_qualified_name(flow->target), quote_identifier(lfirst(name)),
+							 safe_type(lfirst(type))), NULL, false);
+		else
+			add_column(flow, lfirst(name), lfirst(type));
 	}
 	owner_end(&saved);
+	CommandCounterIncrement();
+	mdl_flow_follow(flow);
 	mdl_flow_change(flow);
 }
 
