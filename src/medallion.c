@@ -31,6 +31,7 @@ _PG_init(void)
 	mdl_versioning_init();
 	mdl_incremental_init();
 	mdl_refresh_init();
+	mdl_flows_init();
 	mdl_registry_init();
 	mdl_monitor_init();
 	mdl_worker_init();

@@ -6,6 +6,7 @@
  * All runs as the owner of the target, as a refresh does.
  */
 #include "pipeline/cdc_int.h"
+#include "base/background.h"
 #include "base/progress.h"
 
 #include "access/xact.h"
@@ -501,6 +502,7 @@ mdl_drop_flow(PG_FUNCTION_ARGS)
 	SPI_connect();
 	flow = lock_flow(mdl_relation_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)), false));
 	mdl_flow_remove(flow->target);
+	mdl_job_forget_target(flow->target);
 	drop_state(flow->state);
 	if (with_table)
 		mdl_run(psprintf("DROP TABLE %s", mdl_qualified_name(flow->target)), NULL, false);
@@ -547,4 +549,17 @@ mdl_flows_sql_drop(PG_FUNCTION_ARGS)
 		drop_state(lfirst_oid(cell));
 	SPI_finish();
 	PG_RETURN_VOID();
+}
+
+/* ---- for medallion.refresh ------------------------------------------------------------------------------------------------------ */
+
+Applied
+mdl_flow_apply(Oid target, ReadWhat what)
+{
+	Flow	   *flow;
+
+	mdl_refuse_while_travelling("apply changes");
+	flow = lock_flow(target);
+	check_flow(flow);
+	return apply_flow(flow, what);
 }

@@ -223,6 +223,9 @@ typedef enum ReadWhat
 	READ_QUARANTINE				/* what was set aside, which is taken out of there */
 } ReadWhat;
 
+/* apply_changes.c: one application to a target that has a flow and that the current user owns, in an open SPI connection. */
+extern Applied mdl_flow_apply(Oid target, ReadWhat what);
+
 /* Sets applied->mode, reason and counts.  Runs as the owner of the target. */
 extern Events *mdl_flow_read(Flow *flow, FlowShape *shape, ReadWhat what, Snapshot snapshot, Applied *applied);
 

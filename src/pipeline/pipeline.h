@@ -13,6 +13,7 @@
 /* Registers callbacks; called once from _PG_init. */
 extern void mdl_incremental_init(void);
 extern void mdl_refresh_init(void);
+extern void mdl_flows_init(void);
 
 /* Whether the relation is a derived table, that is, was made by medallion.define. */
 extern MDL_EXPORT bool mdl_is_derived(Oid relid);

@@ -192,5 +192,9 @@ mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, T
 void
 mdl_refresh_log_kept(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started, const Reading *reading)
 {
-	log_table(id, table, outcome, started, reading);
+	Reading		later = *reading;
+
+	/* A keeper reads under a snapshot of its own. */
+	later.exact = false;
+	log_table(id, table, outcome, started, &later);
 }
