@@ -10,6 +10,7 @@
 
 #include "access/htup_details.h"
 #include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
@@ -44,6 +45,20 @@ static const char *const steady[] = {
 	"timestamptz_mi_interval", "timestamptz_ne_date", "timestamptz_ne_timestamp", "timestamptz_out", "timestamptz_pl_interval",
 	"timetz", "timezone", "to_char", "to_date", "to_json", "to_jsonb", "to_number", "to_timestamp"
 };
+
+/* Functions of medallion of which the same is true. */
+static const char *const own_steady[] = {"try_cast", "try_timestamp"};
+
+static bool
+is_own_steady(Oid function)
+{
+	if (get_func_namespace(function) != get_namespace_oid(MDL_SCHEMA, true))
+		return false;
+	for (int i = 0; i < lengthof(own_steady); i++)
+		if (strcmp(get_func_name(function), own_steady[i]) == 0)
+			return true;
+	return false;
+}
 
 static int
 compare_names(const void *name, const void *entry)
@@ -81,6 +96,8 @@ is_unsteady(Oid function, void *context)
 	if (volatility == PROVOLATILE_STABLE && function < FirstNormalObjectId &&
 		!(get_func_nargs(function) == 1 && strcmp(get_func_name(function), "age") == 0) &&
 		bsearch(get_func_name(function), steady, lengthof(steady), sizeof(char *), compare_names) != NULL)
+		return false;
+	if (volatility == PROVOLATILE_STABLE && is_own_steady(function))
 		return false;
 	*found = psprintf("%s is not IMMUTABLE, so its answer may change while the sources do not", format_procedure(function));
 	return true;
