@@ -15,6 +15,7 @@ CREATE TABLE medallion._tables
 	settings         text[] NOT NULL,			-- name=value, the settings that decide what the query means
 	indexes          text[] NOT NULL DEFAULT '{}',	-- declared, as written
 	cluster_by       text[] NOT NULL DEFAULT '{}',	-- columns in whose order new rows are written
+	dedupe_by        text[] NOT NULL DEFAULT '{}',	-- columns by which the latest of several rows with one key is kept
 	defined_at       timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE medallion._tables IS 'One row per derived table.';
@@ -145,19 +146,19 @@ CREATE OR REPLACE FUNCTION medallion.define(target text, query text, keys text[]
 	target_lag text DEFAULT NULL, on_schema_change text DEFAULT 'fail', adopt bool DEFAULT false,
 	schedule text DEFAULT NULL, time_zone text DEFAULT NULL,
 	indexes text[] DEFAULT NULL, comments jsonb DEFAULT NULL, owner text DEFAULT NULL, cluster_by text[] DEFAULT NULL,
-	cursors jsonb DEFAULT NULL)
+	cursors jsonb DEFAULT NULL, dedupe_by text[] DEFAULT NULL)
 RETURNS TABLE (target text, definition text, sources text[])
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_define';
-COMMENT ON FUNCTION medallion.define(text, text, text[], text, text, text, bool, text, text, text[], jsonb, text, text[], jsonb) IS
+COMMENT ON FUNCTION medallion.define(text, text, text[], text, text, text, bool, text, text, text[], jsonb, text, text[], jsonb, text[]) IS
 'Creates a derived table: a versioned table with the given key whose rows are the result of the query. refresh() fills it.';
 
 CREATE OR REPLACE FUNCTION medallion.redefine(target text, query text DEFAULT NULL, description text DEFAULT NULL,
 	target_lag text DEFAULT NULL, on_schema_change text DEFAULT NULL, schedule text DEFAULT NULL, time_zone text DEFAULT NULL,
 	indexes text[] DEFAULT NULL, comments jsonb DEFAULT NULL, owner text DEFAULT NULL, cluster_by text[] DEFAULT NULL,
-	cursors jsonb DEFAULT NULL)
+	cursors jsonb DEFAULT NULL, dedupe_by text[] DEFAULT NULL)
 RETURNS TABLE (target text, definition text, sources text[])
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_redefine';
-COMMENT ON FUNCTION medallion.redefine(text, text, text, text, text, text, text, text[], jsonb, text, text[], jsonb) IS
+COMMENT ON FUNCTION medallion.redefine(text, text, text, text, text, text, text, text[], jsonb, text, text[], jsonb, text[]) IS
 'Changes what is given of a derived table. With another query the columns follow as on_schema_change says, and the next refresh() applies it.';
 
 CREATE OR REPLACE FUNCTION medallion.undefine(target text, drop_table bool DEFAULT false) RETURNS void
@@ -223,7 +224,8 @@ SELECT medallion._relation_name(t.target) AS target, n.nspname::text AS layer, t
 	t.indexes, t.cluster_by,
 	(SELECT pg_catalog.jsonb_object_agg(medallion._relation_name(u.source),
 			pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('column', u.column_name, 'overlap', u.overlap)))
-		FROM medallion._cursors u WHERE u.target = t.target) AS cursors
+		FROM medallion._cursors u WHERE u.target = t.target) AS cursors,
+	t.dedupe_by
 FROM medallion._tables t
 JOIN pg_catalog.pg_class c ON c.oid = t.target
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

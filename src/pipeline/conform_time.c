@@ -171,11 +171,25 @@ mdl_local_instant(PG_FUNCTION_ARGS)
 typedef struct Reading
 {
 	text	   *value;
-	text	   *format;			/* NULL: as the server reads times */
+	text	   *format;			/* NULL: ISO 8601 */
 	pg_tz	   *zone;
 	TimestampTz instant;
 	text	   *written;		/* the instant in that format */
 } Reading;
+
+/* What else the server takes for a time depends on DateStyle, or on the day it is read: 1/2/2026, today. */
+static bool
+starts_with_iso_date(const char *value)
+{
+	int			digits;
+
+	while (isspace((unsigned char) *value))
+		value++;
+	digits = strspn(value, "0123456789");
+	if (digits == 8)
+		return value[8] == '\0' || value[8] == 'T' || isspace((unsigned char) value[8]);
+	return digits >= 4 && value[digits] == '-';
+}
 
 /* Runs with the zone in the place of the session's. */
 static void
@@ -186,7 +200,13 @@ read_time(void *argument)
 	reading->written = NULL;
 	if (reading->format == NULL)
 	{
-		reading->instant = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(text_to_cstring(reading->value)),
+		char	   *value = text_to_cstring(reading->value);
+
+		if (!starts_with_iso_date(value))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+					 errmsg("not a date of ISO 8601: \"%s\"", value)));
+		reading->instant = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(value),
 																   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 		return;
 	}

@@ -350,6 +350,7 @@ mdl_define(PG_FUNCTION_ARGS)
 	static const char *const names[] = {"target", "query", "keys", NULL, NULL, "on_schema_change", "adopt"};
 	DerivedTable table = {0};
 	DefineOptions options;
+	Query	   *analysed;
 	char	   *query,
 			   *schema,
 			   *relation,
@@ -366,9 +367,12 @@ mdl_define(PG_FUNCTION_ARGS)
 	SPI_connect();
 	table.target = check_target(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_BOOL(6), &schema, &relation);
 	display = psprintf("%s.%s", schema, relation);
-	mdl_definition_check_keys(table.keys, table.key_count, mdl_definition_query_check(query, display), display);
+	analysed = mdl_definition_query_check(query, display);
+	mdl_definition_check_keys(table.keys, table.key_count, analysed, display);
+	if (!PG_ARGISNULL(14))
+		table.dedupe_by = mdl_pipeline_text_array(PG_GETARG_DATUM(14), "dedupe_by", &table.dedupe_count);
 
-	table.definition = mdl_definition_create(query, schema, relation, display);
+	table.definition = mdl_definition_create(mdl_dedupe_query(&table, query, analysed, display), schema, relation, display);
 	if (OidIsValid(table.target))
 	{
 		mdl_key_columns(&table);	/* raises if they are not the primary key */

@@ -95,7 +95,7 @@ mdl_pipeline_tables(void)
 
 	mdl_owner_begin(&saved);
 	rows = mdl_run("SELECT target::pg_catalog.oid, definition::pg_catalog.oid, quarantine::pg_catalog.oid, keys,"
-				   " on_schema_change, settings, target_lag, downstream, indexes, cluster_by FROM medallion._tables", NULL, false);
+				   " on_schema_change, settings, target_lag, downstream, indexes, cluster_by, dedupe_by FROM medallion._tables", NULL, false);
 	mdl_owner_end(&saved);
 	for (uint64 i = 0; i < rows; i++)
 	{
@@ -117,6 +117,7 @@ mdl_pipeline_tables(void)
 		table->downstream = DatumGetBool(mdl_field(i, 7, NULL));
 		table->indexes = mdl_pipeline_text_array(mdl_field(i, 8, NULL), "indexes", &table->index_count);
 		table->cluster_by = mdl_pipeline_text_array(mdl_field(i, 9, NULL), "cluster_by", &table->cluster_count);
+		table->dedupe_by = mdl_pipeline_text_array(mdl_field(i, 10, NULL), "dedupe_by", &table->dedupe_count);
 		if (get_rel_relkind(table->target) == RELKIND_RELATION && get_rel_relkind(table->definition) == RELKIND_VIEW)
 			tables = lappend(tables, table);
 		MemoryContextSwitchTo(old);
@@ -229,6 +230,7 @@ store_table(const DerivedTable *table, const char *sql)
 	mdl_arg_bool(&args, table->downstream);
 	mdl_arg(&args, TEXTARRAYOID, text_array_datum(table->indexes, table->index_count), false);
 	mdl_arg(&args, TEXTARRAYOID, text_array_datum(table->cluster_by, table->cluster_count), false);
+	mdl_arg(&args, TEXTARRAYOID, text_array_datum(table->dedupe_by, table->dedupe_count), false);
 	mdl_owner_begin(&saved);
 	mdl_run(sql, &args, false);
 	mdl_owner_end(&saved);
@@ -238,14 +240,15 @@ void
 mdl_pipeline_table_add(const DerivedTable *table)
 {
 	store_table(table, "INSERT INTO medallion._tables (target, definition, quarantine, keys, target_lag, on_schema_change, settings,"
-				" downstream, indexes, cluster_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+				" downstream, indexes, cluster_by, dedupe_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
 }
 
 void
 mdl_pipeline_table_change(const DerivedTable *table)
 {
 	store_table(table, "UPDATE medallion._tables SET definition = $2, quarantine = $3, keys = $4, target_lag = $5,"
-				" on_schema_change = $6, settings = $7, downstream = $8, indexes = $9, cluster_by = $10 WHERE target OPERATOR(pg_catalog.=) $1");
+				" on_schema_change = $6, settings = $7, downstream = $8, indexes = $9, cluster_by = $10, dedupe_by = $11"
+				" WHERE target OPERATOR(pg_catalog.=) $1");
 }
 
 /* Forgets a derived table, its rules and its schedule.  The log of its refreshes stays, under the name it had. */

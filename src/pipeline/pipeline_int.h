@@ -39,6 +39,8 @@ typedef struct DerivedTable
 	int			index_count;
 	char	  **cluster_by;		/* columns in whose order new rows are written */
 	int			cluster_count;
+	char	  **dedupe_by;		/* columns by which the latest of several rows with one key is kept */
+	int			dedupe_count;
 	const MdlKeeperKind *keeper;	/* not made by a query: of all this, target alone is set */
 } DerivedTable;
 
@@ -147,6 +149,11 @@ extern void mdl_options_ensure_indexes(const DerivedTable *table, bool drop);
 
 /* Records the cursors of the sources: {"schema.source": "column"} or {"schema.source": {"column": …, "overlap": …}}. */
 extern void mdl_cursors_declare(const DerivedTable *table, Jsonb *cursors);
+
+/* ---- dedupe.c --------------------------------------------------------------------------------------------------- */
+
+/* The query to keep for the table: the one given, or where dedupe_by is, one that takes the latest of its rows with one key. */
+extern char *mdl_dedupe_query(const DerivedTable *table, const char *text, const Query *query, const char *target);
 
 /* ---- redefine.c ------------------------------------------------------------------------------------------------ */
 

@@ -159,9 +159,10 @@ replace_query(DerivedTable *table, const char *query)
 	Oid			previous = table->definition;
 	TupleDesc	before = mdl_relation_columns(previous);
 	TupleDesc	after;
+	Query	   *analysed = mdl_definition_query_check(query, display);
 
-	mdl_definition_check_keys(table->keys, table->key_count, mdl_definition_query_check(query, display), display);
-	table->definition = mdl_definition_create(query, get_namespace_name(get_rel_namespace(table->target)),
+	mdl_definition_check_keys(table->keys, table->key_count, analysed, display);
+	table->definition = mdl_definition_create(mdl_dedupe_query(table, query, analysed, display), get_namespace_name(get_rel_namespace(table->target)),
 										  get_rel_name(table->target), display);
 	after = mdl_relation_columns(table->definition);
 	mdl_definition_remember_settings(table);
@@ -197,6 +198,13 @@ mdl_redefine(PG_FUNCTION_ARGS)
 	mdl_options_read(fcinfo, 7, table, &options);
 	if (!PG_ARGISNULL(2))
 		CreateComments(table->target, RelationRelationId, 0, text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	if (!PG_ARGISNULL(12))
+		table->dedupe_by = mdl_pipeline_text_array(PG_GETARG_DATUM(12), "dedupe_by", &table->dedupe_count);
+	if (!PG_ARGISNULL(12) && PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("dedupe_by of \"%s\" can be changed with its query only", mdl_display_name(table->target)),
+				 errhint("Give the query too.")));
 	if (PG_ARGISNULL(1))
 		mdl_pipeline_table_change(table);
 	else

@@ -438,7 +438,7 @@ check_duplicate_keys(DerivedResult *result, Snapshot snapshot)
 			(errcode(ERRCODE_UNIQUE_VIOLATION),
 			 errmsg("query of \"%s\" returns several rows for one key", mdl_display_name(result->table->target)),
 			 errdetail("Keys: %s.", detail.data),
-			 errhint("Make the query return one row per key, for example with DISTINCT ON, or define the table with a finer key.")));
+			 errhint("Make the query return one row per key, for example with dedupe_by or DISTINCT ON, or define the table with a finer key.")));
 }
 
 /* Runs the query and judges its rows. */

@@ -103,7 +103,7 @@ FROM unnest('{Europe/Berlin,America/New_York,Asia/Kolkata,Australia/Lord_Howe,UT
 SELECT medallion.local_instant('2026-01-01', 'UTC', 'both');
 SELECT medallion.local_instant('2026-01-01', 'UTC', skipped => NULL);
 SELECT v, medallion.try_timestamp(v, '{iso,DD.MM.YYYY HH24:MI,DD.MM.YYYY,"DD Mon YYYY",MM/DD/YYYY}') AS utc, medallion.try_timestamp(v, '{iso,DD.MM.YYYY HH24:MI,DD.MM.YYYY,MM/DD/YYYY}', 'America/New_York') AS ny
-FROM unnest(ARRAY['2026-03-01 10:00', '2026-03-01 10:00+02', '3.1.2026', '31.02.2026', '03.01.2026 7:05', '13/45/2026', '12/31/2026', '12/31/2026 junk', '5 Mar 2026', '5 MAR 2026', 'yesterday-ish', '', NULL, '29.03.2026 02:30', '08.03.2026 02:30']) v;
+FROM unnest(ARRAY['2026-03-01 10:00', '2026-03-01 10:00+02', '3.1.2026', '31.02.2026', '03.01.2026 7:05', '13/45/2026', '12/31/2026', '12/31/2026 junk', '5 Mar 2026', '5 MAR 2026', 'yesterday-ish', '', NULL, '29.03.2026 02:30', '08.03.2026 02:30', '20260301T101112Z', '20260301', 'today', '1.3.2026 10:00']) v;
 SELECT medallion.try_timestamp('1', NULL);
 SELECT medallion.try_timestamp('2026-01-01', '{NULL,iso}', 'Nowhere') IS NULL AS no_zone, medallion.try_timestamp('2026-01-01', '{}') IS NULL AS no_format;
 SHOW timezone;
