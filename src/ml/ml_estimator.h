@@ -170,6 +170,7 @@ extern ml_status ml_param_check(const ml_param_spec *spec, double value, ml_erro
 extern const ml_estimator ml_estimator_elastic_net;
 extern const ml_estimator ml_estimator_gamma;
 extern const ml_estimator ml_estimator_gaussian_mixture;
+extern const ml_estimator ml_estimator_huber;
 extern const ml_estimator ml_estimator_kmeans;
 extern const ml_estimator ml_estimator_lasso;
 extern const ml_estimator ml_estimator_lda;
@@ -182,6 +183,7 @@ extern const ml_estimator ml_estimator_nmf;
 extern const ml_estimator ml_estimator_pca;
 extern const ml_estimator ml_estimator_poisson;
 extern const ml_estimator ml_estimator_qda;
+extern const ml_estimator ml_estimator_quantile_regression;
 extern const ml_estimator ml_estimator_ridge;
 extern const ml_estimator ml_estimator_svm;
 extern const ml_estimator ml_estimator_truncated_svd;

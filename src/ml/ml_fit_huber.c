@@ -1,0 +1,313 @@
+/*
+ * ml_fit_huber.c: the estimator huber: a linear model of numbers, some of which are far off.
+ *
+ * Minimises, as scikit-learn's HuberRegressor does, over the coefficients and the scale s > 0
+ *
+ *     sum of w (s + h(r / s) s) + alpha |b|^2,  h(u) = u^2 for |u| <= epsilon, else 2 epsilon |u| - epsilon^2
+ *
+ * which is convex in all of them together (Owen 2007, "A robust hybrid of lasso and ridge regression").  Newton's method: rows within
+ * epsilon s have the curvature 2 w / s z z' with z = (x, 1, r / s); the others, which have none, get a little of it so that
+ * the system stays definite.  A step that does not improve the objective is halved.
+ */
+#include "ml/ml_estimator.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ml/ml_kernels.h"
+#include "ml/ml_solve.h"
+#include "ml/ml_weighted.h"
+
+#define OUTER_CURVATURE 1e-4	/* share of a row beyond epsilon s that counts as curved */
+#define MAX_HALVINGS 50
+#define TOLERANCE 1e-13			/* of a pivot */
+#define SMALLEST_SCALE 1e-12	/* of the target's spread: then all residuals are 0 */
+
+enum
+{
+	PARAM_ALPHA = 0,
+	PARAM_EPSILON,
+	PARAM_FIT_INTERCEPT,
+	PARAM_TOL,
+	PARAM_MAX_ITER
+};
+
+static const ml_param_spec huber_specs[] = {
+	[PARAM_ALPHA] = {"alpha", ML_PARAM_NUMBER, 0.0001, 0, INFINITY, false, NULL, "Strength of the penalty on the sum of squared coefficients"},
+	[PARAM_EPSILON] = {"epsilon", ML_PARAM_NUMBER, 1.35, 1, INFINITY, false, NULL,
+	"Residuals beyond so many scales count by their size instead of their square"},
+	[PARAM_FIT_INTERCEPT] = {"fit_intercept", ML_PARAM_BOOLEAN, 1, 0, 1, false, NULL, "Whether the model has an intercept, which is never penalised"},
+	[PARAM_TOL] = {"tol", ML_PARAM_NUMBER, 1e-12, 0, 1, true, NULL, "Iterations end when a step improves the objective by a smaller share"},
+	[PARAM_MAX_ITER] = {"max_iter", ML_PARAM_INTEGER, 200, 1, 100000, false, NULL, "Most iterations over all rows"},
+};
+
+enum
+{
+	SUM_LOSS = 0,
+	SUM_SCALE,					/* the derivative by s */
+	SUM_OUTLIERS,				/* rows */
+	SUM_TARGET,
+	SUM_SQUARES
+};
+
+typedef struct huber_state
+{
+	ml_ctx		ctx;
+	ml_weighted rounds;
+	double		alpha;
+	double		epsilon;
+	bool		fit_intercept;
+	double		tol;
+	int			max_iter;
+	bool		started;		/* the target's mean and spread are known */
+	double		spread;			/* of the target */
+	double	   *theta;			/* (p + 2) coefficients, level at the means, scale … */
+	double	   *accepted;		/* … and the best so far */
+	double	   *step;			/* (p + 2) */
+	double	   *gradient;		/* (p + 2) */
+	double	   *work;			/* (p + 2) */
+	double		objective;		/* at accepted */
+	double		outliers;		/* there */
+	double		share;			/* of the step that is tried */
+	int			halvings;
+	int			iterations;
+	bool		converged;
+	double	   *coefficients;	/* (p) at the end */
+	double		intercept;
+} huber_state;
+
+static void
+look_at_target(void *arg, ml_weighted_block *b)
+{
+	huber_state *s = arg;
+	const ml_design *design = s->rounds.design;
+
+	for (size_t i = 0; i < b->n; i++)
+	{
+		double		weight = ml_weighted_row(design, b->first + i);
+		double		y = design->target[b->first + i];
+
+		b->sums[SUM_TARGET] += weight * y;
+		b->sums[SUM_SQUARES] += weight * y * y;
+	}
+}
+
+static void
+look_at_residuals(void *arg, ml_weighted_block *b)
+{
+	huber_state *s = arg;
+	const ml_design *design = s->rounds.design;
+	size_t		p = s->rounds.p;
+	double		scale = s->theta[p + 1];
+
+	for (size_t i = 0; i < b->n; i++)
+	{
+		double		weight = ml_weighted_row(design, b->first + i);
+		double		u = (design->target[b->first + i] - ml_dot(b->z + i * b->stride, s->theta, p + 1)) / scale;
+		bool		inside = fabs(u) <= s->epsilon;
+
+		b->d[i] = 2 * weight / scale * (inside ? 1 : OUTER_CURVATURE * s->epsilon / fabs(u));
+		b->v[i] = 2 * weight * (inside ? u : copysign(s->epsilon, u));
+		b->extra[i] = inside ? u : 0;
+		b->sums[SUM_LOSS] += weight * scale * (1 + (inside ? u * u : s->epsilon * (2 * fabs(u) - s->epsilon)));
+		b->sums[SUM_SCALE] += weight * (1 - (inside ? u * u : s->epsilon * s->epsilon));
+		b->sums[SUM_OUTLIERS] += !inside && weight > 0;
+	}
+}
+
+static ml_status
+huber_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+{
+	huber_state *s = ml_alloc_zero(ctx, 1, sizeof(huber_state));
+	size_t		n = (size_t) input->design->n_terms + 2;
+
+	*state = s;
+	if (s == NULL)
+		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	s->ctx = *ctx;
+	s->alpha = params[PARAM_ALPHA];
+	s->epsilon = params[PARAM_EPSILON];
+	s->fit_intercept = params[PARAM_FIT_INTERCEPT] != 0;
+	s->tol = params[PARAM_TOL];
+	s->max_iter = (int) params[PARAM_MAX_ITER];
+	s->theta = ml_alloc_zero(ctx, n, sizeof(double));
+	s->accepted = ml_alloc_zero(ctx, n, sizeof(double));
+	s->step = ml_alloc_zero(ctx, n, sizeof(double));
+	s->gradient = ml_alloc_zero(ctx, n, sizeof(double));
+	s->work = ml_alloc_zero(ctx, n, sizeof(double));
+	s->coefficients = ml_alloc_zero(ctx, n, sizeof(double));
+	if (!s->theta || !s->accepted || !s->step || !s->gradient || !s->work || !s->coefficients)
+		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	s->objective = INFINITY;
+	s->share = 1;
+	return ml_weighted_begin(ctx, &s->rounds, input->design, s->fit_intercept, true, err);
+}
+
+/* Where to begin: no terms, the mean of the target, its spread. */
+static ml_status
+start(huber_state *s, ml_error *err)
+{
+	size_t		p = s->rounds.p;
+	double		mean = s->fit_intercept ? s->rounds.sums[SUM_TARGET] / s->rounds.weight : 0;
+	double		variance = s->rounds.sums[SUM_SQUARES] / s->rounds.weight - mean * mean;
+
+	if (!isfinite(variance))
+		return ml_fail(err, ML_BAD_DATA, "Scale the target down.", "the sum of squares of the target overflows");
+	s->started = true;
+	s->spread = variance > 0 ? sqrt(variance) : 0;
+	s->theta[p] = mean;
+	s->theta[p + 1] = s->spread > 0 ? s->spread : 1;
+	return ML_MORE;
+}
+
+/* Newton's step from the round's sums; *gain is what it is expected to bring. */
+static ml_status
+newton(huber_state *s, double *gain, ml_error *err)
+{
+	ml_weighted *w = &s->rounds;
+	size_t		p = w->p;
+	size_t		n = p + 2;
+	ml_cholesky factor = {0};
+	ml_status	status;
+
+	for (size_t j = 0; j <= p; j++)
+		s->gradient[j] = w->total[j];
+	s->gradient[p + 1] = -w->sums[SUM_SCALE];
+	for (size_t j = 0; j < p; j++)
+	{
+		s->gradient[j] -= 2 * s->alpha * s->accepted[j];
+		w->matrix[j * (n + 1)] += w->dropped[j] ? 0 : 2 * s->alpha;
+	}
+	status = ml_cholesky_make(&s->ctx, &factor, w->matrix, (int) n, 0, TOLERANCE, err);
+	if (status == ML_OK)
+	{
+		double		room = 0.9 * s->accepted[p + 1];
+
+		ml_cholesky_solve(&factor, s->gradient, s->step, s->work);
+		*gain = ml_dot(s->gradient, s->step, n) / 2;
+		s->share = -s->step[p + 1] > room ? -room / s->step[p + 1] : 1;	/* the scale stays above 0 */
+	}
+	ml_cholesky_free(&s->ctx, &factor);
+	return status;
+}
+
+static void
+try_share(huber_state *s)
+{
+	for (size_t j = 0; j < s->rounds.p + 2; j++)
+		s->theta[j] = s->accepted[j] + s->share * s->step[j];
+}
+
+/* A round is over: its objective is taken, or the step is halved. */
+static ml_status
+end_round(huber_state *s, ml_error *err)
+{
+	size_t		p = s->rounds.p;
+	double		objective = s->rounds.sums[SUM_LOSS] + s->alpha * ml_dot(s->theta, s->theta, p);
+	double		gain = 0;
+	ml_status	status;
+
+	s->iterations++;
+	if (!(objective <= s->objective))
+	{
+		if (s->halvings++ < MAX_HALVINGS && s->iterations < s->max_iter)
+		{
+			s->share /= 2;
+			try_share(s);
+			return ML_MORE;
+		}
+		s->converged = s->halvings > MAX_HALVINGS;
+		return ML_DONE;
+	}
+	s->halvings = 0;
+	s->objective = objective;
+	s->outliers = s->rounds.sums[SUM_OUTLIERS];
+	memcpy(s->accepted, s->theta, (p + 2) * sizeof(double));
+	status = newton(s, &gain, err);
+	if (status != ML_OK)
+		return status;
+	if (gain <= s->tol * fabs(objective) || s->accepted[p + 1] <= SMALLEST_SCALE * s->spread)
+	{
+		s->converged = true;
+		return ML_DONE;
+	}
+	if (s->iterations >= s->max_iter)
+		return ML_DONE;
+	try_share(s);
+	return ML_MORE;
+}
+
+static ml_status
+huber_step(void *state, ml_progress *progress, ml_error *err)
+{
+	huber_state *s = state;
+	ml_status	status = ML_MORE;
+
+	if (s->rounds.pass.done == 0)
+		ml_weighted_start(&s->rounds, s->started ? look_at_residuals : look_at_target, s, s->started);
+	if (ml_weighted_step(&s->rounds))
+		status = s->started ? end_round(s, err) : start(s, err);
+	progress->iteration = s->iterations;
+	progress->share = status == ML_DONE ? 1 : s->iterations / (s->iterations + 10.0);
+	progress->loss = isfinite(s->objective) ? s->objective / s->rounds.weight : NAN;
+	return status;
+}
+
+static ml_status
+huber_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
+{
+	huber_state *s = state;
+	size_t		p = s->rounds.p;
+	int			intercept = s->fit_intercept ? 1 : 0;
+	ml_status	status;
+
+	for (size_t j = 0; j < p; j++)
+		s->coefficients[j] = s->rounds.dropped[j] ? 0 : s->accepted[j];
+	s->intercept = s->fit_intercept ? s->accepted[p] - ml_dot(s->rounds.mean, s->coefficients, p) : 0;
+	status = ml_model_set_linear(model, ML_LINK_IDENTITY, s->coefficients, &s->intercept, err);
+	if (status != ML_OK || report == NULL)
+		return status;
+	status = ml_report_init(&s->ctx, report, p + intercept, err);
+	if (status != ML_OK)
+		return status;
+	if (intercept)
+		report->coefficients[0] = (ml_coefficient) {0, -1, s->intercept, NAN, NAN, NAN};
+	for (size_t j = 0; j < p; j++)
+		report->coefficients[j + intercept] = (ml_coefficient) {0, (int) j, s->coefficients[j], NAN, NAN, NAN};
+	report->iterations = s->iterations;
+	report->converged = s->converged;
+	ml_report_fact(report, "objective", s->objective);
+	ml_report_fact(report, "scale", s->accepted[p + 1]);
+	ml_report_fact(report, "outliers", s->outliers);
+	return ML_OK;
+}
+
+static void
+huber_end(void *state)
+{
+	huber_state *s = state;
+	ml_ctx		ctx;
+
+	if (s == NULL)
+		return;
+	ctx = s->ctx;
+	ml_weighted_free(&s->rounds);
+	ml_free(&ctx, s->theta);
+	ml_free(&ctx, s->accepted);
+	ml_free(&ctx, s->step);
+	ml_free(&ctx, s->gradient);
+	ml_free(&ctx, s->work);
+	ml_free(&ctx, s->coefficients);
+	ml_free(&ctx, s);
+}
+
+static bool
+without_penalty(const double *params)
+{
+	return params[PARAM_ALPHA] == 0;
+}
+
+const ml_estimator ml_estimator_huber = {
+	.name = "huber", .tasks = ML_TASK_BIT(ML_REGRESSION), .form = ML_FORM_ROWS, .n_params = sizeof(huber_specs) / sizeof(huber_specs[0]),
+	.params = huber_specs, .needs_reference = without_penalty, .begin = huber_begin, .step = huber_step, .finish = huber_finish, .end = huber_end
+};
