@@ -500,7 +500,7 @@ export_node(Export *export, LineageNode *node)
 	put_event(export, node, is_job);
 }
 
-static const char *
+static char *
 default_namespace(void)
 {
 	char		host[256];
@@ -511,24 +511,36 @@ default_namespace(void)
 	return psprintf("postgres://%s:%d", host, PostPortNumber);
 }
 
+static char *
+namespace_or_default(char *namespace)
+{
+	if (namespace && strstr(namespace, "://") == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("namespace \"%s\" is not a URI", namespace),
+				 errhint("Name the server as OpenLineage does: postgres://host:port.")));
+	return namespace ? namespace : default_namespace();
+}
+
+MDL_FUNCTION(mdl_openlineage_namespace);
+Datum
+mdl_openlineage_namespace(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(namespace_or_default(mdl_optional_text(fcinfo, 0))));
+}
+
 MDL_FUNCTION(mdl_openlineage);
 Datum
 mdl_openlineage(PG_FUNCTION_ARGS)
 {
 	char	   *relation = mdl_optional_text(fcinfo, 0);
 	LineageWalk walk = mdl_lineage_walk_arguments(fcinfo, 1, 2);
-	char	   *namespace = mdl_optional_text(fcinfo, 3);
 	char		time[128];
-	Export		export = {.namespace = namespace ? namespace : default_namespace(), .time = time};
+	Export		export = {.namespace = namespace_or_default(mdl_optional_text(fcinfo, 3)), .time = time};
 	LineageNode *start;
 	LineageNode **order;
 	int			level;
 
-	if (namespace && strstr(namespace, "://") == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("namespace \"%s\" is not a URI", namespace),
-				 errhint("Name the server as OpenLineage does: postgres://host:port.")));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	export.set = (ReturnSetInfo *) fcinfo->resultinfo;
 	export.database = get_database_name(MyDatabaseId);

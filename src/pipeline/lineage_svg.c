@@ -91,7 +91,7 @@ static void
 draw_box(const Layout *layout, const Spot *spot, const LineageNode *start, StringInfo out)
 {
 	static const char *const borders[][2] = {{"derived table", "#2f6f4f"}, {"view", "#7a8a96"}, {"materialized view", "#2f6f4f"},
-	{"model", "#6b46b5"}, {"feature view", "#2569a8"}, {"monitor", "#b33f3f"}, {"files", "#4d7a4d"}};
+	{"model", "#6b46b5"}, {"feature view", "#2569a8"}, {"monitor", "#b33f3f"}, {"files", "#4d7a4d"}, {"quarantine", "#b3702f"}};
 	const LineageNode *node = spot->node;
 	const char *border = "#5b6770";
 	double		x = layout->left[spot->rank];

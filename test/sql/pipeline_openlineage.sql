@@ -26,6 +26,7 @@ BEGIN
   IF schema ? 'enum' AND NOT schema -> 'enum' @> node THEN RETURN NEXT format('%s is %s', path, node); END IF;
   IF schema ->> 'format' = 'uri' AND node #>> '{}' !~ '^[a-z][a-z0-9+.-]*:[^\s<>"{}|\\^`]+$' THEN RETURN NEXT format('%s is no URI: %s', path, node); END IF;
   IF schema ->> 'format' = 'date-time' AND node #>> '{}' !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$' THEN RETURN NEXT format('%s is no time: %s', path, node); END IF;
+  IF schema ->> 'format' = 'uuid' AND node #>> '{}' !~ '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' THEN RETURN NEXT format('%s is no UUID: %s', path, node); END IF;
   FOR part IN SELECT value FROM jsonb_array_elements(schema -> 'allOf') LOOP RETURN QUERY SELECT lin.violations(node, part.value, path); END LOOP;
   IF schema ? 'not' AND NOT EXISTS (SELECT lin.violations(node, schema -> 'not', path)) THEN RETURN NEXT path || ' is what it must not be'; END IF;
   IF kind = 'object' THEN
@@ -76,7 +77,22 @@ SELECT lin.short(coalesce(event #>> '{job,name}', event #>> '{dataset,name}')) A
 SELECT lin.short(event #>> '{dataset,name}') AS name, event #>> '{dataset,facets,schema,fields,0,name}' AS field FROM medallion.openlineage('lin.alone');
 SELECT count(*) FROM medallion.openlineage() WHERE coalesce(event #>> '{job,name}', event #>> '{dataset,name}') ~ '\.(lin|Mart)\.';
 SELECT DISTINCT event ->> 'producer' AS producer, (event ->> 'eventTime')::timestamptz = now() AS now, event #>> '{dataset,namespace}' ~ '^postgres://[^:/]+:\d+$' AS namespace FROM medallion.openlineage('lin.alone');
+
+-- Runs: each refresh is one, what the rules found another.
+SELECT medallion.expect('"Mart"."Totals ä"', 'few', 'n < 2'), medallion.expect('"Mart"."Totals ä"', 'all', '"Total" IS NOT NULL', 'fail');
+SELECT target, mode FROM medallion.refresh('"Mart"."Totals ä"');
+CREATE TEMP TABLE runs AS SELECT event, row_number() OVER () AS n FROM medallion.openlineage_runs('"Mart"."Totals ä"', namespace => 'postgres://warehouse:5432');
+SELECT v.* FROM runs, lin.violations(event, '{"$ref": "#/$defs/RunEvent"}') v;
+SELECT event ->> 'eventType' AS type, lin.short(event #>> '{job,name}') AS job, event #>> '{job,facets,jobType,jobType}' AS kind, (SELECT string_agg(lin.short(i ->> 'name'), ', ') FROM jsonb_array_elements(event -> 'inputs') i) AS inputs,
+  (SELECT string_agg(lin.short(o ->> 'name'), ', ') FROM jsonb_array_elements(event -> 'outputs') o) AS outputs, event #>> '{outputs,0,outputFacets,outputStatistics,rowCount}' AS rows FROM runs ORDER BY n;
+SELECT a FROM runs, jsonb_path_query(event, '$.inputs.inputFacets.dataQualityAssertions.assertions[*]') a;
+SELECT count(DISTINCT event #>> '{run,runId}') AS runs, count(DISTINCT event #>> '{run,facets,parent,run,runId}') AS parents, bool_and((event #> '{inputs,0,facets,version,datasetVersion}') IS NOT NULL) FILTER (WHERE event #>> '{job,facets,jobType,jobType}' = 'REFRESH') AS versions FROM runs;
+SELECT event = (SELECT event FROM runs WHERE n = 1) AS same FROM medallion.openlineage_runs('"Mart"."Totals ä"', namespace => 'postgres://warehouse:5432') LIMIT 1;
+SELECT count(*) FROM medallion.openlineage_runs('"Mart"."Totals ä"', since => clock_timestamp());
+DROP TABLE runs;
 -- Errors.
+SELECT medallion.openlineage_runs('lin.nothing');
+SELECT medallion.openlineage_runs(namespace => 'here');
 SELECT medallion.openlineage('lin.nothing');
 SELECT medallion.openlineage('lin.alone', 'sideways');
 SELECT medallion.openlineage('lin.alone', depth => 0);
