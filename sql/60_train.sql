@@ -96,14 +96,37 @@ CREATE TABLE medallion._coefficients (
 	std_error double precision,
 	statistic double precision,
 	p_value double precision,
+	part integer,
 	CONSTRAINT _coefficients_pkey PRIMARY KEY (version_id, position)
 );
 COMMENT ON TABLE medallion._coefficients IS 'Coefficients of linear models, in the order of the model''s terms.';
 SELECT pg_catalog.pg_extension_config_dump('medallion._coefficients', '');
 
+CREATE TABLE medallion._model_parts (
+	version_id bigint NOT NULL REFERENCES medallion._model_versions ON DELETE CASCADE,
+	part integer NOT NULL,
+	key jsonb NOT NULL,
+	rows bigint NOT NULL,
+	metrics jsonb NOT NULL,
+	CONSTRAINT _model_parts_pkey PRIMARY KEY (version_id, part)
+);
+COMMENT ON TABLE medallion._model_parts IS 'The parts of models that train() made with partition_by, a row each.';
+SELECT pg_catalog.pg_extension_config_dump('medallion._model_parts', '');
+
+CREATE OR REPLACE VIEW medallion.model_parts WITH (security_barrier) AS
+SELECT m.name AS model, v.version, p.key, p.rows, p.metrics
+FROM medallion._model_parts p
+JOIN medallion._model_versions v ON v.version_id OPERATOR(pg_catalog.=) p.version_id
+JOIN medallion._models m ON m.model_id OPERATOR(pg_catalog.=) v.model_id
+WHERE medallion._model_privilege(m.model_id, m.owner, '{read,manage}');
+COMMENT ON VIEW medallion.model_parts IS
+'What models are made of that train() made with partition_by: the values of the key columns, rows trained on and metrics of each part.';
+GRANT SELECT ON medallion.model_parts TO PUBLIC;
+
 CREATE OR REPLACE VIEW medallion.coefficients WITH (security_barrier) AS
-SELECT m.name AS model, v.version, c.class, c.feature, c.estimate, c.std_error, c.statistic, c.p_value, c.position
+SELECT m.name AS model, v.version, c.class, c.feature, c.estimate, c.std_error, c.statistic, c.p_value, c.position, p.key AS part
 FROM medallion._coefficients c
+LEFT JOIN medallion._model_parts p ON p.version_id OPERATOR(pg_catalog.=) c.version_id AND p.part OPERATOR(pg_catalog.=) c.part
 JOIN medallion._model_versions v ON v.version_id OPERATOR(pg_catalog.=) c.version_id
 JOIN medallion._models m ON m.model_id OPERATOR(pg_catalog.=) v.model_id
 WHERE medallion._model_privilege(m.model_id, m.owner, '{read,manage}');

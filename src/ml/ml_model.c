@@ -251,6 +251,7 @@ ml_model_free(ml_model *model)
 	}
 	if (model->class != NULL)
 		model->class->free(&ctx, model->predictor);
+	ml_model_parts_free(&ctx, model->parts);
 	for (int i = 0; i < model->n_classes; i++)
 		ml_free(&ctx, model->classes[i]);
 	ml_free(&ctx, model->classes);
@@ -353,6 +354,8 @@ ml_model_memory(const ml_model *model)
 	}
 	if (model->class != NULL)
 		total += model->class->memory(model->predictor);
+	if (model->parts != NULL)
+		total += ml_model_parts_memory(model->parts);
 	return total + (size_t) model->n_outputs * (model->n_terms + 1) * sizeof(double) + (size_t) model->n_classes * 64;
 }
 
@@ -534,6 +537,8 @@ ml_model_width(const ml_model *model)
 int
 ml_model_n_components(const ml_model *model)
 {
+	if (model->parts != NULL)
+		return ml_model_parts_n_components(model->parts);
 	if (model->class == NULL || model->class->n_components == NULL)
 		return 0;
 	return model->class->n_components(model->predictor);

@@ -7,6 +7,7 @@
 #include "ml/ml_bytes.h"
 #include "ml/ml_dictionary.h"
 #include "ml/ml_model.h"
+#include "ml/ml_model_parts.h"
 #include "ml/ml_predictor.h"
 
 typedef struct ml_column
@@ -59,7 +60,16 @@ struct ml_model
 	double	   *intercepts;		/* (n_outputs) */
 	const ml_predictor_class *class;	/* NULL: none, or linear */
 	void	   *predictor;
+	ml_model_parts   *parts;			/* NULL unless it is made of models; then it has no predictor */
 };
+
+/* ml_model_predict.c: ml_model_transform as ml_model_predict_in. */
+extern ml_status ml_model_transform_in(const ml_model *model, const ml_values *columns, size_t first, size_t n, double *out,
+									   ml_row_state *rows, void *workspace, ml_error *err);
+
+/* ml_model_io.c: ml_model_load for a part of another model, which has no parts itself. */
+extern ml_status ml_model_load_part(const ml_ctx *ctx, const unsigned char *bytes, size_t length, ml_model **model,
+									ml_error *err);
 
 /* ml_prepare.c: one prepared block of rows, for ml_model_predict.c. */
 typedef struct ml_problems

@@ -4,13 +4,14 @@
  * Layout, all integers little-endian, texts as length (u32) and bytes without NUL:
  *   "MDLMODEL", u32 format version, u64 length of the whole, u32 CRC-32C of what follows,
  *   then sections, each u32 tag, u64 length of its payload, payload:
- *     HEAD  algorithm, u32 task, target, target type, u32 columns, u32 classes, u32 1 if LINR follows, 2 if PRED does
+ *     HEAD  algorithm, u32 task, target, target type, u32 columns, u32 classes, u32 1 if LINR follows, 2 PRED, 3 PART
  *     COLS  per column: name, type, u8 kind, u8 encoding, u8 flags, f64 fill, u32 fill code, f64 shift, f64 scale,
  *           u32 reference + 1, f64 value of unknown categories, u32 length, u32 buckets, u32 parts, u8 warp, f64 lambda,
  *           u32 knots, the knots, u32 categories, the categories, [the table], [shifts, scales]
  *     CLAS  the classes
  *     LINR  u32 link, u32 outputs, u32 terms, intercepts, coefficients
  *     PRED  the name of the predictor's class, what the class writes
+ *     PART  u32 key columns, u32 parts, per part: key, u64 length, a whole model as here
  * Version 1 had columns without encoding … knots, table, shifts and scales; it is read, not written.
  */
 #include "ml/ml_model_int.h"
@@ -28,7 +29,8 @@ enum
 	TAG_COLS = 0x534c4f43,
 	TAG_CLAS = 0x53414c43,
 	TAG_LINR = 0x524e494c,
-	TAG_PRED = 0x44455250
+	TAG_PRED = 0x44455250,
+	TAG_PART = 0x54524150
 };
 
 enum
@@ -46,7 +48,8 @@ enum
 {
 	NO_PREDICTOR = 0,
 	LINEAR_PREDICTOR,
-	OTHER_PREDICTOR
+	OTHER_PREDICTOR,
+	PARTS
 };
 
 /* What a column takes at least, by format version. */
@@ -122,7 +125,8 @@ put_sections(ml_writer *w, const ml_model *model)
 	ml_put_text(w, model->target_type);
 	ml_put_u32(w, (uint32_t) model->n_columns);
 	ml_put_u32(w, (uint32_t) model->n_classes);
-	ml_put_u32(w, model->link != 0 ? LINEAR_PREDICTOR : model->class != NULL ? OTHER_PREDICTOR : NO_PREDICTOR);
+	ml_put_u32(w, model->link != 0 ? LINEAR_PREDICTOR : model->class != NULL ? OTHER_PREDICTOR :
+			   model->parts != NULL ? PARTS : NO_PREDICTOR);
 	end_section(w, start);
 
 	start = begin_section(w, TAG_COLS);
@@ -153,6 +157,12 @@ put_sections(ml_writer *w, const ml_model *model)
 		start = begin_section(w, TAG_PRED);
 		ml_put_text(w, model->class->name);
 		model->class->save(model->predictor, &shape, w);
+		end_section(w, start);
+	}
+	else if (model->parts != NULL)
+	{
+		start = begin_section(w, TAG_PART);
+		ml_model_parts_save(model->parts, w);
 		end_section(w, start);
 	}
 }
@@ -194,6 +204,7 @@ typedef struct loading
 	char	  **classes;
 	uint32_t	version;
 	uint32_t	predictor;
+	bool		is_part;		/* of another model */
 } loading;
 
 static void *
@@ -426,6 +437,19 @@ load_predictor(loading *l, ml_model *model, ml_error *err)
 	return ml_model_set_predictor(model, class, predictor, err);
 }
 
+static ml_status
+load_parts(loading *l, ml_model *model, ml_error *err)
+{
+	size_t		outer = enter_section(l, TAG_PART);
+	ml_status	status = ML_BAD_MODEL;
+
+	if (going(l))
+		status = ml_model_parts_load(model, &l->r, err);
+	if (status == ML_OK)
+		leave_section(l, outer);
+	return status;
+}
+
 static void
 free_loading(loading *l)
 {
@@ -465,6 +489,8 @@ load_model(loading *l, ml_model **model, ml_error *err)
 		status = load_linear(l, *model, err);
 	else if (going(l) && status == ML_OK && l->predictor == OTHER_PREDICTOR)
 		status = load_predictor(l, *model, err);
+	else if (going(l) && status == ML_OK && l->predictor == PARTS && !l->is_part)
+		status = load_parts(l, *model, err);
 	else if (l->predictor != NO_PREDICTOR)
 		l->r.failed = true;
 	if (l->no_memory || status == ML_NO_MEMORY)
@@ -474,10 +500,10 @@ load_model(loading *l, ml_model **model, ml_error *err)
 	return ML_OK;
 }
 
-ml_status
-ml_model_load(const ml_ctx *ctx, const unsigned char *bytes, size_t length, ml_model **model, ml_error *err)
+static ml_status
+load_bytes(const ml_ctx *ctx, const unsigned char *bytes, size_t length, bool is_part, ml_model **model, ml_error *err)
 {
-	loading		l = {.ctx = ctx, .r = {bytes, length, 0, false}};
+	loading		l = {.ctx = ctx, .r = {bytes, length, 0, false}, .is_part = is_part};
 	const unsigned char *found = ml_get_bytes(&l.r, sizeof(magic));
 	ml_status	status;
 
@@ -500,4 +526,16 @@ ml_model_load(const ml_ctx *ctx, const unsigned char *bytes, size_t length, ml_m
 		*model = NULL;
 	}
 	return status;
+}
+
+ml_status
+ml_model_load(const ml_ctx *ctx, const unsigned char *bytes, size_t length, ml_model **model, ml_error *err)
+{
+	return load_bytes(ctx, bytes, length, false, model, err);
+}
+
+ml_status
+ml_model_load_part(const ml_ctx *ctx, const unsigned char *bytes, size_t length, ml_model **model, ml_error *err)
+{
+	return load_bytes(ctx, bytes, length, true, model, err);
 }

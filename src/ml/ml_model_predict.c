@@ -216,9 +216,12 @@ size_t
 ml_model_workspace(const ml_model *model)
 {
 	size_t		rows;
-	size_t		bytes = design_bytes(model, &rows);
+	size_t		bytes;
 	ml_model_shape shape;
 
+	if (model->parts != NULL)
+		return ml_model_parts_workspace(model->parts);
+	bytes = design_bytes(model, &rows);
 	if (model->class == NULL || model->class->work_size == NULL)
 		return bytes;
 	ml_model_get_shape(model, &shape);
@@ -298,6 +301,8 @@ run_in(const ml_model *model, what wanted, const ml_values *columns, size_t star
 	size_t		most = wanted == DESIGN ? ROWS_UNCHECKED : ml_model_rows_at_once(model);
 	size_t		unchecked = 0;
 
+	if (model->parts != NULL)
+		return ml_model_parts_run(model, wanted == TRANSFORM, columns, start, n, out, rows, workspace, err);
 	p.model = model;
 	ml_model_get_shape(model, &p.shape);
 	p.x = workspace;
@@ -352,7 +357,7 @@ no_predictor(const ml_model *model, ml_error *err)
 static bool
 can_predict(const ml_model *model)
 {
-	return model->link != 0 || (model->class != NULL && model->class->predict != NULL && model->task != ML_DECOMPOSITION);
+	return model->link != 0 || model->parts != NULL || (model->class != NULL && model->class->predict != NULL && model->task != ML_DECOMPOSITION);
 }
 
 ml_status
@@ -383,9 +388,18 @@ ml_model_transform(const ml_model *model, const ml_values *columns, size_t n, do
 }
 
 ml_status
+ml_model_transform_in(const ml_model *model, const ml_values *columns, size_t first, size_t n, double *out,
+					  ml_row_state *rows, void *workspace, ml_error *err)
+{
+	return run_in(model, TRANSFORM, columns, first, n, ml_model_n_components(model), out, rows, workspace, false, err);
+}
+
+ml_status
 ml_model_design(const ml_model *model, const ml_values *columns, size_t first, size_t n, double *x, ml_row_state *rows,
 				ml_error *err)
 {
+	if (model->parts != NULL)
+		return ml_fail(err, ML_BAD_PARAM, NULL, "a model made of parts has no terms of its own");
 	return run_in(model, DESIGN, columns, first, n, model->n_terms, x, rows, NULL, false, err);
 }
 

@@ -455,6 +455,7 @@ mdl_inference_make(const char *reference, const MdlInferenceRequest *request, Md
 	memset(result, 0, sizeof(*result));
 	mdl_use_model(reference, &result->used);
 	mdl_model_resolve(reference, MDL_MODEL_READ, &result->used.version);
+	mdl_refuse_parts(result->used.model, result->used.version.model);
 	read_version(result);
 	result->df = mdl_inference_metric(result, "df_residual");
 	if (!family_of(result, &family) || isnan(result->df) || family.kind == ML_FAMILY_BINOMIAL || family.power == 1)

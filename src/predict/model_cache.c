@@ -69,6 +69,16 @@ mdl_raise_ml(ml_status status, const ml_error *err, const char *model)
 			 err->hint[0] ? errhint("%s", err->hint) : 0));
 }
 
+void
+mdl_refuse_parts(const ml_model *model, const char *name)
+{
+	if (ml_model_n_parts(model) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" is made of %d parts, each with terms of its own", name, ml_model_n_parts(model)),
+				 errhint("See the views medallion.model_parts and medallion.coefficients.")));
+}
+
 /* Decodes the version's artifact into a context of its own. */
 static void
 load(MdlCachedModel *entry, MemoryContext context, const char *name)

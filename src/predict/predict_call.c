@@ -125,12 +125,31 @@ map_rows(MdlPredictCall *call, Oid type, int32 typmod)
 	call->row_typmod = typmod;
 }
 
+/* The values of the columns that tell which part of a model a row belongs to. */
+static char *
+row_key(const MdlPredictCall *call)
+{
+	StringInfoData key;
+
+	initStringInfo(&key);
+	for (int i = 0; i < ml_model_n_keys(call->cached->model); i++)
+		appendStringInfo(&key, "%s%s = %.*s", i ? ", " : "", ml_model_column_name(call->cached->model, i),
+						 call->map->nulls[i] ? 4 : (int) call->map->texts[i].length,
+						 call->map->nulls[i] ? "NULL" : call->map->texts[i].data);
+	return key.data;
+}
+
 static void
 refuse_value(const MdlPredictCall *call, const ml_row_state *state)
 {
 	const char *column = ml_model_column_name(call->cached->model, state->column);
 	const ml_text *text = &call->map->texts[state->column];
 
+	if (state->column < ml_model_n_keys(call->cached->model))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" has no part for %s", call->name, row_key(call)),
+				 errhint("Its parts are in the view medallion.model_parts.")));
 	if (state->problem == ML_PROBLEM_NOT_FINITE)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

@@ -12,6 +12,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "ml/ml_model.h"
+#include "ml/ml_model_parts.h"
 #include "registry/registry.h"
 
 /* ---- model_cache.c: decoded models of this backend ---- */
@@ -32,6 +33,9 @@ extern void mdl_model_cache_unpin(MdlCachedModel *cached);
 
 /* Raises the error that a numeric function reported about a model. */
 extern void mdl_raise_ml(ml_status status, const ml_error *err, const char *model) pg_attribute_noreturn();
+
+/* Raises an error if the model is made of parts, which have what was asked for each of their own. */
+extern void mdl_refuse_parts(const ml_model *model, const char *name);
 
 /* ---- predict_input.c: from a row to the model's columns ---- */
 

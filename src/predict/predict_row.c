@@ -126,6 +126,7 @@ mdl_design_row_impl(PG_FUNCTION_ARGS)
 {
 	MdlPredictCall *call = mdl_predict_call(fcinfo);
 
+	mdl_refuse_parts(call->cached->model, call->name);
 	if (!mdl_design_input_row(fcinfo, call))
 		PG_RETURN_NULL();
 	PG_RETURN_ARRAYTYPE_P(number_array(call->out, ml_model_n_terms(call->cached->model)));
@@ -141,6 +142,7 @@ mdl_terms_impl(PG_FUNCTION_ARGS)
 	int			n = ml_model_n_terms(model);
 	Datum	   *elements = palloc(sizeof(Datum) * (n + 1));
 
+	mdl_refuse_parts(model, call->name);
 	for (int term = 0; term < n; term++)
 	{
 		int			length = ml_model_term_name(model, term, NULL, 0);

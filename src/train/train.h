@@ -32,6 +32,7 @@ typedef struct MdlTrainRequest
 {
 	const char *model;			/* name in the registry; may be NULL for datasets */
 	const char *source;			/* table, view or query text; read as the current user */
+	const char *told_source;	/* what errors call it; NULL: the same */
 	const char *target;			/* column */
 	const char *algorithm;
 	Jsonb	   *params;			/* NULL: defaults */
@@ -43,6 +44,8 @@ typedef struct MdlTrainRequest
 	Jsonb	   *validation;		/* NULL: no holdout */
 	Jsonb	   *folds;			/* how a dataset is divided; NULL: by key */
 	const char *weight;			/* column or NULL */
+	int			n_partition;	/* 0: one model for all rows */
+	const char *const *partition;	/* columns: a model for each group of rows that are equal in them */
 	int64		seed;
 	bool		reproducible;
 	const char *deploy;			/* NULL, "always", "if_better" */

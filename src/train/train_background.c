@@ -5,7 +5,7 @@
  * hours of computing hold no snapshot and keep nothing from being vacuumed, and registers the version in another.  It
  * works as the role that asked, with the settings that queries depend on.
  */
-#include "train/train_int.h"
+#include "train/train_parts.h"
 
 #include <signal.h>
 
@@ -82,6 +82,7 @@ pack_request(const MdlTrainRequest *r)
 	push_object(&state, "preprocess", r->preprocess);
 	push_object(&state, "validation", r->validation);
 	push_text(&state, "weight", r->weight);
+	push_list(&state, "partition_by", r->partition, r->n_partition);
 	push_text(&state, "deploy", r->deploy);
 	mdl_jsonb_push_text(&state, "seed", psprintf(INT64_FORMAT, r->seed));
 	mdl_jsonb_push_bool(&state, "reproducible", r->reproducible);
@@ -115,6 +116,7 @@ unpack_request(Jsonb *object, MdlTrainRequest *r)
 	r->preprocess = mdl_jsonb_object(object, what, "preprocess");
 	r->validation = mdl_jsonb_object(object, what, "validation");
 	mdl_jsonb_text(object, what, "weight", (char **) &r->weight);
+	mdl_jsonb_text_list(object, what, "partition_by", (char ***) &r->partition, &r->n_partition);
 	mdl_jsonb_text(object, what, "deploy", (char **) &r->deploy);
 	if (mdl_jsonb_text(object, what, "seed", &seed))
 		r->seed = strtoll(seed, NULL, 10);
@@ -227,13 +229,50 @@ use_settings(const Work *w)
 	}
 }
 
+/* Notes that the training is done, in the transaction that registered the version. */
+static void
+finish(const Work *w, const MdlTrainResult *result)
+{
+	MdlArgs		args = {0};
+
+	mdl_arg_int8(&args, w->id);
+	mdl_arg(&args, INT4OID, Int32GetDatum(result->version), false);
+	if (run_owned("UPDATE medallion._trainings SET state = 'done', version = $2, ended_at = pg_catalog.clock_timestamp()"
+				  " WHERE training_id OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'running'", &args) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("training " INT64_FORMAT " was cancelled", w->id)));
+}
+
+/* The same part by part; each is read from the rows that the first transaction has put aside. */
+static void
+train_parts(Work *w)
+{
+	MdlPartsTraining *p = mdl_parts_begin(&w->request, w->context);
+	MdlTrainResult result = {0};
+	MdlTraining *t;
+
+	begin(w);
+	use_settings(w);
+	mdl_parts_read(p);
+	while ((t = mdl_parts_next(p)) != NULL)
+	{
+		commit(w);
+		mdl_parts_fit(p, t);
+		begin(w);
+	}
+	mdl_parts_register(p, &result);
+	finish(w, &result);
+	commit(w);
+	mdl_parts_end(p);
+}
+
 /* Reads, fits, registers; holds a snapshot in the first and the last of these only. */
 static void
 train(Work *w)
 {
 	MdlTraining *t = mdl_training_begin(&w->request, w->context);
 	MdlTrainResult result = {0};
-	MdlArgs		args = {0};
 
 	begin(w);
 	use_settings(w);
@@ -242,13 +281,7 @@ train(Work *w)
 	mdl_training_fit(t);
 	begin(w);
 	mdl_training_register(t, &result);
-	mdl_arg_int8(&args, w->id);
-	mdl_arg(&args, INT4OID, Int32GetDatum(result.version), false);
-	if (run_owned("UPDATE medallion._trainings SET state = 'done', version = $2, ended_at = pg_catalog.clock_timestamp()"
-				  " WHERE training_id OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'running'", &args) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("training " INT64_FORMAT " was cancelled", w->id)));
+	finish(w, &result);
 	commit(w);
 	mdl_training_end(t);
 }
@@ -285,7 +318,10 @@ mdl_training_task(const char *argument)
 	mdl_progress_begin("train", w->request.model);
 	PG_TRY();
 	{
-		train(w);
+		if (w->request.n_partition > 0)
+			train_parts(w);
+		else
+			train(w);
 	}
 	PG_CATCH();
 	{

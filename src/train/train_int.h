@@ -234,6 +234,9 @@ typedef struct MdlSource
 	int			n_features;
 } MdlSource;
 
+/* The columns of a FROM item, and the OIDs of the relations that it reads, views expanded.  Needs an SPI connection. */
+extern TupleDesc mdl_source_columns(const char *from, List **relations);
+
 /* The attribute of that name; argument tells which argument asked for it, in the error if there is none. */
 extern Form_pg_attribute mdl_source_find_column(TupleDesc columns, const char *name, const char *argument);
 
@@ -373,6 +376,7 @@ typedef struct MdlTraining
 	Jsonb	   *data_commits;	/* … of which tables */
 	unsigned char *baseline;	/* NULL: none */
 	size_t		baseline_size;
+	int64		version_id;		/* once registered */
 } MdlTraining;
 
 /* A new phase for medallion.progress; how long the last took is told at DEBUG1.  phase NULL: only that. */
@@ -432,6 +436,14 @@ extern void mdl_training_fit(MdlTraining *t);
 extern void mdl_training_register(MdlTraining *t, MdlTrainResult *result);
 extern void mdl_training_end(MdlTraining *t);	/* frees it, and the result's strings with it */
 
+/* train_run.c: checks what can be checked before anything is read. */
+extern void mdl_training_check_request(const MdlTrainRequest *request);
+
+/*
+ * train_run.c: pushes the snapshot that training reads with, and returns the version it shows.
+ */
+extern int64 mdl_training_push_snapshot(void);
+
 /* train_background.c: trains later, in a worker; returns the number of the training. */
 extern int64 mdl_train_later(const MdlTrainRequest *request);
 extern MDL_EXPORT void mdl_training_task(const char *argument);	/* what the worker runs; argument is the number */
@@ -441,5 +453,23 @@ extern Jsonb *mdl_training_data_commits(const MdlTraining *t);
 
 /* train_record.c: registers the version, its coefficients, and deploys. */
 extern void mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result);
+extern Jsonb *mdl_training_finish_metrics(MdlTraining *t);
+
+/* Coefficients as they are stored. */
+typedef struct MdlCoefficients
+{
+	int			count;
+	Datum	   *classes;		/* text … */
+	bool	   *class_nulls;
+	Datum	   *features;
+	Datum	   *numbers[4];		/* estimate, std_error, statistic, p_value */
+	bool	   *number_nulls[4];
+} MdlCoefficients;
+
+/* In the current context. */
+extern void mdl_training_collect_coefficients(const MdlTraining *t, MdlCoefficients *coefficients);
+
+/* Fills medallion._coefficients from a position on; part 0: the model has none. */
+extern void mdl_training_record_coefficients(int64 version_id, int part, int position, MdlCoefficients *coefficients);
 
 #endif							/* MDL_TRAIN_INT_H */

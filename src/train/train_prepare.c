@@ -105,12 +105,12 @@ mdl_training_too_few(const MdlTraining *t, int64 rows)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("there are no rows to train on"),
-				 errdetail("The source is: %s", t->request->source)));
+				 errdetail("The source is: %s", t->request->told_source ? t->request->told_source : t->request->source)));
 	if (rows == 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("there is only one row to train on"),
-				 errdetail("The source is: %s", t->request->source)));
+				 errdetail("The source is: %s", t->request->told_source ? t->request->told_source : t->request->source)));
 }
 
 void

@@ -19,7 +19,7 @@ finish_object(JsonbParseState **state)
 	return JsonbValueToJsonb(pushJsonbValue(state, WJB_END_OBJECT, NULL));
 }
 
-/* {"features": [{"name", "type"}, …], "target": {"name", "type"}, "classes": […]} */
+/* {"features": [{"name", "type"}, …], "partition_by": likewise, "target": {"name", "type"}, "classes": […]} */
 static Jsonb *
 signature_of(const MdlTraining *t)
 {
@@ -37,6 +37,19 @@ signature_of(const MdlTraining *t)
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
 	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	if (t->request->n_partition > 0)
+	{
+		mdl_jsonb_push_key(&state, "partition_by");
+		pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+		for (int i = 0; i < t->request->n_partition; i++)
+		{
+			pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+			mdl_jsonb_push_text(&state, "name", t->request->partition[i]);
+			mdl_jsonb_push_text(&state, "type", ml_model_column_type(t->model, i));
+			pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+		}
+		pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	}
 	if (target != NULL)
 	{
 		mdl_jsonb_push_key(&state, "target");
@@ -65,16 +78,6 @@ signature_of(const MdlTraining *t)
 
 /* ---- coefficients ---------------------------------------------------------------------------------------------- */
 
-typedef struct CoefficientArrays
-{
-	int			count;
-	Datum	   *classes;
-	bool	   *class_nulls;
-	Datum	   *features;
-	Datum	   *numbers[4];		/* estimate, std_error, statistic, p_value */
-	bool	   *number_nulls[4];
-} CoefficientArrays;
-
 static Datum
 array_of(Datum *values, bool *nulls, int count, Oid type)
 {
@@ -100,8 +103,8 @@ term_name(const MdlTraining *t, int term)
 	return name;
 }
 
-static void
-collect_coefficients(const MdlTraining *t, CoefficientArrays *a)
+void
+mdl_training_collect_coefficients(const MdlTraining *t, MdlCoefficients *a)
 {
 	int			n = (int) t->report.n_coefficients;
 
@@ -131,25 +134,24 @@ collect_coefficients(const MdlTraining *t, CoefficientArrays *a)
 	}
 }
 
-/* Fills medallion._coefficients; the version exists. */
-static void
-record_coefficients(const MdlTraining *t, int64 version_id)
+void
+mdl_training_record_coefficients(int64 version_id, int part, int position, MdlCoefficients *a)
 {
-	CoefficientArrays a;
 	MdlArgs		args = {0};
 	MdlUser		user;
 
-	if (t->report.n_coefficients == 0)
+	if (a->count == 0)
 		return;
-	collect_coefficients(t, &a);
 	mdl_arg_int8(&args, version_id);
-	mdl_arg(&args, TEXTARRAYOID, array_of(a.classes, a.class_nulls, a.count, TEXTOID), false);
-	mdl_arg(&args, TEXTARRAYOID, array_of(a.features, NULL, a.count, TEXTOID), false);
+	mdl_arg(&args, TEXTARRAYOID, array_of(a->classes, a->class_nulls, a->count, TEXTOID), false);
+	mdl_arg(&args, TEXTARRAYOID, array_of(a->features, NULL, a->count, TEXTOID), false);
 	for (int k = 0; k < 4; k++)
-		mdl_arg(&args, FLOAT8ARRAYOID, array_of(a.numbers[k], a.number_nulls[k], a.count, FLOAT8OID), false);
+		mdl_arg(&args, FLOAT8ARRAYOID, array_of(a->numbers[k], a->number_nulls[k], a->count, FLOAT8OID), false);
+	mdl_arg(&args, INT4OID, Int32GetDatum(part), part == 0);
+	mdl_arg(&args, INT4OID, Int32GetDatum(position), false);
 	mdl_owner_begin(&user);
-	mdl_run("INSERT INTO medallion._coefficients (version_id, position, class, feature, estimate, std_error, statistic, p_value)"
-			" SELECT $1, u.position, u.class, u.feature, u.estimate, u.std_error, u.statistic, u.p_value"
+	mdl_run("INSERT INTO medallion._coefficients (version_id, position, class, feature, estimate, std_error, statistic, p_value, part)"
+			" SELECT $1, $9 + u.position, u.class, u.feature, u.estimate, u.std_error, u.statistic, u.p_value, $8"
 			" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
 			" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7))"
 			" WITH ORDINALITY AS u(class, feature, estimate, std_error, statistic, p_value, position)", &args, false);
@@ -257,8 +259,8 @@ is_better(const MdlTraining *t, Jsonb *metrics)
 	return found && ours > theirs;
 }
 
-static Jsonb *
-finish_metrics(MdlTraining *t)
+Jsonb *
+mdl_training_finish_metrics(MdlTraining *t)
 {
 	for (int i = 0; i < t->report.n_facts; i++)
 		mdl_jsonb_push_number(&t->metrics, t->report.facts[i].name, t->report.facts[i].value);
@@ -294,6 +296,7 @@ mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
 	const MdlTrainRequest *request = t->request;
 	MdlNewModelVersion version = {0};
 	MdlModelVersion resolved;
+	MdlCoefficients coefficients;
 	unsigned char *bytes;
 	size_t		length;
 	ml_error	err;
@@ -306,7 +309,7 @@ mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
 	version.algorithm = t->estimator->name;
 	version.task = ml_task_name(t->task);
 	version.params = mdl_params_jsonb(t->estimator, t->params);
-	version.metrics = finish_metrics(t);
+	version.metrics = mdl_training_finish_metrics(t);
 	version.signature = signature_of(t);
 	version.data_commits = t->data_commits;
 	version.seed = request->seed;
@@ -323,7 +326,9 @@ mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
 	mdl_model_resolve(psprintf("%s/%d", request->model, result->version), MDL_MODEL_PREDICT, &resolved);
-	record_coefficients(t, resolved.version_id);
+	t->version_id = resolved.version_id;
+	mdl_training_collect_coefficients(t, &coefficients);
+	mdl_training_record_coefficients(t->version_id, 0, 0, &coefficients);
 	for (int i = 0; i < t->report.n_arrays; i++)
 		record_matrix(t, resolved.version_id, &t->report.arrays[i]);
 	if (request->deploy != NULL && (strcmp(request->deploy, "always") == 0 || is_better(t, version.metrics)))

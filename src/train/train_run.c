@@ -3,7 +3,7 @@
  *
  * Everything happens in the caller's transaction on one snapshot.  An error anywhere leaves nothing behind.
  */
-#include "train/train_int.h"
+#include "train/train_parts.h"
 
 #include "access/xact.h"
 #include "base/progress.h"
@@ -25,11 +25,11 @@
 /* ---- the snapshot and what it sees ----------------------------------------------------------------------------- */
 
 /*
- * Pushes the snapshot that training reads with, and returns the version it shows.  A snapshot may see a part of a
+ * A snapshot may see a part of a
  * commit's successors; then we wait for those in flight and take another, so that as_of(version) can show the same rows.
  */
-static int64
-push_training_snapshot(void)
+int64
+mdl_training_push_snapshot(void)
 {
 	for (int attempt = 0;; attempt++)
 	{
@@ -67,8 +67,8 @@ mdl_training_data_commits(const MdlTraining *t)
 
 /* ---- training -------------------------------------------------------------------------------------------------- */
 
-static void
-check_request(const MdlTrainRequest *request)
+void
+mdl_training_check_request(const MdlTrainRequest *request)
 {
 	if (request->deploy != NULL && strcmp(request->deploy, "always") != 0 && strcmp(request->deploy, "if_better") != 0)
 		ereport(ERROR,
@@ -95,8 +95,8 @@ mdl_training_read(MdlTraining *t)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
-	check_request(t->request);
-	t->data_version = push_training_snapshot();
+	mdl_training_check_request(t->request);
+	t->data_version = mdl_training_push_snapshot();
 	MemoryContextSwitchTo(t->memory);
 	pushJsonbValue(&t->metrics, WJB_BEGIN_OBJECT, NULL);
 	mdl_training_prepare(t, t->request, 1);
@@ -150,22 +150,41 @@ mdl_training_end(MdlTraining *t)
 	MemoryContextDelete(t->memory);
 }
 
+static void
+train_parts(const MdlTrainRequest *request, MemoryContext memory, MdlTrainResult *result)
+{
+	MdlPartsTraining *p = mdl_parts_begin(request, memory);
+	MdlTraining *t;
+
+	mdl_parts_read(p);
+	while ((t = mdl_parts_next(p)) != NULL)
+		mdl_parts_fit(p, t);
+	mdl_parts_register(p, result);
+}
+
 void
 mdl_train(const MdlTrainRequest *request, MdlTrainResult *result)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	MdlTraining *t = mdl_training_begin(request, caller);
+	MemoryContext memory = AllocSetContextCreate(caller, "medallion training of a statement", ALLOCSET_SMALL_SIZES);
 
 	mdl_progress_begin("train", request->model);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	mdl_training_read(t);
-	mdl_training_fit(t);
-	mdl_training_register(t, result);
+	if (request->n_partition > 0)
+		train_parts(request, memory, result);
+	else
+	{
+		MdlTraining *t = mdl_training_begin(request, memory);
+
+		mdl_training_read(t);
+		mdl_training_fit(t);
+		mdl_training_register(t, result);
+	}
 	SPI_finish();
 	MemoryContextSwitchTo(caller);
 	result->metrics = (Jsonb *) pg_detoast_datum_copy((struct varlena *) result->metrics);
-	mdl_training_end(t);
+	MemoryContextDelete(memory);
 	mdl_progress_end();
 }
 
@@ -198,19 +217,8 @@ text_array(FunctionCallInfo fcinfo, int index, const char *name, int *count)
 }
 
 static void
-not_yet(const char *argument, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("argument \"%s\" is not supported", argument),
-			 errhint("%s", hint)));
-}
-
-static void
 read_request(FunctionCallInfo fcinfo, MdlTrainRequest *request)
 {
-	int			ignored;
-
 	memset(request, 0, sizeof(*request));
 	request->model = mdl_required_text(fcinfo, 0, "model");
 	request->source = mdl_required_text(fcinfo, 1, "source");
@@ -222,9 +230,8 @@ read_request(FunctionCallInfo fcinfo, MdlTrainRequest *request)
 	request->n_exclude = Max(request->n_exclude, 0);
 	request->preprocess = PG_ARGISNULL(7) ? NULL : PG_GETARG_JSONB_P(7);
 	request->validation = PG_ARGISNULL(8) ? NULL : PG_GETARG_JSONB_P(8);
-	text_array(fcinfo, 9, "partition_by", &ignored);
-	if (ignored > 0)
-		not_yet("partition_by", "Train a model for each group, with a query that selects it as the source.");
+	request->partition = text_array(fcinfo, 9, "partition_by", &request->n_partition);
+	request->n_partition = Max(request->n_partition, 0);
 	request->seed = PG_ARGISNULL(10) ? 0 : PG_GETARG_INT64(10);
 	request->deploy = mdl_optional_text(fcinfo, 11);
 	request->reproducible = !PG_ARGISNULL(12) && PG_GETARG_BOOL(12);
@@ -239,7 +246,7 @@ train_later(const MdlTrainRequest *request, TupleDesc columns)
 	Datum		values[6] = {0};
 	bool		nulls[6] = {false, true, false, true, true, false};
 
-	check_request(request);
+	mdl_training_check_request(request);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	mdl_jsonb_push_number(&state, "training_id", (double) mdl_train_later(request));
 	values[0] = CStringGetTextDatum(request->model);

@@ -100,9 +100,9 @@ refuse_feature(const char *name, Oid type)
 
 /* ---- columns ------------------------------------------------------------------------------------------------- */
 
-/* The columns of the FROM item and the relations that it reads, views expanded; copied out of the plan. */
-static TupleDesc
-source_columns(const char *from, List **relations)
+/* Copies what it returns out of the plan. */
+TupleDesc
+mdl_source_columns(const char *from, List **relations)
 {
 	SPIPlanPtr	plan;
 	char	   *sql = psprintf("SELECT * FROM %s AS source", from);
@@ -385,7 +385,7 @@ mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estima
 
 	memset(source, 0, sizeof(*source));
 	source->from = mdl_source_from(request->source, &source->relid);
-	columns = source_columns(source->from, &source->relations);
+	columns = mdl_source_columns(source->from, &source->relations);
 	source->columns = palloc0(sizeof(MdlSourceColumn) * (columns->natts + 3));
 	for (int i = 0; i < request->n_exclude; i++)
 		mdl_source_find_column(columns, request->exclude[i], "exclude");

@@ -26,6 +26,10 @@ FROM medallion.trainings t JOIN medallion.model_versions v USING (model, version
 SELECT (metrics->>'training_id')::bigint AS training_id FROM medallion.train('train_background_linear', 't', 'y', 'linear', features => '{x,kind}', background => true) \gset
 SELECT wait_for(:training_id);
 SELECT feature, round(estimate::numeric, 3) AS estimate FROM medallion.coefficients WHERE model = 'train_background_linear' AND feature = 'x';
+-- and a model for each group
+SELECT (metrics->>'training_id')::bigint AS training_id FROM medallion.train('train_background_parts', 't', 'y', 'linear', features => '{x}', partition_by => '{kind}', background => true) \gset
+SELECT wait_for(:training_id);
+SELECT key, rows FROM medallion.model_parts WHERE model = 'train_background_parts' ORDER BY key::text;
 -- nothing happens when the transaction aborts
 BEGIN;
 SELECT (metrics->>'training_id')::bigint AS aborted FROM medallion.train('train_background_aborted', 't', 'y', 'linear', features => '{x}', background => true) \gset
