@@ -12,6 +12,7 @@
 #include "ml/eval_regression.h"
 #include "ml/ml_parallel.h"
 #include "ml/ml_random.h"
+#include "ml/ml_sort.h"
 
 #define ROUND 16				/* resamples between two looks for a cancel */
 #define PURPOSE_RESAMPLE 0x626f6f74
@@ -55,10 +56,10 @@ compare_rows(const void *a, const void *b)
 	return order != 0 ? order : (x->predicted > y->predicted) - (x->predicted < y->predicted);
 }
 
-void
-ml_eval_sort(ml_eval_row *rows, size_t n)
+bool
+ml_eval_sort(const ml_ctx *ctx, ml_eval_row *rows, ml_eval_row *scratch, size_t n)
 {
-	qsort(rows, n, sizeof(ml_eval_row), compare_rows);
+	return ml_sort(ctx, rows, scratch, n, sizeof(ml_eval_row), compare_rows);
 }
 
 /* Selection sampling (Knuth, The Art of Computer Programming 2, algorithm S). */

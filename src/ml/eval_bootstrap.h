@@ -26,8 +26,11 @@ typedef struct ml_eval_row
 	uint64_t	predicted;
 } ml_eval_row;
 
-/* Orders rows by value, then by what else they have: what follows then depends on the set of rows alone. */
-extern void ml_eval_sort(ml_eval_row *rows, size_t n);
+/*
+ * Orders rows by value, then by what else they have: what follows then depends on the set of rows alone.  scratch has room
+ * for n.  False when cancelled.
+ */
+extern bool ml_eval_sort(const ml_ctx *ctx, ml_eval_row *rows, ml_eval_row *scratch, size_t n);
 
 /* Keeps `wanted` of the sorted rows, drawn without replacement, in their order. */
 extern void ml_eval_thin(ml_eval_row *rows, size_t n, size_t wanted, uint64_t seed);

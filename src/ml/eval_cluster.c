@@ -171,6 +171,8 @@ ml_v_measure(const ml_contingency *table)
 	return h + c == 0 ? 0 : 2 * h * c / (h + c);
 }
 
+#define TERMS_AT_ONCE 65536		/* between two looks for a cancel */
+
 /* The mutual information to be expected of tables with the same sums. */
 static ml_status
 expected_information(const ml_ctx *ctx, const ml_contingency *table, double *value, ml_error *err)
@@ -178,32 +180,42 @@ expected_information(const ml_ctx *ctx, const ml_contingency *table, double *val
 	double		n = table->all;
 	double		sum = 0;
 	size_t		entries = (size_t) n + 2;
+	size_t		terms = 0;
 	double	   *factorials = ml_alloc(ctx, entries, sizeof(double));	/* log k! */
 
 	if (factorials == NULL)
 		return NO_MEMORY(err);
 	for (size_t k = 0; k < entries; k++)
-		factorials[k] = lgamma((double) k + 1);
-	for (int i = 0; i < table->n_classes; i++)
 	{
-		double		a = table->classes[i];
-
-		if (ml_is_cancelled(ctx))
+		if (k % TERMS_AT_ONCE == 0 && ml_is_cancelled(ctx))
 		{
 			ml_free(ctx, factorials);
 			return CANCELLED(err);
 		}
+		factorials[k] = lgamma((double) k + 1);
+	}
+	for (int i = 0; i < table->n_classes; i++)
+	{
+		double		a = table->classes[i];
+
 		for (int j = 0; a > 0 && j < table->n_clusters; j++)
 		{
 			double		b = table->clusters[j];
 			double		most = fmin(a, b);
 
 			for (double k = fmax(1, a - n + b); k <= most; k++)
+			{
+				if (++terms % TERMS_AT_ONCE == 0 && ml_is_cancelled(ctx))
+				{
+					ml_free(ctx, factorials);
+					return CANCELLED(err);
+				}
 				sum += k / n * (log(n) + log(k) - log(a) - log(b)) *
 					exp(factorials[(size_t) a] + factorials[(size_t) b] + factorials[(size_t) (n - a)] +
 						factorials[(size_t) (n - b)] - factorials[(size_t) n] - factorials[(size_t) k] -
 						factorials[(size_t) (a - k)] - factorials[(size_t) (b - k)] -
 						factorials[(size_t) (n - a - b + k)]);
+			}
 		}
 	}
 	ml_free(ctx, factorials);
@@ -386,12 +398,13 @@ ml_davies_bouldin(const ml_ctx *ctx, const ml_points *points, double *value, ml_
 #define LANES 8
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 
-#define PIECE 64				/* points of one piece of work */
-#define ROUND 64				/* pieces between two looks for a cancel */
+#define LARGEST_PIECE 64		/* points of one piece of work */
+#define PIECE_WORK 4e7			/* differences of coordinates that a piece may take, some 20 ms */
+#define ROUND 16				/* pieces between two looks for a cancel */
 
 /*
  * Points lie by columns, (width, padded), so that the distances of one point to eight others are computed at once.
- * Distances are added up by cluster: totals is (PIECE, n_clusters) for each piece of a round.
+ * Distances are added up by cluster: totals is (ROUND, n_clusters), a row for each piece of a round.
  */
 typedef struct silhouette
 {
@@ -401,6 +414,7 @@ typedef struct silhouette
 	const double *counts;
 	double	   *totals;
 	double	   *values;			/* (n) */
+	size_t		piece;			/* points of a piece */
 	size_t		first;			/* of the round */
 } silhouette;
 
@@ -442,9 +456,9 @@ static void
 silhouette_piece(void *arg, int index)
 {
 	const silhouette *s = arg;
-	size_t		first = s->first + (size_t) index * PIECE;
+	size_t		first = s->first + (size_t) index * s->piece;
 
-	for (size_t i = first; i < first + PIECE && i < s->points->n; i++)
+	for (size_t i = first; i < first + s->piece && i < s->points->n; i++)
 		s->values[i] = silhouette_of(s, i, s->totals + (size_t) index * s->points->n_clusters);
 }
 
@@ -466,7 +480,11 @@ ml_silhouette(const ml_ctx *ctx, const ml_points *points, double *value, ml_erro
 	{
 		size_t		aligned = ((size_t) room + sizeof(lanes) - 1) / sizeof(lanes) * sizeof(lanes);
 		double	   *columns = (double *) aligned;
-		silhouette	s = {points, (const lanes *) aligned, blocks, counts, totals, values, 0};
+		silhouette	s = {points, (const lanes *) aligned, blocks, counts, totals, values, LARGEST_PIECE, 0};
+		double		most = PIECE_WORK / ((double) points->n * points->width);
+
+		if (most < LARGEST_PIECE)
+			s.piece = most < 1 ? 1 : (size_t) most;
 
 		for (size_t i = 0; i < points->n; i++)
 		{
@@ -474,7 +492,7 @@ ml_silhouette(const ml_ctx *ctx, const ml_points *points, double *value, ml_erro
 			for (int k = 0; k < points->width; k++)
 				columns[(size_t) k * blocks * LANES + i] = point(points, i)[k];
 		}
-		for (; s.first < points->n && status == ML_OK; s.first += (size_t) ROUND * PIECE)
+		for (; s.first < points->n && status == ML_OK; s.first += ROUND * s.piece)
 		{
 			if (ml_is_cancelled(ctx))
 				status = CANCELLED(err);

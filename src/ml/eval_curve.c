@@ -38,8 +38,8 @@ order_ties(ml_scored *rows, size_t n)
 }
 
 /* One byte of the keys per pass; a pass in which all rows share the byte is left out. */
-static void
-radix_sort(ml_scored *rows, ml_scored *scratch, size_t n, bool by_weight)
+static bool
+radix_sort(const ml_ctx *ctx, ml_scored *rows, ml_scored *scratch, size_t n, bool by_weight)
 {
 	size_t		counts[PASSES][RADIX];
 	ml_scored  *from = rows;
@@ -69,6 +69,8 @@ radix_sort(ml_scored *rows, ml_scored *scratch, size_t n, bool by_weight)
 		}
 		if (shared)
 			continue;
+		if (ctx != NULL && ml_is_cancelled(ctx))
+			return false;
 		for (size_t i = 0; i < n; i++)
 		{
 			uint64_t	key = key_of(by_weight ? from[i].weight : from[i].score);
@@ -81,10 +83,11 @@ radix_sort(ml_scored *rows, ml_scored *scratch, size_t n, bool by_weight)
 	}
 	if (from != rows)
 		memcpy(rows, from, sizeof(ml_scored) * n);
+	return true;
 }
 
-void
-ml_scored_sort(ml_scored *rows, ml_scored *scratch, size_t n)
+bool
+ml_scored_sort(const ml_ctx *ctx, ml_scored *rows, ml_scored *scratch, size_t n)
 {
 	bool		weights_differ = false;
 
@@ -105,12 +108,12 @@ ml_scored_sort(ml_scored *rows, ml_scored *scratch, size_t n)
 			rows[at] = row;
 		}
 		order_ties(rows, n);
-		return;
+		return true;
 	}
 	/* Sums of unlike weights depend on their order; those of like ones do not, so that the order need not be fixed. */
-	if (weights_differ)
-		radix_sort(rows, scratch, n, true);
-	radix_sort(rows, scratch, n, false);
+	if (weights_differ && !radix_sort(ctx, rows, scratch, n, true))
+		return false;
+	return radix_sort(ctx, rows, scratch, n, false);
 }
 
 size_t

@@ -8,8 +8,7 @@
 #ifndef EVAL_CURVE_H
 #define EVAL_CURVE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "ml/ml.h"
 
 typedef struct ml_scored
 {
@@ -24,8 +23,11 @@ typedef struct ml_step
 	double		fp;				/* weight of the negatives among them */
 } ml_step;
 
-/* Sorts by score upwards, equal scores by weight; -0 and 0 become equal, NaN is not allowed.  scratch has room for n. */
-extern void ml_scored_sort(ml_scored *rows, ml_scored *scratch, size_t n);
+/*
+ * Sorts by score upwards, equal scores by weight; -0 and 0 become equal, NaN is not allowed.  scratch has room for n.
+ * False when cancelled; ctx may be NULL: never.
+ */
+extern bool ml_scored_sort(const ml_ctx *ctx, ml_scored *rows, ml_scored *scratch, size_t n);
 
 /* From sorted rows; steps has room for n.  Returns their number. */
 extern size_t ml_steps(const ml_scored *rows, size_t n, ml_step *steps);

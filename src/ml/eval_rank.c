@@ -35,6 +35,12 @@ score_of(uint64_t key)
 void
 ml_rank_sort(double *scores, double *scratch, size_t n)
 {
+	(void) ml_rank_sort_ctx(NULL, scores, scratch, n);
+}
+
+bool
+ml_rank_sort_ctx(const ml_ctx *ctx, double *scores, double *scratch, size_t n)
+{
 	size_t		counts[PASSES][RADIX];
 	uint64_t   *from = (uint64_t *) (void *) scores;
 	uint64_t   *to = (uint64_t *) (void *) scratch;
@@ -59,6 +65,8 @@ ml_rank_sort(double *scores, double *scratch, size_t n)
 		memcpy(&first, from, sizeof(first));
 		if (counts[pass][(first >> (8 * pass)) & 255] == n)
 			continue;
+		if (ctx != NULL && ml_is_cancelled(ctx))
+			return false;
 		for (int digit = 0; digit < RADIX; digit++)
 		{
 			size_t		count = counts[pass][digit];
@@ -84,6 +92,7 @@ ml_rank_sort(double *scores, double *scratch, size_t n)
 		memcpy(&key, from + i, sizeof(key));
 		scores[i] = score_of(key);
 	}
+	return true;
 }
 
 /* Length of the run of values equal to v that starts at i. */

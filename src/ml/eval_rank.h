@@ -6,11 +6,13 @@
 #ifndef EVAL_RANK_H
 #define EVAL_RANK_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "ml/ml.h"
 
 /* Sorts n scores upwards; -0 and 0 become equal, NaN is not allowed.  scratch has room for n. */
 extern void ml_rank_sort(double *scores, double *scratch, size_t n);
+
+/* The same; false when cancelled, and then the scores are lost. */
+extern bool ml_rank_sort_ctx(const ml_ctx *ctx, double *scores, double *scratch, size_t n);
 
 /* Both take sorted scores and return false when a class is missing (average precision needs only positives). */
 extern bool ml_rank_roc_auc(const double *positives, size_t n_positives, const double *negatives, size_t n_negatives,

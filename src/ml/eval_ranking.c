@@ -4,8 +4,9 @@
 #include "ml/eval_ranking.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "ml/ml_sort.h"
 
 static int
 by_query(const void *a, const void *b)
@@ -21,10 +22,10 @@ by_query(const void *a, const void *b)
 	return x->relevance > y->relevance ? -1 : x->relevance < y->relevance;
 }
 
-void
-ml_ranked_sort(ml_ranked *rows, size_t n)
+bool
+ml_ranked_sort(const ml_ctx *ctx, ml_ranked *rows, ml_ranked *scratch, size_t n)
 {
-	qsort(rows, n, sizeof(ml_ranked), by_query);
+	return ml_sort(ctx, rows, scratch, n, sizeof(ml_ranked), by_query);
 }
 
 static int
@@ -61,12 +62,13 @@ ml_dcg(const ml_ranked *rows, size_t n, size_t k)
 }
 
 double
-ml_ndcg(ml_ranked *rows, size_t n, size_t k)
+ml_ndcg(const ml_ctx *ctx, ml_ranked *rows, ml_ranked *scratch, size_t n, size_t k)
 {
 	double		reached = ml_dcg(rows, n, k);
 	double		best = 0;
 
-	qsort(rows, n, sizeof(ml_ranked), by_relevance);
+	if (!ml_sort(ctx, rows, scratch, n, sizeof(ml_ranked), by_relevance))
+		return NAN;
 	for (size_t i = 0; i < n && (k == 0 || i < k); i++)
 		best += rows[i].relevance / log2((double) i + 2);
 	return best == 0 ? 0 : reached / best;

@@ -9,7 +9,7 @@
 #ifndef EVAL_RANKING_H
 #define EVAL_RANKING_H
 
-#include <stddef.h>
+#include "ml/ml.h"
 
 typedef struct ml_ranked
 {
@@ -18,14 +18,14 @@ typedef struct ml_ranked
 	double		score;
 } ml_ranked;
 
-/* By query, then by falling score, then by relevance. */
-extern void ml_ranked_sort(ml_ranked *rows, size_t n);
+/* By query, then by falling score, then by relevance; scratch has room for n.  False when cancelled; ctx may be NULL: never. */
+extern bool ml_ranked_sort(const ml_ctx *ctx, ml_ranked *rows, ml_ranked *scratch, size_t n);
 
 /* Sum of relevance / log2(rank + 1) over the first k ranks; k 0: all. */
 extern double ml_dcg(const ml_ranked *rows, size_t n, size_t k);
 
-/* Relative to the best order; 0 where nothing is relevant.  Sorts the rows by relevance. */
-extern double ml_ndcg(ml_ranked *rows, size_t n, size_t k);
+/* Relative to the best order; 0 where nothing is relevant.  Sorts the rows by relevance; NaN when cancelled. */
+extern double ml_ndcg(const ml_ctx *ctx, ml_ranked *rows, ml_ranked *scratch, size_t n, size_t k);
 
 /* A row is relevant if its relevance is above 0; 0 where nothing is. */
 extern double ml_ranked_precision(const ml_ranked *rows, size_t n);

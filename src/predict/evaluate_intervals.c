@@ -9,8 +9,6 @@
 
 #include <math.h>
 
-#include "miscadmin.h"
-
 #define RESAMPLED_ROWS 20000
 #define MOST_RESAMPLES 100000
 
@@ -50,8 +48,7 @@ mdl_intervals_make(MdlIntervals *intervals, ml_eval_task task, bytea *sample, do
 	rows = sample == NULL ? NULL : mdl_evaluation_rows(sample, &n);
 	if (rows == NULL || n == 0 || options->resamples == 0)
 		return;
-	CHECK_FOR_INTERRUPTS();
-	ml_eval_sort(rows, n);
+	mdl_evaluation_sort(rows, n);
 	if (n > RESAMPLED_ROWS)
 	{
 		ml_eval_thin(rows, n, RESAMPLED_ROWS, options->seed);

@@ -172,6 +172,7 @@ mdl_metric_threshold_step_impl(PG_FUNCTION_ARGS)
 static ml_scored *
 sorted_rows(const MetricRows *state)
 {
+	ml_ctx		ctx = mdl_ml_ctx(CurrentMemoryContext, 0);
 	Size		size;
 	ml_scored  *rows,
 			   *scratch;
@@ -182,7 +183,7 @@ sorted_rows(const MetricRows *state)
 	rows = MemoryContextAllocHuge(CurrentMemoryContext, size);
 	scratch = MemoryContextAllocHuge(CurrentMemoryContext, size);
 	memcpy(rows, state->numbers, size);
-	ml_scored_sort(rows, scratch, state->n);
+	ml_scored_sort(&ctx, rows, scratch, state->n);
 	CHECK_FOR_INTERRUPTS();
 	pfree(scratch);
 	return rows;

@@ -8,6 +8,7 @@
 
 #include "ml/eval_curve.h"
 #include "ml/eval_deviance.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 /* _msle_step(state, y, predicted [, weight]) */
@@ -184,6 +185,7 @@ quantile_of(const MetricRows *state, double fraction)
 {
 	ml_scored  *rows = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(ml_scored) * (Size) state->n);
 	ml_scored  *scratch = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(ml_scored) * (Size) state->n);
+	ml_ctx		ctx = mdl_ml_ctx(CurrentMemoryContext, 0);
 	double		value;
 
 	for (int64 i = 0; i < state->n; i++)
@@ -195,7 +197,8 @@ quantile_of(const MetricRows *state, double fraction)
 		rows[i].score = numbers[0];
 		rows[i].weight = numbers[1];
 	}
-	ml_scored_sort(rows, scratch, state->n);
+	ml_scored_sort(&ctx, rows, scratch, state->n);
+	CHECK_FOR_INTERRUPTS();
 	value = ml_weighted_quantile(rows, state->n, fraction);
 	pfree(rows);
 	pfree(scratch);

@@ -13,6 +13,7 @@
 #include "ml/eval_cluster.h"
 #include "ml/eval_ranking.h"
 #include "ml/ml_hash.h"
+#include "ml/ml_sort.h"
 #include "utils/memutils.h"
 
 /* The group in argument `argument`, as the bits of a double. */
@@ -76,15 +77,17 @@ compare_bits(const void *a, const void *b)
 
 /* Numbers the clusters from 0. */
 static int *
-number_clusters(const MetricRows *state, int *n_clusters)
+number_clusters(const ml_ctx *ctx, const MetricRows *state, int *n_clusters)
 {
 	double	   *bits = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * (Size) state->n);
+	double	   *scratch = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * (Size) state->n);
 	int		   *clusters = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * (Size) state->n);
 	size_t		distinct = 0;
 
 	for (int64 i = 0; i < state->n; i++)
 		memcpy(bits + i, state->numbers + i * state->width, sizeof(double));
-	qsort(bits, state->n, sizeof(double), compare_bits);
+	ml_sort(ctx, bits, scratch, state->n, sizeof(double), compare_bits);
+	CHECK_FOR_INTERRUPTS();
 	for (int64 i = 0; i < state->n; i++)
 		if (i == 0 || compare_bits(bits + i, bits + distinct - 1) != 0)
 			memmove(bits + distinct++, bits + i, sizeof(double));
@@ -96,6 +99,7 @@ number_clusters(const MetricRows *state, int *n_clusters)
 	}
 	*n_clusters = distinct;
 	pfree(bits);
+	pfree(scratch);
 	return clusters;
 }
 
@@ -116,7 +120,7 @@ points_final(FunctionCallInfo fcinfo, ml_status (*metric) (const ml_ctx *ctx, co
 	points.stride = state->width;
 	points.n = state->n;
 	points.width = state->width - 1;
-	points.clusters = number_clusters(state, &points.n_clusters);
+	points.clusters = number_clusters(&ctx, state, &points.n_clusters);
 	ctx.nthreads = mdl_training_threads();
 	status = metric(&ctx, &points, &value, &error);
 	if (status != ML_OK)
@@ -229,59 +233,64 @@ mdl_metric_relevant_step_impl(PG_FUNCTION_ARGS)
 
 /* The mean over queries of a value of each. */
 static Datum
-mean_over_queries(FunctionCallInfo fcinfo, double (*of_query) (ml_ranked *rows, size_t n, size_t k))
+mean_over_queries(FunctionCallInfo fcinfo, double (*of_query) (const ml_ctx *ctx, ml_ranked *rows, ml_ranked *scratch, size_t n,
+															   size_t k))
 {
 	MetricRows *state = mdl_metric_rows(fcinfo, 0);
-	ml_ranked  *rows;
+	ml_ctx		ctx = mdl_ml_ctx(CurrentMemoryContext, 0);
+	ml_ranked  *rows,
+			   *scratch;
 	double		sum = 0;
 	int64		queries = 0;
 
 	if (state == NULL)
 		PG_RETURN_NULL();
 	rows = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(ml_ranked) * (Size) state->n);
+	scratch = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(ml_ranked) * (Size) state->n);
 	memcpy(rows, state->numbers, sizeof(ml_ranked) * (Size) state->n);
-	ml_ranked_sort(rows, state->n);
+	ml_ranked_sort(&ctx, rows, scratch, state->n);
+	CHECK_FOR_INTERRUPTS();
 	for (int64 i = 0; i < state->n;)
 	{
 		int64		end = i;
 
 		while (end < state->n && memcmp(&rows[end].query, &rows[i].query, sizeof(double)) == 0)
 			end++;
-		sum += of_query(rows + i, end - i, (size_t) state->parameters[0]);
+		sum += of_query(&ctx, rows + i, scratch, end - i, (size_t) state->parameters[0]);
 		queries++;
 		i = end;
-		if (queries % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
+		CHECK_FOR_INTERRUPTS();
 	}
 	pfree(rows);
+	pfree(scratch);
 	PG_RETURN_FLOAT8(sum / queries);
 }
 
 static double
-dcg_of(ml_ranked *rows, size_t n, size_t k)
+dcg_of(const ml_ctx *ctx, ml_ranked *rows, ml_ranked *scratch, size_t n, size_t k)
 {
 	return ml_dcg(rows, n, k);
 }
 
 static double
-ndcg_of(ml_ranked *rows, size_t n, size_t k)
+ndcg_of(const ml_ctx *ctx, ml_ranked *rows, ml_ranked *scratch, size_t n, size_t k)
 {
 	for (size_t i = 0; i < n; i++)
 		if (rows[i].relevance < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("ndcg needs a relevance not below 0, but got %g", rows[i].relevance)));
-	return ml_ndcg(rows, n, k);
+	return ml_ndcg(ctx, rows, scratch, n, k);
 }
 
 static double
-precision_of(ml_ranked *rows, size_t n, size_t k)
+precision_of(const ml_ctx *ctx, ml_ranked *rows, ml_ranked *scratch, size_t n, size_t k)
 {
 	return ml_ranked_precision(rows, n);
 }
 
 static double
-reciprocal_of(ml_ranked *rows, size_t n, size_t k)
+reciprocal_of(const ml_ctx *ctx, ml_ranked *rows, ml_ranked *scratch, size_t n, size_t k)
 {
 	return ml_reciprocal_rank(rows, n);
 }

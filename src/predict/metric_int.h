@@ -108,6 +108,7 @@ extern Datum mdl_row_array_end(MdlRowArray *rows);
 
 /* The rows in a state of _evaluation_sample, which is trimmed; *n 0 without any. */
 extern ml_eval_row *mdl_evaluation_rows(bytea *state, size_t *n);
+extern void mdl_evaluation_sort(ml_eval_row *rows, size_t n);	/* into an order that depends on the rows alone */
 
 typedef struct MdlIntervalOptions
 {

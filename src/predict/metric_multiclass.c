@@ -200,10 +200,11 @@ ranking_make(Ranking *ranking, size_t count)
 static bool
 ranking_value(Ranking *ranking, StepsMetric metric, double *value)
 {
+	ml_ctx		ctx = mdl_ml_ctx(CurrentMemoryContext, 0);
 	size_t		n;
 
+	ml_scored_sort(&ctx, ranking->rows, ranking->scratch, ranking->n);
 	CHECK_FOR_INTERRUPTS();
-	ml_scored_sort(ranking->rows, ranking->scratch, ranking->n);
 	n = ml_steps(ranking->rows, ranking->n, ranking->steps);
 	ranking->n = 0;
 	return metric(ranking->steps, n, value);

@@ -320,6 +320,7 @@ rank_final(FunctionCallInfo fcinfo, RankMetric metric)
 	double	   *positives,
 			   *negatives,
 			   *scratch;
+	ml_ctx		ctx = mdl_ml_ctx(CurrentMemoryContext, 0);
 	double		value;
 	bool		known;
 
@@ -331,9 +332,10 @@ rank_final(FunctionCallInfo fcinfo, RankMetric metric)
 									 sizeof(double) * ((Size) Max(state->n_positives, state->n_negatives) + 1));
 	memcpy(positives, state->scores, sizeof(double) * state->n_positives);
 	memcpy(negatives, state->scores + state->capacity - state->n_negatives, sizeof(double) * state->n_negatives);
-	ml_rank_sort(positives, scratch, state->n_positives);
+	ml_rank_sort_ctx(&ctx, positives, scratch, state->n_positives);
 	CHECK_FOR_INTERRUPTS();
-	ml_rank_sort(negatives, scratch, state->n_negatives);
+	ml_rank_sort_ctx(&ctx, negatives, scratch, state->n_negatives);
+	CHECK_FOR_INTERRUPTS();
 	known = metric(positives, state->n_positives, negatives, state->n_negatives, &value);
 	pfree(positives);
 	pfree(negatives);

@@ -8,6 +8,7 @@
 
 #include "access/parallel.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "ml/ml_hash.h"
 #include "ml/ml_sample.h"
 #include "utils/builtins.h"
@@ -147,4 +148,15 @@ mdl_evaluation_rows(bytea *datum, size_t *n)
 	for (uint32 i = 0; i < state->sample.count; i++)
 		rows[(*n)++] = *(const ml_eval_row *) ml_sample_record(&state->sample, i);
 	return rows;
+}
+
+void
+mdl_evaluation_sort(ml_eval_row *rows, size_t n)
+{
+	ml_ctx		ctx = mdl_ml_ctx(CurrentMemoryContext, 0);
+	ml_eval_row *scratch = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(ml_eval_row) * (n + 1));
+
+	ml_eval_sort(&ctx, rows, scratch, n);
+	CHECK_FOR_INTERRUPTS();
+	pfree(scratch);
 }

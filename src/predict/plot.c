@@ -299,7 +299,7 @@ plot_of_sample(bytea *state)
 
 	if (rows == NULL)
 		return NULL;
-	ml_eval_sort(rows, n);
+	mdl_evaluation_sort(rows, n);
 	note = n > DRAWN_ROWS ? psprintf("%d of the rows", DRAWN_ROWS) : psprintf("%zu rows", n);
 	if (n > DRAWN_ROWS)
 		ml_eval_thin(rows, n, DRAWN_ROWS, 0);

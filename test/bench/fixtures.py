@@ -44,6 +44,19 @@ def higgs(connection, rows):
     cursor.execute("SELECT sum(c1), avg(label) FROM bench.higgs")
 
 
+def scored(connection, rows):
+    """bench.scored: a label and a score that is a probability of it, hardly any two alike."""
+    cursor = connection.cursor()
+    cursor.execute("CREATE TABLE bench.scored (score float8 NOT NULL, label int NOT NULL)")
+    generator = np.random.Generator(np.random.PCG64(20130101))
+    for start in range(0, rows, 10 * BLOCK):
+        score = generator.random(min(10 * BLOCK, rows - start))
+        copy_binary(cursor, "COPY bench.scored FROM STDIN (FORMAT binary)",
+                    [score, (generator.random(len(score)) < score * score).astype(np.int32)])
+    cursor.execute("VACUUM (FREEZE, ANALYZE) bench.scored")
+    cursor.execute("SELECT sum(score), avg(label) FROM bench.scored")
+
+
 def orders(connection, rows):
     """bench.orders: what versioned tables are filled from; five columns of common types."""
     cursor = connection.cursor()

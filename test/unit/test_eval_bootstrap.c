@@ -9,6 +9,8 @@
 #define N 500
 #define RESAMPLES 2000
 
+static ml_eval_row room[N];
+
 static double
 noise(unsigned *state)
 {
@@ -31,7 +33,7 @@ make_rows(ml_eval_row *rows, ml_eval_task task)
 		rows[i].label = task == ML_EVAL_MANY ? (uint64_t) (v * 4) : rows[i].y > 0;
 		rows[i].predicted = task == ML_EVAL_MANY ? (uint64_t) (u * 4) : rows[i].value > 0.5;
 	}
-	ml_eval_sort(rows, N);
+	ml_eval_sort(NULL, rows, room, N);
 }
 
 static int
@@ -78,7 +80,7 @@ main(void)
 		ctx.seed = 7;
 		for (int i = 0; i < N; i++)
 			other[i] = rows[(i * 7) % N];
-		ml_eval_sort(other, N);
+		ml_eval_sort(NULL, other, room, N);
 		unit_bytes(rows, other, sizeof(rows), "rows in another order are sorted alike");
 
 		/* Every allocation fails once; nothing is lost. */

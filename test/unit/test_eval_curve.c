@@ -64,7 +64,7 @@ test_sort(size_t n, bool weighted)
 		copy[i] = rows[i];
 		copy[i].score += 0.0;
 	}
-	ml_scored_sort(rows, scratch, n);
+	ml_scored_sort(NULL, rows, scratch, n);
 	qsort(copy, n, sizeof(ml_scored), by_score);
 	for (size_t i = 0; i < n; i++)
 		same = same && rows[i].score == copy[i].score && (!weighted || rows[i].weight == copy[i].weight);
@@ -89,7 +89,7 @@ test_areas(void)
 
 	for (int i = 0; i < N; i++)
 		rows[i] = (ml_scored) {floor(noise(&state) * 40), (noise(&state) - 0.6) * 3};
-	ml_scored_sort(rows, scratch, N);
+	ml_scored_sort(NULL, rows, scratch, N);
 	n = ml_steps(rows, N, steps);
 	unit_ok(n == 40, "a step per distinct score");
 	previous = INFINITY;
@@ -116,7 +116,7 @@ test_by_hand(void)
 	double		value,
 				threshold;
 
-	ml_scored_sort(rows, scratch, 5);
+	ml_scored_sort(NULL, rows, scratch, 5);
 	n = ml_steps(rows, 5, steps);
 	unit_int(n, 3, "three scores");
 	unit_near(ml_steps_roc_auc(steps, n, &value) ? value : NAN, 5.0 / 6, 1e-15, 0, "area by hand");

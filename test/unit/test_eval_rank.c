@@ -3,6 +3,7 @@
  */
 #include "ml/eval_rank.h"
 
+#include "alloc_fail.h"
 #include "unit.h"
 
 #define N 500
@@ -38,6 +39,8 @@ main(void)
 				q[] = {0.4, 0.1},
 				value;
 	unsigned	state = 12345;
+	fail_state	cancelling = {-1, 0, 2};
+	ml_ctx		ctx;
 
 	for (int i = 0; i < N; i++)
 	{
@@ -60,6 +63,9 @@ main(void)
 
 	unit_near(ml_rank_roc_auc(scores, 200, scores + 150, 350, &value) ? value : NAN,
 			  count_pairs(scores, 200, scores + 150, 350), 1e-14, 0, "area = share of pairs won, overlapping and tied");
+
+	ctx = fail_ctx(&cancelling);
+	unit_ok(!ml_rank_sort_ctx(&ctx, copy, scratch, N), "stops when cancelled");
 
 	ml_rank_sort(p, scratch, 3);
 	ml_rank_sort(q, scratch, 2);
