@@ -7,6 +7,7 @@
 #include <string.h>
 
 const ml_estimator *const ml_estimators[] = {
+	&ml_estimator_dbscan,
 	&ml_estimator_elastic_net,
 	&ml_estimator_gamma,
 	&ml_estimator_gaussian_mixture,

@@ -167,6 +167,7 @@ extern const char *ml_param_word(const ml_param_spec *spec, double value);
 /* Whether the value is in range; the error names the parameter and its range. */
 extern ml_status ml_param_check(const ml_param_spec *spec, double value, ml_error *err);
 
+extern const ml_estimator ml_estimator_dbscan;
 extern const ml_estimator ml_estimator_elastic_net;
 extern const ml_estimator ml_estimator_gamma;
 extern const ml_estimator ml_estimator_gaussian_mixture;

@@ -231,22 +231,31 @@ neighbors_step(void *state, ml_progress *progress, ml_error *err)
 	return s->depth > 0 ? ML_MORE : ML_DONE;
 }
 
-static ml_status
-neighbors_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
+ml_neighbors *
+ml_neighbors_take(void *state)
 {
 	neighbors_state *s = state;
 	const ml_design *d = s->design;
 	ml_neighbors *nb = s->nb;
-	ml_status	status;
 
 	for (size_t i = 0; i < d->rows; i++)
 	{
 		nb->ids[i] = s->order[i];
-		nb->targets[i] = d->labels ? d->labels[s->order[i]] : d->target[s->order[i]];
+		nb->targets[i] = d->labels ? d->labels[s->order[i]] : d->target ? d->target[s->order[i]] : 0;
 	}
 	ml_pack_points(nb->panels, d->x, d->stride, s->order, d->rows, d->n_terms);
 	ml_neighbors_make_boxes(nb);
 	s->nb = NULL;
+	return nb;
+}
+
+static ml_status
+neighbors_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
+{
+	neighbors_state *s = state;
+	ml_neighbors *nb = ml_neighbors_take(s);
+	ml_status	status;
+
 	status = ml_model_set_predictor(model, &ml_neighbors_class, nb, err);
 	if (status == ML_OK && report != NULL)
 	{

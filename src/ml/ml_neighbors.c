@@ -268,6 +268,68 @@ search_node(const ml_neighbors *nb, const double *x, size_t node, size_t first, 
 		search_node(nb, x, 2 * node + 1, first, middle, left, found);
 }
 
+typedef struct within
+{
+	const ml_neighbors *nb;
+	const double *x;
+	double		radius;
+	void		(*visit) (void *arg, uint32_t id, double distance);
+	void	   *arg;
+	size_t		compared;
+} within;
+
+static void
+visit_points(within *w, size_t first, size_t n_panels)
+{
+	const ml_neighbors *nb = w->nb;
+	double		distances[ML_LEAF_PANELS * ML_PANEL];
+	size_t		n = n_panels * ML_PANEL;
+
+	if (n > nb->n - first * ML_PANEL)
+		n = nb->n - first * ML_PANEL;
+	ml_distances1(nb->metric, w->x, nb->panels + first * ML_PANEL * nb->n_terms, n_panels, nb->n_terms, distances);
+	w->compared += n;
+	for (size_t i = 0; i < n; i++)
+	{
+		double		distance = ml_distance_proper(nb->metric, distances[i]);
+
+		if (distance <= w->radius)
+			w->visit(w->arg, nb->ids[first * ML_PANEL + i], distance);
+	}
+}
+
+static void
+visit_node(within *w, size_t node, size_t first, size_t end)
+{
+	const double *least = box(w->nb, node);
+	double		distance = ml_box_distance(w->nb->metric, w->x, least, least + w->nb->n_terms, w->nb->n_terms);
+	size_t		middle = (first + end) / 2;
+
+	if (ml_distance_proper(w->nb->metric, distance) > w->radius)
+		return;
+	if (end - first <= ML_LEAF_PANELS)
+	{
+		visit_points(w, first, end - first);
+		return;
+	}
+	visit_node(w, 2 * node + 1, first, middle);
+	visit_node(w, 2 * node + 2, middle, end);
+}
+
+size_t
+ml_neighbors_within(const ml_neighbors *nb, const double *x, double radius, void (*visit) (void *arg, uint32_t id, double distance),
+					void *arg)
+{
+	within		w = {nb, x, radius, visit, arg, 0};
+
+	if (nb->has_tree)
+		visit_node(&w, 0, 0, nb->n_panels);
+	else
+		for (size_t first = 0; first < nb->n_panels; first += ML_LEAF_PANELS)
+			visit_points(&w, first, nb->n_panels - first < ML_LEAF_PANELS ? nb->n_panels - first : ML_LEAF_PANELS);
+	return w.compared;
+}
+
 /* Compares rows with all points; distances is (4, CHUNK_PANELS * ML_PANEL). */
 static void
 search_all(const ml_neighbors *nb, const double *x, size_t n, nearest *found, double *distances)

@@ -40,6 +40,16 @@ extern double ml_neighbors_bytes(size_t n, int n_terms, bool has_tree);
 /* Makes the boxes, from the points. */
 extern void ml_neighbors_make_boxes(ml_neighbors *nb);
 
+/*
+ * Calls visit for each point no farther from x than the radius, in no order that means anything but always the same;
+ * returns the number of points that were compared.  Takes no memory, so threads may call it.
+ */
+extern size_t ml_neighbors_within(const ml_neighbors *nb, const double *x, double radius,
+								  void (*visit) (void *arg, uint32_t id, double distance), void *arg);
+
+/* From a state of the estimator neighbors that is done: the points, which are the caller's from then on. */
+extern ml_neighbors *ml_neighbors_take(void *state);
+
 extern const ml_predictor_class ml_neighbors_class;
 
 #endif							/* ML_NEIGHBORS_H */

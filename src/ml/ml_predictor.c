@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ml/ml_centres.h"
+#include "ml/ml_density.h"
 #include "ml/ml_discriminant.h"
 #include "ml/ml_gaussians.h"
 #include "ml/ml_naive_bayes.h"
@@ -16,6 +17,7 @@
 
 const ml_predictor_class *const ml_predictor_classes[] = {
 	&ml_centres_class,
+	&ml_density_class,
 	&ml_discrete_nb_class,
 	&ml_discriminant_class,
 	&ml_gaussian_nb_class,

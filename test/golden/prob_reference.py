@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 import pandas as pd
+from sklearn.cluster import DBSCAN, AgglomerativeClustering
 from sklearn.datasets import load_wine
 from sklearn.decomposition import NMF, PCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
@@ -98,6 +99,25 @@ for fit, x, options in (("nmf iris", iris_x, dict(n_components=3)), ("nmf wine",
     keep(fit + " components", model.components_)
     keep(fit + " reconstruction_err", [model.reconstruction_err_])
     keep(fit, model.transform(x), 7)
+
+# dense regions: cluster (-1: none) and whether the row is core
+for fit, x, options in (("dbscan iris", iris_x, dict(eps=0.5)), ("dbscan iris small", iris_x, dict(eps=0.3, min_samples=4)),
+                        ("dbscan iris manhattan", iris_x, dict(eps=0.7, metric="manhattan")), ("dbscan cancer", scaled_cancer, dict(eps=2.5, min_samples=10))):
+    model = DBSCAN(**options).fit(x)
+    core = np.zeros(len(x))
+    core[model.core_sample_indices_] = 1
+    keep(fit, np.column_stack([model.labels_, core]))
+# weights: min_samples counts them
+model = DBSCAN(eps=0.3, min_samples=8).fit(iris_x, sample_weight=weights)
+core = np.zeros(150)
+core[model.core_sample_indices_] = 1
+keep("dbscan iris weighted", np.column_stack([model.labels_, core]))
+
+# Ward's hierarchy: clusters, and the heights of the last merges
+for fit, x, k in (("ward iris", iris_x, 3), ("ward wine", (wine_x - wine_x.mean(0)) / wine_x.std(0), 3), ("ward cancer", scaled_cancer, 5)):
+    model = AgglomerativeClustering(k, compute_distances=True).fit(x)
+    keep(fit, model.labels_)
+    keep(fit + " heights", model.distances_[-20:])
 
 with open("prob_expected.csv", "w", newline="") as f:
     out = csv.writer(f, lineterminator="\n")

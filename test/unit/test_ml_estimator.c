@@ -349,6 +349,8 @@ static const struct
 }			variants[] = {
 	{"truncated_svd", "svd_solver", 2, false},
 	{"gamma", "link", 1, false},
+	{"dbscan", "eps", 0.01, false},
+	{"dbscan", "metric", 2, false},
 	{"gaussian_mixture", "covariance_type", 0, false},
 	{"gaussian_mixture", "covariance_type", 1, false},
 	{"gaussian_mixture", "covariance_type", 2, false},
