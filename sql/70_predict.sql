@@ -71,6 +71,26 @@ LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 4 AS 'MODULE_PATHNAME', 'mdl_confusio
 COMMENT ON FUNCTION medallion.confusion_matrix(text, text) IS
 'How often each class was predicted for each label, pairs that do not occur included.';
 
+CREATE OR REPLACE FUNCTION medallion.roc_curve(model text, source text) RETURNS SETOF medallion.roc_point
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'mdl_model_roc_curve';
+COMMENT ON FUNCTION medallion.roc_curve(text, text) IS
+'The ROC curve of a model of two classes, on rows whose labels are known.';
+
+CREATE OR REPLACE FUNCTION medallion.pr_curve(model text, source text) RETURNS SETOF medallion.pr_point
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'mdl_model_pr_curve';
+COMMENT ON FUNCTION medallion.pr_curve(text, text) IS
+'Precision and recall of a model of two classes at each threshold, on rows whose labels are known.';
+
+CREATE OR REPLACE FUNCTION medallion.calibration_curve(model text, source text, bins integer DEFAULT 10, strategy text DEFAULT 'uniform') RETURNS SETOF medallion.calibration_bin
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'mdl_model_calibration_curve';
+COMMENT ON FUNCTION medallion.calibration_curve(text, text, integer, text) IS
+'Mean probability and share of positives in bins, of a model of two classes, on rows whose labels are known.';
+
+CREATE OR REPLACE FUNCTION medallion.lift_curve(model text, source text, bins integer DEFAULT 10) RETURNS SETOF medallion.lift_point
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'mdl_model_lift_curve';
+COMMENT ON FUNCTION medallion.lift_curve(text, text, integer) IS
+'Gain and lift of the rows that score highest, of a model of two classes, on rows whose labels are known.';
+
 CREATE OR REPLACE FUNCTION medallion._is_class(label "any", class_name text) RETURNS boolean
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_is_class';
 COMMENT ON FUNCTION medallion._is_class("any", text) IS 'Whether a label of any type is the class of that name.';

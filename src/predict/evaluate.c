@@ -210,6 +210,73 @@ mdl_evaluate_impl(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* ---- curves --------------------------------------------------------------------------------------------------- */
+
+/* The rows of what an aggregate over mdl_predicted_rows returns as an array; args are $1 and on. */
+static Datum
+model_curve(FunctionCallInfo fcinfo, const char *aggregate, const MdlArgs *args)
+{
+	char	   *reference = mdl_required_text(fcinfo, 0, "model");
+	char	   *source = mdl_required_text(fcinfo, 1, "source");
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MdlUsedModel used;
+	uint64		rows;
+
+	InitMaterializedSRF(fcinfo, 0);
+	mdl_use_model(reference, &used);
+	if (ml_model_n_classes(used.model) != 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" has no such curve, which is of two classes", used.version.model),
+				 errhint("Use medallion.evaluate.")));
+	SPI_connect();
+	rows = mdl_run(psprintf("SELECT r.* FROM (SELECT %s AS curve FROM %s q) c, pg_catalog.unnest(c.curve) r", aggregate,
+							mdl_predicted_rows(&used, source)), args, true);
+	for (uint64 i = 0; i < rows; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* roc_curve(model, source) */
+MDL_SHIM_TARGET(mdl_model_roc_curve);
+Datum
+mdl_model_roc_curve_impl(PG_FUNCTION_ARGS)
+{
+	return model_curve(fcinfo, "medallion.roc_curve(q.t, q.p)", NULL);
+}
+
+/* pr_curve(model, source) */
+MDL_SHIM_TARGET(mdl_model_pr_curve);
+Datum
+mdl_model_pr_curve_impl(PG_FUNCTION_ARGS)
+{
+	return model_curve(fcinfo, "medallion.pr_curve(q.t, q.p)", NULL);
+}
+
+/* calibration_curve(model, source, bins, strategy) */
+MDL_SHIM_TARGET(mdl_model_calibration_curve);
+Datum
+mdl_model_calibration_curve_impl(PG_FUNCTION_ARGS)
+{
+	MdlArgs		args = {0};
+
+	mdl_arg(&args, INT4OID, Int32GetDatum(mdl_required_int4(fcinfo, 2, "bins")), false);
+	mdl_arg_text(&args, mdl_required_text(fcinfo, 3, "strategy"));
+	return model_curve(fcinfo, "medallion.calibration_curve(q.t, q.p, $1, $2)", &args);
+}
+
+/* lift_curve(model, source, bins) */
+MDL_SHIM_TARGET(mdl_model_lift_curve);
+Datum
+mdl_model_lift_curve_impl(PG_FUNCTION_ARGS)
+{
+	MdlArgs		args = {0};
+
+	mdl_arg(&args, INT4OID, Int32GetDatum(mdl_required_int4(fcinfo, 2, "bins")), false);
+	return model_curve(fcinfo, "medallion.lift_curve(q.t, q.p, $1)", &args);
+}
+
 /* ---- confusion matrix ---------------------------------------------------------------------------------------- */
 
 typedef struct Confusion

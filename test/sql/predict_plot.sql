@@ -41,6 +41,17 @@ SELECT count(*) > 5 AS drawn FROM unnest('{roc,pr,calibration,lift,confusion}'::
 SELECT medallion.plot('plot_number', 'SELECT p, i + 0.0 AS y FROM s', height => 10, title => 'Numbers');
 SELECT xml_is_well_formed_document(medallion.plot('plot_number', 'SELECT p, i + 0.0 AS y FROM s', format => 'svg'));
 
+-- The curves of a model are those of its predictions.
+SELECT count(*), sum(fpr * tpr) = (SELECT sum(r.fpr * r.tpr) FROM (SELECT medallion.roc_curve(l, medallion.predict('plot_two', s)) AS c FROM s) q, unnest(c) r) AS same
+FROM medallion.roc_curve('plot_two', 's');
+SELECT count(*), max(recall), min("precision") FROM medallion.pr_curve('plot_two', source => 's');
+SELECT round(mean_probability::numeric, 4) AS mean_probability, round(observed::numeric, 4) AS observed, rows FROM medallion.calibration_curve('plot_two', 's', bins => 3, strategy => 'quantile');
+SELECT fraction, round(gain::numeric, 4) AS gain, round(lift::numeric, 4) AS lift FROM medallion.lift_curve('plot_two', 's', bins => 4);
+SELECT * FROM medallion.roc_curve('plot_two', 'SELECT p, l FROM s WHERE l');
+SELECT * FROM medallion.roc_curve('plot_number', 's');
+SELECT * FROM medallion.lift_curve('plot_two', 's', bins => 0);
+SELECT * FROM medallion.calibration_curve('plot_two', 's', strategy => NULL);
+
 -- Nothing to draw: no lines.
 SELECT medallion.plot(medallion.roc_curve(true, p)) FROM s;
 SELECT medallion.plot(NULL::medallion.pr_point[]);
