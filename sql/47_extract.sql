@@ -22,7 +22,7 @@ COMMENT ON FUNCTION medallion._extract_version(bigint, bigint) IS 'The commit of
 CREATE OR REPLACE VIEW medallion.extracts AS
 SELECT r.refresh_id AS extract_id, coalesce(medallion._relation_name(r.target), r.target_name) AS target, r.started_at AS read_at,
 	medallion._extract_version(e.stamp, e.version) AS version, r.result_rows AS "rows", r.inserted, r.updated, r.deleted,
-	e.query, e.sources, e.remote_sql, r.role_name
+	e.query, e.sources, e.remote_sql, r.role_name, r.mode
 FROM medallion._extracts e
 JOIN medallion._refreshes r ON r.refresh_id = e.refresh_id
 WHERE CASE WHEN medallion._relation_name(r.target) IS NULL THEN r.role_name = current_user

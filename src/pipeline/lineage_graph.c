@@ -8,6 +8,7 @@
 #include "pipeline/lineage_int.h"
 
 #include "access/xact.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -103,6 +104,9 @@ mdl_lineage_relation(LineageGraph *graph, Oid relid)
 	return node;
 }
 
+static void sort_graph(LineageGraph *graph);
+static void link_partition(LineageGraph *graph, LineageNode *node);
+
 static LineageNode *
 other_node(LineageGraph *graph, const char *kind, const char *name)
 {
@@ -138,7 +142,17 @@ mdl_lineage_find(LineageGraph *graph, const char *name)
 	}
 	relid = mdl_relation_by_name(name, same_name != NULL || strchr(name, ':') != NULL);
 	if (OidIsValid(relid))
-		return mdl_lineage_relation(graph, relid);
+	{
+		int			known = graph->count;
+		LineageNode *node = mdl_lineage_relation(graph, relid);
+
+		if (graph->count > known)
+		{
+			link_partition(graph, node);
+			sort_graph(graph);
+		}
+		return node;
+	}
 	if (same_name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -411,6 +425,54 @@ load_queries(LineageGraph *graph)
 	}
 }
 
+/* ---- partitions ------------------------------------------------------------------------------------------------------ */
+
+/* Columns of one relation as those of another that have the same names. */
+static void
+add_same_columns(LineageGraph *graph, LineageNode *output, LineageNode *input)
+{
+	TupleDesc	columns = mdl_relation_columns(output->relid);
+
+	for (int i = 0; i < columns->natts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(columns, i)->attname);
+
+		if (!TupleDescAttr(columns, i)->attisdropped && get_attnum(input->relid, name) != InvalidAttrNumber)
+			add_column(graph, output, pstrdup(name), input, pstrdup(name), USE_IDENTITY, false);
+	}
+}
+
+/*
+ * A partition is a part of its table, whose rows come from it; but where what is known was written to the table, the rows of
+ * the partition come from there.
+ */
+static void
+link_partition(LineageGraph *graph, LineageNode *node)
+{
+	while (OidIsValid(node->relid) && get_rel_relispartition(node->relid))
+	{
+		LineageNode *whole = mdl_lineage_relation(graph, get_partition_parent(node->relid, true));
+
+		if (!node->is_made && whole->is_made)
+			add_same_columns(graph, node, whole);
+		else
+			add_same_columns(graph, whole, node);
+		node = whole;
+	}
+}
+
+/* Of the partitions that are in the graph; the others are like their tables. */
+static void
+link_partitions(LineageGraph *graph)
+{
+	int			known = graph->count;
+
+	for (int i = 0; i < known; i++)
+		graph->nodes[i]->is_made = graph->nodes[i]->up != NIL;
+	for (int i = 0; i < known; i++)
+		link_partition(graph, graph->nodes[i]);
+}
+
 /* ---- order --------------------------------------------------------------------------------------------------------- */
 
 static LineageGraph *sorted_graph;
@@ -504,6 +566,7 @@ mdl_lineage_load(void)
 	load_relations(graph);
 	load_records(graph);
 	load_queries(graph);
+	link_partitions(graph);
 	AtEOXact_GUC(true, level);
 	sort_graph(graph);
 	return graph;

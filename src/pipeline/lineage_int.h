@@ -68,6 +68,7 @@ typedef struct LineageNode
 	const char *name;
 	const char *layer;			/* schema of a relation; else NULL */
 	Oid			relid;			/* InvalidOid if it is no relation */
+	bool		is_made;		/* from something else than its partitions or table */
 	List	   *up;				/* ids of nodes it is made from, in the order of compare_nodes */
 	List	   *down;
 	List	   *columns_up;		/* of LineageColumn: those whose output is here */

@@ -156,7 +156,9 @@ name_remote(const Export *export, const char *name, const char **namespace, cons
 		return;
 	if (host == NULL || host[0] == '/')
 		host = "localhost";
-	*namespace = psprintf("%s://%s:%s", is_postgres ? "postgres" : wrapper->fdwname, host, port ? port : is_postgres ? "5432" : "0");
+	if (port == NULL && is_postgres)
+		port = "5432";
+	*namespace = psprintf("%s://%s%s%s", is_postgres ? "postgres" : wrapper->fdwname, host, port ? ":" : "", port ? port : "");
 	*dataset = database ? psprintf("%s.%s", database, colon + 1) : colon + 1;
 }
 

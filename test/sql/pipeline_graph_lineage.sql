@@ -64,6 +64,23 @@ INSERT INTO raw.orders (order_id, customer, amount, ordered_on, _source, _row, _
 SELECT target, rejected FROM medallion.refresh('lin.days');
 SELECT relation, kind FROM medallion.lineage('raw.paid', 'downstream', 1);
 
+-- Partitions: written by themselves, or through their table; read by themselves, or in the table.
+CREATE TABLE raw.parted (order_id bigint, customer text, amount numeric, ordered_on date, _source text, _row bigint, _batch bigint, _ingested_at timestamptz, _rescued jsonb) PARTITION BY RANGE (order_id);
+CREATE TABLE raw.parted_all PARTITION OF raw.parted FOR VALUES FROM (MINVALUE) TO (MAXVALUE) PARTITION BY RANGE (order_id);
+CREATE TABLE raw.parted_low PARTITION OF raw.parted_all FOR VALUES FROM (MINVALUE) TO (5);
+CREATE TABLE raw.parted_high PARTITION OF raw.parted_all FOR VALUES FROM (5) TO (MAXVALUE);
+CREATE VIEW lin.of_all AS SELECT order_id, amount FROM raw.parted;
+CREATE VIEW lin.of_low AS SELECT amount FROM raw.parted_low;
+SELECT depth, relation, via FROM medallion.lineage('lin.of_all');
+SELECT depth, relation, via FROM medallion.lineage('raw.parted_high', 'both');
+SELECT depth, output, output_column, input, input_column FROM medallion.column_lineage('raw.parted_high', 'downstream', column_name => 'amount');
+CREATE FOREIGN DATA WRAPPER lin_nothing;
+CREATE SERVER lin_remote FOREIGN DATA WRAPPER lin_nothing OPTIONS (host 'there');
+ALTER TABLE raw.parted_all DETACH PARTITION raw.parted_high;
+CREATE FOREIGN TABLE raw.parted_far PARTITION OF raw.parted_all FOR VALUES FROM (5) TO (MAXVALUE) SERVER lin_remote OPTIONS (schema 's', "table" 't');
+SELECT depth, relation, kind, via FROM medallion.lineage('lin.of_all');
+SELECT event #>> '{dataset,namespace}' AS namespace, event #>> '{dataset,name}' AS name FROM medallion.openlineage('raw.parted_far') WHERE event ? 'dataset';
+
 -- A cycle, as records can make it, ends; in the picture its last link is drawn back.
 SELECT rows FROM medallion.training_set('lin.training', spine => 'SELECT customer, at, prediction AS late FROM lin.scores', features => '{lin_activity}', replace => true);
 SELECT depth, relation, via FROM medallion.lineage('lin.scores', 'upstream', 3);
@@ -104,3 +121,4 @@ SELECT medallion.drop_monitor('lin_monitor');
 SELECT medallion.drop_model('lin_model', force => true);
 DROP SCHEMA lin, raw CASCADE;
 DROP SERVER lin_files CASCADE;
+DROP FOREIGN DATA WRAPPER lin_nothing CASCADE;
