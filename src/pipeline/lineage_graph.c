@@ -1,26 +1,18 @@
 /*
  * lineage_graph.c: everything that is known of what is made from what, read into one graph of nodes and columns.
  *
- * Views and definitions are read off their analysed queries.  What was written by functions of the extension (ingests,
- * training sets, models, predictions, extracts) comes from two views over their records: medallion._lineage_records, and
- * medallion._lineage_queries, whose texts are analysed here as the current user; one that no longer can be is left out.
+ * Views and definitions are read off their analysed queries here; what was written by functions of the extension (ingests,
+ * training sets, models, predictions) comes from their records (lineage_records.c).
  */
-#include "pipeline/lineage_int.h"
+#include "pipeline/lineage_graph_int.h"
 
-#include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
-#include "parser/analyze.h"
-#include "parser/parser.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #define KEY_SIZE 128
 
@@ -107,8 +99,8 @@ mdl_lineage_relation(LineageGraph *graph, Oid relid)
 static void sort_graph(LineageGraph *graph);
 static void link_partition(LineageGraph *graph, LineageNode *node);
 
-static LineageNode *
-other_node(LineageGraph *graph, const char *kind, const char *name)
+LineageNode *
+mdl_lineage_other_node(LineageGraph *graph, const char *kind, const char *name)
 {
 	bool		found;
 	LineageNode *node = node_by_key(graph, psprintf("%s:%s", kind, name), &found);
@@ -164,8 +156,8 @@ mdl_lineage_find(LineageGraph *graph, const char *name)
 
 /* ---- edges --------------------------------------------------------------------------------------------------------- */
 
-static void
-add_edge(LineageNode *output, LineageNode *input)
+void
+mdl_lineage_add_edge(LineageNode *output, LineageNode *input)
 {
 	if (output == input)
 		return;
@@ -180,9 +172,9 @@ is_same_text(const char *a, const char *b)
 }
 
 /* Adds an edge of columns; what several texts tell, such as those of the versions of a model, is there once. */
-static void
-add_column(LineageGraph *graph, LineageNode *output, const char *output_column, LineageNode *input, const char *input_column,
-		   ColumnUse use, bool masking)
+void
+mdl_lineage_add_column(LineageGraph *graph, LineageNode *output, const char *output_column, LineageNode *input,
+					   const char *input_column, ColumnUse use, bool masking)
 {
 	LineageColumn *column;
 	ListCell   *cell;
@@ -204,7 +196,7 @@ add_column(LineageGraph *graph, LineageNode *output, const char *output_column, 
 	output->columns_up = lappend(output->columns_up, column);
 	input->columns_down = lappend(input->columns_down, column);
 	graph->columns = lappend(graph->columns, column);
-	add_edge(output, input);
+	mdl_lineage_add_edge(output, input);
 }
 
 static void
@@ -216,13 +208,13 @@ add_origins(LineageGraph *graph, LineageNode *output, const char *output_column,
 		char	   *name = get_attname(origin->relid, origin->column, true);
 
 		if (name && get_rel_name(origin->relid))
-			add_column(graph, output, output_column, mdl_lineage_relation(graph, origin->relid), name, origin->use,
+			mdl_lineage_add_column(graph, output, output_column, mdl_lineage_relation(graph, origin->relid), name, origin->use,
 					   origin->masking);
 	}
 }
 
-static void
-add_query(LineageGraph *graph, LineageNode *output, const QueryLineage *lineage)
+void
+mdl_lineage_add_query(LineageGraph *graph, LineageNode *output, const QueryLineage *lineage)
 {
 	for (int i = 0; i < lineage->column_count; i++)
 		add_origins(graph, output, lineage->names[i], &lineage->columns[i]);
@@ -243,19 +235,19 @@ load_relation(LineageGraph *graph, Oid relid, const DerivedTable *table)
 		return;
 	node = mdl_lineage_relation(graph, relid);
 	foreach(cell, table ? mdl_kept_sources(table) : mdl_view_sources(relid))
-		add_edge(node, mdl_lineage_relation(graph, lfirst_oid(cell)));
+		mdl_lineage_add_edge(node, mdl_lineage_relation(graph, lfirst_oid(cell)));
 	lineage = table && table->keeper ? NULL : mdl_relation_lineage(relid, table, false);
 	if (lineage)
-		add_query(graph, node, lineage);
+		mdl_lineage_add_query(graph, node, lineage);
 	if (table && OidIsValid(table->quarantine) && get_rel_name(table->quarantine))	/* has what the table does not take */
 	{
 		LineageNode *quarantine = mdl_lineage_relation(graph, table->quarantine);
 		ListCell   *source;
 
 		foreach(source, node->up)
-			add_edge(quarantine, graph->nodes[lfirst_int(source)]);
+			mdl_lineage_add_edge(quarantine, graph->nodes[lfirst_int(source)]);
 		if (lineage)
-			add_query(graph, quarantine, lineage);
+			mdl_lineage_add_query(graph, quarantine, lineage);
 	}
 }
 
@@ -278,153 +270,6 @@ load_relations(LineageGraph *graph)
 		load_relation(graph, lfirst_oid(cell), NULL);
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------------- */
-
-/* The node that three fields of a row describe: OID of a relation, or kind and name; NULL if the relation is gone. */
-static LineageNode *
-recorded_node(LineageGraph *graph, uint64 row, int column)
-{
-	bool		no_relation;
-	Oid			relid = DatumGetObjectId(mdl_field(row, column, &no_relation));
-
-	if (!no_relation)
-		return get_rel_name(relid) ? mdl_lineage_relation(graph, relid) : NULL;
-	return other_node(graph, mdl_field_text(row, column + 1), mdl_field_text(row, column + 2));
-}
-
-static ColumnUse
-use_by_name(const char *name)
-{
-	for (ColumnUse use = USE_IDENTITY; use <= USE_CONDITIONAL; use++)
-		if (strcmp(mdl_column_use_name(use), name) == 0)
-			return use;
-	elog(ERROR, "unknown use of a column: %s", name);
-}
-
-static void
-load_records(LineageGraph *graph)
-{
-	uint64		rows = mdl_run("SELECT output, output_kind, output_name, input, input_kind, input_name, output_column, input_column, "
-							   "subtype FROM medallion._lineage_records "
-							   "ORDER BY 2 NULLS FIRST, 3, 1, 5 NULLS FIRST, 6, 4, 7, 8, 9", NULL, true);
-
-	for (uint64 i = 0; i < rows; i++)
-	{
-		LineageNode *output = recorded_node(graph, i, 0);
-		LineageNode *input = recorded_node(graph, i, 3);
-		char	   *use = mdl_field_text(i, 8);
-
-		if (output == NULL || input == NULL)
-			continue;
-		if (use)
-			add_column(graph, output, mdl_field_text(i, 6), input, mdl_field_text(i, 7), use_by_name(use), false);
-		else
-			add_edge(output, input);
-	}
-}
-
-/* ---- recorded queries ----------------------------------------------------------------------------------------------- */
-
-static bool
-collect_relations(Node *node, List **relations)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *entry = (RangeTblEntry *) node;
-
-		if (entry->rtekind == RTE_RELATION)
-			*relations = list_append_unique_oid(*relations, entry->relid);
-		return false;
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, collect_relations, relations, QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, collect_relations, relations);
-}
-
-/* What a user gave as source of something, and what was taken from it. */
-typedef struct RecordedQuery
-{
-	LineageNode *output;
-	char	   *select_part;
-	char	   *source;			/* name of a relation, or a query */
-	char	   *rest;			/* behind it */
-} RecordedQuery;
-
-static Query *
-analyse_recorded(const RecordedQuery *recorded)
-{
-	char	   *text = psprintf("%s FROM %s %s", recorded->select_part, mdl_source_from(recorded->source, NULL), recorded->rest);
-	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
-
-	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
-		return NULL;
-	return parse_analyze_fixedparams(linitial_node(RawStmt, statements), text, NULL, 0, NULL);
-}
-
-/* Analyses a recorded query as the current user would write it now; NULL if it does not hold any more. */
-static Query *
-try_recorded(const RecordedQuery *recorded)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Query	   *volatile query = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		query = analyse_recorded(recorded);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		CurrentResourceOwner = owner;
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-			ReThrowError(error);
-		query = NULL;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return query;
-}
-
-static void
-load_queries(LineageGraph *graph)
-{
-	uint64		rows = mdl_run("SELECT output, output_kind, output_name, select_part, source, rest FROM medallion._lineage_queries "
-							   "WHERE select_part IS NOT NULL AND source IS NOT NULL AND rest IS NOT NULL "
-							   "ORDER BY 2 NULLS FIRST, 3, 1, 4, 5, 6", NULL, true);
-	RecordedQuery *queries = palloc(sizeof(RecordedQuery) * (rows + 1));
-
-	for (uint64 i = 0; i < rows; i++)
-		queries[i] = (RecordedQuery) {recorded_node(graph, i, 0), mdl_field_text(i, 3), mdl_field_text(i, 4),
-		mdl_field_text(i, 5)};
-	for (uint64 i = 0; i < rows; i++)
-	{
-		Query	   *query = queries[i].output ? try_recorded(&queries[i]) : NULL;
-		List	   *relations = NIL;
-		ListCell   *cell;
-
-		CHECK_FOR_INTERRUPTS();
-		if (query == NULL)
-			continue;
-		collect_relations((Node *) query, &relations);
-		foreach(cell, relations)
-			add_edge(queries[i].output, mdl_lineage_relation(graph, lfirst_oid(cell)));
-		add_query(graph, queries[i].output, mdl_query_lineage(query, false));
-	}
-}
-
 /* ---- partitions ------------------------------------------------------------------------------------------------------ */
 
 /* Columns of one relation as those of another that have the same names. */
@@ -438,7 +283,7 @@ add_same_columns(LineageGraph *graph, LineageNode *output, LineageNode *input)
 		const char *name = NameStr(TupleDescAttr(columns, i)->attname);
 
 		if (!TupleDescAttr(columns, i)->attisdropped && get_attnum(input->relid, name) != InvalidAttrNumber)
-			add_column(graph, output, pstrdup(name), input, pstrdup(name), USE_IDENTITY, false);
+			mdl_lineage_add_column(graph, output, pstrdup(name), input, pstrdup(name), USE_IDENTITY, false);
 	}
 }
 
@@ -564,8 +409,8 @@ mdl_lineage_load(void)
 	graph->by_key = hash_create("nodes of lineage", 256, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	graph->tables = mdl_kept_tables();
 	load_relations(graph);
-	load_records(graph);
-	load_queries(graph);
+	mdl_lineage_load_records(graph);
+	mdl_lineage_load_queries(graph);
 	link_partitions(graph);
 	AtEOXact_GUC(true, level);
 	sort_graph(graph);

@@ -3,24 +3,17 @@
  *
  * What is made from something is the output of a *job*, described by a JobEvent that names its inputs; what is not is a
  * *dataset* and described by a DatasetEvent.  Both are static: they tell how things are, not that something has run.
- * Datasets are named as OpenLineage's naming conventions say: a relation is database.schema.relation in the namespace
- * postgres://host:port, a file its path in the namespace of its storage.
  */
-#include "pipeline/lineage_int.h"
-
-#include <unistd.h>
+#include "pipeline/lineage_openlineage_int.h"
 
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/comment.h"
 #include "commands/dbcommands.h"
-#include "commands/defrem.h"
 #include "executor/spi.h"
-#include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "postmaster/postmaster.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/json.h"
@@ -35,8 +28,7 @@ typedef struct Export
 {
 	LineageGraph *graph;
 	const bool *selected;
-	const char *namespace;
-	const char *database;
+	DatasetNaming naming;
 	const char *producer;
 	const char *time;
 	bool	   *done;
@@ -97,92 +89,13 @@ open_facet(const Export *export, StringInfo json, const char *key, const char *v
 
 /* ---- datasets ------------------------------------------------------------------------------------------------------ */
 
-/*
- * Files are kept as server:URI.  file:///a/b is /a/b in the namespace file, s3://bucket/a is a in s3://bucket; what has no
- * scheme keeps its name.
- */
-static void
-name_files(const Export *export, const char *name, const char **namespace, const char **dataset)
-{
-	const char *uri = strstr(name, "://");
-	const char *path;
-
-	while (uri && uri > name && uri[-1] != ':')
-		uri--;
-	*namespace = export->namespace;
-	*dataset = name;
-	if (uri == NULL)
-		return;
-	path = strchr(strstr(uri, "://") + 3, '/');
-	if (strncmp(uri, "file://", 7) == 0)
-	{
-		*namespace = "file";
-		*dataset = path ? path : uri + 7;
-	}
-	else if (path && path[1] != '\0')
-	{
-		*namespace = pnstrdup(uri, path - uri);
-		*dataset = path + 1;
-	}
-}
-
-static const char *
-server_option(const ForeignServer *server, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, server->options)
-		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
-			return defGetString(lfirst_node(DefElem, cell));
-	return NULL;
-}
-
-/* A table of another server, kept as server:schema.table, is database.schema.table in the namespace of its host, if known. */
-static void
-name_remote(const Export *export, const char *name, const char **namespace, const char **dataset)
-{
-	const char *colon = strchr(name, ':');
-	ForeignServer *server = colon ? GetForeignServerByName(pnstrdup(name, colon - name), true) : NULL;
-	ForeignDataWrapper *wrapper = server ? GetForeignDataWrapper(server->fdwid) : NULL;
-	bool		is_postgres = wrapper && OidIsValid(wrapper->fdwhandler) &&
-		strcmp(get_func_name(wrapper->fdwhandler), "postgres_fdw_handler") == 0;
-	const char *host = server ? server_option(server, "host") : NULL;
-	const char *port = server ? server_option(server, "port") : NULL;
-	const char *database = server ? server_option(server, "dbname") : NULL;
-
-	*namespace = export->namespace;
-	*dataset = name;
-	if (server == NULL)
-		return;
-	if (host == NULL || host[0] == '/')
-		host = "localhost";
-	if (port == NULL && is_postgres)
-		port = "5432";
-	*namespace = psprintf("%s://%s%s%s", is_postgres ? "postgres" : wrapper->fdwname, host, port ? ":" : "", port ? port : "");
-	*dataset = database ? psprintf("%s.%s", database, colon + 1) : colon + 1;
-}
-
-static void
-name_node(const Export *export, const LineageNode *node, const char **namespace, const char **name)
-{
-	*namespace = export->namespace;
-	if (OidIsValid(node->relid))
-		*name = psprintf("%s.%s.%s", export->database, node->layer, get_rel_name(node->relid));
-	else if (strcmp(node->kind, "files") == 0)
-		name_files(export, node->name, namespace, name);
-	else if (strcmp(node->kind, "remote table") == 0)
-		name_remote(export, node->name, namespace, name);
-	else
-		*name = psprintf("%s.%s:%s", export->database, node->kind, node->name);
-}
-
 static void
 put_name(const Export *export, StringInfo json, const LineageNode *node)
 {
 	const char *namespace,
 			   *name;
 
-	name_node(export, node, &namespace, &name);
+	mdl_openlineage_name(&export->naming, node, &namespace, &name);
 	put_text(json, "namespace", namespace);
 	put_text(json, "name", name);
 }
@@ -258,7 +171,7 @@ open_dataset(const Export *export, StringInfo json, const char *key, const Linea
 	const char *namespace,
 			   *name;
 
-	name_node(export, node, &namespace, &name);
+	mdl_openlineage_name(&export->naming, node, &namespace, &name);
 	open_object(json, key);
 	put_text(json, "namespace", namespace);
 	put_text(json, "name", name);
@@ -415,10 +328,10 @@ put_job(const Export *export, StringInfo json, const LineageNode *node)
 	char	   *query = defining_query(export, node);
 
 	open_object(json, "job");
-	put_text(json, "namespace", export->namespace);
+	put_text(json, "namespace", export->naming.namespace);
 	put_text(json, "name", OidIsValid(node->relid) ?
-			 psprintf("%s.%s.%s", export->database, node->layer, get_rel_name(node->relid)) :
-			 psprintf("%s.%s:%s", export->database, node->kind, node->name));
+			 psprintf("%s.%s.%s", export->naming.database, node->layer, get_rel_name(node->relid)) :
+			 psprintf("%s.%s:%s", export->naming.database, node->kind, node->name));
 	open_object(json, "facets");
 	open_facet(export, json, "jobType", "2-0-4", "JobTypeJobFacet");
 	put_text(json, "processingType", "BATCH");
@@ -502,35 +415,6 @@ export_node(Export *export, LineageNode *node)
 	put_event(export, node, is_job);
 }
 
-static char *
-default_namespace(void)
-{
-	char		host[256];
-
-	if (gethostname(host, sizeof(host)) != 0)
-		strlcpy(host, "localhost", sizeof(host));
-	host[sizeof(host) - 1] = '\0';
-	return psprintf("postgres://%s:%d", host, PostPortNumber);
-}
-
-static char *
-namespace_or_default(char *namespace)
-{
-	if (namespace && strstr(namespace, "://") == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("namespace \"%s\" is not a URI", namespace),
-				 errhint("Name the server as OpenLineage does: postgres://host:port.")));
-	return namespace ? namespace : default_namespace();
-}
-
-MDL_FUNCTION(mdl_openlineage_namespace);
-Datum
-mdl_openlineage_namespace(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_TEXT_P(cstring_to_text(namespace_or_default(mdl_optional_text(fcinfo, 0))));
-}
-
 MDL_FUNCTION(mdl_openlineage);
 Datum
 mdl_openlineage(PG_FUNCTION_ARGS)
@@ -538,14 +422,14 @@ mdl_openlineage(PG_FUNCTION_ARGS)
 	char	   *relation = mdl_optional_text(fcinfo, 0);
 	LineageWalk walk = mdl_lineage_walk_arguments(fcinfo, 1, 2);
 	char		time[128];
-	Export		export = {.namespace = namespace_or_default(mdl_optional_text(fcinfo, 3)), .time = time};
+	Export		export = {.naming.namespace = mdl_openlineage_server(mdl_optional_text(fcinfo, 3)), .time = time};
 	LineageNode *start;
 	LineageNode **order;
 	int			level;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	export.set = (ReturnSetInfo *) fcinfo->resultinfo;
-	export.database = get_database_name(MyDatabaseId);
+	export.naming.database = get_database_name(MyDatabaseId);
 	JsonEncodeDateTime(time, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()), TIMESTAMPTZOID, NULL);
 	SPI_connect();
 	export.graph = mdl_lineage_load();
