@@ -164,19 +164,38 @@ mdl_cursor_obstacle(const SourceCursor *cursor)
 					quote_identifier(cursor->column));
 }
 
+static const char *
+overlap_type(Oid type)
+{
+	return TypeCategory(type) == TYPCATEGORY_DATETIME ? "pg_catalog.interval" : format_type_be_qualified(type);
+}
+
 /* An SQL expression for the value from which on rows are taken. */
 static char *
 lower_bound(const SourceCursor *cursor, const char *seen)
 {
 	Oid			type = column_type(cursor);
 	char	   *name = format_type_be_qualified(type);
-	bool		is_time = type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID;
 	char	   *value = psprintf("%s::%s", seen ? quote_literal_cstr(seen) : "NULL", name);
 
 	if (cursor->overlap == NULL)
 		return value;
 	return psprintf("(%s OPERATOR(pg_catalog.-) %s::%s)::%s", value, quote_literal_cstr(cursor->overlap),
-					is_time ? "pg_catalog.interval" : name, name);
+					overlap_type(type), name);
+}
+
+/* What is subtracted must not be negative: rows would be left out. */
+static void
+check_overlap(const SourceCursor *cursor)
+{
+	Oid			type = column_type(cursor);
+	const char *name = overlap_type(type);
+
+	mdl_run(psprintf("SELECT %s::%s OPERATOR(pg_catalog.<) '0'::%s", quote_literal_cstr(cursor->overlap), name, name), NULL, true);
+	if (DatumGetBool(mdl_field(0, 0, NULL)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("overlap of the cursor of \"%s\" must not be negative, but is %s", mdl_display_name(cursor->source), cursor->overlap)));
 }
 
 /* Values become text and come back: times with their offset, since the name of a zone may stand for several. */
@@ -205,6 +224,8 @@ check_declaration(const SourceCursor *cursor)
 				 errmsg("cursor \"%s\" of \"%s\" has type %s, of which no overlap can be subtracted", cursor->column,
 						mdl_display_name(cursor->source), format_type_be(column_type(cursor))),
 				 errhint("Leave overlap out, or use a number or a time.")));
+	if (cursor->overlap)
+		check_overlap(cursor);
 	mdl_query_analyse(psprintf("SELECT pg_catalog.max(%s)::pg_catalog.text FROM %s WHERE %s OPERATOR(pg_catalog.>=) %s", column,
 							   mdl_qualified_name(cursor->source), column, lower_bound(cursor, NULL)), NULL);
 }

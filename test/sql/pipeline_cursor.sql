@@ -115,6 +115,9 @@ SELECT medallion.define('cur.bad', 'SELECT id FROM cur.log', '{id}', cursors => 
 SELECT medallion.define('cur.bad', 'SELECT id FROM cur.log', '{id}', cursors => '{"cur.log": {"column": "id", "lag": "1"}}');
 SELECT medallion.define('cur.bad', 'SELECT id FROM cur.log', '{id}', cursors => '{"cur.log": {"column": "kind", "overlap": "1"}}');
 SELECT medallion.define('cur.bad', 'SELECT id FROM cur.log', '{id}', cursors => '{"cur.log": {"column": "id", "overlap": "1 min"}}');
+SELECT medallion.define('cur.bad', 'SELECT id FROM cur.log', '{id}', cursors => '{"cur.log": {"column": "id", "overlap": "-1"}}');
+SELECT medallion.define('cur.bad', 'SELECT id FROM cur.orders', '{id}', cursors => '{"cur.orders": {"column": "updated", "overlap": "-1 min"}}');
+SELECT medallion.define('cur.bad', 'SELECT id FROM cur.orders', '{id}', cursors => '{"cur.orders": {"column": "updated", "overlap": "soon"}}');
 SELECT medallion.define('cur.bad', 'SELECT id FROM cur.log', '{id}', cursors => '{"cur.log": 7}');
 SELECT medallion.define('cur.bad', 'SELECT id FROM cur.log', '{id}', cursors => '[]');
 SELECT to_regclass('cur.bad');
