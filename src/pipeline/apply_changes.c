@@ -531,6 +531,11 @@ mdl_flows_sql_drop(PG_FUNCTION_ARGS)
 	if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("_flows", schema)) || !OidIsValid(get_relname_relid("_flow_runs", schema)))
 		PG_RETURN_VOID();
 	SPI_connect();
+	if (!mdl_dropped_relations())
+	{
+		SPI_finish();
+		PG_RETURN_VOID();
+	}
 	mdl_owner_begin(&saved);
 	rows = mdl_run(psprintf("DELETE FROM medallion._flows WHERE target::pg_catalog.oid IN (%s) RETURNING state::pg_catalog.oid", dropped),
 				   NULL, false);

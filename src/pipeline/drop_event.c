@@ -64,6 +64,15 @@ forget_quarantine(Oid target)
 	mdl_owner_end(&saved);
 }
 
+/* A session that reads the past, for one, can drop temporary tables but write to none of ours. */
+bool
+mdl_dropped_relations(void)
+{
+	return mdl_run("SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d"
+				   " WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass"
+				   " AND d.objsubid OPERATOR(pg_catalog.=) 0 AND NOT d.is_temporary LIMIT 1", NULL, false) > 0;
+}
+
 MDL_FUNCTION(mdl_pipeline_sql_drop);
 Datum
 mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
@@ -79,6 +88,11 @@ mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
 	if (!records_exist())
 		PG_RETURN_VOID();
 	SPI_connect();
+	if (!mdl_dropped_relations())
+	{
+		SPI_finish();
+		PG_RETURN_VOID();
+	}
 	mdl_owner_begin(&saved);
 	mdl_run("DELETE FROM medallion._jobs WHERE target::pg_catalog.oid OPERATOR(pg_catalog.=) ANY (ARRAY("
 			"SELECT d.objid FROM pg_catalog.pg_event_trigger_dropped_objects() d"

@@ -428,6 +428,11 @@ extern void mdl_leave_owner_world(const OwnerWorld *world);
 /* Does something in that world. */
 extern void mdl_as_table_owner(const DerivedTable *table, void (*work) (void *argument), void *argument);
 
+/* ---- drop_event.c --------------------------------------------------------------------------------------------- */
+
+/* In an event trigger, with an SPI connection: whether a relation was dropped that is not temporary. */
+extern bool mdl_dropped_relations(void);
+
 /* ---- keeper.c: tables that are not made by a query -------------------------------------------------------------- */
 
 /* Derived tables and those of all keepers, as far as they exist. */
