@@ -352,7 +352,7 @@ read_new_rows(const Flow *flow, ReadWhat what, Snapshot snapshot, NewRows *new_r
 	if (check_enable_rls(source, InvalidOid, true) == RLS_ENABLED)
 		return psprintf("%s has row-level security for the owner of the table", mdl_pipeline_relation_name(source));
 	if (!mdl_flow_seen_read(flow, &seen))
-		return "first application";
+		return mdl_flow_last_logged(flow, snapshot) == 0 ? "first application" : "what was read before is not known";
 	mdl_require_privilege(source, ACL_SELECT);
 	new_rows->columns = mdl_relation_columns(source);
 	new_rows->rows = tuplestore_begin_heap(true, false, work_mem);
