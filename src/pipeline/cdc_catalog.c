@@ -6,6 +6,7 @@
 #include "pipeline/cdc_int.h"
 
 #include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/base64.h"
 #include "executor/spi.h"
@@ -217,15 +218,20 @@ store_flow(const Flow *flow, const char *sql)
 	mdl_owner_end(&saved);
 }
 
+/* The number of a new flow; DROP EXTENSION may have left states with numbers of before. */
 int64
 mdl_flow_next_id(void)
 {
+	Oid			schema = get_namespace_oid(MDL_CHANGES_SCHEMA, false);
 	MdlUser		saved;
 	int64		id;
 
 	mdl_owner_begin(&saved);
-	mdl_run("SELECT pg_catalog.nextval('medallion._flows_flow_id_seq'::pg_catalog.regclass)", NULL, false);
-	id = mdl_field_int8(0, 0);
+	do
+	{
+		mdl_run("SELECT pg_catalog.nextval('medallion._flows_flow_id_seq'::pg_catalog.regclass)", NULL, false);
+		id = mdl_field_int8(0, 0);
+	} while (OidIsValid(get_relname_relid(psprintf("flow_" INT64_FORMAT, id), schema)));
 	mdl_owner_end(&saved);
 	return id;
 }

@@ -350,4 +350,7 @@ extern void mdl_put_state(MergeOutput *output, Tuplestorestate *rows, ItemPointe
 /* Writes what was collected, and counts it. */
 extern void mdl_merge_write(MergeOutput *output, Snapshot snapshot);
 
+/* Sets a planner setting until the caller's nest level ends. */
+extern void mdl_plan_setting(const char *name, const char *value);
+
 #endif							/* MDL_CDC_INT_H */

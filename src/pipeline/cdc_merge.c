@@ -7,19 +7,24 @@
 #include "pipeline/cdc_int.h"
 #include "base/progress.h"
 
+#include "access/table.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "optimizer/plancat.h"
 #include "tcop/dest.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/pg_locale.h"
 #include "utils/snapmgr.h"
+
+#define LOOKUP_COST 20.0			/* of a row in an index, in rows of a scan */
 
 /* ---- rows to be written -------------------------------------------------------------------------------------------------- */
 
@@ -310,6 +315,37 @@ known_query(const FlowShape *shape, bool all)
 }
 
 
+/*
+ * How many rows a table has, nearly.  Tables that follow a stream are often planned with no statistics or old ones, and of
+ * the offered rows the planner knows their number alone.
+ */
+static double
+row_estimate(Oid relid)
+{
+	Relation	relation = table_open(relid, AccessShareLock);
+	BlockNumber pages;
+	double		rows,
+				visible;
+
+	estimate_rel_size(relation, NULL, &pages, &rows, &visible);
+	table_close(relation, NoLock);
+	return rows;
+}
+
+/* Plans with index lookups, not with a scan of the tables, unless there are many events. */
+static int
+choose_lookups(const FlowShape *shape, int64 events)
+{
+	int			level = NewGUCNestLevel();
+	bool		few = (double) events * LOOKUP_COST < row_estimate(shape->flow->target) + row_estimate(shape->flow->state);
+
+	mdl_plan_setting("jit", "off");
+	mdl_plan_setting(few ? "enable_hashjoin" : "enable_nestloop", "off");
+	mdl_plan_setting(few ? "enable_mergejoin" : "enable_nestloop", "off");
+	mdl_plan_setting("enable_hashagg", few ? "off" : "on");	/* keys in order find neighbours */
+	return level;
+}
+
 /* Hands what is known, key by key, to mdl_merge_key. */
 static void
 merge_keys(MergeOutput *output, Events *events, bool all, Snapshot snapshot)
@@ -318,7 +354,8 @@ merge_keys(MergeOutput *output, Events *events, bool all, Snapshot snapshot)
 	SPIExecuteOptions options = {.read_only = true, .dest = &merger.dest};
 	StringInfoData names;
 	char	   *sql;
-	int			code;
+	int			code,
+				level;
 
 	merger.dest = (DestReceiver) {.receiveSlot = receive_known, .rStartup = known_startup, .rShutdown = known_shutdown,
 	.rDestroy = known_shutdown, .mydest = DestNone};
@@ -329,12 +366,14 @@ merge_keys(MergeOutput *output, Events *events, bool all, Snapshot snapshot)
 	sql = psprintf("SELECT * FROM (%s) k(_origin, _place, %s_sequence, _end, _rank, _kind, _width, _missing) ORDER BY %s_origin",
 				   known_query(output->shape, all), names.data, key_order(output->shape));
 	mdl_offer_rows("medallion_events", events->rows, output->shape->events);
+	level = choose_lookups(output->shape, events->count);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
 	code = SPI_execute_extended(sql, &options);
 	if (code < 0)
 		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
 	finish_key(&merger);
+	AtEOXact_GUC(true, level);
 	PopActiveSnapshot();
 	SPI_unregister_relation("medallion_events");
 	MemoryContextDelete(merger.key_context);

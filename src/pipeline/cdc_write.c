@@ -7,6 +7,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 /* The columns of offered rows are numbered, so that no name of the user's can be taken for one of ours. */
 static char *
@@ -18,6 +19,12 @@ numbers(int count, const char *prefix)
 	for (int i = 0; i < count; i++)
 		appendStringInfo(&text, "%s%sn%d", i ? ", " : "", prefix, i + 1);
 	return text.data;
+}
+
+void
+mdl_plan_setting(const char *name, const char *value)
+{
+	set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 static int64
@@ -145,7 +152,12 @@ mdl_merge_write(MergeOutput *output, Snapshot snapshot)
 	const FlowShape *shape = output->shape;
 	TupleDesc	columns = output->target_placed;
 	Published  *published = &output->applied->published;
+	int			level = NewGUCNestLevel();
 
+	/* Rows are found by their places. */
+	mdl_plan_setting("jit", "off");
+	mdl_plan_setting("enable_hashjoin", "off");
+	mdl_plan_setting("enable_mergejoin", "off");
 	mdl_progress_phase("write", tuplestore_tuple_count(output->target_deletes) +
 					   tuplestore_tuple_count(output->target_updates) + tuplestore_tuple_count(output->target_inserts));
 
@@ -154,4 +166,5 @@ mdl_merge_write(MergeOutput *output, Snapshot snapshot)
 	published->updated = write_rows(target_update(shape, columns), output->target_updates, columns, snapshot);
 	published->inserted = write_rows(target_insert(shape, columns), output->target_inserts, columns, snapshot);
 	write_state(output, snapshot);
+	AtEOXact_GUC(true, level);
 }
