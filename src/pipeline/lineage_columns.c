@@ -92,6 +92,7 @@ mdl_make_scope(Query *query, Scope *parent, bool through_views)
 	int			number = 0;
 	ListCell   *cell;
 
+	CHECK_FOR_INTERRUPTS();		/* views that read views twice double at each step */
 	scope->query = query;
 	scope->parent = parent;
 	scope->through_views = through_views;
