@@ -6,6 +6,9 @@ SET client_min_messages = warning;
 \set ECHO queries
 SELECT depth, relation, kind, via FROM medallion.lineage('gold.delay_training', direction => 'upstream');
 
+SELECT depth, output_column, input, input_column, subtype
+FROM medallion.column_lineage('gold.airport_months', column_name => 'percent_late', indirect => false);
+
 SELECT version, committed_at::time(0), operation, inserted, updated, deleted FROM medallion.history('gold.flights') ORDER BY version;
 \set ECHO none
 \echo 'The year is complete: a tag keeps its state, as the models keep what they were trained on.  A mistake, and back:'
@@ -28,6 +31,7 @@ SELECT min(version) AS first FROM medallion.history('gold.airport_months') WHERE
 \echo '  SELECT * FROM medallion.models;                          -- the registry: versions, champion, metrics'
 \echo '  SELECT * FROM medallion.evaluate(''delay'', $$SELECT * FROM gold.month_features$$);'
 \echo '  SELECT *, medallion.predict(''delay'', f) FROM gold.month_features f LIMIT 5;   -- any row that has the columns'
+\echo '  psql -Atc "SELECT medallion.lineage_svg()" >lineage.svg      -- the picture of where everything came from'
 \echo '  SELECT * FROM medallion.alerts;  LISTEN medallion_alerts;   -- what the monitor raised'
 \echo '  SELECT medallion.get_features(''airport_now'', ''{"origin": "JFK"}'', ''2013-07-04 18:00'');'
 \echo '  SELECT * FROM medallion.as_of(NULL::gold.airport_months, version =>' :first ') ORDER BY origin, month;'
