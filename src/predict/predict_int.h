@@ -133,8 +133,8 @@ extern void mdl_use_model(const char *reference, MdlUsedModel *used);
 
 /*
  * A subquery of the source with columns l (label), p (prediction or probabilities), c (class), t (label is positive),
- * classes, known (the label is a class of the model); rows as they come.  OFFSET 0 keeps the planner from predicting once
- * per mention of p.  Needs an open SPI connection.
+ * classes, known (the label is a class of the model); rows as they come.  OFFSET '0' keeps the planner from predicting once
+ * per mention of p; written so, and not as a number, it lets workers share the rows.  Needs an open SPI connection.
  */
 extern char *mdl_predicted_rows(const MdlUsedModel *used, const char *source);
 
