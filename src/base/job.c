@@ -294,6 +294,7 @@ mdl_job_find_target(const char *kind, Oid target)
 	return id;
 }
 
+/* As for mdl_job_drop, runs go first. */
 void
 mdl_job_forget_target(Oid target)
 {
@@ -303,6 +304,7 @@ mdl_job_forget_target(Oid target)
 	SPI_connect();
 	mdl_owner_begin(&user);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_run("DELETE FROM medallion._job_runs WHERE job_id IN (SELECT id FROM medallion._jobs WHERE target = $1)", &args, false);
 	mdl_run("DELETE FROM medallion._jobs WHERE target = $1", &args, false);
 	mdl_owner_end(&user);
 	SPI_finish();
@@ -366,9 +368,11 @@ change(const char *statement, int64 id)
 	mdl_scheduler_wake_after_commit();
 }
 
+/* Runs go first: one that ends locks its own row before that of the job. */
 void
 mdl_job_drop(int64 id)
 {
+	change("DELETE FROM medallion._job_runs WHERE job_id = $1", id);
 	change("DELETE FROM medallion._jobs WHERE id = $1", id);
 }
 

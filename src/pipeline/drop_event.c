@@ -28,6 +28,9 @@ records_exist(void)
 		OidIsValid(get_relname_relid("_refreshes", schema));
 }
 
+#define DROPPED "ANY (ARRAY(SELECT d.objid FROM pg_catalog.pg_event_trigger_dropped_objects() d" \
+	" WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid OPERATOR(pg_catalog.=) 0))"
+
 static void
 drop_leftover_view(Oid view)
 {
@@ -94,14 +97,10 @@ mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	}
 	mdl_owner_begin(&saved);
-	mdl_run("DELETE FROM medallion._jobs WHERE target::pg_catalog.oid OPERATOR(pg_catalog.=) ANY (ARRAY("
-			"SELECT d.objid FROM pg_catalog.pg_event_trigger_dropped_objects() d"
-			" WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass"
-			" AND d.objsubid OPERATOR(pg_catalog.=) 0))", NULL, false);
-	mdl_run("DELETE FROM medallion._cursors WHERE source::pg_catalog.oid OPERATOR(pg_catalog.=) ANY (ARRAY("
-			"SELECT d.objid FROM pg_catalog.pg_event_trigger_dropped_objects() d"
-			" WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass"
-			" AND d.objsubid OPERATOR(pg_catalog.=) 0))", NULL, false);
+	mdl_run("DELETE FROM medallion._job_runs WHERE job_id IN"
+			" (SELECT id FROM medallion._jobs WHERE target::pg_catalog.oid OPERATOR(pg_catalog.=) " DROPPED ")", NULL, false);
+	mdl_run("DELETE FROM medallion._jobs WHERE target::pg_catalog.oid OPERATOR(pg_catalog.=) " DROPPED, NULL, false);
+	mdl_run("DELETE FROM medallion._cursors WHERE source::pg_catalog.oid OPERATOR(pg_catalog.=) " DROPPED, NULL, false);
 	rows = mdl_run("SELECT t.target::pg_catalog.oid, t.definition::pg_catalog.oid, t.quarantine::pg_catalog.oid, d.objid,"
 				   " EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() o"
 				   " WHERE o.classid OPERATOR(pg_catalog.=) d.classid AND o.objid OPERATOR(pg_catalog.=) t.target"
