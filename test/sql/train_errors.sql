@@ -29,7 +29,7 @@ SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', exclude => '{
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', weight => 'c');
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', weight => 'kind');
 SELECT medallion.train('m', 'SELECT a, a, y FROM t', 'y', 'linear');
-SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', partition_by => '{kind}');
+SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', partition_by => '{nix}');
 SELECT medallion.train('m', 't', 'y', 'linear', features => '{a}', deploy => 'perhaps');
 
 -- parameters

@@ -72,50 +72,50 @@ SELECT attname FROM pg_attribute WHERE attrelid = 'medallion_history."silver.nam
 DROP TABLE silver.named_alike, medallion_history."silver.named_alike";
 
 -- Rolled back; in a savepoint that is rolled back; changes in the transaction that enables.
-CREATE TABLE silver.e (id int PRIMARY KEY, v int);
-BEGIN; SELECT medallion.enable_versioning('silver.e'); ROLLBACK;
-SELECT * FROM medallion.history('silver.e');
+CREATE TABLE silver.own_e (id int PRIMARY KEY, v int);
+BEGIN; SELECT medallion.enable_versioning('silver.own_e'); ROLLBACK;
+SELECT * FROM medallion.history('silver.own_e');
 BEGIN;
-SAVEPOINT s; SELECT medallion.enable_versioning('silver.e'); ROLLBACK TO s;
-INSERT INTO silver.e VALUES (1, 1);
+SAVEPOINT s; SELECT medallion.enable_versioning('silver.own_e'); ROLLBACK TO s;
+INSERT INTO silver.own_e VALUES (1, 1);
 COMMIT;
-SELECT * FROM medallion.history('silver.e');
+SELECT * FROM medallion.history('silver.own_e');
 BEGIN;
-INSERT INTO silver.e VALUES (2, 2);
-SELECT medallion.enable_versioning('silver.e');
-UPDATE silver.e SET v = v + 1;
+INSERT INTO silver.own_e VALUES (2, 2);
+SELECT medallion.enable_versioning('silver.own_e');
+UPDATE silver.own_e SET v = v + 1;
 COMMIT;
-SELECT operation, readable FROM medallion.history('silver.e');
-SELECT min(version) AS v FROM medallion.history('silver.e') \gset
-DELETE FROM silver.e WHERE id = 1;
-SELECT * FROM medallion.as_of(NULL::silver.e, version => :v) ORDER BY 1;
-SELECT _change_type, row_data FROM medallion.changes(NULL::silver.e, :v + 1);
+SELECT operation, readable FROM medallion.history('silver.own_e');
+SELECT min(version) AS v FROM medallion.history('silver.own_e') \gset
+DELETE FROM silver.own_e WHERE id = 1;
+SELECT * FROM medallion.as_of(NULL::silver.own_e, version => :v) ORDER BY 1;
+SELECT _change_type, row_data FROM medallion.changes(NULL::silver.own_e, :v + 1);
 
 -- Stopping keeps the history table, or does not; starting again is a new beginning.
-SELECT medallion.disable_versioning('silver.e');
+SELECT medallion.disable_versioning('silver.own_e');
 \set VERBOSITY terse
-SELECT * FROM medallion.as_of(NULL::silver.e, version => :v);
-SELECT medallion.disable_versioning('silver.e');
+SELECT * FROM medallion.as_of(NULL::silver.own_e, version => :v);
+SELECT medallion.disable_versioning('silver.own_e');
 \set VERBOSITY default
-UPDATE silver.e SET v = 1000;
-SELECT count(*) FROM medallion_history."silver.e";
-SELECT count(*) FROM pg_trigger WHERE tgrelid = 'silver.e'::regclass;
-SELECT medallion.enable_versioning('silver.e');
-UPDATE silver.e SET v = 2000;
-SELECT max(version) AS v2 FROM medallion.history('silver.e') \gset
-SELECT * FROM medallion.as_of(NULL::silver.e, version => :v2 - 1);
-SELECT * FROM medallion.as_of(NULL::silver.e, version => :v2);
+UPDATE silver.own_e SET v = 1000;
+SELECT count(*) FROM medallion_history."silver.own_e";
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'silver.own_e'::regclass;
+SELECT medallion.enable_versioning('silver.own_e');
+UPDATE silver.own_e SET v = 2000;
+SELECT max(version) AS v2 FROM medallion.history('silver.own_e') \gset
+SELECT * FROM medallion.as_of(NULL::silver.own_e, version => :v2 - 1);
+SELECT * FROM medallion.as_of(NULL::silver.own_e, version => :v2);
 \set VERBOSITY terse
 DO $$BEGIN
-	PERFORM * FROM medallion.as_of(NULL::silver.e, version => (SELECT min(version) FROM medallion.commits));
+	PERFORM * FROM medallion.as_of(NULL::silver.own_e, version => (SELECT min(version) FROM medallion.commits));
 EXCEPTION WHEN invalid_parameter_value THEN
 	RAISE NOTICE '%', regexp_replace(sqlerrm, '\d+', '#');
 END$$;
-SELECT regexp_replace(history_table, '_\d+$', '_#') AS history_table, enabled FROM medallion_history.versioned_tables WHERE table_name = 'e' ORDER BY table_id;
-SELECT medallion.disable_versioning('silver.e', keep_history => false);
+SELECT regexp_replace(history_table, '_\d+$', '_#') AS history_table, enabled FROM medallion_history.versioned_tables WHERE table_name = 'own_e' ORDER BY table_id;
+SELECT medallion.disable_versioning('silver.own_e', keep_history => false);
 SELECT regexp_replace(history_table, '_\d+$', '_#') AS history_table, to_regclass(format('medallion_history.%I', history_table)) IS NOT NULL AS there
-	FROM medallion_history.versioned_tables WHERE table_name = 'e' ORDER BY table_id;
-DROP TABLE silver.e, silver."Odd.Name";
+	FROM medallion_history.versioned_tables WHERE table_name = 'own_e' ORDER BY table_id;
+DROP TABLE silver.own_e, silver."Odd.Name";
 
 -- The condition of the row triggers works for them alone.
 CREATE TABLE silver.later (id int PRIMARY KEY);
