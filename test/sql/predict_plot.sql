@@ -49,7 +49,9 @@ SELECT round(mean_probability::numeric, 4) AS mean_probability, round(observed::
 SELECT fraction, round(gain::numeric, 4) AS gain, round(lift::numeric, 4) AS lift FROM medallion.lift_curve('plot_two', 's', bins => 4);
 SELECT * FROM medallion.roc_curve('plot_two', 'SELECT p, l FROM s WHERE l');
 SELECT * FROM medallion.roc_curve('plot_number', 's');
+\set SHOW_CONTEXT never
 SELECT * FROM medallion.lift_curve('plot_two', 's', bins => 0);
+\set SHOW_CONTEXT errors
 SELECT * FROM medallion.calibration_curve('plot_two', 's', strategy => NULL);
 
 -- Nothing to draw: no lines.
