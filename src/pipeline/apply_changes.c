@@ -537,15 +537,6 @@ mdl_flows_sql_drop(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	}
 	mdl_owner_begin(&saved);
-	/* Looked at first: a session that reads the past may drop temporary tables, but change nothing of ours. */
-	if (mdl_run(psprintf("SELECT FROM medallion._flows f WHERE ARRAY[f.target::pg_catalog.oid, f.quarantine::pg_catalog.oid,"
-						 " f.source::pg_catalog.oid] OPERATOR(pg_catalog.&&) ARRAY(%s) UNION ALL SELECT FROM medallion._flow_runs r"
-						 " WHERE r.target::pg_catalog.oid IN (%s) LIMIT 1", dropped, dropped), NULL, true) == 0)
-	{
-		mdl_owner_end(&saved);
-		SPI_finish();
-		PG_RETURN_VOID();
-	}
 	rows = mdl_run(psprintf("DELETE FROM medallion._flows WHERE target::pg_catalog.oid IN (%s) RETURNING state::pg_catalog.oid", dropped),
 				   NULL, false);
 	for (uint64 i = 0; i < rows; i++)
