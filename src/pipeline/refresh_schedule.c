@@ -9,13 +9,16 @@
 #include "pipeline/pipeline_int.h"
 #include "base/background.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define REFRESH_JOB "refresh"
@@ -58,6 +61,24 @@ has_times_of_the_clock(int64 job)
 	return found;
 }
 
+/* Workers run as the owner, for which that role must be one that can connect. */
+static void
+warn_of_login(const DerivedTable *table)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(mdl_relation_owner(table->target)));
+	Form_pg_authid role;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	role = (Form_pg_authid) GETSTRUCT(tuple);
+	if (!role->rolcanlogin)
+		ereport(WARNING,
+				(errmsg("\"%s\" will not be refreshed by itself: its owner \"%s\" is not permitted to log in",
+						mdl_display_name(table->target), NameStr(role->rolname)),
+				 errhint("Use ALTER ROLE … LOGIN, or give the table to another role.")));
+	ReleaseSysCache(tuple);
+}
+
 void
 mdl_schedule_apply(const DerivedTable *table, char *schedule, char *time_zone, bool anew)
 {
@@ -81,6 +102,7 @@ mdl_schedule_apply(const DerivedTable *table, char *schedule, char *time_zone, b
 		mdl_job_forget_target(table->target);
 		return;
 	}
+	warn_of_login(table);
 	mdl_job_of_target(REFRESH_JOB, table->target, &wanted);
 }
 

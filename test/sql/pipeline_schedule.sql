@@ -90,6 +90,20 @@ SELECT medallion.schedule_refresh('sched.total', schedule => '@yearly');
 DROP TABLE sched.total;
 SELECT count(*) FROM medallion.jobs WHERE kind = 'refresh';
 
+-- An owner that cannot log in has no workers.
+RESET ROLE;
+ALTER ROLE sched_ann NOLOGIN;
+SET ROLE sched_ann;
+SELECT medallion.schedule_refresh('sched.clean', '1 s');
+SELECT sched.wait_for('failures > 0 FROM medallion.schedules');
+SELECT last_error FROM medallion.schedules;
+RESET ROLE;
+ALTER ROLE sched_ann LOGIN;
+SET ROLE sched_ann;
+SELECT medallion.resume_refresh('sched.clean');
+SELECT sched.wait_for('failures = 0 AND last_state = ''succeeded'' FROM medallion.schedules');
+SELECT medallion.schedule_refresh('sched.clean', 'downstream');
+
 -- Mistakes.
 SELECT medallion.schedule_refresh('sched.raw', '1 hour');
 SELECT medallion.schedule_refresh('sched.nothing', '1 hour');
