@@ -19,6 +19,16 @@ REVOKE ALL ON medallion._corrections FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('medallion._corrections', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._corrections_correction_id_seq', '');
 
+CREATE TABLE medallion._correction_changes
+(
+	change_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	target      regclass NOT NULL REFERENCES medallion._tables ON DELETE CASCADE,
+	original    jsonb NOT NULL,
+	changes_key bool NOT NULL
+);
+COMMENT ON TABLE medallion._correction_changes IS 'Corrections made or taken back since the last refresh; no part of a dump.';
+REVOKE ALL ON medallion._correction_changes FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION medallion.expect(target text, name text, rule text, on_violation text DEFAULT 'warn',
 	null_ok bool DEFAULT false, mostly float8 DEFAULT 1) RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_expect';

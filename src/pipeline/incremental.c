@@ -315,6 +315,13 @@ mdl_run_guarded(Query *query, List *changed, double limit, DestReceiver *dest)
 	return message;
 }
 
+/* Takes the unit of a row whose correction was made or taken back. */
+static void
+take_corrected_unit(void *receiver, const Datum *values, const bool *nulls)
+{
+	put_unit(receiver, values, nulls);
+}
+
 /* Adds the units of rows that others wrote to the table or its quarantine table. */
 static void
 add_units_of(const ChangedSource *written, UnitReceiver *receiver)
@@ -430,12 +437,12 @@ names_of(List *changed)
 }
 
 /*
- * Finds the units that changes of the sources, and of the table itself, lead to, and the deltas of aggregates if `deltas` is
+ * Finds the units that changes of the sources, of the table itself, and of corrections, lead to, and the deltas of aggregates if `deltas` is
  * given; *why is set if the units cannot be told.
  */
 static Units *
-find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *written, Snapshot snapshot,
-		   struct Deltas **deltas, const char *hidden, char **why)
+find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *written, const CorrectionChanges *corrected,
+		   Snapshot snapshot, struct Deltas **deltas, const char *hidden, char **why)
 {
 	KeyColumn  *keys = mdl_key_columns(table);
 	Bitmapset  *wanted = usable_keys(table, columns, keys);
@@ -471,6 +478,7 @@ find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *wr
 	}
 	foreach(cell, written)
 		add_units_of(lfirst(cell), receiver);
+	mdl_correction_changes_rows(corrected, table, columns, take_corrected_unit, receiver);
 	units = *why ? NULL : make_units(receiver, table, keys, snapshot);
 	if (units && deltas)
 		*deltas = mdl_deltas_compute(table, columns, keys, query, changed, hidden);
@@ -489,7 +497,7 @@ end_changes(List *changes)
 
 /* What a refresh says of what it found. */
 static char *
-describe_changes(List *changed, List *written)
+describe_changes(List *changed, List *written, const CorrectionChanges *corrected)
 {
 	StringInfoData text;
 	ListCell   *cell;
@@ -500,6 +508,8 @@ describe_changes(List *changed, List *written)
 						 mdl_pipeline_relation_name(((ChangedSource *) lfirst(cell))->relid));
 	if (written != NIL)
 		appendStringInfo(&text, "%sthe table was written by others", text.len ? "; " : "");
+	if (corrected->count > 0)
+		appendStringInfo(&text, "%scorrections were made or taken back", text.len ? "; " : "");
 	return text.len ? text.data : "no source has changed";
 }
 
@@ -581,10 +591,10 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	bool		has_rules;
 	Query	   *query;
 
+	plan.corrected = mdl_correction_changes_read(table->target);
 	initStringInfo(&rules);
 	query = query_with_rules(table, columns, &rules);
 	has_rules = rules.len > 0;
-	appendStringInfo(&rules, " %s", mdl_corrections_fingerprint(table->target));
 	add_settings(table, &rules);
 	add_shape(table, columns, &rules);
 	mdl_query_check_rights(query);
@@ -599,7 +609,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 		plan.reason = sources_obstacle(plan.relations, plan.cursors);
 	}
 	if (plan.reason == NULL)
-		plan.reason = mdl_corrections_obstacle(table->target);
+		plan.reason = plan.corrected.changes_key ? "a correction gave a row another key" : mdl_corrections_obstacle(table->target);
 	if (plan.reason)
 	{
 		plan.cursors = NIL;
@@ -616,9 +626,9 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 		plan.reason = "this transaction has refreshed the table before";
 	else if (collect_all(&plan, table, snapshot, &changed, &written))
 	{
-		if (changed != NIL || written != NIL)
-			plan.units = find_units(table, columns, changed, written, snapshot,
-									has_rules || written ? NULL : &plan.deltas, plan.state.hidden, &plan.reason);
+		if (changed != NIL || written != NIL || plan.corrected.count > 0)
+			plan.units = find_units(table, columns, changed, written, &plan.corrected, snapshot,
+									has_rules || written || plan.corrected.count > 0 ? NULL : &plan.deltas, plan.state.hidden, &plan.reason);
 		if (plan.units && units_count(plan.units) > Max(FEW, plan.state.rows / 2))
 			plan.reason = "what has changed concerns so much of the table that computing everything is no more work";
 		if (plan.reason == NULL && written != NIL && has_rules)
@@ -628,7 +638,7 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 			plan.possible = true;
 			plan.with_hidden &= plan.state.hidden != NULL;
 			plan.rows_before = written ? count_rows(table, snapshot) : plan.state.rows;
-			plan.reason = describe_changes(changed, written);
+			plan.reason = describe_changes(changed, written, &plan.corrected);
 		}
 	}
 	end_changes(changed);

@@ -214,6 +214,22 @@ extern bool mdl_counts_complete(DerivedResult *result, int64 last_refresh, Snaps
 /* ---- incremental.c ---------------------------------------------------------------------------------------------------- */
 
 /* What is to be done about a table. */
+/* Corrections of rejected rows that were made or taken back since the last refresh (correction_changes.c). */
+typedef struct CorrectionChanges
+{
+	int			count;
+	Datum	   *ids;			/* (count) */
+	Datum	   *originals;		/* (count), jsonb: the rows as they came */
+	bool		changes_key;	/* of some the key was corrected */
+} CorrectionChanges;
+
+extern CorrectionChanges mdl_correction_changes_read(Oid target);
+extern void mdl_correction_changes_done(const CorrectionChanges *changes);
+
+/* Hands on the rows as they came, as rows of the definition. */
+extern void mdl_correction_changes_rows(const CorrectionChanges *changes, const DerivedTable *table, TupleDesc columns,
+										void (*take) (void *taker, const Datum *values, const bool *nulls), void *taker);
+
 typedef struct Incremental
 {
 	bool		possible;		/* only the units need to be computed again */
@@ -226,6 +242,7 @@ typedef struct Incremental
 	char	   *fingerprint;	/* NULL if the next refresh cannot be incremental */
 	List	   *relations;		/* what is read: sources, the table, its quarantine */
 	List	   *cursors;		/* of SourceCursor */
+	CorrectionChanges corrected;
 } Incremental;
 
 /*

@@ -363,9 +363,11 @@ extern bool mdl_correction_apply(const DerivedResult *result, Datum *values, boo
 /* Keeps a correction of a row in quarantine, after checks; returns its id.  `note` may be NULL. */
 extern int64 mdl_correction_add(const DerivedTable *table, int64 quarantine_id, Jsonb *corrected, const char *note);
 
-/* Changes with the corrections of a table; "" if there are none.  And why an incremental refresh cannot follow them. */
-extern char *mdl_corrections_fingerprint(Oid target);
+/* Why an incremental refresh cannot follow the corrections of a table; NULL if it can. */
 extern char *mdl_corrections_obstacle(Oid target);
+
+/* Notes that a correction of this row was made or taken back. */
+extern void mdl_correction_change_add(Oid target, Jsonb *original, bool changes_key);
 
 /* ---- row_image.c: when two rows are the same ------------------------------------------------------------------- */
 

@@ -180,22 +180,6 @@ mdl_corrections_read(const DerivedTable *table)
 }
 
 char *
-mdl_corrections_fingerprint(Oid target)
-{
-	MdlArgs		args = {0};
-	MdlUser		saved;
-	char	   *text;
-
-	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
-	mdl_owner_begin(&saved);
-	mdl_run("SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.format('%s %s', image, corrected), ' ' ORDER BY correction_id))"
-			" FROM medallion._corrections WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
-	text = mdl_field_text(0, 0);
-	mdl_owner_end(&saved);
-	return text ? text : "";
-}
-
-char *
 mdl_corrections_obstacle(Oid target)
 {
 	MdlArgs		args = {0};
@@ -361,6 +345,23 @@ examine(void *argument)
 	mdl_result_free(result);
 }
 
+/* Whether a correction that is to be replaced gave the row another key. */
+static bool
+had_other_key(Oid target, bytea *image)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+	uint64		rows;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_arg(&args, BYTEAOID, PointerGetDatum(image), false);
+	mdl_owner_begin(&saved);
+	rows = mdl_run("SELECT FROM medallion._corrections WHERE target OPERATOR(pg_catalog.=) $1 AND image OPERATOR(pg_catalog.=) $2"
+				   " AND changes_key", &args, false);
+	mdl_owner_end(&saved);
+	return rows > 0;
+}
+
 int64
 mdl_correction_add(const DerivedTable *table, int64 quarantine_id, Jsonb *corrected, const char *note)
 {
@@ -378,6 +379,7 @@ mdl_correction_add(const DerivedTable *table, int64 quarantine_id, Jsonb *correc
 	mdl_as_table_owner(table, examine, &request);
 	SET_VARSIZE(image, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	memcpy(VARDATA(image), request.image, PG_SHA256_DIGEST_LENGTH);
+	mdl_correction_change_add(table->target, request.original, request.changes_key || had_other_key(table->target, image));
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
 	mdl_arg(&args, BYTEAOID, PointerGetDatum(image), false);
 	mdl_arg_jsonb(&args, request.original);
@@ -427,13 +429,14 @@ mdl_uncorrect(PG_FUNCTION_ARGS)
 	mdl_arg_int8(&args, PG_GETARG_INT64(1));
 	mdl_owner_begin(&saved);
 	rows = mdl_run("DELETE FROM medallion._corrections WHERE target OPERATOR(pg_catalog.=) $1"
-				   " AND correction_id OPERATOR(pg_catalog.=) $2", &args, false);
+				   " AND correction_id OPERATOR(pg_catalog.=) $2 RETURNING original, changes_key", &args, false);
 	mdl_owner_end(&saved);
 	if (rows == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("derived table \"%s\" has no correction " INT64_FORMAT, mdl_display_name(table->target), PG_GETARG_INT64(1)),
 				 errhint("The view medallion.corrections lists them.")));
+	mdl_correction_change_add(table->target, DatumGetJsonbPCopy(mdl_field(0, 0, NULL)), DatumGetBool(mdl_field(0, 1, NULL)));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -302,6 +302,7 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	outcome.cursors = mdl_cursors_json(plan.cursors);
 	mdl_refresh_log(id, result, &outcome, started, reading);
 	remember(table, &plan, reading, result, &outcome, id);
+	mdl_correction_changes_done(&plan.corrected);
 	mdl_result_free(result);
 	mdl_progress_end();
 	error_context_stack = callback.previous;
