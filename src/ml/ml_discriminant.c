@@ -125,7 +125,7 @@ discriminant_memory(const void *predictor)
 }
 
 const ml_predictor_class ml_discriminant_class = {
-	.name = "discriminant", .predict = discriminant_predict, .transform = discriminant_transform,
+	.name = "discriminant", .decides = true, .predict = discriminant_predict, .transform = discriminant_transform,
 	.n_components = discriminant_n_components, .work_size = discriminant_work, .save = discriminant_save,
 	.load = discriminant_load, .free = discriminant_free, .memory = discriminant_memory
 };

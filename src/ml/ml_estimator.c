@@ -13,6 +13,7 @@ const ml_estimator *const ml_estimators[] = {
 	&ml_estimator_gaussian_mixture,
 	&ml_estimator_huber,
 	&ml_estimator_hierarchical,
+	&ml_estimator_isotonic,
 	&ml_estimator_kmeans,
 	&ml_estimator_lasso,
 	&ml_estimator_lda,

@@ -173,6 +173,7 @@ extern const ml_estimator ml_estimator_gamma;
 extern const ml_estimator ml_estimator_gaussian_mixture;
 extern const ml_estimator ml_estimator_huber;
 extern const ml_estimator ml_estimator_hierarchical;
+extern const ml_estimator ml_estimator_isotonic;
 extern const ml_estimator ml_estimator_kmeans;
 extern const ml_estimator ml_estimator_lasso;
 extern const ml_estimator ml_estimator_lda;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ml/ml_calibrator.h"
+
 static ml_status
 no_memory(ml_error *err)
 {
@@ -252,6 +254,7 @@ ml_model_free(ml_model *model)
 	if (model->class != NULL)
 		model->class->free(&ctx, model->predictor);
 	ml_model_parts_free(&ctx, model->parts);
+	ml_calibrator_free(&ctx, model->calibrator);
 	for (int i = 0; i < model->n_classes; i++)
 		ml_free(&ctx, model->classes[i]);
 	ml_free(&ctx, model->classes);
@@ -303,6 +306,24 @@ ml_model_set_predictor(ml_model *model, const ml_predictor_class *class, void *p
 	model->class = class;
 	model->predictor = predictor;
 	return ML_OK;
+}
+
+ml_status
+ml_model_set_calibrator(ml_model *model, struct ml_calibrator *calibrator, ml_error *err)
+{
+	if (model->n_classes < 2 || model->calibrator != NULL)
+	{
+		ml_calibrator_free(&model->ctx, calibrator);
+		return ml_fail(err, ML_BAD_PARAM, NULL, "the model has no probabilities to be calibrated");
+	}
+	model->calibrator = calibrator;
+	return ML_OK;
+}
+
+bool
+ml_model_decides(const ml_model *model)
+{
+	return model->link == ML_LINK_LOGIT || model->link == ML_LINK_SOFTMAX || (model->class != NULL && model->class->decides);
 }
 
 /* ---- what a model is ----------------------------------------------------------------------------------------- */

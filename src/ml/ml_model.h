@@ -279,4 +279,12 @@ extern ml_status ml_model_set_linear(ml_model *model, ml_link link, const double
 extern ml_status ml_model_set_predictor(ml_model *model, const struct ml_predictor_class *class, void *predictor,
 										ml_error *err);
 
+struct ml_calibrator;
+
+/* Has the probabilities of a model of classes calibrated from then on; the calibrator is the model's, also after a failure. */
+extern ml_status ml_model_set_calibrator(ml_model *model, struct ml_calibrator *calibrator, ml_error *err);
+
+/* Whether what it predicts of classes are decision values in disguise, whose log odds mean more than they. */
+extern bool ml_model_decides(const ml_model *model);
+
 #endif							/* ML_MODEL_H */

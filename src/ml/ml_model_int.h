@@ -61,6 +61,7 @@ struct ml_model
 	const ml_predictor_class *class;	/* NULL: none, or linear */
 	void	   *predictor;
 	ml_model_parts   *parts;			/* NULL unless it is made of models; then it has no predictor */
+	struct ml_calibrator *calibrator;	/* of the probabilities of classes; NULL: none */
 };
 
 /* ml_model_predict.c: ml_model_transform as ml_model_predict_in. */

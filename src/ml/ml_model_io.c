@@ -12,11 +12,14 @@
  *     LINR  u32 link, u32 outputs, u32 terms, intercepts, coefficients
  *     PRED  the name of the predictor's class, what the class writes
  *     PART  u32 key columns, u32 parts, per part: key, u64 length, a whole model as here
+ *     CALI  u8 method, u8 of log odds, sigmoids, u32 knots of each map, their x, their y; only if probabilities are calibrated
  * Version 1 had columns without encoding … knots, table, shifts and scales; it is read, not written.
  */
 #include "ml/ml_model_int.h"
 
 #include <string.h>
+
+#include "ml/ml_calibrator.h"
 
 #define FORMAT_VERSION	2
 #define HEADER_SIZE		24
@@ -30,7 +33,8 @@ enum
 	TAG_CLAS = 0x53414c43,
 	TAG_LINR = 0x524e494c,
 	TAG_PRED = 0x44455250,
-	TAG_PART = 0x54524150
+	TAG_PART = 0x54524150,
+	TAG_CALI = 0x494c4143
 };
 
 enum
@@ -163,6 +167,12 @@ put_sections(ml_writer *w, const ml_model *model)
 	{
 		start = begin_section(w, TAG_PART);
 		ml_model_parts_save(model->parts, w);
+		end_section(w, start);
+	}
+	if (model->calibrator != NULL)
+	{
+		start = begin_section(w, TAG_CALI);
+		ml_calibrator_save(model->calibrator, w);
 		end_section(w, start);
 	}
 }
@@ -450,6 +460,23 @@ load_parts(loading *l, ml_model *model, ml_error *err)
 	return status;
 }
 
+static ml_status
+load_calibrator(loading *l, ml_model *model, ml_error *err)
+{
+	size_t		outer = enter_section(l, TAG_CALI);
+	ml_calibrator *calibrator = NULL;
+	ml_status	status = going(l) ? ml_calibrator_load(l->ctx, &l->r, model->n_classes, &calibrator) : ML_BAD_MODEL;
+
+	if (status == ML_OK)
+		leave_section(l, outer);
+	if (status != ML_OK || l->r.failed)
+	{
+		ml_calibrator_free(l->ctx, calibrator);
+		return status == ML_OK ? ML_BAD_MODEL : status;
+	}
+	return ml_model_set_calibrator(model, calibrator, err);
+}
+
 static void
 free_loading(loading *l)
 {
@@ -493,6 +520,8 @@ load_model(loading *l, ml_model **model, ml_error *err)
 		status = load_parts(l, *model, err);
 	else if (l->predictor != NO_PREDICTOR)
 		l->r.failed = true;
+	if (going(l) && status == ML_OK && l->r.at != l->r.length)
+		status = load_calibrator(l, *model, err);
 	if (l->no_memory || status == ML_NO_MEMORY)
 		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
 	if (status != ML_OK || l->r.failed || l->r.at != l->r.length)

@@ -11,6 +11,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ml/ml_calibrator.h"
+
 #define BLOCK ML_PREDICT_ROWS
 #define ROWS_UNCHECKED (64 * BLOCK) /* between two looks for a cancel */
 #define OPERATIONS_AT_ONCE 2e8	/* of dear predictions, about 100 ms … */
@@ -319,6 +321,9 @@ run_in(const ml_model *model, what wanted, const ml_values *columns, size_t star
 			unchecked = 0;
 		}
 		do_block(&p, wanted, columns, start + first, here, out + first * width);
+		if (wanted == PREDICT && model->calibrator != NULL)
+			for (size_t i = 0; i < here; i++)
+				ml_calibrator_apply(model->calibrator, model->n_classes, out + (first + i) * width);
 		status = settle_rows(&p, here, width, out + first * width, rows ? rows + first : NULL, err);
 	}
 	return status;

@@ -9,6 +9,7 @@
 #include "ml/ml_density.h"
 #include "ml/ml_discriminant.h"
 #include "ml/ml_gaussians.h"
+#include "ml/ml_knots.h"
 #include "ml/ml_naive_bayes.h"
 #include "ml/ml_neighbors.h"
 #include "ml/ml_parts.h"
@@ -22,6 +23,7 @@ const ml_predictor_class *const ml_predictor_classes[] = {
 	&ml_discriminant_class,
 	&ml_gaussian_nb_class,
 	&ml_gaussians_class,
+	&ml_knots_class,
 	&ml_neighbors_class,
 	&ml_parts_class,
 	&ml_projection_class,

@@ -26,6 +26,7 @@ typedef struct ml_predictor_class
 {
 	const char *name;			/* in stored models: never used again for anything else */
 	bool		takes_missing;	/* design rows may hold NaN */
+	bool		decides;		/* what it predicts of classes are decision values, squashed */
 
 	/* x is (n, n_terms), out (n, width), row after row; work has work_size bytes, aligned to 64.  NULL: cannot predict. */
 	void		(*predict) (const void *predictor, const ml_model_shape *shape, const double *x, size_t n, double *out,

@@ -308,6 +308,6 @@ svm_effort(const void *predictor)
 }
 
 const ml_predictor_class ml_svm_class = {
-	.name = "svm", .predict = svm_predict, .work_size = svm_work_size, .save = svm_save, .load = svm_load,
+	.name = "svm", .decides = true, .predict = svm_predict, .work_size = svm_work_size, .save = svm_save, .load = svm_load,
 	.free = svm_free, .memory = svm_memory, .effort = svm_effort
 };

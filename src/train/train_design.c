@@ -12,6 +12,7 @@
 
 #define PIECE 4096				/* rows that a thread does at a time */
 #define PIECES_AT_ONCE 64		/* between two looks for a cancel */
+#define BYTES_AT_ONCE (64 * 1024 * 1024)	/* of design rows, likewise */
 #define TRANSPOSED_BYTES (1024 * 1024)	/* of design rows, on their way to columns */
 
 /* ---- the image as arrays ------------------------------------------------------------------------------------------ */
@@ -243,7 +244,8 @@ make_design(const ml_ctx *ctx, ml_data_form form, const ml_model *model, const M
 	p->stride = design->stride;
 	p->rows = by_row ? PIECE : Max(16, Min(PIECE, TRANSPOSED_BYTES / (sizeof(double) * (width + 1))));
 	p->workspace_bytes = by_row ? 0 : sizeof(double) * p->rows * width;
-	p->at_once = by_row ? PIECES_AT_ONCE : 4 * ctx->nthreads;
+	p->at_once = by_row ? (int) Max(ctx->nthreads, Min(PIECES_AT_ONCE, BYTES_AT_ONCE / (sizeof(double) * PIECE * (width + 1)))) :
+		4 * ctx->nthreads;
 	for_all_pieces(ctx, p, rows, by_row ? rows_piece : columns_piece);
 	pfree(p);
 	for (int i = 0; i < data->n_columns; i++)

@@ -264,9 +264,10 @@ list_rows(Build *b)
 static int
 stratum_fold(const Build *b, int64 rank, int64 count)
 {
-	if (b->t->split.holdout)
-		return rank < (int64) rint(b->t->split.fraction * count) ? b->n_folds - 1 : 0;
-	return (int) (rank % b->n_folds);
+	int64		held_out = b->t->split.holdout ? (int64) rint(b->t->split.fraction * count) : 0;
+	int			folds = b->t->plan.n_folds; /* of the training rows; the holdout comes after them */
+
+	return rank < held_out ? folds : (int) ((rank - held_out) % folds);
 }
 
 /* Gives each fold the same share of every class; the rows are in random order, which they keep within a fold. */

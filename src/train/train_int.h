@@ -13,6 +13,7 @@
 #define MDL_TRAIN_INT_H
 
 #include "ml/ml_bytes.h"
+#include "ml/ml_calibrator.h"
 #include "ml/ml_dictionary.h"
 #include "ml/ml_estimator.h"
 #include "train/train.h"
@@ -281,6 +282,7 @@ extern bytea *mdl_source_aggregate(const MdlSource *source, const char *aggregat
 /* The estimator and its parameters, defaults filled in; raises for what does not exist or is out of range. */
 extern const ml_estimator *mdl_estimator_by_name(const char *name);
 extern void mdl_params_read(const ml_estimator *estimator, Jsonb *params, double *values);
+extern ml_calibration mdl_params_calibration(const ml_estimator *estimator, const double *values, int *folds);	/* folds 1: none */
 extern Jsonb *mdl_params_jsonb(const ml_estimator *estimator, const double *values);
 
 /* ---- train_preprocess.c --------------------------------------------------------------------------------------- */

@@ -139,6 +139,7 @@ extern void mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, c
 							 ml_train_input *input);
 
 /* Predictions of the model for n rows from `first` on: (n, width), in threads, with looks for a cancel in between. */
+extern void mdl_training_calibrate(MdlTraining *t, const MdlMatrixData *data);	/* train_calibrate.c: if it is asked for */
 extern double *mdl_design_predict(const ml_ctx *ctx, const ml_model *model, const MdlMatrixData *data, size_t first, size_t n);
 
 /* ---- train_metrics.c -------------------------------------------------------------------------------------------- */

@@ -131,6 +131,7 @@ mdl_training_fit_matrix(MdlTraining *t)
 	mdl_design_input(&t->ctx, t->estimator, t->model, data, t->preps, use_fold, t->plan.n_folds > 1, &input);
 	mdl_training_phase(t, "fitting", 100);
 	mdl_training_run_estimator(&t->ctx, t->estimator, t->params, &input, t->model, &t->report);
+	mdl_training_calibrate(t, data);
 	t->rows = (int64) training;
 	mdl_training_phase(t, "scoring", -1);
 	push_metrics(t, data, "train_", 0, training);

@@ -40,6 +40,48 @@ join_words(const char *const *words)
 	return text.data;
 }
 
+/*
+ * Parameters that all learners of classes have beside their own, in whose values they come after those: how probabilities are
+ * calibrated (train_calibrate.c).
+ */
+static const char *const calibrations[] = {"none", "sigmoid", "isotonic", NULL};	/* as ml_calibration */
+
+static const ml_param_spec common_specs[] = {
+	{"calibration", ML_PARAM_CHOICE, 0, 0, 2, false, calibrations,
+	"Of a classification: how probabilities are calibrated, with predictions of rows that a fold did not learn from"},
+	{"calibration_folds", ML_PARAM_INTEGER, 5, 2, 100, false, NULL, "Folds of the calibration, each of which is one more training"},
+};
+
+static int
+common_params(const ml_estimator *estimator)
+{
+	unsigned	classes = ML_TASK_BIT(ML_BINARY) | ML_TASK_BIT(ML_MULTICLASS);
+
+	return (estimator->tasks & classes) != 0 && estimator->form != ML_FORM_GRAM ? lengthof(common_specs) : 0;
+}
+
+static int
+all_params(const ml_estimator *estimator)
+{
+	return estimator->n_params + common_params(estimator);
+}
+
+static const ml_param_spec *
+param_spec(const ml_estimator *estimator, int index)
+{
+	return index < estimator->n_params ? &estimator->params[index] : &common_specs[index - estimator->n_params];
+}
+
+ml_calibration
+mdl_params_calibration(const ml_estimator *estimator, const double *values, int *folds)
+{
+	*folds = 1;
+	if (common_params(estimator) == 0 || values[estimator->n_params] == ML_CALIBRATE_NONE)
+		return ML_CALIBRATE_NONE;
+	*folds = (int) values[estimator->n_params + 1];
+	return (ml_calibration) values[estimator->n_params];
+}
+
 /* The index of a word among those that a parameter may be. */
 static int
 word_index(const ml_param_spec *spec, const char *word)
@@ -112,13 +154,15 @@ mdl_params_read(const ml_estimator *estimator, Jsonb *params, double *values)
 	const char *names[ML_MAX_PARAMS + 1];
 	const char *wrong;
 
-	for (int i = 0; i < estimator->n_params; i++)
-		names[i] = estimator->params[i].name;
-	names[estimator->n_params] = NULL;
+	for (int i = 0; i < all_params(estimator); i++)
+		names[i] = param_spec(estimator, i)->name;
+	names[all_params(estimator)] = NULL;
 	mdl_jsonb_check_keys(params, "params", names);
-	ml_estimator_defaults(estimator, values);
-	for (int i = 0; i < estimator->n_params; i++)
-		read_param(&estimator->params[i], params, &values[i]);
+	for (int i = 0; i < all_params(estimator); i++)
+	{
+		values[i] = param_spec(estimator, i)->default_value;
+		read_param(param_spec(estimator, i), params, &values[i]);
+	}
 	wrong = estimator->check ? estimator->check(values) : NULL;
 	if (wrong != NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", wrong)));
@@ -202,10 +246,14 @@ Jsonb *
 mdl_params_jsonb(const ml_estimator *estimator, const double *values)
 {
 	JsonbParseState *state = NULL;
+	int			folds;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < estimator->n_params; i++)
 		push_param(&state, &estimator->params[i], values[i]);
+	if (mdl_params_calibration(estimator, values, &folds) != ML_CALIBRATE_NONE)
+		for (int i = estimator->n_params; i < all_params(estimator); i++)
+			push_param(&state, param_spec(estimator, i), values[i]);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
@@ -279,10 +327,10 @@ mdl_algorithms_impl(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; ml_estimators[i] != NULL; i++)
 	{
-		if (ml_estimators[i]->n_params == 0)
+		if (all_params(ml_estimators[i]) == 0)
 			put_algorithm(result, ml_estimators[i], NULL);
-		for (int j = 0; j < ml_estimators[i]->n_params; j++)
-			put_algorithm(result, ml_estimators[i], &ml_estimators[i]->params[j]);
+		for (int j = 0; j < all_params(ml_estimators[i]); j++)
+			put_algorithm(result, ml_estimators[i], param_spec(ml_estimators[i], j));
 	}
 	return (Datum) 0;
 }

@@ -407,6 +407,8 @@ void
 mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 {
 	int			inner_folds = 1;
+	int			calibration_folds;
+	bool		calibrated;
 
 	t->request = request;
 	t->memory = CurrentMemoryContext;	/* also for datasets, which begin here */
@@ -415,6 +417,9 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	mdl_params_read(t->estimator, request->params, t->params);
 	if (folds == 1 && t->estimator->folds != NULL)
 		inner_folds = Max(t->estimator->folds(t->params), 1);
+	calibrated = mdl_params_calibration(t->estimator, t->params, &calibration_folds) != ML_CALIBRATE_NONE;
+	if (folds == 1)
+		inner_folds = Max(inner_folds, calibration_folds);
 	if (folds > 1)
 	{
 		mdl_split_read(request->folds, "folds", false, &t->split);
@@ -425,6 +430,12 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	else
 		mdl_split_read(request->validation, "validation", true, &t->split);
 	t->task = mdl_train_source_open(request, t->estimator, t->params, &t->split, folds, &t->source);
+	if (calibrated && t->task != ML_BINARY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("parameter \"calibration\" is for a classification, but this is of task %s", ml_task_name(t->task)),
+				 t->task == ML_REGRESSION ? errhint("Leave it out, or say \"task\": \"classification\" if the numbers are labels.") :
+				 errhint("Leave it out, or name a target.")));
 	if (t->split.holdout && t->task > ML_MULTICLASS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
