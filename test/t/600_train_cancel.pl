@@ -43,6 +43,7 @@ my %trainings = (
 	neighbors => q{medallion.train('m', 'SELECT x1, x2, x3, x4, x5, x6, won FROM big', 'won', 'neighbors', '{"n_neighbors": 50}')},
 	brute => q{medallion.train('m', 'SELECT * FROM big WHERE y < 1.5', 'won', 'neighbors', exclude => '{y}')},
 	linear_svm => q{medallion.train('m', 'big', 'won', 'linear_svm', '{"tol": 1e-300, "max_iter": 1000000}', exclude => '{y}')},
+	calibrated => q{medallion.train('m', 'big', 'won', 'logistic', '{"calibration": "isotonic"}', exclude => '{y}')},
 	svm => q{medallion.train('m', 'SELECT * FROM big WHERE y < 1.5', 'won', 'svm', '{"probability": true}', exclude => '{y,kind}')},
 	free => q{medallion.train('m', 'big', 'won', 'logistic', '{"tol": 1e-300, "penalty": "none"}', exclude => '{y,kind}')});
 my ($slowest, $cancelled, $ended) = (0, 0, 0);
