@@ -1,5 +1,5 @@
 /*
- * Inference: what a fit tells about its coefficients.
+ * What a fit tells about its coefficients, and fits that go on.
  */
 CREATE OR REPLACE FUNCTION medallion.inference(model text, source text DEFAULT NULL, errors text DEFAULT 'model', cluster text DEFAULT NULL,
 	weight text DEFAULT NULL, level double precision DEFAULT 0.95)
@@ -15,3 +15,10 @@ RETURNS text
 LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_summary';
 COMMENT ON FUNCTION medallion.summary(text, text, text, text, text) IS
 'What a model has learnt, as R prints the summary of a fit; errors as in medallion.inference.';
+
+CREATE OR REPLACE FUNCTION medallion.partial_fit(model text, source text, weight text DEFAULT NULL, epochs integer DEFAULT 1, seed bigint DEFAULT 0,
+	deploy text DEFAULT NULL)
+RETURNS medallion.trained_model
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_partial_fit';
+COMMENT ON FUNCTION medallion.partial_fit(text, text, text, integer, bigint, text) IS
+'Goes on with a version of a model of algorithm sgd, with new rows; registers a new version.';

@@ -116,6 +116,7 @@ MDL_SHIM(MDL_LIBRARY_ML, mdl_model_calibration_curve);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_model_lift_curve);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_model_pr_curve);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_model_roc_curve);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_partial_fit);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_plot_calibration);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_plot_confusion);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_plot_lift);

@@ -28,6 +28,7 @@ const ml_estimator *const ml_estimators[] = {
 	&ml_estimator_qda,
 	&ml_estimator_quantile_regression,
 	&ml_estimator_ridge,
+	&ml_estimator_sgd,
 	&ml_estimator_svm,
 	&ml_estimator_truncated_svd,
 	&ml_estimator_tweedie,

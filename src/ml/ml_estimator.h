@@ -188,6 +188,7 @@ extern const ml_estimator ml_estimator_poisson;
 extern const ml_estimator ml_estimator_qda;
 extern const ml_estimator ml_estimator_quantile_regression;
 extern const ml_estimator ml_estimator_ridge;
+extern const ml_estimator ml_estimator_sgd;
 extern const ml_estimator ml_estimator_svm;
 extern const ml_estimator ml_estimator_truncated_svd;
 extern const ml_estimator ml_estimator_tweedie;

@@ -296,6 +296,21 @@ ml_model_set_linear(ml_model *model, ml_link link, const double *coefficients, c
 }
 
 ml_status
+ml_model_replace_linear(ml_model *model, const double *coefficients, const double *intercepts, ml_error *err)
+{
+	ml_link		link = model->link;
+
+	if (link == 0)
+		return ml_fail(err, ML_BAD_PARAM, NULL, "the model has no linear predictor");
+	ml_free(&model->ctx, model->coefficients);
+	ml_free(&model->ctx, model->intercepts);
+	model->coefficients = NULL;
+	model->intercepts = NULL;
+	model->link = 0;
+	return ml_model_set_linear(model, link, coefficients, intercepts, err);
+}
+
+ml_status
 ml_model_set_predictor(ml_model *model, const ml_predictor_class *class, void *predictor, ml_error *err)
 {
 	if (model->link != 0 || model->class != NULL)

@@ -272,6 +272,9 @@ typedef enum ml_link
 extern ml_status ml_model_set_linear(ml_model *model, ml_link link, const double *coefficients,
 									 const double *intercepts, ml_error *err);
 
+/* Gives a model with a linear predictor, which nobody else uses, other coefficients. */
+extern ml_status ml_model_replace_linear(ml_model *model, const double *coefficients, const double *intercepts, ml_error *err);
+
 /*
  * Gives it a predictor of some class (ml_predictor.h), which it owns from then on, also after a failure; the predictor's
  * memory is from the model's context.

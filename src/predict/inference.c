@@ -16,37 +16,12 @@
 #include "ml/ml_family.h"
 #include "ml/ml_sandwich.h"
 #include "train/train.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/tuplestore.h"
 
-#define FETCH 1000
 #define BLOCK 64				/* rows of one call of ml_family_respond */
 #define UNBALANCED 0.1			/* standard deviations that the score may be off its 0 */
-
-/* The rows of the training, read again. */
-typedef struct TrainingRows
-{
-	MemoryContext context;
-	size_t		n;
-	size_t		capacity;
-	int			n_terms;
-	double	   *x;				/* (n, n_terms) */
-	double	   *target;
-	int32	   *labels;
-	double	   *weights;
-	int32	   *clusters;
-	HTAB	   *cluster_table;
-	int			n_clusters;
-} TrainingRows;
-
-typedef struct ClusterEntry
-{
-	char		key[NAMEDATALEN * 4];
-	int32		number;
-} ClusterEntry;
 
 /* ---- what the version says ---------------------------------------------------------------------------------------- */
 
@@ -132,174 +107,11 @@ family_of(const MdlInference *inference, ml_family *family)
 	return true;
 }
 
-/* ---- reading the rows again ---------------------------------------------------------------------------------------- */
-
-static void *
-grow(TrainingRows *rows, void *old, Size used, Size size)
-{
-	void	   *new = mdl_train_alloc_large(rows->context, size);
-
-	if (old != NULL)
-	{
-		memcpy(new, old, used);
-		pfree(old);
-	}
-	return new;
-}
-
-static void
-make_room(TrainingRows *rows)
-{
-	size_t		capacity = rows->capacity ? rows->capacity * 2 : 4096;
-	size_t		n = rows->n;
-
-	if (n < rows->capacity)
-		return;
-	if ((double) capacity * (rows->n_terms + 5) * sizeof(double) > mdl_train_mem * 1024.0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("robust standard errors need more than medallion.train_mem (%d MB)", mdl_train_mem / 1024),
-				 errhint("Raise medallion.train_mem.")));
-	rows->x = grow(rows, rows->x, n * rows->n_terms * sizeof(double), (capacity * rows->n_terms + 1) * sizeof(double));
-	rows->target = grow(rows, rows->target, n * sizeof(double), capacity * sizeof(double));
-	rows->labels = grow(rows, rows->labels, n * sizeof(int32), capacity * sizeof(int32));
-	rows->weights = grow(rows, rows->weights, n * sizeof(double), capacity * sizeof(double));
-	rows->clusters = grow(rows, rows->clusters, n * sizeof(int32), capacity * sizeof(int32));
-	rows->capacity = capacity;
-}
-
-static int32
-cluster_number(TrainingRows *rows, const char *text)
-{
-	ClusterEntry *entry;
-	bool		found;
-	char		key[NAMEDATALEN * 4] = {0};
-
-	if (strlen(text) >= sizeof(key))
-		ereport(ERROR,
-				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
-				 errmsg("a value of the cluster column is longer than %d bytes", (int) sizeof(key) - 1)));
-	strcpy(key, text);
-	entry = hash_search(rows->cluster_table, key, HASH_ENTER, &found);
-	if (!found)
-		entry->number = rows->n_clusters++;
-	return entry->number;
-}
-
-static void
-null_in(const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-			 errmsg("%s is NULL in a row", what),
-			 errhint("Leave such rows out in the source, as for training.")));
-}
-
-/* One row of the cursor: design row, target or whether it is the positive class, weight, cluster. */
-static void
-take_row(TrainingRows *rows, uint64 row, bool classes, bool clustered)
-{
-	bool		is_null;
-	Datum		value = mdl_field(row, 0, &is_null);
-	ArrayType  *array;
-
-	make_room(rows);
-	if (is_null)
-		null_in("a feature");
-	array = DatumGetArrayTypeP(value);
-	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) != rows->n_terms || ARR_HASNULL(array))
-		null_in("a feature");
-	memcpy(rows->x + rows->n * rows->n_terms, ARR_DATA_PTR(array), rows->n_terms * sizeof(double));
-	value = mdl_field(row, 1, &is_null);
-	if (is_null)
-		null_in("the target");
-	if (classes)
-		rows->labels[rows->n] = DatumGetBool(value) ? 1 : 0;
-	else
-		rows->target[rows->n] = DatumGetFloat8(value);
-	value = mdl_field(row, 2, &is_null);
-	if (is_null)
-		null_in("the weight");
-	rows->weights[rows->n] = DatumGetFloat8(value);
-	if (!(rows->weights[rows->n] >= 0))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a weight is below 0")));
-	if (clustered)
-	{
-		char	   *text = mdl_field_text(row, 3);
-
-		if (text == NULL)
-			null_in("the cluster");
-		rows->clusters[rows->n] = cluster_number(rows, text);
-	}
-	rows->n++;
-}
-
-/* The column that an argument names, quoted, over s. */
-static char *
-column_of(const MdlPredictSource *source, const char *name, const char *argument)
-{
-	if (mdl_source_column(source, name) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("the source has no column \"%s\", %s", name, argument)));
-	return psprintf("s.%s", quote_identifier(name));
-}
-
-static void
-read_rows(const MdlInference *inference, const MdlInferenceRequest *request, TrainingRows *rows)
-{
-	const ml_model *model = inference->used.model;
-	const char *text = request->source ? request->source : inference->source;
-	bool		classes = ml_model_n_classes(model) > 0;
-	MdlPredictSource source;
-	StringInfoData sql;
-	char	   *target;
-	Portal		portal;
-	HASHCTL		control = {.keysize = NAMEDATALEN * 4, .entrysize = sizeof(ClusterEntry)};
-
-	if (text == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("nobody knows what model \"%s\" was trained on", inference->used.version.model),
-				 errhint("Give argument source.")));
-	rows->context = CurrentMemoryContext;
-	rows->n_terms = ml_model_n_terms(model);
-	control.hcxt = CurrentMemoryContext;
-	rows->cluster_table = hash_create("clusters", 256, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
-	mdl_predict_source(text, &source);
-	target = column_of(&source, ml_model_target(model), "which the model predicts");
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT medallion.design_row(%s, s), ", quote_literal_cstr(inference->used.exact));
-	if (classes)
-		appendStringInfo(&sql, "medallion._is_class(%s, %s)", target, quote_literal_cstr(ml_model_class(model, 1)));
-	else
-		appendStringInfo(&sql, "%s::pg_catalog.float8", target);
-	if (request->weight != NULL)
-		appendStringInfo(&sql, ", %s::pg_catalog.float8", column_of(&source, request->weight, "named in argument \"weight\""));
-	else
-		appendStringInfoString(&sql, ", 1::pg_catalog.float8");
-	if (request->cluster != NULL)
-		appendStringInfo(&sql, ", %s::pg_catalog.text", column_of(&source, request->cluster, "named in argument \"cluster\""));
-	appendStringInfo(&sql, " FROM %s s", source.from);
-	portal = SPI_cursor_open_with_args(NULL, sql.data, 0, NULL, NULL, NULL, true, CURSOR_OPT_PARALLEL_OK);
-	for (;;)
-	{
-		SPI_cursor_fetch(portal, true, FETCH);
-		for (uint64 i = 0; i < SPI_processed; i++)
-			take_row(rows, i, classes, request->cluster != NULL);
-		if (SPI_processed < FETCH)
-			break;
-		SPI_freetuptable(SPI_tuptable);
-		CHECK_FOR_INTERRUPTS();
-	}
-	SPI_cursor_close(portal);
-}
-
 /* ---- robust standard errors ---------------------------------------------------------------------------------------- */
 
 /* Residuals and curvatures of all rows at the model's coefficients. */
 static void
-respond(const MdlInference *inference, const ml_family *family, const TrainingRows *rows, double *residual, double *curvature)
+respond(const MdlInference *inference, const ml_family *family, const MdlFitRows *rows, double *residual, double *curvature)
 {
 	double		intercept;
 	const double *coefficients = ml_model_coefficients(inference->used.model, 0, &intercept);
@@ -335,7 +147,7 @@ refuse(const MdlInference *inference, const char *why, const char *hint)
 
 /* Each class weighs as it did in training. */
 static void
-weigh_classes(const MdlInference *inference, TrainingRows *rows)
+weigh_classes(const MdlInference *inference, MdlFitRows *rows)
 {
 	char	   *word;
 	double		sums[2] = {0};
@@ -366,9 +178,10 @@ robust_kind(const char *errors)
 static void
 set_robust_errors(MdlInference *inference, const MdlInferenceRequest *request, ml_robust kind)
 {
-	TrainingRows rows = {0};
+	MdlFitRows rows = {0};
 	ml_family	family;
 	ml_ctx		ctx = mdl_ml_ctx(CurrentMemoryContext, 0);
+	const char *source;
 	int			intercept;
 	ml_sandwich_input in = {0};
 	double	   *residual;
@@ -387,7 +200,13 @@ set_robust_errors(MdlInference *inference, const MdlInferenceRequest *request, m
 	intercept = strcmp(inference->coefficients[0].feature, "(intercept)") == 0 ? 1 : 0;
 	if (isnan(mdl_inference_metric(inference, "df_residual")))
 		refuse(inference, "its coefficients are drawn to 0 by a penalty", "Train without a penalty.");
-	read_rows(inference, request, &rows);
+	source = request->source ? request->source : inference->source;
+	if (source == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("nobody knows what model \"%s\" was trained on", inference->used.version.model),
+				 errhint("Give argument source.")));
+	mdl_fit_rows_read(&inference->used, source, request->weight, request->cluster, &rows);
 	if (family.kind == ML_FAMILY_BINOMIAL)
 		weigh_classes(inference, &rows);
 	aliased = palloc0(rows.n_terms + 1);

@@ -1,5 +1,5 @@
 /*
- * inference_int.h: what a fit tells about its coefficients, for inference.c and summary.c.
+ * inference_int.h: what a fit tells about its coefficients, for inference.c and summary.c, and its rows, also for partial_fit.c.
  */
 #ifndef MDL_INFERENCE_INT_H
 #define MDL_INFERENCE_INT_H
@@ -46,5 +46,25 @@ extern void mdl_inference_make(const char *reference, const MdlInferenceRequest 
 
 /* A metric of the version; NaN if it has none of that name. */
 extern double mdl_inference_metric(const MdlInference *inference, const char *name);
+
+/* ---- fit_rows.c: rows for a model that exists, with targets, as it prepares them ------------------------------------ */
+
+typedef struct MdlFitRows
+{
+	MemoryContext context;
+	size_t		n;
+	size_t		capacity;
+	int			n_terms;
+	double	   *x;				/* (n, n_terms) */
+	double	   *target;			/* (n) of a regression */
+	int32	   *labels;			/* (n) class codes */
+	double	   *weights;		/* (n) */
+	int32	   *clusters;		/* (n) from 0, if asked for */
+	struct HTAB *cluster_table;
+	int			n_clusters;
+} MdlFitRows;
+
+/* Reads all rows of a source as the caller; weight and cluster name columns or are NULL.  Needs an open SPI connection. */
+extern void mdl_fit_rows_read(const MdlUsedModel *used, const char *source, const char *weight, const char *cluster, MdlFitRows *rows);
 
 #endif							/* MDL_INFERENCE_INT_H */

@@ -26,6 +26,9 @@ extern void mdl_ml_raise(ml_status status, const ml_error *err) pg_attribute_nor
 /* How many threads a computation of this session may use. */
 extern int	mdl_training_threads(void);
 
+/* A key and a number of an object that is being made; NULL if it is not finite. */
+extern void mdl_jsonb_push_number(JsonbParseState **state, const char *key, double number);
+
 /* ---- training ---------------------------------------------------------------------------------------------------- */
 
 typedef struct MdlTrainRequest

@@ -341,7 +341,6 @@ extern bool mdl_prep_is_plain(const MdlColumnPrep *prep, ml_kind kind);
 
 extern void mdl_jsonb_push_key(JsonbParseState **state, const char *key);
 extern void mdl_jsonb_push_text(JsonbParseState **state, const char *key, const char *text);
-extern void mdl_jsonb_push_number(JsonbParseState **state, const char *key, double number);
 extern void mdl_jsonb_push_bool(JsonbParseState **state, const char *key, bool flag);
 
 /* ---- a training, step by step --------------------------------------------------------------------------------- */
