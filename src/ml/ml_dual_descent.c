@@ -260,7 +260,7 @@ measure_row(ml_dual *d, uint32_t row)
 bool
 ml_dual_run(ml_dual *d, double *work)
 {
-	double		each = d->rows->n_terms + 8.0;
+	double		each = d->rows->n_terms + 64.0;	/* a row out of the order of memory is as dear as some dozens of numbers */
 
 	while (!d->finished && *work > 0)
 	{
