@@ -31,10 +31,11 @@ RETURN pg_catalog.jsonb_build_object(
 	'_schemaURL', pg_catalog.format('https://openlineage.io/spec/facets/%s/%s.json#/$defs/%s', version, name, name)) || content;
 COMMENT ON FUNCTION medallion._openlineage_facet(text, text, jsonb) IS 'A facet of OpenLineage.';
 
-CREATE OR REPLACE FUNCTION medallion.lineage_svg(relation text DEFAULT NULL, direction text DEFAULT 'both', depth int DEFAULT NULL)
+CREATE OR REPLACE FUNCTION medallion.lineage_svg(relation text DEFAULT NULL, direction text DEFAULT 'both', depth int DEFAULT NULL,
+	with_columns bool DEFAULT false, column_name text DEFAULT NULL)
 RETURNS text
 LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_lineage_svg';
-COMMENT ON FUNCTION medallion.lineage_svg(text, text, int) IS
+COMMENT ON FUNCTION medallion.lineage_svg(text, text, int, bool, text) IS
 'The lineage of a relation, or all of it, as a picture (SVG): data flows from left to right, layers are lanes.';
 
 CREATE OR REPLACE FUNCTION medallion._relation_named(name text) RETURNS oid

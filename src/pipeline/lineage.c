@@ -189,7 +189,7 @@ typedef struct ColumnWalk
 	bool		indirect;		/* follow indirect edges too */
 	int			depth;
 	List	   *next;			/* of ColumnPlace: where the next step starts */
-	ReturnSetInfo *set;
+	ReturnSetInfo *set;			/* NULL: edges are only marked */
 } ColumnWalk;
 
 typedef struct ColumnPlace
@@ -235,7 +235,8 @@ walk_place(ColumnWalk *walk, const ColumnPlace *place)
 		if (place->column && here && strcmp(place->column, here) != 0)
 			continue;
 		edge->seen = true;
-		put_column(walk->set, walk->graph, walk->down ? "downstream" : "upstream", walk->depth, edge);
+		if (walk->set)
+			put_column(walk->set, walk->graph, walk->down ? "downstream" : "upstream", walk->depth, edge);
 		if (is_place_member(walk->next, node, there))
 			continue;
 		found = palloc_object(ColumnPlace);
@@ -252,8 +253,6 @@ walk_columns(ColumnWalk *walk, LineageNode *start, const char *column, int max_d
 	List	   *level = list_make1(first);
 	ListCell   *cell;
 
-	foreach(cell, walk->graph->columns)
-		((LineageColumn *) lfirst(cell))->seen = false;
 	first->node = start;
 	first->column = column;
 	for (walk->depth = 1; level != NIL && walk->depth <= max_depth; walk->depth++)
@@ -264,6 +263,15 @@ walk_columns(ColumnWalk *walk, LineageNode *start, const char *column, int max_d
 			walk_place(walk, lfirst(cell));
 		level = walk->next;
 	}
+}
+
+static void
+forget_seen(const LineageGraph *graph)
+{
+	ListCell   *cell;
+
+	foreach(cell, graph->columns)
+		((LineageColumn *) lfirst(cell))->seen = false;
 }
 
 /* A relation has the columns the server knows; anything else those that edges name. */
@@ -291,6 +299,40 @@ check_column(const LineageNode *node, const char *column)
 			 errmsg("%s %s has no column \"%s\"", node->kind, node->name, column)));
 }
 
+void
+mdl_lineage_mark_columns(LineageGraph *graph, LineageNode *start, const char *column, const LineageWalk *walk, bool *selected)
+{
+	ColumnWalk	columns = {.graph = graph};
+	bool	   *touched = palloc0(sizeof(bool) * (graph->count + 1));
+	ListCell   *cell;
+
+	if (column == NULL)
+	{
+		foreach(cell, graph->columns)
+		{
+			LineageColumn *edge = lfirst(cell);
+
+			edge->seen = USE_IS_DIRECT(edge->use) && selected[edge->output] && selected[edge->input];
+		}
+		return;
+	}
+	check_column(start, column);
+	if (walk->up)
+		walk_columns(&columns, start, column, walk->depth);
+	columns.down = true;
+	if (walk->down)
+		walk_columns(&columns, start, column, walk->depth);
+	touched[start->id] = true;
+	foreach(cell, graph->columns)
+	{
+		LineageColumn *edge = lfirst(cell);
+
+		if (edge->seen)
+			touched[edge->output] = touched[edge->input] = true;
+	}
+	memcpy(selected, touched, sizeof(bool) * graph->count);
+}
+
 MDL_FUNCTION(mdl_column_lineage);
 Datum
 mdl_column_lineage(PG_FUNCTION_ARGS)
@@ -311,6 +353,7 @@ mdl_column_lineage(PG_FUNCTION_ARGS)
 	if (walk.up)
 		walk_columns(&columns, start, column, walk.depth);
 	columns.down = true;
+	forget_seen(columns.graph);
 	if (walk.down)
 		walk_columns(&columns, start, column, walk.depth);
 	SPI_finish();

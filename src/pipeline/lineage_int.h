@@ -123,4 +123,11 @@ extern LineageWalk mdl_lineage_walk_arguments(FunctionCallInfo fcinfo, int direc
 /* Which nodes a walk meets, its start included: (count); `start` NULL: all that have an edge. */
 extern bool *mdl_lineage_select(const LineageGraph *graph, const LineageNode *start, const LineageWalk *walk);
 
+/*
+ * Marks as seen the edges of columns whose values a picture shows: all direct ones between selected nodes, or, from `start`,
+ * those that lead to or from one of its columns; then only nodes that these touch stay selected.
+ */
+extern void mdl_lineage_mark_columns(LineageGraph *graph, LineageNode *start, const char *column, const LineageWalk *walk,
+									 bool *selected);
+
 #endif							/* MDL_LINEAGE_INT_H */

@@ -26,6 +26,14 @@ typedef struct Ranking
 
 /* ---- labels -------------------------------------------------------------------------------------------------------- */
 
+char *
+mdl_lineage_cut(char *label)
+{
+	if (pg_mbstrlen(label) <= MAX_LABEL)
+		return label;
+	return psprintf("%.*s...", pg_mbcharcliplen(label, strlen(label), MAX_LABEL - 3), label);
+}
+
 /* Of a file the end is kept, directory and name, of anything else the beginning. */
 char *
 mdl_lineage_label(const LineageNode *node)
@@ -44,11 +52,9 @@ mdl_lineage_label(const LineageNode *node)
 			label = slash;
 	}
 	length = pg_mbstrlen(label);
-	if (length <= MAX_LABEL)
-		return label;
-	if (is_file)
+	if (is_file && length > MAX_LABEL)
 		return psprintf("...%s", label + pg_mbcharcliplen(label, strlen(label), length - MAX_LABEL + 3));
-	return psprintf("%.*s...", pg_mbcharcliplen(label, strlen(label), MAX_LABEL - 3), label);
+	return mdl_lineage_cut(label);
 }
 
 /* An estimate that leaves room in the usual sans-serif fonts. */
@@ -209,6 +215,75 @@ sort_lanes(Layout *layout)
 	layout->lanes = lanes;
 }
 
+/* ---- columns in boxes ---------------------------------------------------------------------------------------------- */
+
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+static bool
+has_name(List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	return false;
+}
+
+/* Those of a relation as they stand in it, others by name. */
+static List *
+shown_columns(const LineageNode *node)
+{
+	List	   *names = NIL;
+	List	   *ordered = NIL;
+	TupleDesc	columns;
+	ListCell   *cell;
+
+	foreach(cell, node->columns_up)
+	{
+		const LineageColumn *edge = lfirst(cell);
+
+		if (edge->seen && edge->output_column && !has_name(names, edge->output_column))
+			names = lappend(names, (char *) edge->output_column);
+	}
+	foreach(cell, node->columns_down)
+	{
+		const LineageColumn *edge = lfirst(cell);
+
+		if (edge->seen && edge->input_column && !has_name(names, edge->input_column))
+			names = lappend(names, (char *) edge->input_column);
+	}
+	if (names == NIL || !OidIsValid(node->relid))
+	{
+		list_sort(names, compare_names);
+		return names;
+	}
+	columns = mdl_relation_columns(node->relid);
+	for (int i = 0; i < columns->natts; i++)
+		if (has_name(names, NameStr(TupleDescAttr(columns, i)->attname)))
+			ordered = lappend(ordered, NameStr(TupleDescAttr(columns, i)->attname));
+	return ordered;
+}
+
+double
+mdl_lineage_row(const Spot *spot, const char *column)
+{
+	double		row = spot->y - spot->height / 2 + BOX_HEIGHT + ROW_HEIGHT / 2.0;
+	ListCell   *cell;
+
+	foreach(cell, spot->columns)
+	{
+		if (strcmp(lfirst(cell), column) == 0)
+			return row;
+		row += ROW_HEIGHT;
+	}
+	return spot->y;
+}
+
 /* ---- spots and links ----------------------------------------------------------------------------------------------- */
 
 static int
@@ -249,7 +324,7 @@ add_link(Layout *layout, int from, int to)
 }
 
 static void
-place_nodes(Layout *layout, LineageGraph *graph, const bool *selected)
+place_nodes(Layout *layout, LineageGraph *graph, const bool *selected, bool with_columns)
 {
 	LineageNode **nodes = mdl_lineage_sorted_nodes(graph);
 	int		   *spot_of = palloc0(sizeof(int) * (graph->count + 1));
@@ -269,6 +344,13 @@ place_nodes(Layout *layout, LineageGraph *graph, const bool *selected)
 		rank = rank_source(&ranking, node);
 		layout->ranks = Max(layout->ranks, rank + 1);
 		spot_of[node->id] = add_spot(layout, node, rank, lane_of(layout, node, rank));
+		if (with_columns)
+		{
+			Spot	   *spot = &layout->spots[spot_of[node->id]];
+
+			spot->columns = shown_columns(node);
+			spot->height += ROW_HEIGHT * list_length(spot->columns) + (spot->columns ? 4 : 0);
+		}
 		links += list_length(node->up);
 	}
 	sort_lanes(layout);
@@ -459,10 +541,15 @@ place_columns(Layout *layout)
 	for (int i = 0; i < layout->spot_count; i++)
 	{
 		const Spot *spot = &layout->spots[i];
+		double		width;
+		ListCell   *cell;
 
-		if (spot->node)
-			layout->width[spot->rank] = Max(layout->width[spot->rank],
-											ceil(Max(mdl_lineage_text_width(mdl_lineage_label(spot->node), 12.5), 80) + 20));
+		if (spot->node == NULL)
+			continue;
+		width = Max(mdl_lineage_text_width(mdl_lineage_label(spot->node), 12.5), 80);
+		foreach(cell, spot->columns)
+			width = Max(width, mdl_lineage_text_width(mdl_lineage_cut(lfirst(cell)), 11) + 6);
+		layout->width[spot->rank] = Max(layout->width[spot->rank], ceil(width + 20));
 	}
 	left = layout->lanes_left;
 	for (int rank = 0; rank < layout->ranks; rank++)
@@ -474,12 +561,12 @@ place_columns(Layout *layout)
 }
 
 Layout *
-mdl_lineage_layout(LineageGraph *graph, const bool *selected)
+mdl_lineage_layout(LineageGraph *graph, const bool *selected, bool with_columns)
 {
 	Layout	   *layout = palloc0_object(Layout);
 
 	layout->graph = graph;
-	place_nodes(layout, graph, selected);
+	place_nodes(layout, graph, selected, with_columns);
 	place_heights(layout);
 	place_columns(layout);
 	return layout;

@@ -12,6 +12,7 @@
 
 /* In pixels. */
 #define BOX_HEIGHT		36
+#define ROW_HEIGHT		16		/* of a column in a box */
 #define BOX_GAP			10
 #define PASS_HEIGHT		6		/* of a spot that only lets a link pass */
 #define COLUMN_GAP		60
@@ -26,6 +27,7 @@ typedef struct Spot
 	int			lane;
 	double		y;				/* of its middle */
 	double		height;
+	List	   *columns;		/* of char *: the node's columns that are shown below its name */
 	List	   *left;			/* positions of the spots that links come from */
 	List	   *right;
 	double		wish;			/* where it had best be */
@@ -67,11 +69,16 @@ typedef struct Layout
 	double		total_height;
 } Layout;
 
-extern Layout *mdl_lineage_layout(LineageGraph *graph, const bool *selected);
+/* `with_columns`: boxes show the columns that edges which are `seen` lead to or come from. */
+extern Layout *mdl_lineage_layout(LineageGraph *graph, const bool *selected, bool with_columns);
+
+/* Where in a box a column is; in the middle of the box if it is not shown. */
+extern double mdl_lineage_row(const Spot *spot, const char *column);
 
 /* What is written in the box of a node, at most MAX_LABEL characters. */
 #define MAX_LABEL		32
 extern char *mdl_lineage_label(const LineageNode *node);
+extern char *mdl_lineage_cut(char *label);
 extern double mdl_lineage_text_width(const char *text, double size);
 
 #endif							/* MDL_LINEAGE_LAYOUT_INT_H */

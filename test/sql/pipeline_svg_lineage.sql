@@ -39,7 +39,22 @@ SELECT (xpath('count(/s:svg/s:g[s:title])', xmlparse(DOCUMENT medallion.lineage_
 SELECT split_part(p.part::text, E'\n', 1) AS start FROM lin.picture, lin.parts(svg, '/s:svg/s:g[s:rect/@stroke-width="3"]/s:title/text()') p;
 SELECT medallion.lineage_svg('bronze.lin_a', 'downstream') = svg AS same FROM lin.picture;
 SELECT count(p.part) FROM lin.parts(medallion.lineage_svg('lin.picture'), '/s:svg/s:g[s:title]') p;
+-- With columns: they stand in their boxes, and lines go from one to another.
+CREATE TABLE lin.columns AS SELECT medallion.lineage_svg('gold.lin_all', 'upstream', with_columns => true) AS svg;
+SELECT (SELECT string_agg(t.part::text, ' ' ORDER BY t.n) FROM unnest(xpath('/*/s:text/text()', p.part, '{{s,http://www.w3.org/2000/svg}}')) WITH ORDINALITY t (part, n)) AS texts, lin.number((xpath('/*/s:rect', p.part, '{{s,http://www.w3.org/2000/svg}}'))[1], 'height') AS height
+FROM lin.columns, lin.parts(svg, '/s:svg/s:g[s:title]') p ORDER BY 1;
+SELECT count(*) AS lines, (SELECT count(*) FROM medallion.column_lineage('gold.lin_all', indirect => false)) AS edges FROM lin.columns, lin.parts(svg, '/s:svg/s:g/s:path');
+-- Each line begins and ends beside a text of a column (its baseline is 3 below its middle).
+SELECT count(*) FROM (SELECT (regexp_match(p.part::text, 'd="M[0-9.]+,([0-9.]+)'))[1]::float8 AS y FROM lin.columns, lin.parts(svg, '/s:svg/s:g/s:path') p
+    UNION ALL SELECT (regexp_match(p.part::text, ',([0-9.]+)" marker'))[1]::float8 FROM lin.columns, lin.parts(svg, '/s:svg/s:g/s:path') p) e
+WHERE NOT EXISTS (SELECT FROM lin.columns, lin.parts(svg, '/s:svg/s:g/s:text[@font-size="11"]') t WHERE abs(lin.number(t.part, 'y') - 3 - e.y) < 0.2);
+-- One column, both ways.
+SELECT (SELECT string_agg(t.part::text, ' ' ORDER BY t.n) FROM unnest(xpath('/*/s:text/text()', p.part, '{{s,http://www.w3.org/2000/svg}}')) WITH ORDINALITY t (part, n)) AS texts
+FROM lin.parts(medallion.lineage_svg('silver.lin_a', column_name => 'x'), '/s:svg/s:g[s:title]') p ORDER BY 1;
 -- Errors.
+SELECT medallion.lineage_svg(column_name => 'x');
+SELECT medallion.lineage_svg('silver.lin_a', column_name => 'nothing');
+SELECT medallion.lineage_svg('silver.lin_a', with_columns => NULL);
 SELECT medallion.lineage_svg('lin.nothing');
 SELECT medallion.lineage_svg('gold.lin_all', 'sideways');
 SELECT medallion.lineage_svg('gold.lin_all', depth => -1);
