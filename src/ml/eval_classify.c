@@ -169,7 +169,9 @@ ml_classify_score(const double *matrix, int n_classes, ml_class_metric metric, d
 	double		right,
 				all;
 	double		sum = 0,
-				weights = 0;
+				weights = 0,
+				plain_sum = 0,
+				plain_count = 0;
 
 	totals(matrix, n_classes, &right, &all);
 	if (all == 0)
@@ -200,12 +202,21 @@ ml_classify_score(const double *matrix, int n_classes, ml_class_metric metric, d
 				break;
 		}
 		/* A class without a score is left out of the average. */
-		if (weight == 0 || isnan(score))
+		if (isnan(score))
 			continue;
 		sum += weight * score;
 		weights += weight;
+		if (labels + predicted > 0)
+		{
+			plain_sum += score;
+			plain_count++;
+		}
 	}
-	*value = ratio(sum, weights, zero_division);
+	/* What is left when each class that is a label has no score: the mean of the others, as in scikit-learn. */
+	if (weights == 0 && average == ML_AVERAGE_WEIGHTED && plain_count > 0)
+		*value = plain_sum / plain_count;
+	else
+		*value = ratio(sum, weights, zero_division);
 	return true;
 }
 

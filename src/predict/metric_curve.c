@@ -289,7 +289,8 @@ calibration_bins(const MetricRows *state, int *n)
 	{
 		double		fraction = k == *n ? 1 : k * (1.0 / *n);
 
-		edges[k] = state->parameters[1] != 0 ? ml_scored_quantile(rows, state->n, fraction) : fraction;
+		/* By way of percents, as scikit-learn goes, so that rounding puts scores on an edge into the same bin. */
+		edges[k] = state->parameters[1] != 0 ? ml_scored_quantile(rows, state->n, fraction * 100 / 100) : fraction;
 	}
 	ml_calibration(rows, state->n, edges, *n, bins);
 	pfree(rows);

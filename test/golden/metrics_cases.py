@@ -130,6 +130,8 @@ for name, function in scores.items():
         for l, g in ((True, False), (False, True), (False, False)):
             case(f"medallion.{name}(l, p, 'binary', NULL, 1, {repr(zero)})", function([l, l], [g, g], zero_division=float(zero)),
                  rows((l, g), (l, g)))
+case("medallion.precision(l, p, 'weighted', NULL, 1, 'NaN')",        # the only label has none: that of the class predicted
+     m.precision_score([1, 1], [2, 3], average="weighted", zero_division=np.nan), rows((1, 2), (1, 3)))
 case("medallion.fbeta(truth, guess, 0.5, 'macro', NULL, weight)",
      m.fbeta_score(truth, guess, beta=0.5, average="macro", sample_weight=weight, zero_division=0))
 case("medallion.fbeta(truth, guess, 2, 'weighted', NULL, weight, 1)",
@@ -170,6 +172,9 @@ for bins in (5, 10):
         observed, mean = calibration_curve(label, score, n_bins=bins, strategy=strategy)
         curve(["mean_probability", "observed"], f"medallion.calibration_curve(label, score, {bins}, '{strategy}')",
               np.array([mean, observed]).T)
+observed, mean = calibration_curve([1, 0, 1, 1], [0.6, 0.5, 0.0, 0.8], n_bins=3, strategy="quantile")    # a score on an edge
+curve(["mean_probability", "observed"], "medallion.calibration_curve(l, p, 3, 'quantile')", np.array([mean, observed]).T,
+      rows((True, 0.6), (False, 0.5), (True, 0.0), (True, 0.8)))
 case("medallion.roc_auc(l, p)", np.nan, rows((True, 0.1), (True, 0.2)))
 case("medallion.average_precision(l, p)", np.nan, rows((False, 0.1), (False, 0.2)))
 case("medallion.average_precision(l, p)", m.average_precision_score([True, True], [0.1, 0.2]), rows((True, 0.1), (True, 0.2)))

@@ -20,6 +20,7 @@ main(void)
 	const double two[] = {50, 10, 5, 35};
 	const double three[] = {5, 1, 0, 2, 2, 0, 0, 0, 0};	/* the third class never occurs */
 	const double none[] = {0, 0, 0, 0};
+	const double missed[] = {0, 3, 0, 0};	/* three rows of the first class, predicted as the second */
 	double		value;
 
 	unit_ok(!ml_classify_accuracy(none, 2, &value) && !ml_classify_balanced_accuracy(none, 2, &value) &&
@@ -39,6 +40,11 @@ main(void)
 			  "macro leaves out classes that never occur");
 	unit_near(score(three, 3, ML_RECALL, 1, ML_AVERAGE_WEIGHTED, 0), (5 + 2) / 10.0, 1e-15, 0, "weighted");
 	unit_near(score(three, 3, ML_PRECISION, 1, ML_AVERAGE_MICRO, 0), 0.7, 1e-15, 0, "micro");
+	unit_ok(ml_classify_score(missed, 2, ML_PRECISION, 1, ML_AVERAGE_WEIGHTED, 0, NAN, &value) && value == 0,
+			"no label has a precision: that of what was predicted");
+	unit_ok(ml_classify_score(missed, 2, ML_PRECISION, 1, ML_AVERAGE_BINARY, 0, NAN, &value) && isnan(value),
+			"nothing to divide by, and NaN for it");
+	unit_ok(ml_classify_score(missed, 2, ML_RECALL, 1, ML_AVERAGE_MACRO, 0, NAN, &value) && value == 0, "NaN is left out of averages");
 	unit_near(ml_classify_mcc(none, 1, &value) ? value : NAN, NAN, 0, 0, "mcc of nothing");
 
 	unit_near(ml_classify_log_loss(true, 0.25), log(4), 1e-15, 0, "log loss");
