@@ -3,8 +3,9 @@
  *
  * Starts by k-means++ (Arthur and Vassilvitskii 2007), greedy as scikit-learn's: of 2 + log k candidates for a centre the
  * one that leaves the least distance.  Then Lloyd's rounds with the bounds of Hamerly (2010): a row whose nearest centre
- * cannot have changed is not compared.  Centres are summed up in ranges of rows whose sums are added in a fixed order, so
- * the result is the same bits whatever the number of threads.
+ * cannot have changed is not compared, nor even read, for the sums of the clusters change by the rows that move alone; they
+ * are taken anew every some rounds, lest rounding add up.  Rows are compared with the centres eight at a time.  Sums are
+ * of ranges of rows and added in a fixed order, so the result is the same bits whatever the number of threads.
  */
 #include "ml/ml_estimator.h"
 
@@ -20,6 +21,7 @@
 #define RANGE 4096				/* rows whose sums are one number in the fixed order */
 #define STEP_NUMBERS 2e7		/* distances times terms that a step may cost, at most about */
 #define MAX_GROUPS 64			/* of ranges: partial sums that are kept */
+#define ROUNDS_PER_SUM 32		/* rounds until the sums are taken anew */
 #define RANDOM_KMEANS 0x6b6d65616e73ULL
 
 enum
@@ -79,6 +81,9 @@ typedef struct kmeans_state
 	double	   *sums;			/* (n_groups, k, n_terms) */
 	double	   *weights;		/* (n_groups, k) */
 	double	   *totals;			/* (n_groups) */
+	double	   *counts;			/* (n_groups, k) rows, which tell empty clusters as sums of weights cannot */
+	double	   *blocks;			/* (n_groups, n_terms, ML_LANES) rows that are compared together */
+	double	   *moving;			/* (n_terms) a centre's new place */
 	double	   *distances;		/* the memory of the two below */
 	double	   *candidate_distances;	/* (rows), for the candidates of a centre */
 	const double *candidate;
@@ -121,29 +126,55 @@ group_rows(const kmeans_state *s, int group, size_t *first, size_t *end)
 		*end = s->design->rows;
 }
 
-/* The mean over the terms of their variances. */
-static double
-mean_variance(const kmeans_state *s)
+/* Of the rows of a group the weight and the sums of the terms, or the squares about what is in `moving`. */
+static void
+variance_group(void *arg, int group)
 {
-	const ml_design *d = s->design;
-	double		total = 0;
+	kmeans_state *s = arg;
+	int			n = s->design->n_terms;
+	double	   *sums = s->sums + (size_t) group * s->k * n;
+	size_t		first;
+	size_t		end;
+
+	group_rows(s, group, &first, &end);
+	s->totals[group] = 0;
+	memset(sums, 0, n * sizeof(double));
+	for (size_t i = first; i < end; i++)
+	{
+		double		here = weight(s, i);
+		const double *x = row(s, i);
+
+		s->totals[group] += here;
+		for (int j = 0; j < n; j++)
+			sums[j] += s->chosen == 0 ? here * x[j] : here * (x[j] - s->moving[j]) * (x[j] - s->moving[j]);
+	}
+}
+
+/* The mean over the terms of their variances; `chosen` says which of the two passes it is. */
+static double
+mean_variance(kmeans_state *s)
+{
+	int			n = s->design->n_terms;
+	double		squares = 0;
 	double		all = 0;
 
-	for (size_t i = 0; i < d->rows; i++)
-		all += weight(s, i);
-	for (int j = 0; j < d->n_terms; j++)
+	memset(s->moving, 0, n * sizeof(double));
+	for (s->chosen = 0; s->chosen < 2; s->chosen++)
 	{
-		double		mean = 0;
-		double		squares = 0;
+		ml_parallel(&s->ctx, s->n_groups, variance_group, s);
+		for (int group = 0; group < s->n_groups; group++)
+		{
+			const double *sums = s->sums + (size_t) group * s->k * n;
 
-		for (size_t i = 0; i < d->rows; i++)
-			mean += weight(s, i) * row(s, i)[j];
-		mean /= all;
-		for (size_t i = 0; i < d->rows; i++)
-			squares += weight(s, i) * (row(s, i)[j] - mean) * (row(s, i)[j] - mean);
-		total += squares / all;
+			all += s->chosen == 0 ? s->totals[group] : 0;
+			for (int j = 0; j < n; j++)
+				*(s->chosen == 0 ? s->moving + j : &squares) += sums[j];
+		}
+		for (int j = 0; j < n && s->chosen == 0; j++)
+			s->moving[j] /= all;
 	}
-	return d->n_terms > 0 ? total / d->n_terms : 0;
+	s->chosen = 0;
+	return n > 0 ? squares / all / n : 0;
 }
 
 static ml_status
@@ -173,7 +204,7 @@ kmeans_begin(const ml_ctx *ctx, const ml_train_input *input, const double *param
 	s->nearest = ml_alloc_zero(ctx, d->rows, sizeof(int32_t));
 	s->upper = ml_alloc(ctx, 2 * d->rows, sizeof(double));
 	s->distances = ml_alloc(ctx, 2 * d->rows, sizeof(double));
-	s->sums = ml_alloc(ctx, s->n_groups * (cells + s->k + 1), sizeof(double));
+	s->sums = ml_alloc(ctx, s->n_groups * (cells + 2 * (size_t) s->k + 1 + ML_LANES * (size_t) d->n_terms) + d->n_terms, sizeof(double));
 	if (s->centres == NULL || s->best == NULL || s->half_gap == NULL || s->nearest == NULL || s->upper == NULL ||
 		s->distances == NULL || s->sums == NULL)
 		return no_memory(err);
@@ -183,6 +214,9 @@ kmeans_begin(const ml_ctx *ctx, const ml_train_input *input, const double *param
 	s->spare = s->distances + d->rows;
 	s->weights = s->sums + s->n_groups * cells;
 	s->totals = s->weights + (size_t) s->n_groups * s->k;
+	s->counts = s->totals + s->n_groups;
+	s->blocks = s->counts + (size_t) s->n_groups * s->k;
+	s->moving = s->blocks + (size_t) s->n_groups * ML_LANES * d->n_terms;
 	s->tol = params[PARAM_TOL] * mean_variance(s);
 	s->best_inertia = INFINITY;
 	s->choosing = true;
@@ -297,69 +331,111 @@ measure_gaps(kmeans_state *s)
 		}
 }
 
-/* The nearest and the second nearest centre of a row, all compared. */
+/* The nearest and the second nearest centre of up to ML_LANES rows, all compared. */
 static void
-compare_all(kmeans_state *s, size_t i)
+compare_rows(kmeans_state *s, int group, const size_t *rows, int count)
 {
-	double		least = INFINITY;
-	double		second = INFINITY;
-	int			nearest = 0;
+	size_t		n = s->design->n_terms;
+	double	   *block = s->blocks + group * ML_LANES * n;
+	int32_t		nearest[ML_LANES];
+	double		least[ML_LANES];
+	double		second[ML_LANES];
 
-	for (int c = 0; c < s->k; c++)
+	for (int lane = 0; lane < ML_LANES; lane++)
 	{
-		double		distance = ml_squared_distance(row(s, i), centre(s, c), s->design->n_terms);
+		const double *x = row(s, rows[lane < count ? lane : 0]);
 
-		if (distance < least)
-		{
-			second = least;
-			least = distance;
-			nearest = c;
-		}
-		else if (distance < second)
-			second = distance;
+		for (size_t j = 0; j < n; j++)
+			block[j * ML_LANES + lane] = x[j];
 	}
-	s->nearest[i] = nearest;
-	s->upper[i] = sqrt(least);
-	s->lower[i] = sqrt(second);
+	ml_nearest_two(block, s->centres, s->k, n, nearest, least, second);
+	for (int lane = 0; lane < count; lane++)
+	{
+		s->nearest[rows[lane]] = nearest[lane];
+		s->upper[rows[lane]] = sqrt(least[lane]);
+		s->lower[rows[lane]] = sqrt(second[lane]);
+	}
 }
 
-/* Assigns the rows of a group and adds them up. */
+/* Adds a row to the sums of a cluster, or takes it away: sign -1. */
+static inline void
+add_row(kmeans_state *s, int group, size_t i, int cluster, double sign)
+{
+	size_t		cell = (size_t) group * s->k + cluster;
+
+	s->weights[cell] += sign * weight(s, i);
+	s->counts[cell] += sign;
+	ml_axpy(s->sums + cell * s->design->n_terms, sign * weight(s, i), row(s, i), s->design->n_terms);
+}
+
+/* Compares the rows that wait; those that move change the sums, unless these are taken anew. */
+static void
+compare_waiting(kmeans_state *s, int group, const size_t *rows, int count, bool anew)
+{
+	int32_t		before[ML_LANES];
+
+	for (int k = 0; k < count; k++)
+		before[k] = s->nearest[rows[k]];
+	compare_rows(s, group, rows, count);
+	for (int k = 0; k < count && !anew; k++)
+		if (s->nearest[rows[k]] != before[k])
+		{
+			add_row(s, group, rows[k], before[k], -1);
+			add_row(s, group, rows[k], s->nearest[rows[k]], 1);
+		}
+}
+
+/* Whether the bounds leave open which centre is the nearest. */
+static inline bool
+is_open(kmeans_state *s, size_t i)
+{
+	int			nearest = s->nearest[i];
+	double		limit;
+
+	if (s->round == 0)
+		return true;
+	s->upper[i] += s->moved[nearest];
+	s->lower[i] -= nearest == s->furthest_centre ? s->second_furthest : s->furthest;
+	limit = fmax(s->half_gap[nearest], s->lower[i]);
+	if (s->upper[i] <= limit)
+		return false;
+	s->upper[i] = sqrt(ml_squared_distance(row(s, i), centre(s, nearest), s->design->n_terms));
+	return s->upper[i] > limit;
+}
+
+/* Assigns the rows of a group, and brings its sums up to date. */
 static void
 assign_group(void *arg, int group)
 {
 	kmeans_state *s = arg;
 	size_t		cells = (size_t) s->k * s->design->n_terms;
-	double	   *sums = s->sums + group * cells;
-	double	   *weights = s->weights + (size_t) group * s->k;
+	bool		anew = s->round % ROUNDS_PER_SUM == 0;
+	size_t		waiting[ML_LANES];
+	int			count = 0;
 	size_t		first;
 	size_t		end;
 
 	group_rows(s, group, &first, &end);
-	memset(sums, 0, cells * sizeof(double));
-	memset(weights, 0, s->k * sizeof(double));
 	for (size_t i = first; i < end; i++)
 	{
-		int			nearest = s->nearest[i];
-
-		if (s->round == 0)
-			compare_all(s, i);
-		else
+		if (!is_open(s, i))
+			continue;
+		waiting[count++] = i;
+		if (count == ML_LANES)
 		{
-			double		limit;
-
-			s->upper[i] += s->moved[nearest];
-			s->lower[i] -= nearest == s->furthest_centre ? s->second_furthest : s->furthest;
-			limit = fmax(s->half_gap[nearest], s->lower[i]);
-			if (s->upper[i] > limit)
-			{
-				s->upper[i] = sqrt(ml_squared_distance(row(s, i), centre(s, nearest), s->design->n_terms));
-				if (s->upper[i] > limit)
-					compare_all(s, i);
-			}
+			compare_waiting(s, group, waiting, count, anew);
+			count = 0;
 		}
-		weights[s->nearest[i]] += weight(s, i);
-		ml_axpy(sums + (size_t) s->nearest[i] * s->design->n_terms, weight(s, i), row(s, i), s->design->n_terms);
 	}
+	if (count > 0)
+		compare_waiting(s, group, waiting, count, anew);
+	if (!anew)
+		return;
+	memset(s->sums + group * cells, 0, cells * sizeof(double));
+	memset(s->weights + (size_t) group * s->k, 0, s->k * sizeof(double));
+	memset(s->counts + (size_t) group * s->k, 0, s->k * sizeof(double));
+	for (size_t i = first; i < end; i++)
+		add_row(s, group, i, s->nearest[i], 1);
 }
 
 /* A cluster that lost all its rows starts again at the row that is farthest from its centre. */
@@ -394,16 +470,19 @@ move_centres(kmeans_state *s)
 	s->furthest_centre = -1;
 	for (int c = 0; c < s->k; c++)
 	{
-		double	   *sum = s->sums + (size_t) c * n;
-		double		all = s->weights[c];
+		double	   *sum = s->moving;
+		double		all = 0;
+		double		rows = 0;
 		double		way;
 
-		for (int group = 1; group < s->n_groups; group++)
+		memset(sum, 0, n * sizeof(double));
+		for (int group = 0; group < s->n_groups; group++)
 		{
 			all += s->weights[(size_t) group * s->k + c];
+			rows += s->counts[(size_t) group * s->k + c];
 			ml_axpy(sum, 1, s->sums + group * cells + (size_t) c * n, n);
 		}
-		if (all > 0)
+		if (rows > 0)
 			for (int j = 0; j < n; j++)
 				sum[j] /= all;
 		else
@@ -441,10 +520,16 @@ inertia_group(void *arg, int group)
 	double		total = 0;
 
 	group_rows(s, group, &first, &end);
-	for (size_t i = first; i < end; i++)
+	for (size_t i = first; i < end; i += ML_LANES)
 	{
-		compare_all(s, i);
-		total += weight(s, i) * s->upper[i] * s->upper[i];
+		int			count = end - i < ML_LANES ? (int) (end - i) : ML_LANES;
+		size_t		rows[ML_LANES];
+
+		for (int k = 0; k < count; k++)
+			rows[k] = i + k;
+		compare_rows(s, group, rows, count);
+		for (int k = 0; k < count; k++)
+			total += weight(s, i + k) * s->upper[i + k] * s->upper[i + k];
 	}
 	s->totals[group] = total;
 }
@@ -546,11 +631,9 @@ kmeans_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	memcpy(s->centres, s->best, (size_t) s->k * s->design->n_terms * sizeof(double));
 	sizes = s->moved;
 	memset(sizes, 0, s->k * sizeof(double));
+	ml_parallel(&s->ctx, s->n_groups, inertia_group, s);
 	for (size_t i = 0; i < s->design->rows; i++)
-	{
-		compare_all(s, i);
 		sizes[s->nearest[i]] += weight(s, i);
-	}
 	status = ml_report_init(&s->ctx, report, 0, err);
 	if (status == ML_OK)
 		status = ml_report_array(&s->ctx, report, "cluster_centers", s->best, s->k, s->design->n_terms, &added, err);
