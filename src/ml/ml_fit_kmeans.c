@@ -6,6 +6,9 @@
  * cannot have changed is not compared, nor even read, for the sums of the clusters change by the rows that move alone; they
  * are taken anew every some rounds, lest rounding add up.  Rows are compared with the centres eight at a time.  Sums are
  * of ranges of rows and added in a fixed order, so the result is the same bits whatever the number of threads.
+ *
+ * With batches (Sculley 2010) a centre is the mean of all rows that batches have given to it so far; rows come in the order
+ * of their content's hash, so the first ones, in which such a start looks for its centres, are as good as any drawn.
  */
 #include "ml/ml_estimator.h"
 
@@ -23,11 +26,14 @@
 #define MAX_GROUPS 64			/* of ranges: partial sums that are kept */
 #define ROUNDS_PER_SUM 32		/* rounds until the sums are taken anew */
 #define RANDOM_KMEANS 0x6b6d65616e73ULL
+#define RANDOM_BATCH 0x6b6261746368ULL
 
 enum
 {
-	PARAM_INIT = 0,
+	PARAM_BATCH_SIZE = 0,
+	PARAM_INIT,
 	PARAM_MAX_ITER,
+	PARAM_MAX_NO_IMPROVEMENT,
 	PARAM_N_CLUSTERS,
 	PARAM_N_INIT,
 	PARAM_TOL
@@ -42,8 +48,12 @@ enum
 static const char *const inits[] = {"k-means++", "random", NULL};
 
 static const ml_param_spec specs[] = {
+	[PARAM_BATCH_SIZE] = {"batch_size", ML_PARAM_INTEGER, 0, 0, 1e9, false, NULL,
+	"Rows that centres are moved by at a time (mini-batch); 0: all"},
 	[PARAM_INIT] = {"init", ML_PARAM_CHOICE, INIT_PLUS_PLUS, 0, 1, false, inits, "How the first centres are chosen among the rows"},
 	[PARAM_MAX_ITER] = {"max_iter", ML_PARAM_INTEGER, 300, 1, 1e9, false, NULL, "Most rounds of a start"},
+	[PARAM_MAX_NO_IMPROVEMENT] = {"max_no_improvement", ML_PARAM_INTEGER, 10, 1, 1e9, false, NULL,
+	"A start with batches ends when so many have not lowered the mean inertia of those before"},
 	[PARAM_N_CLUSTERS] = {"n_clusters", ML_PARAM_INTEGER, 8, 1, 1e6, false, NULL, "Number of clusters"},
 	[PARAM_N_INIT] = {"n_init", ML_PARAM_INTEGER, 1, 1, 1e6, false, NULL, "Starts, of which the one with the least inertia is kept"},
 	[PARAM_TOL] = {"tol", ML_PARAM_NUMBER, 1e-4, 0, INFINITY, false, NULL,
@@ -59,6 +69,14 @@ typedef struct kmeans_state
 	int			max_iter;
 	int			init;
 	double		tol;			/* squared movement */
+	size_t		batch;			/* rows; 0: none */
+	int			patience;		/* batches without improvement */
+	int			unimproved;
+	double		smooth_inertia;	/* of a row, of the batches so far, the last ones above all */
+	double		least_inertia;
+	uint64_t	batches;		/* of the start */
+	double	   *seen;			/* (k) weight that batches gave to the clusters; shares memory with moved */
+	size_t		active;			/* rows at work: all, or those that a start with batches chooses from */
 	bool		choosing;		/* centres to start from */
 	int			start;			/* 0 … n_init - 1 */
 	int			round;
@@ -118,12 +136,12 @@ centre(const kmeans_state *s, int k)
 static void
 group_rows(const kmeans_state *s, int group, size_t *first, size_t *end)
 {
-	size_t		ranges = (s->design->rows + RANGE - 1) / RANGE;
+	size_t		ranges = (s->active + RANGE - 1) / RANGE;
 
 	*first = ranges * group / s->n_groups * RANGE;
 	*end = ranges * (group + 1) / s->n_groups * RANGE;
-	if (*end > s->design->rows)
-		*end = s->design->rows;
+	if (*end > s->active)
+		*end = s->active;
 }
 
 /* Of the rows of a group the weight and the sums of the terms, or the squares about what is in `moving`. */
@@ -177,6 +195,17 @@ mean_variance(kmeans_state *s)
 	return n > 0 ? squares / all / n : 0;
 }
 
+/* Centres are chosen among all rows, or with batches among three batches' and three for each cluster at least. */
+static void
+begin_start(kmeans_state *s)
+{
+	size_t		wanted = 3 * (s->batch > (size_t) s->k ? s->batch : (size_t) s->k);
+
+	s->active = s->batch > 0 && wanted < s->design->rows ? wanted : s->design->rows;
+	s->round = s->chosen = 0;
+	s->choosing = true;
+}
+
 static ml_status
 kmeans_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
 {
@@ -193,6 +222,9 @@ kmeans_begin(const ml_ctx *ctx, const ml_train_input *input, const double *param
 	s->n_init = (int) params[PARAM_N_INIT];
 	s->max_iter = (int) params[PARAM_MAX_ITER];
 	s->init = (int) params[PARAM_INIT];
+	s->batch = (size_t) params[PARAM_BATCH_SIZE] < d->rows ? (size_t) params[PARAM_BATCH_SIZE] : 0;
+	s->patience = (int) params[PARAM_MAX_NO_IMPROVEMENT];
+	s->active = d->rows;
 	if ((size_t) s->k > d->rows)
 		return ml_fail(err, ML_BAD_DATA, "Lower the parameter \"n_clusters\".", "there are %zu rows for %d clusters", d->rows, s->k);
 	cells = (size_t) s->k * d->n_terms;
@@ -219,7 +251,8 @@ kmeans_begin(const ml_ctx *ctx, const ml_train_input *input, const double *param
 	s->moving = s->blocks + (size_t) s->n_groups * ML_LANES * d->n_terms;
 	s->tol = params[PARAM_TOL] * mean_variance(s);
 	s->best_inertia = INFINITY;
-	s->choosing = true;
+	s->seen = s->moved;
+	begin_start(s);
 	return ML_OK;
 }
 
@@ -264,7 +297,7 @@ draw_row(const kmeans_state *s, double total, ml_random *r)
 	double		wanted = ml_random_unit(r) * total;
 	size_t		last = 0;
 
-	for (size_t i = 0; i < s->design->rows; i++)
+	for (size_t i = 0; i < s->active; i++)
 	{
 		double		share = weight(s, i) * (s->chosen > 0 ? s->upper[i] : 1);
 
@@ -288,12 +321,12 @@ choose_centre(kmeans_state *s)
 	double		least = INFINITY;
 	size_t		best = 0;
 
-	for (size_t i = 0; i < s->design->rows; i++)
+	for (size_t i = 0; i < s->active; i++)
 		total += weight(s, i) * (s->chosen > 0 && s->init == INIT_PLUS_PLUS ? s->upper[i] : 1);
 	for (int c = 0; c < candidates; c++)
 	{
 		size_t		drawn = s->init == INIT_PLUS_PLUS ? draw_row(s, total, &r) :
-			(size_t) (ml_random_unit(&r) * (double) s->design->rows);
+			(size_t) (ml_random_unit(&r) * (double) s->active);
 		double		left;
 
 		s->candidate = row(s, drawn);
@@ -309,7 +342,7 @@ choose_centre(kmeans_state *s)
 			s->candidate_distances = swap;
 		}
 	}
-	memcpy(s->upper, s->spare, s->design->rows * sizeof(double));
+	memcpy(s->upper, s->spare, s->active * sizeof(double));
 	memcpy(centre(s, s->chosen), row(s, best), s->design->n_terms * sizeof(double));
 	s->chosen++;
 }
@@ -540,6 +573,7 @@ end_start(kmeans_state *s, bool converged)
 {
 	double		inertia;
 
+	s->active = s->design->rows;
 	ml_parallel(&s->ctx, s->n_groups, inertia_group, s);
 	inertia = add_totals(s);
 	if (inertia < s->best_inertia)
@@ -550,9 +584,88 @@ end_start(kmeans_state *s, bool converged)
 		memcpy(s->best, s->centres, (size_t) s->k * s->design->n_terms * sizeof(double));
 	}
 	s->start++;
-	s->round = s->chosen = 0;
-	s->choosing = true;
+	begin_start(s);
 }
+
+/* ---- batches ------------------------------------------------------------------------------------------------------ */
+
+/* Moves the centres by one batch, drawn with replacement; returns its mean inertia. */
+static double
+do_batch(kmeans_state *s)
+{
+	ml_random	r = ml_random_stream(s->ctx.seed, RANDOM_BATCH + s->start, s->batches++);
+	double		total = 0;
+	double		inertia = 0;
+
+	for (size_t done = 0; done < s->batch; done += ML_LANES)
+	{
+		int			count = s->batch - done < ML_LANES ? (int) (s->batch - done) : ML_LANES;
+		size_t		rows[ML_LANES];
+
+		for (int k = 0; k < count; k++)
+			rows[k] = (size_t) (ml_random_unit(&r) * (double) s->design->rows);
+		compare_rows(s, 0, rows, count);
+		for (int k = 0; k < count; k++)
+		{
+			add_row(s, 0, rows[k], s->nearest[rows[k]], 1);
+			total += weight(s, rows[k]);
+			inertia += weight(s, rows[k]) * s->upper[rows[k]] * s->upper[rows[k]];
+		}
+	}
+	for (int c = 0; c < s->k; c++)
+	{
+		double	   *sum = s->sums + (size_t) c * s->design->n_terms;
+		double	   *mean = centre(s, c);
+
+		if (!(s->counts[c] > 0))
+			continue;
+		s->seen[c] += s->weights[c];
+		/* mean += (sum - weight mean) / all so far */
+		for (int j = 0; j < s->design->n_terms; j++)
+			mean[j] += (sum[j] - s->weights[c] * mean[j]) / s->seen[c];
+	}
+	return inertia / total;
+}
+
+/* Some batches; ends the start when they improve no longer. */
+static void
+do_batches(kmeans_state *s)
+{
+	double		per_round = (double) s->design->rows / (double) s->batch;
+	double		alpha = fmin(1, 2 * (double) s->batch / ((double) s->design->rows + 1));
+	double		cost = (double) s->batch * s->design->n_terms * (s->k + 2) + (double) s->k * s->design->n_terms;
+
+	if (s->batches == 0)
+	{
+		memset(s->seen, 0, s->k * sizeof(double));
+		s->least_inertia = INFINITY;
+		s->unimproved = 0;
+	}
+	for (double done = 0; done < STEP_NUMBERS; done += cost)
+	{
+		double		inertia;
+
+		memset(s->sums, 0, (size_t) s->k * s->design->n_terms * sizeof(double));
+		memset(s->weights, 0, s->k * sizeof(double));
+		memset(s->counts, 0, s->k * sizeof(double));
+		inertia = do_batch(s);
+		/* The first batch tells of the start, not of what batches do. */
+		if (s->batches == 1)
+			continue;
+		s->smooth_inertia = s->batches == 2 ? inertia : s->smooth_inertia + alpha * (inertia - s->smooth_inertia);
+		s->unimproved = s->smooth_inertia < s->least_inertia ? 0 : s->unimproved + 1;
+		s->least_inertia = fmin(s->least_inertia, s->smooth_inertia);
+		s->round = (int) ((double) s->batches / per_round);
+		if (s->unimproved >= s->patience || (double) s->batches >= s->max_iter * per_round)
+		{
+			s->batches = 0;
+			end_start(s, s->unimproved >= s->patience);
+			return;
+		}
+	}
+}
+
+/* ---- steps -------------------------------------------------------------------------------------------------------- */
 
 static void
 assign_next_group(void *arg, int index)
@@ -583,7 +696,7 @@ static ml_status
 kmeans_step(void *state, ml_progress *progress, ml_error *err)
 {
 	kmeans_state *s = state;
-	double		cost = (double) s->design->rows * s->design->n_terms;
+	double		cost = (double) s->active * s->design->n_terms;
 
 	(void) err;
 	if (s->choosing)
@@ -591,6 +704,19 @@ kmeans_step(void *state, ml_progress *progress, ml_error *err)
 		for (double done = 0; s->chosen < s->k && done < STEP_NUMBERS; done += cost * (2 + log(s->k)))
 			choose_centre(s);
 		s->choosing = s->chosen < s->k;
+	}
+	else if (s->batch > 0)
+	{
+		int			start = s->start;
+
+		do_batches(s);
+		progress->iteration = s->round;
+		if (s->start > start && s->start == s->n_init)
+		{
+			progress->share = 1;
+			progress->loss = s->best_inertia;
+			return ML_DONE;
+		}
 	}
 	else if (assign_some(s))
 	{
@@ -630,6 +756,7 @@ kmeans_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 		return status;
 	memcpy(s->centres, s->best, (size_t) s->k * s->design->n_terms * sizeof(double));
 	sizes = s->moved;
+	s->active = s->design->rows;
 	memset(sizes, 0, s->k * sizeof(double));
 	ml_parallel(&s->ctx, s->n_groups, inertia_group, s);
 	for (size_t i = 0; i < s->design->rows; i++)

@@ -227,7 +227,7 @@ smooth_variances(nb_state *s, ml_error *err)
 		s->variance[i] += added;
 		smallest = fmin(smallest, s->variance[i]);
 	}
-	if (!(smallest > 0))
+	if (!(smallest >= ML_LEAST_VARIANCE))
 		return ml_fail(err, ML_BAD_DATA, "Raise the parameter \"var_smoothing\".",
 					   "a feature has no variance within a class");
 	return ML_DONE;
@@ -420,6 +420,7 @@ make_gaussian(const nb_state *s)
 	log_priors(s, nb->log_prior);
 	memcpy(nb->mean, s->mean, s->cells * sizeof(double));
 	memcpy(nb->variance, s->variance, s->cells * sizeof(double));
+	ml_gaussian_nb_derive(nb);
 	return nb;
 }
 

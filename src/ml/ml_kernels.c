@@ -157,6 +157,26 @@ ml_squared_distance(const double *a, const double *b, size_t n)
 }
 
 EVERY_PROCESSOR double
+ml_weighted_distance(const double *a, const double *b, const double *scales, size_t n)
+{
+	lanes		sum = {0};
+	double		total = 0;
+	size_t		i = 0;
+
+	for (; i + ML_LANES <= n; i += ML_LANES)
+	{
+		lanes		distance = *(const lanes *) (a + i) - *(const lanes *) (b + i);
+
+		sum += distance * distance * *(const lanes *) (scales + i);
+	}
+	for (; i < n; i++)
+		total += (a[i] - b[i]) * (a[i] - b[i]) * scales[i];
+	for (int k = 0; k < ML_LANES; k++)
+		total += sum[k];
+	return total;
+}
+
+EVERY_PROCESSOR double
 ml_dot(const double *a, const double *b, size_t n)
 {
 	lanes		sum = {0};

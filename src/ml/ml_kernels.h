@@ -37,6 +37,8 @@ extern void ml_nearest_two(const double *x, const double *centres, int n_centres
 						   double *least, double *second);
 
 extern double ml_squared_distance(const double *a, const double *b, size_t n);
+/* Sum of scales (a - b)². */
+extern double ml_weighted_distance(const double *a, const double *b, const double *scales, size_t n);
 extern double ml_dot(const double *a, const double *b, size_t n);
 extern void ml_axpy(double *y, double a, const double *x, size_t n);	/* y += a x */
 

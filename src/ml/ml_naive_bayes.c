@@ -12,7 +12,7 @@ ml_gaussian_nb_new(const ml_ctx *ctx, int n_terms, int n_classes)
 {
 	size_t		head = (sizeof(ml_gaussian_nb) + 63) / 64 * 64;
 	size_t		cells = (size_t) n_terms * n_classes;
-	char	   *block = ml_alloc_zero(ctx, head + (n_classes + 2 * cells) * sizeof(double), 1);
+	char	   *block = ml_alloc_zero(ctx, head + (2 * n_classes + 3 * cells) * sizeof(double), 1);
 	ml_gaussian_nb *nb = (ml_gaussian_nb *) block;
 
 	if (block == NULL)
@@ -22,7 +22,27 @@ ml_gaussian_nb_new(const ml_ctx *ctx, int n_terms, int n_classes)
 	nb->log_prior = (double *) (block + head);
 	nb->mean = nb->log_prior + n_classes;
 	nb->variance = nb->mean + cells;
+	nb->precision = nb->variance + cells;
+	nb->constant = nb->precision + cells;
 	return nb;
+}
+
+void
+ml_gaussian_nb_derive(ml_gaussian_nb *nb)
+{
+	for (int k = 0; k < nb->n_classes; k++)
+	{
+		double		logs = 0;
+
+		for (int j = 0; j < nb->n_terms; j++)
+		{
+			size_t		cell = (size_t) k * nb->n_terms + j;
+
+			nb->precision[cell] = 1 / nb->variance[cell];
+			logs += log(2 * M_PI * nb->variance[cell]);
+		}
+		nb->constant[k] = nb->log_prior[k] - 0.5 * logs;
+	}
 }
 
 static void
@@ -36,7 +56,7 @@ gaussian_memory(const void *predictor)
 {
 	const ml_gaussian_nb *nb = predictor;
 
-	return sizeof(*nb) + sizeof(double) * nb->n_classes * (2 * (size_t) nb->n_terms + 1);
+	return sizeof(*nb) + sizeof(double) * nb->n_classes * (3 * (size_t) nb->n_terms + 2);
 }
 
 void
@@ -65,16 +85,9 @@ gaussian_predict(const void *predictor, const ml_model_shape *shape, const doubl
 		for (int k = 0; k < nb->n_classes; k++)
 		{
 			const double *mean = nb->mean + (size_t) k * nb->n_terms;
-			const double *variance = nb->variance + (size_t) k * nb->n_terms;
-			double		density = 0;
+			const double *precision = nb->precision + (size_t) k * nb->n_terms;
 
-			for (int j = 0; j < nb->n_terms; j++)
-			{
-				double		distance = x[j] - mean[j];
-
-				density += log(2 * M_PI * variance[j]) + distance * distance / variance[j];
-			}
-			out[k] = nb->log_prior[k] - 0.5 * density;
+			out[k] = nb->constant[k] - 0.5 * ml_weighted_distance(x, mean, precision, nb->n_terms);
 		}
 		ml_normalise_logs(out, nb->n_classes);
 	}
@@ -108,8 +121,9 @@ gaussian_load(const ml_ctx *ctx, ml_reader *r, const ml_model_shape *shape, void
 		if (isnan(nb->log_prior[i]) || nb->log_prior[i] == INFINITY)
 			return ML_BAD_MODEL;
 	for (size_t i = 0; i < (size_t) shape->n_classes * shape->n_terms; i++)
-		if (!(nb->variance[i] > 0))
+		if (!(nb->variance[i] >= ML_LEAST_VARIANCE))
 			return ML_BAD_MODEL;
+	ml_gaussian_nb_derive(nb);
 	return ML_OK;
 }
 

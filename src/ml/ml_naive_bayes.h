@@ -11,6 +11,8 @@
 
 #include "ml/ml_predictor.h"
 
+#define ML_LEAST_VARIANCE 1e-300	/* whose inverse is still finite */
+
 /* Of gaussian naive Bayes; one block of memory. */
 typedef struct ml_gaussian_nb
 {
@@ -18,11 +20,16 @@ typedef struct ml_gaussian_nb
 	int			n_classes;
 	double	   *log_prior;		/* (n_classes) */
 	double	   *mean;			/* (n_classes, n_terms) */
-	double	   *variance;		/* (n_classes, n_terms), above 0 */
+	double	   *variance;		/* (n_classes, n_terms), at least ML_LEAST_VARIANCE */
+	/* derived */
+	double	   *constant;		/* (n_classes) log prior and what of the log densities does not depend on the row */
+	double	   *precision;		/* (n_classes, n_terms) 1 / variance */
 } ml_gaussian_nb;
 
 /* With its arrays, not filled; NULL when there is no memory. */
 extern ml_gaussian_nb *ml_gaussian_nb_new(const ml_ctx *ctx, int n_terms, int n_classes);
+
+extern void ml_gaussian_nb_derive(ml_gaussian_nb *nb);
 
 extern const ml_predictor_class ml_gaussian_nb_class;
 

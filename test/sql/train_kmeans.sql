@@ -34,6 +34,17 @@ SELECT metrics = :'one'::jsonb AS same FROM medallion.train('train_kmeans_four',
 RESET medallion.train_threads;
 SELECT count(*) AS centres, count(*) FILTER (WHERE a.value = b.value) AS same FROM medallion.model_attributes a JOIN medallion.model_attributes b USING (attribute, i, j)
 WHERE a.model = 'train_kmeans_one' AND b.model = 'train_kmeans_four' AND attribute = 'cluster_centers';
+-- batches: near the best inertia, the same bits too; a batch of all rows is none
+SELECT data, k, (metrics->>'inertia')::float8 <= inertia * 1.05 AS near FROM expected,
+	LATERAL medallion.train('train_kmeans_batch', 'train_kmeans.' || data, NULL, 'kmeans', jsonb_build_object('n_clusters', k, 'n_init', 20, 'batch_size', 100, 'max_no_improvement', 50),
+		exclude => CASE data WHEN 'iris' THEN '{species}' ELSE '{progression}' END::text[], seed => 1) ORDER BY 1, 2;
+SET medallion.train_threads = 1;
+SELECT metrics AS one FROM medallion.train('train_kmeans_batch', 'train_kmeans.many', NULL, 'kmeans', '{"n_clusters": 7, "batch_size": 256}', weight => 'w') \gset
+SET medallion.train_threads = 8;
+SELECT metrics = :'one'::jsonb AS same, (metrics->>'inertia')::float8 / (SELECT (metrics->>'inertia')::float8 FROM medallion.model_versions WHERE model = 'train_kmeans_one') < 1.1 AS near
+FROM medallion.train('train_kmeans_batch', 'train_kmeans.turned', NULL, 'kmeans', '{"n_clusters": 7, "batch_size": 256}', weight => 'w');
+RESET medallion.train_threads;
+SELECT metrics = (SELECT metrics FROM medallion.model_versions WHERE model = 'train_kmeans_one') AS same FROM medallion.train('train_kmeans_batch', 'train_kmeans.many', NULL, 'kmeans', '{"n_clusters": 7, "batch_size": 20000}', weight => 'w');
 -- a weight of 2 is the row twice; clusters without rows are made again; a batch has whole numbers
 SELECT abs((a.metrics->>'inertia')::float8 - (b.metrics->>'inertia')::float8) < 1e-6 AS same
 FROM medallion.train('train_kmeans_w', 'SELECT a, b, 2 AS w FROM train_kmeans.iris', NULL, 'kmeans', '{"n_clusters": 2, "n_init": 10, "tol": 0}', weight => 'w') a,

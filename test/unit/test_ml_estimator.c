@@ -363,6 +363,7 @@ static const struct
 	{"gaussian_mixture", "covariance_type", 2, false},
 	{"gaussian_mixture", "covariance_type", 3, false},
 	{"hierarchical", "distance_threshold", 2, false},
+	{"kmeans", "batch_size", 16, false},
 	{"lda", "shrinkage", 0.5, false},
 	{"logistic", "class_weight", 1, false},
 	{"huber", "epsilon", 1.05, false},
