@@ -107,7 +107,6 @@ mdl_source_columns(const char *from, List **relations)
 	SPIPlanPtr	plan;
 	char	   *sql = psprintf("SELECT * FROM %s AS source", from);
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext spi;
 	CachedPlanSource *source;
 	TupleDesc	columns;
 
@@ -115,10 +114,10 @@ mdl_source_columns(const char *from, List **relations)
 	if (plan == NULL)
 		elog(ERROR, "SPI could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
 	source = linitial(SPI_plan_get_plan_sources(plan));
-	spi = MemoryContextSwitchTo(caller);
+	/* SPI leaves its own context, which ends with the connection, while a training in the background goes on. */
+	MemoryContextSwitchTo(caller);
 	columns = CreateTupleDescCopy(source->resultDesc);
 	*relations = list_copy(source->relationOids);
-	MemoryContextSwitchTo(spi);
 	SPI_freeplan(plan);
 	return columns;
 }
@@ -194,6 +193,7 @@ vector_length(const MdlSource *source, const MdlSourceColumn *column)
 {
 	char	   *sql = psprintf("SELECT pg_catalog.cardinality(%s) FROM %s AS source WHERE %s IS NOT NULL LIMIT 1", column->expression,
 							   source->from, column->expression);
+	MemoryContext caller = CurrentMemoryContext;
 	int			length = 0;
 
 	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT)
@@ -209,6 +209,7 @@ vector_length(const MdlSource *source, const MdlSourceColumn *column)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("feature \"%s\" has no elements", column->name),
 				 errhint("Exclude the column.")));
+	MemoryContextSwitchTo(caller);
 	return length;
 }
 
@@ -457,14 +458,11 @@ mdl_source_aggregate(const MdlSource *source, const char *aggregate, bytea *plan
 		bool		is_null;
 		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
 
+		MemoryContextSwitchTo(caller);
 		if (!is_null)
-		{
-			MemoryContext spi = MemoryContextSwitchTo(caller);
-
 			result = DatumGetByteaPCopy(value);
-			MemoryContextSwitchTo(spi);
-		}
 	}
 	SPI_freetuptable(SPI_tuptable);
+	MemoryContextSwitchTo(caller);	/* SPI leaves its own */
 	return result;
 }

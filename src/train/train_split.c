@@ -66,6 +66,7 @@ static char **
 quantiles(const MdlSource *source, const char *column, const char *type, const double *shares, int count)
 {
 	StringInfoData sql;
+	MemoryContext caller = CurrentMemoryContext;
 	char	  **values = palloc(sizeof(char *) * count);
 
 	initStringInfo(&sql);
@@ -76,6 +77,7 @@ quantiles(const MdlSource *source, const char *column, const char *type, const d
 	appendStringInfo(&sql, " FROM %s AS source", source->from);
 	if (SPI_execute(sql.data, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "SPI could not run \"%s\"", sql.data);
+	MemoryContextSwitchTo(caller);	/* SPI leaves its own, which ends before a training in the background does */
 	for (int i = 0; i < count; i++)
 	{
 		char	   *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1);

@@ -22,6 +22,12 @@ SELECT t.state, t.version, t.error, v.params, v.seed, v.rows, a.alias, v.metrics
 FROM medallion.trainings t JOIN medallion.model_versions v USING (model, version) JOIN medallion.aliases a USING (model, version),
 	medallion.train('train_background_2', 't', 'flag', 'logistic', '{"C": 0.5}', features => '{x,kind}', validation => '{"fraction": 0.2, "stratify": true}',
 	preprocess => '{"scale": "standard"}', seed => 9007199254740993) s WHERE training_id = :training_id;
+-- memory of the reading transaction is not needed any more when it computes
+CREATE TABLE larger AS SELECT (hashint4(i) % 1000) / 100.0 AS x, hashint4(i) % 1000 + hashint4(i + 3) % 1500 > 0 AS b FROM generate_series(1, 6000) i;
+SELECT (metrics->>'training_id')::bigint AS training_id FROM medallion.train('train_background_larger', 'larger', 'b', 'naive_bayes', '{"calibration": "isotonic"}', background => true) \gset
+SELECT wait_for(:training_id);
+SELECT s.rows, s.metrics = v.metrics AS as_in_the_foreground FROM medallion.model_versions v, medallion.train('train_background_front', 'larger', 'b', 'naive_bayes', '{"calibration": "isotonic"}') s
+WHERE v.model = 'train_background_larger';
 -- streaming learners too
 SELECT (metrics->>'training_id')::bigint AS training_id FROM medallion.train('train_background_linear', 't', 'y', 'linear', features => '{x,kind}', background => true) \gset
 SELECT wait_for(:training_id);
