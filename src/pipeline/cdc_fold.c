@@ -32,14 +32,23 @@ count_new_events(MergeOutput *output, const MergeRow *rows, int count)
 	}
 }
 
-/* Whether the rows have the same values in all columns, keys included. */
+/*
+ * Whether a row is to be as the target has it.  Values that are the same are taken from there, so that those which are
+ * TOASTed are not stored again.
+ */
 static bool
-same_row(const FlowShape *shape, const MergeRow *a, const MergeRow *b)
+is_as_before(const FlowShape *shape, MergeRow *row, const MergeRow *before)
 {
+	bool		same = true;
+
 	for (int i = 0; i < shape->flow->column_count; i++)
-		if (!mdl_same_value(&shape->columns[i], a->values[i], a->nulls[i], b->values[i], b->nulls[i]))
-			return false;
-	return true;
+	{
+		if (mdl_same_value(&shape->columns[i], row->values[i], row->nulls[i], before->values[i], before->nulls[i]))
+			row->values[i] = before->values[i];
+		else
+			same = false;
+	}
+	return same;
 }
 
 static MergeRow
@@ -205,7 +214,7 @@ merge_current(MergeOutput *output, MergeRow *rows, int count)
 		mdl_put_target(output, output->target_deletes, (ItemPointer) &target->place, target);
 	if (!current.exists)
 		return;
-	if (target == NULL || !same_row(shape, target, &row))
+	if (target == NULL || !is_as_before(shape, &row, target))
 	{
 		for (int i = 0; i < count; i++)
 			if (is_unresolved(shape, &rows[i], known))
@@ -318,7 +327,7 @@ write_versions(MergeOutput *output, const Versions *versions, MergeRow *present,
 			mdl_put_target(output, output->target_deletes, &found->place, found);
 		else if (order < 0)
 			mdl_put_target(output, output->target_inserts, NULL, wanted);
-		else if (!same_row(shape, wanted, found) ||
+		else if (!is_as_before(shape, wanted, found) ||
 				 !mdl_same_value(&shape->sequence, wanted->end, wanted->end_null, found->end, found->end_null))
 			mdl_put_target(output, output->target_updates, &found->place, wanted);
 		i += order <= 0;

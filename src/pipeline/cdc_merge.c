@@ -143,12 +143,11 @@ is_same_key(const Merger *merger, const Datum *values)
 	return true;
 }
 
+/* What is TOASTed stays so: written back into the row it is from, it is not stored again. */
 static Datum
 copied(const FlowColumn *column, Datum value)
 {
-	if (column->by_value)
-		return value;
-	return column->length == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(value)) : datumCopy(value, false, column->length);
+	return datumCopy(value, column->by_value, column->length);
 }
 
 /* Which columns an event tells. */

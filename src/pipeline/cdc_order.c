@@ -20,7 +20,9 @@ mdl_compare_sequences(const FlowShape *shape, Datum a, Datum b)
 bool
 mdl_same_value(const FlowColumn *column, Datum a, bool a_null, Datum b, bool b_null)
 {
-	return a_null || b_null ? a_null == b_null : datum_image_eq(a, b, column->by_value, column->length);
+	if (a_null || b_null)
+		return a_null == b_null;
+	return a == b || datum_image_eq(a, b, column->by_value, column->length);
 }
 
 /* Some order of the images of two values, which have no NULLs. */

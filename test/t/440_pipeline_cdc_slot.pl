@@ -18,6 +18,7 @@ $node->start;
 my $has_wal2json = -e $node->config_data('--pkglibdir') . '/wal2json.so';
 sub origin { return $node->safe_psql('origin', $_[0]) }
 sub lake { return $node->safe_psql('postgres', $_[0]) }
+note('wal2json: ', $node->config_data('--pkglibdir'), ' ', -e $node->config_data('--pkglibdir') . '/wal2json.so' ? 'there' : "not there: $!");
 my $columns = 'id, name, body, tags, amount, at, doc, photo';
 my $table = 'items (id int PRIMARY KEY, name text, body text, tags text[], amount numeric(10,2), at timestamptz, doc jsonb, photo bytea)';
 lake('CREATE EXTENSION medallion');
