@@ -88,12 +88,18 @@ variance(double power, double mu)
 	return power == 2 ? mu * mu : pow(mu, power);
 }
 
-/* Half the deviance of a row with weight 1. */
+/* Half the deviance of a row with weight 1.  Near the mean by series, as its terms cancel each other there. */
 static inline double
 half_deviance(double p, double y, double mu)
 {
+	double		t = (y - mu) / mu;
+
 	if (p == 0)
 		return 0.5 * (y - mu) * (y - mu);
+	if (p == 1 && fabs(t) < 1e-3)
+		return mu * t * t * (1.0 / 2 - t * (1.0 / 6 - t * (1.0 / 12 - t * (1.0 / 20 - t / 30))));
+	if (p == 2 && fabs(t) < 1e-3)
+		return t * t * (1.0 / 2 - t * (1.0 / 3 - t * (1.0 / 4 - t * (1.0 / 5 - t / 6))));
 	if (p == 1)
 		return (y > 0 ? y * log(y / mu) : 0) - (y - mu);
 	if (p == 2)

@@ -90,7 +90,9 @@ struct ml_irls
 	phase		phase;
 	int			rounds;			/* of this phase */
 	int			halvings;
-	bool		from_target;	/* this round is at the means that the targets suggest */
+	bool		from_target;	/* this round is at the means that the targets suggest … */
+	bool		after_target;	/* … or at the first coefficients that came of them … */
+	bool		target_failed;	/* … which were worse than no model at all */
 	double		l1;				/* penalties on all rows … */
 	double		l2;
 	double		scale;			/* … and their share in this phase */
@@ -289,7 +291,8 @@ start_from_null(ml_irls *l)
 {
 	memset(l->b, 0, l->fit.n_terms * sizeof(double));
 	l->b0 = l->start0;
-	l->from_target = !isfinite(l->null_objective);
+	/* As R's glm starts: one step from there is near the end, where from the mean of the targets it may be far. */
+	l->from_target = !isfinite(l->null_objective) || (l->params.family.kind != ML_FAMILY_BINOMIAL && !l->target_failed);
 	if (l->from_target)
 		l->b0 = 0;
 }
@@ -592,8 +595,11 @@ end_round(ml_irls *l, ml_error *err)
 	if (l->phase == ON_ALL)
 		l->fit.iterations++;
 	/* A start worse than no model at all comes from a sample that misleads. */
-	if (l->phase == ON_ALL && l->rounds == 1 && !l->from_target && !(objective <= l->total.weight * l->null_objective * 1.000001))
+	if ((l->after_target || (l->phase == ON_ALL && l->rounds == 1)) && !l->from_target && isfinite(l->null_objective) &&
+		!(objective <= l->total.weight * l->null_objective * 1.000001))
 	{
+		l->target_failed |= l->after_target;
+		l->after_target = false;
 		start_from_null(l);
 		start_round(l);
 		return ML_MORE;
@@ -620,6 +626,7 @@ end_round(ml_irls *l, ml_error *err)
 			return separated(err);
 		return end_phase(l, true);
 	}
+	l->after_target = l->from_target;
 	l->from_target = false;
 	l->last_gain = improvement;
 	if (l->rounds >= (l->phase == ON_SAMPLE ? SAMPLE_ROUNDS : l->params.max_iter))

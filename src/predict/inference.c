@@ -123,6 +123,8 @@ respond(const MdlInference *inference, const ml_family *family, const MdlFitRows
 		size_t		n = Min(rows->n - first, (size_t) BLOCK);
 		double		eta[BLOCK];
 
+		if (first % 65536 == 0)
+			CHECK_FOR_INTERRUPTS();
 		for (size_t i = 0; i < n; i++)
 		{
 			const double *x = rows->x + (first + i) * rows->n_terms;
