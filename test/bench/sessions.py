@@ -155,3 +155,16 @@ def latency_p99(statement, script, seconds=10, clients=4):
     if not times:
         raise psycopg.OperationalError("no transaction ended while the statement ran")
     return times[len(times) * 99 // 100] / 1000
+
+
+def kmeans_round():
+    """Milliseconds of a round of k-means, from the fitting of 101 less that of 1, which a training tells at DEBUG1."""
+    took = []
+    with psycopg.connect("", autocommit=True) as connection:
+        connection.add_notice_handler(lambda notice: took.extend(
+            float(found) for found in re.findall(r"fitting took ([0-9.]+) ms", notice.message_primary)))
+        connection.execute("SET client_min_messages = debug1")
+        for rounds in (1, 101):
+            connection.execute(f"""SELECT medallion.train('bench_kmeans_round', 'bench.higgs', NULL, 'kmeans', '{{"n_clusters": 10, "max_iter": {rounds}, "tol": 0}}',
+                exclude => '{{y,label}}')""")
+    return (took[1] - took[0]) / 100
