@@ -224,6 +224,26 @@ ml_kernel_rows4(const ml_kernel *kernel, const double *const x[4], const double 
 	}
 }
 
+EVERY_PROCESSOR void
+ml_kernel_rows4_float(const ml_kernel *kernel, const double *const x[4], const double *panels, size_t n_panels, int n_terms,
+					  float *const out[4])
+{
+	for (size_t p = 0; p < n_panels; p++)
+	{
+		lanes		values[8];
+
+		if (kernel->type == ML_KERNEL_RBF)
+			sum_4x1(true, x, panels + p * n_terms * ML_PANEL, n_terms, values);
+		else
+			sum_4x1(false, x, panels + p * n_terms * ML_PANEL, n_terms, values);
+		for (int i = 0; i < 8; i++)
+		{
+			transform(kernel, &values[i]);
+			*(float_lanes *) (out[i / 2] + p * ML_PANEL + i % 2 * ML_LANES) = __builtin_convertvector(values[i], float_lanes);
+		}
+	}
+}
+
 double
 ml_kernel_self(const ml_kernel *kernel, const double *x, int n_terms)
 {

@@ -50,6 +50,10 @@ extern void ml_kernel_row_float(const ml_kernel *kernel, const double *x, const 
 extern void ml_kernel_rows4(const ml_kernel *kernel, const double *const x[4], const double *panels, size_t n_panels,
 							int n_terms, double *out, size_t out_stride);
 
+/* The same in single precision; row r writes to out[r]. */
+extern void ml_kernel_rows4_float(const ml_kernel *kernel, const double *const x[4], const double *panels, size_t n_panels,
+								  int n_terms, float *const out[4]);
+
 /* The kernel of a row with itself. */
 extern double ml_kernel_self(const ml_kernel *kernel, const double *x, int n_terms);
 

@@ -16,6 +16,7 @@
 #define SHRINK_EVERY 1000
 #define EVALUATION 12.0			/* operations that a kernel costs beside its terms */
 #define WORTH_A_THREAD 3e6		/* operations: a millisecond, many times what starting a thread takes */
+#define WORTH_SHARING 1e6		/* bytes of points, more than a processor's own cache */
 #define MOST_ITERATIONS 10000000	/* or 100 for each point, if nothing else is asked for; as libsvm */
 
 double
@@ -382,8 +383,9 @@ reopen(ml_smo *s)
 typedef struct row_job
 {
 	const ml_smo *s;
-	const double *x;
-	float	   *row;
+	int			count;			/* of rows: 1 or 4 */
+	const double *x[4];
+	float	   *rows[4];
 	size_t		first;			/* panels */
 	size_t		end;
 	int			n;
@@ -395,31 +397,82 @@ row_part(void *arg, int index)
 	const row_job *j = arg;
 	size_t		first = j->first + (j->end - j->first) * index / j->n;
 	size_t		end = j->first + (j->end - j->first) * (index + 1) / j->n;
+	const double *panels = j->s->panels + first * ML_PANEL * j->s->n_terms;
+	float	   *rows[4];
 
-	ml_kernel_row_float(&j->s->kernel, j->x, j->s->panels + first * ML_PANEL * j->s->n_terms, end - first, j->s->n_terms,
-						j->row + first * ML_PANEL);
+	for (int r = 0; r < j->count; r++)
+		rows[r] = j->rows[r] + first * ML_PANEL;
+	if (j->count == 1)
+		ml_kernel_row_float(&j->s->kernel, j->x[0], panels, end - first, j->s->n_terms, rows[0]);
+	else
+		ml_kernel_rows4_float(&j->s->kernel, j->x, panels, end - first, j->s->n_terms, rows);
 }
 
-/* The row of K of an active point, as long as there are active points. */
+/*
+ * Points whose rows will hardly be waited for in vain: those that violate the optimum most, on the side that the point in
+ * question is on, and have none.  Reading the points costs more than computing with them, so that four rows take little
+ * longer than one.  Adds three to the job, if there are as many and room for their rows.
+ */
+static void
+add_likely_rows(ml_smo *s, bool rising, row_job *j)
+{
+	double		scores[3] = {-INFINITY, -INFINITY, -INFINITY};
+	size_t		places[3];
+	const double *slope = rising ? s->up : s->down;
+	double		sign = rising ? 1 : -1;
+
+	if ((double) s->n_active * s->n_terms * sizeof(double) < WORTH_SHARING || s->cache.used + 3 > s->cache.n_slots)
+		return;
+	for (size_t place = 0; place < s->n_active; place++)
+	{
+		double		score = sign * (s->u[place] + slope[place]);
+		int			at = 2;
+
+		if (!(score > scores[2]) || s->cache.slot_of[s->active[place]] >= 0)
+			continue;
+		for (; at > 0 && score > scores[at - 1]; at--)
+		{
+			scores[at] = scores[at - 1];
+			places[at] = places[at - 1];
+		}
+		scores[at] = score;
+		places[at] = place;
+	}
+	if (isinf(scores[2]))
+		return;
+	for (int r = 0; r < 3; r++)
+	{
+		uint32_t   *length;
+
+		j->x[r + 1] = s->x + s->rows[s->active[places[r]]] * s->stride;
+		j->rows[r + 1] = ml_smo_cache_get(&s->cache, s->active[places[r]], &length);
+		*length = (uint32_t) s->n_active;
+	}
+	j->count = 4;
+}
+
+/* The row of K of an active point, as long as there are active points; rising: its coefficient is to grow. */
 static const float *
-kernel_row(ml_smo *s, size_t place, double *work)
+kernel_row(ml_smo *s, size_t place, bool rising, double *work)
 {
 	uint32_t	point = s->active[place];
 	uint32_t   *length;
 	float	   *row = ml_smo_cache_get(&s->cache, point, &length);
-	row_job		j = {s, s->x + s->rows[point] * s->stride, row, *length / ML_PANEL, s->n_padded / ML_PANEL, s->n_workers};
+	row_job		j = {s, 1, {s->x + s->rows[point] * s->stride}, {row}, *length / ML_PANEL, s->n_padded / ML_PANEL, s->n_workers};
 	double		cost = (double) (j.end - j.first) * ML_PANEL * (s->n_terms + EVALUATION);
 
 	if (*length >= s->n_active)
 		return row;
+	if (*length == 0)
+		add_likely_rows(s, rising, &j);
+	*length = (uint32_t) s->n_active;
 	if (cost < WORTH_A_THREAD)
 		j.n = 1;
 	if (j.n > 1)
 		ml_parallel(&s->ctx, j.n, row_part, &j);
 	else
 		row_part(&j, 0);
-	*length = (uint32_t) s->n_active;
-	*work -= cost / j.n;
+	*work -= cost / j.n * (j.count == 1 ? 1 : 2);
 	return row;
 }
 
@@ -513,14 +566,14 @@ run_pairs(ml_smo *s, double *work)
 			(s->iterations >= most && (s->limit_reached = true));
 		if (all_wanted)
 			break;
-		row_i = kernel_row(s, e.at, work);
+		row_i = kernel_row(s, e.at, true, work);
 		j = ml_smo_partner(s->u, s->down, s->self, row_i, s->self[e.at], e.largest, s->n_padded);
 		if (j >= s->n_active)
 		{
 			all_wanted = s->limit_reached = true;	/* numbers that are not finite: nothing more to gain */
 			break;
 		}
-		row_j = kernel_row(s, j, work);
+		row_j = kernel_row(s, j, false, work);
 		{
 			double		delta = move_pair(s, e.at, j, row_i, e.largest - (s->u[j] + s->down[j]));
 
