@@ -1,9 +1,9 @@
 -- Domains: schemas with owners of their own, who publish tables to each other by grants; a mart joins them one to many.
 SET client_min_messages = warning;
 SET timezone = 'UTC';
-CREATE ROLE regress_mesh_sales;
-CREATE ROLE regress_mesh_stock;
-CREATE ROLE regress_mesh_finance;
+CREATE ROLE regress_mesh_sales LOGIN;
+CREATE ROLE regress_mesh_stock LOGIN;
+CREATE ROLE regress_mesh_finance LOGIN;
 CREATE ROLE regress_mesh_reader;
 CREATE SCHEMA mesh_sales AUTHORIZATION regress_mesh_sales;
 CREATE SCHEMA mesh_stock AUTHORIZATION regress_mesh_stock;
