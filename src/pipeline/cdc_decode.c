@@ -7,6 +7,7 @@
  */
 #include "pipeline/cdc_int.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 static void invalid(const char *what) pg_attribute_noreturn();
@@ -303,8 +304,10 @@ schema_type(JsonbContainer *schema)
 	};
 	char	   *semantic = mdl_json_member_text(schema, "name");
 	char	   *literal = mdl_json_member_text(schema, "type");
-	const char *type = semantic ? semantic_type(semantic, schema) : NULL;
+	const char *type;
 
+	check_stack_depth();
+	type = semantic ? semantic_type(semantic, schema) : NULL;
 	if (type)
 		return psprintf("pg_catalog.%s", type);
 	for (int i = 0; literal && i < lengthof(types); i++)

@@ -67,7 +67,9 @@ take_new_field(Reader *reader, const EventField *field, JsonbParseState **rescue
 
 	if (is_of_no_interest(flow, field->name))
 		return;
-	has_column = get_attnum(flow->target, field->name) != InvalidAttrNumber;
+	if (flow->new_field != NEW_FIELD_RESCUE && !mdl_is_column_name(field->name))
+		invalid(psprintf("has a field that no column can be named after: \"%.80s\"", field->name));
+	has_column = mdl_is_column_name(field->name) && get_attnum(flow->target, field->name) != InvalidAttrNumber;
 	if (flow->new_field == NEW_FIELD_FAIL && !has_column)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -312,6 +314,7 @@ void
 mdl_decode_row(Reader *reader, const SourceRow *row)
 {
 	reader->current = row;
+	reader->key_grows = false;
 	if (reader->flow->format == FLOW_COLUMNS)
 		decode_columns(reader, row);
 	else

@@ -186,6 +186,8 @@ extern char *mdl_flow_select(const Flow *flow, const char *from);
 
 /* ---- cdc_tables.c: target, state and quarantine ----------------------------------------------------------------------- */
 
+/* Whether a column of a target may have the name of a field. */
+extern bool mdl_is_column_name(const char *name);
 extern FlowShape *mdl_flow_shape(const Flow *flow);
 extern void mdl_flow_create_target(const Flow *flow, const char *schema, const char *relation, List *types, const char *sequence_type);
 extern void mdl_flow_create_state(Flow *flow, const char *sequence_type);

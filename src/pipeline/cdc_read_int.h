@@ -25,7 +25,7 @@ typedef struct Reader
 	FlowShape  *shape;
 	Events	   *events;
 	TupleDesc	columns;		/* of the SELECT; NULL until it starts */
-	bool		key_grows;		/* some key does not fit its column, which is to have a wider type */
+	bool		key_grows;		/* a key of the event does not fit its column, which is to have a wider type */
 	bool	   *gone;			/* (column_count) the source has no such column any more */
 	FmgrInfo   *outputs;		/* (natts) for values of another type than the column's, and for messages */
 	MemoryContext batch_context;	/* reset per batch */

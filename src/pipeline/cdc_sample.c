@@ -37,6 +37,8 @@ sample_event(Sample *sample, Datum payload, Oid type)
 			: mdl_event_field_type(sample->flow, field);
 		int			at = 0;
 
+		if (!mdl_is_column_name(field->name))
+			continue;			/* applying it tells */
 		while (at < list_length(sample->names) && strcmp(list_nth(sample->names, at), field->name) != 0)
 			at++;
 		if (at == list_length(sample->names))

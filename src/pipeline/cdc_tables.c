@@ -8,6 +8,8 @@
 
 #include "access/nbtree.h"
 #include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
@@ -182,7 +184,50 @@ mdl_flow_key_condition(const FlowShape *shape, const char *left, bool left_numbe
 	return text.data;
 }
 
+bool
+mdl_is_column_name(const char *name)
+{
+	return name[0] != '\0' && strlen(name) < NAMEDATALEN && SystemAttributeByName(name) == NULL &&
+		strcmp(name, MDL_START_COLUMN) != 0 && strcmp(name, MDL_END_COLUMN) != 0;
+}
+
 /* ---- the target -------------------------------------------------------------------------------------------------------------- */
+
+/* Looks a type up; false for text that is not one. */
+static bool
+find_type(const char *text, Oid *type, int32 *typmod)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool found = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		parseTypeString(text, type, typmod, true);
+		found = OidIsValid(*type) && get_typtype(*type) != TYPTYPE_PSEUDO;
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION &&
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+			ReThrowError(error);
+	}
+	PG_END_TRY();
+	return found;
+}
 
 /* The name of a type as an event or a sample tells it, safe to be put into a statement; text if there is none such. */
 static char *
@@ -191,8 +236,7 @@ safe_type(const char *type)
 	Oid			found = InvalidOid;
 	int32		typmod = -1;
 
-	parseTypeString(type, &found, &typmod, true);
-	if (!OidIsValid(found) || get_typtype(found) == TYPTYPE_PSEUDO)
+	if (!find_type(type, &found, &typmod))
 		return pstrdup("pg_catalog.text");
 	return format_type_extended(found, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 }

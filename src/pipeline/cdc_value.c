@@ -544,11 +544,11 @@ string_text(const Flow *flow, Oid type, int32 typmod, const JsonbValue *value, J
 		bytes = base64_bytes(text, length, &count);
 		return hex_text(bytes, count);
 	}
-	if (type == NUMERICOID && schema == NULL && flow->decoding.decimals_base64)
+	if (type == NUMERICOID && schema == NULL && flow->format == FLOW_DEBEZIUM && flow->decoding.decimals_base64)
 	{
 		if (typmod < (int32) VARHDRSZ)
 			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 					 errmsg("the scale of the decimal \"%.60s\" is not known", string_copy(value)),
 					 errhint("Declare the column as numeric(precision, scale), or let events carry their schema.")));
 		return decimal_text(text, length, (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024);

@@ -169,6 +169,18 @@ SELECT mode, inserted FROM medallion.apply_changes('silver.t', 'bronze.cdc', '{i
 TABLE silver.t ORDER BY id;
 SELECT medallion.drop_flow('silver.t', drop_table => true);
 
+-- Fields that cannot be columns make an event invalid, unless they are not wanted.
+CREATE TABLE silver.t (id int PRIMARY KEY, v text);
+TRUNCATE bronze.cdc;
+INSERT INTO bronze.cdc (event) VALUES ('{"id": 1, "v": "a", "": 1, "__lsn": 1}'), ('{"id": 2, "v": "a", "ctid": 1, "__lsn": 1}'), ('{"id": 3, "v": "a", "' || repeat('x', 64) || '": 1, "__lsn": 1}'),
+	('{"op": "c", "after": {"id": 4, "v": "a", "__START_AT": 1}, "source": {"lsn": 1}}'), ('{"id": 5, "v": "b", "__lsn": 1}');
+SELECT inserted, quarantined FROM medallion.apply_changes('silver.t', 'bronze.cdc', '{id}', format => 'debezium', payload => 'event', on_schema_change => 'append_columns', on_invalid => 'quarantine');
+SELECT _reason FROM silver.t_quarantine ORDER BY _quarantine_id;
+SELECT events, inserted, quarantined FROM medallion.apply_changes('silver.t', on_schema_change => 'append_columns', except_column_list => ARRAY['', 'ctid', '__START_AT', repeat('x', 64)], again => true);
+TABLE silver.t ORDER BY id;
+SELECT medallion.drop_flow('silver.t', drop_table => true);
+DROP TABLE silver.t_quarantine;
+
 -- wal2json, format 2.
 TRUNCATE bronze.cdc;
 INSERT INTO bronze.cdc (event) VALUES ('{"action": "B"}'),
