@@ -1,9 +1,9 @@
 -- Domains: schemas with owners of their own, who publish tables to each other by grants; a mart joins them one to many.
 SET client_min_messages = warning;
 SET timezone = 'UTC';
-CREATE ROLE regress_mesh_sales LOGIN;
-CREATE ROLE regress_mesh_stock LOGIN;
-CREATE ROLE regress_mesh_finance LOGIN;
+CREATE ROLE regress_mesh_sales;
+CREATE ROLE regress_mesh_stock;
+CREATE ROLE regress_mesh_finance;
 CREATE ROLE regress_mesh_reader;
 CREATE SCHEMA mesh_sales AUTHORIZATION regress_mesh_sales;
 CREATE SCHEMA mesh_stock AUTHORIZATION regress_mesh_stock;
@@ -14,7 +14,7 @@ SET ROLE regress_mesh_sales;
 CREATE TABLE mesh_sales.raw_orders (order_id int PRIMARY KEY, customer text, sku text, pieces int, ordered_at timestamptz, region text);
 SELECT medallion.enable_versioning('mesh_sales.raw_orders') IS NOT NULL AS versioned;
 INSERT INTO mesh_sales.raw_orders SELECT i, 'c' || i % 5, 'sku' || i % 4, i % 3 + 1, timestamptz '2026-03-01' + i * interval '7 hours', CASE i % 2 WHEN 0 THEN 'north' ELSE 'south' END FROM generate_series(1, 12) i;
-SELECT target FROM medallion.define('mesh_sales.orders', 'SELECT order_id, customer, sku, pieces, ordered_at::date AS day, region FROM mesh_sales.raw_orders', '{order_id}', target_lag => '1 hour');
+SELECT target FROM medallion.define('mesh_sales.orders', 'SELECT order_id, customer, sku, pieces, ordered_at::date AS day, region FROM mesh_sales.raw_orders', '{order_id}');
 SELECT medallion.expect('mesh_sales.orders', 'pieces', 'pieces > 0', 'quarantine');
 CREATE VIEW mesh_sales.order_lines AS SELECT order_id, sku, pieces, day, region FROM mesh_sales.orders;
 GRANT USAGE ON SCHEMA mesh_sales TO regress_mesh_finance;
