@@ -169,6 +169,18 @@ SELECT mode, inserted FROM medallion.apply_changes('silver.t', 'bronze.cdc', '{i
 TABLE silver.t ORDER BY id;
 SELECT medallion.drop_flow('silver.t', drop_table => true);
 
+-- A connector whose log has files and positions, not an lsn: sequence_by says how they order.
+TRUNCATE bronze.cdc;
+INSERT INTO bronze.cdc (event) VALUES
+('{"op": "u", "before": {"id": 1}, "after": {"id": 1, "v": "third"}, "source": {"connector": "mysql", "db": "shop", "table": "t", "file": "bin.000010", "pos": 4, "row": 0}}'),
+('{"op": "c", "before": null, "after": {"id": 1, "v": "first"}, "source": {"connector": "mysql", "db": "shop", "table": "t", "file": "bin.000009", "pos": 1000, "row": 0}}'), (NULL),
+('{"op": "u", "before": {"id": 1}, "after": {"id": 1, "v": "second"}, "source": {"connector": "mysql", "db": "shop", "table": "t", "file": "bin.000009", "pos": 1000, "row": 1}}'),
+('{"op": "c", "before": null, "after": {"id": 1, "v": "elsewhere"}, "source": {"connector": "mysql", "db": "other", "table": "t", "file": "bin.000011", "pos": 1, "row": 0}}');
+SELECT events, inserted, skipped FROM medallion.apply_changes('silver.t', 'bronze.cdc', '{id}', format => 'debezium', payload => 'event', source_table => 'shop.t', scd_type => 2,
+	sequence_by => $$(event::json #>> '{source,file}') || lpad(event::json #>> '{source,pos}', 20, '0') || lpad(event::json #>> '{source,row}', 10, '0')$$);
+SELECT * FROM silver.t ORDER BY "__START_AT";
+SELECT medallion.drop_flow('silver.t', drop_table => true);
+
 -- Fields that cannot be columns make an event invalid, unless they are not wanted.
 CREATE TABLE silver.t (id int PRIMARY KEY, v text);
 TRUNCATE bronze.cdc;
