@@ -14,6 +14,7 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -21,6 +22,9 @@
 #include "executor/tuptable.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
 #include "tcop/dest.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -334,6 +338,51 @@ from_definition(const DerivedResult *result)
 	return result->units ? psprintf("%s WHERE %s", from, mdl_units_condition(result->units, "d.")) : from;
 }
 
+/* Whether a column of the definition is more than a column of a table. */
+static bool
+is_computed(const Query *view, AttrNumber number)
+{
+	Expr	   *column = list_nth_node(TargetEntry, view->targetList, number - 1)->expr;
+	RangeTblEntry *source;
+
+	if (!IsA(column, Var) || ((Var *) column)->varno <= 0)
+		return true;
+	source = list_nth_node(RangeTblEntry, view->rtable, ((Var *) column)->varno - 1);
+	return source->rtekind != RTE_RELATION || source->relkind == RELKIND_VIEW;
+}
+
+/* Whether a rule is about a column that is computed. */
+static bool
+judges_computed(const DerivedResult *result)
+{
+	Relation	definition = relation_open(result->table->definition, AccessShareLock);
+	Query	   *view = get_view_query(definition);
+	bool		computed = false;
+
+	for (int i = 0; i < result->rule_count && !computed; i++)
+	{
+		Node	   *rule = mdl_rule_analyse(result->rules[i].expression, result->rules[i].name, result->table->definition, "d");
+		ListCell   *cell;
+
+		foreach(cell, pull_var_clause(rule, 0))
+			computed |= is_computed(view, lfirst_node(Var, cell)->varattno);
+	}
+	relation_close(definition, NoLock);
+	return computed;
+}
+
+/*
+ * What a full result is judged over: the definition, behind a fence if rules are about what it computes, since the planner
+ * would else compute it again for each rule.
+ */
+static char *
+from_for_rules(const DerivedResult *result)
+{
+	if (result->units || result->of_table || !judges_computed(result))
+		return from_definition(result);
+	return psprintf(" FROM (SELECT d.*%s OFFSET 0) AS d", from_definition(result));
+}
+
 /* The statement that reads the definition, each rule a column that tells whether it is violated. */
 static char *
 judged_query(const DerivedResult *result)
@@ -345,7 +394,7 @@ judged_query(const DerivedResult *result)
 	for (int i = 0; i < result->rule_count; i++)
 		appendStringInfo(&sql, ", (%s) IS %s", result->rules[i].expression,
 						 result->rules[i].null_ok ? "FALSE" : "NOT TRUE");
-	appendStringInfoString(&sql, from_definition(result));
+	appendStringInfoString(&sql, from_for_rules(result));
 	return sql.data;
 }
 
