@@ -148,9 +148,52 @@ test_collinear(void)
 	unit_ok(isnan(ml_t_quantile(1, 3)), "no quantile of 1");
 }
 
+/* Matrices whose eigenvalues are known: equal correlations, and a band. */
+static void
+test_condition(void)
+{
+	enum
+	{
+		N = 50
+	};
+	static double equal[N * N];
+	static double band[N * N];
+	static const unsigned char kept[N];
+	double		vif[N];
+	ml_collinear c = {vif, 0};
+	ml_ctx		ctx = ml_ctx_default();
+	ml_error	err;
+	fail_state	impatient = {-1, 0, 1};
+	ml_ctx		cancelled = fail_ctx(&impatient);
+
+	for (int i = 0; i < N; i++)
+		for (int j = 0; j < N; j++)
+		{
+			equal[i * N + j] = (i == j ? 1 : 0.5) * (i + 1) * (j + 1);
+			band[i * N + j] = i == j ? 1 : abs(i - j) == 1 ? 0.45 : 0;
+		}
+	ml_collinear_make(&ctx, equal, N, N, kept, &c, &err);
+	unit_ok(fabs(c.condition / sqrt((1 + (N - 1) * 0.5) / 0.5) - 1) < 1e-13, "condition of equal correlations");
+	ml_collinear_make(&ctx, band, N, N, kept, &c, &err);
+	unit_ok(fabs(c.condition / sqrt((1 + 0.9 * cos(M_PI / (N + 1))) / (1 + 0.9 * cos(N * M_PI / (N + 1)))) - 1) < 1e-13, "condition of a band");
+	unit_ok(ml_collinear_make(&cancelled, band, N, N, kept, &c, &err) == ML_CANCELLED && impatient.live == 0, "cancelled, nothing leaks");
+	for (long n = 0;; n++)
+	{
+		fail_state	state = {n, 0, -1};
+		ml_ctx		failing = fail_ctx(&state);
+		ml_status	status = ml_collinear_make(&failing, band, N, N, kept, &c, &err);
+
+		if (state.live != 0)
+			unit_ok(false, "%ld blocks leak when allocation %ld fails", state.live, n);
+		if (status == ML_OK)
+			break;
+	}
+}
+
 int
 main(void)
 {
+	test_condition();
 	test_one();
 	test_two();
 	test_failures();
