@@ -3,13 +3,13 @@
  */
 #include "ml/ml_eigen.h"
 
-#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
 #include "ml/ml_kernels.h"
 #include "ml/ml_parallel.h"
 #include "ml/ml_random.h"
+#include "ml/ml_symmetric.h"
 
 #define RANDOM_EIGEN 0x656967656eULL
 #define CHUNK 64				/* rows of the matrix that a thread takes at a time */
@@ -121,6 +121,7 @@ ml_status
 ml_eigen_step(ml_eigen *e, double tol, ml_error *err)
 {
 	int			width = e->width;
+	ml_status	status;
 
 	if (width > 4096)
 		return ml_fail(err, ML_BAD_PARAM, NULL, "more than 4096 components need the solver \"full\"");
@@ -135,8 +136,9 @@ ml_eigen_step(ml_eigen *e, double tol, ml_error *err)
 		for (int j = 0; j <= i; j++)
 			e->small[(size_t) i * width + j] = e->small[(size_t) j * width + i] =
 				ml_dot(e->products + i * e->n, e->vectors + j * e->n, e->n);
-	if (LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', width, e->small, width, e->values) != 0)
-		return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the features have no components");
+	status = ml_symmetric_eigen(&e->ctx, true, width, e->small, e->values, "the features have no components", err);
+	if (status != ML_OK)
+		return status;
 	for (int i = 0; i < width / 2; i++)
 	{
 		double		swap = e->values[i];

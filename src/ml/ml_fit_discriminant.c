@@ -8,7 +8,6 @@
  */
 #include "ml/ml_estimator.h"
 
-#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
@@ -18,6 +17,7 @@
 #include "ml/ml_pass.h"
 #include "ml/ml_scatter.h"
 #include "ml/ml_solve.h"
+#include "ml/ml_symmetric.h"
 
 enum
 {
@@ -354,8 +354,9 @@ make_linear(da_state *s, const ml_cholesky *c, double *work, ml_error *err)
 
 	if (status != ML_OK)
 		return status;
-	if (LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', k, gram, k, values) != 0)
-		return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the means of the classes have no directions");
+	status = ml_symmetric_eigen(&s->ctx, true, k, gram, values, "the means of the classes have no directions", err);
+	if (status != ML_OK)
+		return status;
 	d = s->linear = ml_discriminant_new(&s->ctx, n, k, count_directions(s, values));
 	if (d == NULL)
 		return no_memory(err);

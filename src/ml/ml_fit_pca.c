@@ -8,13 +8,13 @@
  */
 #include "ml/ml_estimator.h"
 
-#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
 #include "ml/ml_eigen.h"
 #include "ml/ml_kernels.h"
 #include "ml/ml_projection.h"
+#include "ml/ml_symmetric.h"
 
 #define RESIDUAL 1e-10			/* of a component, as a share of the largest variance: then it has converged */
 
@@ -162,12 +162,13 @@ static ml_status
 pca_step(void *state, ml_progress *progress, ml_error *err)
 {
 	pca_state  *s = state;
-	lapack_int	n = s->gram->n;
+	ml_status	status;
 
 	if (s->randomised)
 		return step_randomised(s, progress, err);
-	if (LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', n, s->matrix, n, s->values) != 0)
-		return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the covariance of the features has no eigenvectors");
+	status = ml_symmetric_eigen(&s->ctx, true, s->gram->n, s->matrix, s->values, "the covariance of the features has no eigenvectors", err);
+	if (status != ML_OK)
+		return status;
 	progress->share = 1;
 	return ML_DONE;
 }

@@ -19,7 +19,7 @@ BEGIN
 		params := jsonb_build_object('task', CASE WHEN task IN ('binary', 'multiclass') THEN 'classification' ELSE task END);
 	END IF;
 	PERFORM set_config('medallion.train_threads', threads::text, true);
-	PERFORM medallion.train('every_' || algorithm || '_' || task, 'train_every.' || source, target, algorithm, params, features => CASE WHEN target IS NOT NULL AND algorithm <> 'qda' THEN '{a,b,c,d,kind}' ELSE '{a,b,c,d}' END::text[],
+	PERFORM medallion.train('every_' || algorithm || '_' || task, 'train_every.' || source, target, algorithm, params, features => CASE WHEN algorithm = 'isotonic' THEN '{a}' WHEN target IS NOT NULL AND algorithm <> 'qda' THEN '{a,b,c,d,kind}' ELSE '{a,b,c,d}' END::text[],
 		seed => 3, reproducible => true);
 	SELECT md5(string_agg(md5(b.content), '' ORDER BY b.chunk)) INTO found FROM medallion._model_blobs b WHERE b.kind = 'artifact'
 		AND b.version_id = (SELECT max(version_id) FROM medallion._model_versions);
