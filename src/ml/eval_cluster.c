@@ -399,8 +399,8 @@ ml_davies_bouldin(const ml_ctx *ctx, const ml_points *points, double *value, ml_
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 
 #define LARGEST_PIECE 64		/* points of one piece of work */
-#define PIECE_WORK 4e7			/* differences of coordinates that a piece may take, some 20 ms */
-#define ROUND 16				/* pieces between two looks for a cancel */
+#define PIECE_WORK 2e7			/* coordinates that a piece may read, some 10 ms; a distance itself counts as 8 */
+#define ROUND 8					/* pieces between two looks for a cancel */
 
 /*
  * Points lie by columns, (width, padded), so that the distances of one point to eight others are computed at once.
@@ -481,7 +481,7 @@ ml_silhouette(const ml_ctx *ctx, const ml_points *points, double *value, ml_erro
 		size_t		aligned = ((size_t) room + sizeof(lanes) - 1) / sizeof(lanes) * sizeof(lanes);
 		double	   *columns = (double *) aligned;
 		silhouette	s = {points, (const lanes *) aligned, blocks, counts, totals, values, LARGEST_PIECE, 0};
-		double		most = PIECE_WORK / ((double) points->n * points->width);
+		double		most = PIECE_WORK / ((double) points->n * (points->width + 8));
 
 		if (most < LARGEST_PIECE)
 			s.piece = most < 1 ? 1 : (size_t) most;
