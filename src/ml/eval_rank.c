@@ -124,6 +124,8 @@ ml_rank_roc_auc(const double *positives, size_t n_positives, const double *negat
 		size_t		same = run(positives, i, n_positives, score);
 		size_t		tied;
 
+		if (same == 0)
+			return false;		/* not even equal to itself: NaN */
 		while (below < n_negatives && negatives[below] < score)
 			below++;
 		tied = run(negatives, below, n_negatives, score);
@@ -155,6 +157,8 @@ ml_rank_average_precision(const double *positives, size_t n_positives, const dou
 			p--;
 			same++;
 		}
+		if (same == 0)
+			return false;		/* NaN */
 		while (q > 0 && negatives[q - 1] >= score)
 			q--;
 		sum += (double) same * ((double) (n_positives - p) / (double) (n_positives - p + n_negatives - q));

@@ -17,11 +17,12 @@
 #include <string.h>
 
 #include "ml/ml_density.h"
-#include "ml/ml_kernels.h"
+#include "ml/ml_kernel_rows.h"
 #include "ml/ml_parallel.h"
 
 #define STEP_NUMBERS 2e7		/* numbers that a thread works on in a step, about */
-#define CHUNK_NUMBERS 100000	/* below that a thread is not worth its start */
+#define CHUNK_NUMBERS 500000	/* below that a thread is not worth its start */
+#define SCAN_PANELS 32			/* whose distances are computed at a time */
 #define MOST_CHUNKS 64
 #define MOST_HEIGHTS 1000		/* that are reported */
 
@@ -59,16 +60,18 @@ typedef struct tree_state
 	const ml_design *design;
 	size_t		n_clusters;
 	double		threshold;
-	double	   *mean;			/* (rows, n_terms) of clusters, by their smallest row */
+	double	   *means;			/* of clusters by their place in alive, packed as panels */
+	double	   *mean;			/* (n_terms) of the cluster whose nearest is looked for */
 	double	   *weight;			/* (rows) */
-	uint32_t   *alive;			/* (n_alive) clusters */
+	uint32_t   *alive;			/* (n_alive) clusters, by their smallest row */
 	uint32_t   *place;			/* (rows) where a cluster is in alive */
 	size_t		n_alive;
 	uint32_t   *chain;			/* (rows) each the nearest of the one before */
 	size_t		n_chain;
 	merger	   *mergers;		/* (rows - 1) */
 	size_t		n_mergers;
-	uint32_t	from;			/* whose nearest is looked for */
+	uint32_t	from;			/* whose nearest is looked for … */
+	uint32_t	before;			/* … and the one before it in the chain, or UINT32_MAX */
 	nearest		found[MOST_CHUNKS];
 	int			n_chunks;
 	bool		indexing;		/* the tree is done, and the rows are put into the model */
@@ -109,61 +112,70 @@ tree_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params,
 	status = ml_check_memory(ctx, (double) d->rows * (n * sizeof(double) + 64), "the clusters", err);
 	if (status != ML_OK)
 		return status;
-	s->mean = ml_alloc(ctx, d->rows * n, sizeof(double));
+	s->means = ml_alloc_zero(ctx, ml_panels(d->rows) * ML_PANEL * n + n, sizeof(double));
 	s->weight = ml_alloc(ctx, d->rows, sizeof(double));
 	s->alive = ml_alloc(ctx, 3 * d->rows, sizeof(uint32_t));
 	s->mergers = ml_alloc(ctx, d->rows, sizeof(merger));
 	s->density = ml_alloc_zero(ctx, 1, sizeof(ml_density));
-	if (s->mean == NULL || s->weight == NULL || s->alive == NULL || s->mergers == NULL || s->density == NULL)
+	if (s->means == NULL || s->weight == NULL || s->alive == NULL || s->mergers == NULL || s->density == NULL)
 		return no_memory(err);
+	s->mean = s->means + ml_panels(d->rows) * ML_PANEL * n;
 	s->place = s->alive + d->rows;
 	s->chain = s->place + d->rows;
 	s->density->eps = DBL_MAX;
 	s->n_alive = d->rows;
 	for (size_t i = 0; i < d->rows; i++)
 	{
-		memcpy(s->mean + i * n, d->x + i * d->stride, n * sizeof(double));
 		s->weight[i] = d->weights ? d->weights[i] : 1;
 		s->alive[i] = s->place[i] = (uint32_t) i;
 	}
+	ml_pack_points(s->means, d->x, d->stride, s->alive, d->rows, d->n_terms);
 	return ML_OK;
 }
 
 /* ---- the chain ---------------------------------------------------------------------------------------------------- */
 
-/* Twice what the merger would add to the squares. */
-static inline double
-cost(const tree_state *s, uint32_t a, uint32_t b)
+/* A number of the mean of the cluster at a place. */
+static inline double *
+number(const tree_state *s, size_t place, size_t term)
 {
-	size_t		n = s->design->n_terms;
-	double		share = s->weight[a] / (s->weight[a] + s->weight[b]) * s->weight[b];
-
-	return 2 * share * ml_squared_distance(s->mean + a * n, s->mean + b * n, n);
+	return s->means + (place / ML_PANEL * s->design->n_terms + term) * ML_PANEL + place % ML_PANEL;
 }
 
+/*
+ * The nearest of some clusters: twice what the merger would add to the squares, by a formula that gives both of a pair the
+ * same number.  Of equally near ones the one before in the chain, lest that go in circles, else the smallest.
+ */
 static void
 search_chunk(void *arg, int chunk)
 {
 	tree_state *s = arg;
-	size_t		first = s->n_alive * chunk / s->n_chunks;
-	size_t		end = s->n_alive * (chunk + 1) / s->n_chunks;
+	size_t		n_panels = ml_panels(s->n_alive);
+	size_t		end = n_panels * (chunk + 1) / s->n_chunks;
+	double		own = s->weight[s->from];
+	double		distances[SCAN_PANELS * ML_PANEL];
 	nearest		best = {INFINITY, UINT32_MAX};
 
-	for (size_t i = first; i < end; i++)
+	for (size_t panel = n_panels * chunk / s->n_chunks; panel < end; panel += SCAN_PANELS)
 	{
-		uint32_t	other = s->alive[i];
-		double		distance;
+		size_t		here = end - panel < SCAN_PANELS ? end - panel : SCAN_PANELS;
+		size_t		first = panel * ML_PANEL;
 
-		if (other == s->from)
-			continue;
-		distance = cost(s, s->from, other);
-		if (distance < best.distance || (distance == best.distance && other < best.cluster))
-			best = (nearest) {distance, other};
+		ml_distances1(ML_METRIC_EUCLIDEAN, s->mean, s->means + first * s->design->n_terms, here, s->design->n_terms, distances);
+		for (size_t i = 0; i < here * ML_PANEL && first + i < s->n_alive; i++)
+		{
+			uint32_t	other = s->alive[first + i];
+			double		distance = 2 * (own * s->weight[other] / (own + s->weight[other])) * distances[i];
+
+			if (distance > best.distance || other == s->from)
+				continue;
+			if (distance < best.distance || other == s->before || (best.cluster != s->before && other < best.cluster))
+				best = (nearest) {distance, other};
+		}
 	}
 	s->found[chunk] = best;
 }
 
-/* The nearest cluster; the one before in the chain if none is nearer, lest the chain go in circles. */
 static nearest
 find_nearest(tree_state *s, uint32_t from, uint32_t before)
 {
@@ -171,20 +183,22 @@ find_nearest(tree_state *s, uint32_t from, uint32_t before)
 	nearest		best = {INFINITY, UINT32_MAX};
 
 	s->from = from;
+	s->before = before;
+	for (int j = 0; j < s->design->n_terms; j++)
+		s->mean[j] = *number(s, s->place[from], j);
 	s->n_chunks = (int) fmax(1, fmin(MOST_CHUNKS, numbers / CHUNK_NUMBERS));
 	if (s->n_chunks == 1)
 		search_chunk(s, 0);
 	else
 		ml_parallel(&s->ctx, s->n_chunks, search_chunk, s);
 	for (int i = 0; i < s->n_chunks; i++)
-		if (s->found[i].distance < best.distance || (s->found[i].distance == best.distance && s->found[i].cluster < best.cluster))
-			best = s->found[i];
-	if (before != UINT32_MAX)
 	{
-		double		distance = cost(s, from, before);
+		nearest		here = s->found[i];
 
-		if (distance <= best.distance)
-			best = (nearest) {distance, before};
+		if (here.cluster != UINT32_MAX &&
+			(here.distance < best.distance ||
+			 (here.distance == best.distance && (here.cluster == before || (best.cluster != before && here.cluster < best.cluster)))))
+			best = here;
 	}
 	return best;
 }
@@ -192,23 +206,30 @@ find_nearest(tree_state *s, uint32_t from, uint32_t before)
 static void
 merge(tree_state *s, uint32_t a, uint32_t b, double distance)
 {
-	size_t		n = s->design->n_terms;
 	uint32_t	kept = a < b ? a : b;
 	uint32_t	gone = a < b ? b : a;
 	double		share = s->weight[gone] / (s->weight[gone] + s->weight[kept]);
-	double	   *mean = s->mean + kept * n;
+	uint32_t	hole = s->place[gone];
+	uint32_t	last = s->alive[--s->n_alive];
 
 	s->mergers[s->n_mergers] = (merger) {sqrt(distance), kept, gone, (uint32_t) s->n_mergers};
 	s->n_mergers++;
-	for (size_t j = 0; j < n; j++)
-		mean[j] += share * (s->mean[gone * n + j] - mean[j]);
+	for (int j = 0; j < s->design->n_terms; j++)
+	{
+		double	   *mean = number(s, s->place[kept], j);
+
+		*mean += share * (*number(s, hole, j) - *mean);
+	}
 	s->weight[kept] += s->weight[gone];
-	s->alive[s->place[gone]] = s->alive[--s->n_alive];
-	s->place[s->alive[s->place[gone]]] = s->place[gone];
+	/* The last cluster takes the place that has become free. */
+	for (int j = 0; j < s->design->n_terms; j++)
+		*number(s, hole, j) = *number(s, s->n_alive, j);
+	s->alive[hole] = last;
+	s->place[last] = hole;
 }
 
-/* One link of the chain, or a merger. */
-static void
+/* One link of the chain, or a merger; false if all distances overflow. */
+static bool
 grow(tree_state *s)
 {
 	uint32_t	last;
@@ -227,6 +248,8 @@ grow(tree_state *s)
 	last = s->chain[s->n_chain - 1];
 	before = s->n_chain > 1 ? s->chain[s->n_chain - 2] : UINT32_MAX;
 	next = find_nearest(s, last, before);
+	if (next.cluster == UINT32_MAX || isinf(next.distance))
+		return false;
 	if (next.cluster == before)
 	{
 		s->n_chain -= 2;
@@ -234,6 +257,7 @@ grow(tree_state *s)
 	}
 	else
 		s->chain[s->n_chain++] = next.cluster;
+	return true;
 }
 
 /* ---- the cut ------------------------------------------------------------------------------------------------------ */
@@ -366,7 +390,8 @@ tree_step(void *state, ml_progress *progress, ml_error *err)
 	while (s->n_alive > 1 && budget > 0)
 	{
 		budget -= (double) s->n_alive * (s->design->n_terms + 4);
-		grow(s);
+		if (!grow(s))
+			return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the distances of the rows overflow");
 	}
 	return s->n_alive > 1 ? ML_MORE : begin_index(s, err);
 }
@@ -419,7 +444,7 @@ tree_end(void *state)
 	ctx = s->ctx;
 	ml_estimator_neighbors.end(s->index);
 	ml_density_class.free(&ctx, s->density);
-	ml_free(&ctx, s->mean);
+	ml_free(&ctx, s->means);
 	ml_free(&ctx, s->weight);
 	ml_free(&ctx, s->alive);
 	ml_free(&ctx, s->mergers);

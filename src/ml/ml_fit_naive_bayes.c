@@ -221,12 +221,16 @@ smooth_variances(nb_state *s, ml_error *err)
 {
 	double		added = s->var_smoothing * largest_variance(s);
 	double		smallest = INFINITY;
+	bool		finite = true;
 
 	for (size_t i = 0; i < s->cells; i++)
 	{
 		s->variance[i] += added;
 		smallest = fmin(smallest, s->variance[i]);
+		finite &= isfinite(s->variance[i]) && isfinite(s->mean[i]);
 	}
+	if (!finite)
+		return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the sums of squares overflow");
 	if (!(smallest >= ML_LEAST_VARIANCE))
 		return ml_fail(err, ML_BAD_DATA, "Raise the parameter \"var_smoothing\".",
 					   "a feature has no variance within a class");
@@ -356,6 +360,9 @@ finish_discrete(const nb_state *s, ml_model *model, ml_discrete_nb **made, ml_er
 
 	if (nb == NULL)
 		return no_memory(err);
+	for (size_t i = 0; i < s->cells; i++)
+		if (!isfinite(s->sums[i]))
+			return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the sums of the features overflow");
 	log_priors(s, nb->intercept);
 	if (s->type == CATEGORICAL)
 		return categorical(s, nb, model, err);

@@ -67,6 +67,10 @@ ml_normalise_logs(double *values, int count)
 
 	for (int k = 1; k < count; k++)
 		largest = values[k] > largest ? values[k] : largest;
+	/* So far from all of them that each density is 0: any is as good. */
+	for (int k = 0; k < count && largest == -INFINITY; k++)
+		values[k] = 0;
+	largest = largest == -INFINITY ? 0 : largest;
 	for (int k = 0; k < count; k++)
 		sum += values[k] = exp(values[k] - largest);
 	for (int k = 0; k < count; k++)

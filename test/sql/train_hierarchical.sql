@@ -47,6 +47,7 @@ SELECT metrics->'n_clusters' AS clusters FROM medallion.train('train_tree_one', 
 SELECT medallion.predict('train_tree_iris', r) AS cluster, (SELECT medallion.predict('train_tree_iris', iris) FROM iris WHERE i = 1) AS as_first FROM (VALUES (5.1::float8, 3.5::float8, 1.41::float8, 0.2::float8)) r(a, b, c, d);
 SELECT medallion.train('train_tree_bad', 'SELECT a, b FROM train_tree.iris LIMIT 5', NULL, 'hierarchical', '{"n_clusters": 6}');
 SELECT medallion.train('train_tree_bad', 'SELECT a, b FROM train_tree.iris', NULL, 'hierarchical', '{"linkage": "single"}');
+SELECT medallion.train('train_tree_bad', 'SELECT 1e200 * i AS x, 1e200 * i * i AS y FROM generate_series(1, 9) i', NULL, 'hierarchical');
 SELECT parameter, type, default_value FROM medallion.algorithms WHERE algorithm = 'hierarchical' ORDER BY 1;
 -- the same bits for any order of the rows and any number of threads
 CREATE TABLE many AS SELECT (hashint4(i) % 1000) / 100.0 AS x, (hashint4(i + 7) % 997) / 100.0 AS y, (i % 20)::float8 AS z FROM generate_series(1, 20000) i;

@@ -54,6 +54,9 @@ SELECT medallion.train('train_nb_bad', 'SELECT a - 5 AS a, b, species FROM train
 SELECT medallion.train('train_nb_bad', 'SELECT a, species FROM train_naive_bayes.iris', 'species', 'naive_bayes', '{"type": "categorical"}');
 SELECT medallion.train('train_nb_bad', 'SELECT a, species FROM train_naive_bayes.iris', 'species', 'naive_bayes', '{"type": "poisson"}');
 SELECT medallion.train('train_nb_bad', 'SELECT a, species FROM train_naive_bayes.iris', 'species', 'naive_bayes', '{"type": "bernoulli", "alpha": 0}');
+SELECT medallion.train('train_nb_bad', 'SELECT 1e200 * i AS x, i % 2 AS c FROM generate_series(1, 90) i', 'c', 'naive_bayes');
+-- a row so far away that no class has a density
+SELECT medallion.predict_proba('train_nb_gaussian_iris', r) FROM (VALUES (1e200::float8, 1e200::float8, 1e200::float8, 1e200::float8)) r(a, b, c, d);
 SELECT * FROM medallion.algorithms WHERE algorithm = 'naive_bayes' ORDER BY 3;
 -- the same bits for any order of the rows and any number of threads
 CREATE TABLE many AS SELECT i % 2 AS x, i % 7 AS y, (i * 37) % 11 AS z, chr(97 + (i * i) % 3) AS class FROM generate_series(1, 3000) i;
