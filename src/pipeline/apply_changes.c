@@ -168,6 +168,7 @@ apply_flow(Flow *flow, ReadWhat what)
 	TimestampTz started = GetCurrentTimestamp();
 	Applied		applied = {0};
 	Snapshot	snapshot;
+	int64		settled;
 	FlowShape  *shape;
 	Events	   *events;
 	OwnerWorld	world;
@@ -179,6 +180,7 @@ apply_flow(Flow *flow, ReadWhat what)
 
 	error_context_stack = &callback;
 	mdl_progress_begin("apply_changes", mdl_display_name(flow->target));
+	settled = mdl_settled_version();
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	check_snapshot_is_fresh(flow, snapshot);
 	mdl_flow_follow(flow);
@@ -192,7 +194,7 @@ apply_flow(Flow *flow, ReadWhat what)
 	mdl_leave_owner_world(&world);
 	tuplestore_end(events->rows);
 	if (what != READ_QUARANTINE)
-		mdl_flow_seen_write(flow, snapshot);
+		mdl_flow_seen_write(flow, snapshot, settled);
 	UnregisterSnapshot(snapshot);
 	mdl_flow_log(flow, &applied, started);
 	mdl_progress_end();

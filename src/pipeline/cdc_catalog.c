@@ -303,7 +303,7 @@ mdl_flow_seen_read(const Flow *flow, MdlSeen *seen)
  * event twice changes nothing.  Its ids are at least that of the transaction itself.
  */
 void
-mdl_flow_seen_write(const Flow *flow, Snapshot snapshot)
+mdl_flow_seen_write(const Flow *flow, Snapshot snapshot, int64 settled)
 {
 	MdlSeen		seen;
 	MdlArgs		args = {0};
@@ -314,6 +314,12 @@ mdl_flow_seen_write(const Flow *flow, Snapshot snapshot)
 	mdl_flow_seen_forget(flow);
 	if (!mdl_seen_by(snapshot, &seen))
 		return;
+
+	/*
+	 * A commit that was under way when the log was asked has a number that need not be greater than those found there, so
+	 * what had ended before the snapshot was taken is all that counts.
+	 */
+	seen.version = Min(seen.version, settled);
 	seen.high = Min(seen.high, seen.own);
 	seen.low = Min(seen.low, seen.high);
 	running = palloc_array(Datum, seen.nrunning + 1);

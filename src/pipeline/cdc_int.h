@@ -165,7 +165,9 @@ extern void mdl_flow_change(const Flow *flow);	/* source, columns, state, quaran
 extern void mdl_flow_remove(Oid target);	/* the record; the tables stay */
 extern void mdl_flow_take_declaration(Flow *flow);	/* fills in what declaration says, checked */
 extern bool mdl_flow_seen_read(const Flow *flow, MdlSeen *seen);
-extern void mdl_flow_seen_write(const Flow *flow, Snapshot snapshot);
+
+/* `settled`: what mdl_settled_version returned before the snapshot was taken. */
+extern void mdl_flow_seen_write(const Flow *flow, Snapshot snapshot, int64 settled);
 extern void mdl_flow_seen_forget(const Flow *flow);
 extern void mdl_flow_log(const Flow *flow, const Applied *applied, TimestampTz started);
 extern int64 mdl_flow_last_logged(const Flow *flow, Snapshot snapshot);
