@@ -236,6 +236,21 @@ mdl_commit_wait(void)
 }
 
 int64
+mdl_commit_settled_at(const MdlClock *clock)
+{
+	LOCKTAG		tag;
+	int			nholders;
+
+	if (clock->settled == clock->version || RecoveryInProgress())
+		return clock->settled;
+	commit_lock_tag(&tag);
+	pfree(GetLockConflicts(&tag, ShareLock, &nholders));
+
+	/* Whoever had a number when the clock was read and does not hold the lock now has ended. */
+	return nholders == 0 ? clock->version : clock->settled;
+}
+
+int64
 mdl_commit_settled_hint(TimestampTz *settled_time)
 {
 	/* What was numbered when these transactions held the commit lock is settled when none of them does any more. */

@@ -421,22 +421,29 @@ look_for_seen(const MdlCommit *commit, void *argument)
 int64
 mdl_snapshot_version(Snapshot snapshot, bool *exact)
 {
+	SnapshotLook look = {.snapshot = snapshot};
 	MdlClock	clock;
 	MdlCommit	last;
-	int64		unseen;
+	int64		settled,
+				unseen;
 
 	*exact = true;
 	if (!mdl_clock_read(&clock))
 		return 0;
-	unseen = first_unseen(snapshot, clock.stamp_offset);
-	if (!mdl_commit_at_version(unseen == PG_INT64_MAX ? unseen : unseen - 1, &last))
-		last.version = 0;
-	if (unseen < PG_INT64_MAX)
-	{
-		SnapshotLook look = {snapshot, mdl_stamp_of_xid(snapshot->xmax, clock.stamp_offset), clock.stamp_offset, false};
 
-		mdl_commits_from(unseen, look_for_seen, &look);
-		*exact = !look.sees_some;
-	}
+	/*
+	 * A commit that has its number and has not ended is not in the log yet, and later ones may be; so the log says what is
+	 * first unseen only for numbers that were settled before it was asked.
+	 */
+	settled = mdl_commit_settled_at(&clock);
+	unseen = first_unseen(snapshot, clock.stamp_offset);
+	if (unseen > settled)
+		unseen = settled + 1;
+	if (!mdl_commit_at_version(unseen - 1, &last))
+		last.version = 0;
+	look.xmax = mdl_stamp_of_xid(snapshot->xmax, clock.stamp_offset);
+	look.stamp_offset = clock.stamp_offset;
+	mdl_commits_from(unseen, look_for_seen, &look);
+	*exact = !look.sees_some;
 	return last.version;
 }

@@ -253,6 +253,9 @@ extern void mdl_commit_lock(void);
 /* Waits until every commit numbered so far has ended; returns the number up to which that holds. */
 extern int64 mdl_commit_wait(void);
 
+/* The number up to which every commit has ended, as far as that can be said without waiting; the clock was read before. */
+extern int64 mdl_commit_settled_at(const MdlClock *clock);
+
 /* What can be said to be settled without waiting, for publication; 0 if nothing new. */
 extern int64 mdl_commit_settled_hint(TimestampTz *settled_time);
 
