@@ -1,4 +1,4 @@
-# Applications while others write: each event is read exactly once, whenever its transaction began and ended, with savepoints taken
+# Applications, and incremental refreshes, while others write: each event is read exactly once, whenever its transaction began and ended, with savepoints taken
 # back and transactions that linger before they commit.  At the end reading all once more changes nothing.
 # Knob: MEDALLION_CDC_SECONDS (6).
 use strict;
@@ -19,7 +19,8 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE silver.one (id int PRIMARY KEY, a text, b text);
 	CREATE TABLE silver.two (id int, a text, b text, "__START_AT" bigint, "__END_AT" bigint, PRIMARY KEY (id, "__START_AT"));
 	SELECT medallion.apply_changes('silver.one', 'bronze.e', '{id}', format => 'debezium');
-	SELECT medallion.apply_changes('silver.two', 'bronze.e', '{id}', format => 'debezium', scd_type => 2)});
+	SELECT medallion.apply_changes('silver.two', 'bronze.e', '{id}', format => 'debezium', scd_type => 2);
+	SELECT medallion.define('silver.events', 'SELECT n, payload FROM bronze.e', '{n}')});
 
 my $dir = PostgreSQL::Test::Utils::tempdir;
 append_to_file("$dir/write.sql", q{\set id random(1, 200)
@@ -37,6 +38,7 @@ COMMIT;
 });
 append_to_file("$dir/apply.sql", q{SELECT * FROM medallion.apply_changes('silver.one');
 SELECT * FROM medallion.apply_changes('silver.two');
+SELECT * FROM medallion.refresh('silver.events');
 });
 my @pgbench = ('pgbench', '-n', '-T', $seconds, '-h', $node->host, '-p', $node->port);
 my $apply = IPC::Run::start([ @pgbench, '-c', '2', '-f', "$dir/apply.sql", 'postgres' ], '>', \my $applied, '2>', \my $apply_error);
@@ -50,5 +52,8 @@ is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT target || ' ' || eve
 	"silver.one $events, silver.two $events", 'each was read exactly once by each');
 is($node->safe_psql('postgres', "SELECT inserted, updated, deleted FROM medallion.apply_changes('$_', again => true)"), '0|0|0', "$_: reading all once more changes nothing") for ('silver.one', 'silver.two');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT id, a, b FROM silver.one EXCEPT SELECT id, a, b FROM silver.two WHERE "__END_AT" IS NULL) d}), '0', 'both types agree');
+$node->safe_psql('postgres', "SELECT medallion.refresh('silver.events')");
+is($node->safe_psql('postgres', "SELECT medallion.rebuild('silver.events', verify => true), (SELECT count(*) FROM silver.events)"), "0|$events", 'the derived table has missed none');
+is($node->safe_psql('postgres', "SELECT count(*) FROM medallion.refreshes WHERE target = 'silver.events' AND mode = 'full'"), '1', 'and was computed in full once');
 $node->stop;
 done_testing();
