@@ -750,6 +750,11 @@ kmeans_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 
 	if (centres == NULL)
 		return no_memory(err);
+	if (!isfinite(s->best_inertia))
+	{
+		ml_centres_class.free(&s->ctx, centres);
+		return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the distances of the rows overflow");
+	}
 	memcpy(centres->centres, s->best, (size_t) s->k * s->design->n_terms * sizeof(double));
 	status = ml_model_set_predictor(model, &ml_centres_class, centres, err);
 	if (status != ML_OK || report == NULL)

@@ -478,6 +478,8 @@ nmf_step(void *state, ml_progress *progress, ml_error *err)
 			ml_pass_add_up(&s->pass, s->sums, s->group_sums);
 			s->error = s->sums[s->group_sums - 1];
 			progress->share = 1;
+			if (!isfinite(s->error))
+				return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the sums of squares overflow");
 			return ML_DONE;
 	}
 }

@@ -115,6 +115,10 @@ begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, bool
 		ml_axpy(s->matrix + i * n, s->gram->weight * s->gram->mean[i], s->gram->mean, n);
 	for (size_t j = 0; j < n; j++)
 		s->total += s->gram->moments[j * n + j] / (centred ? s->degrees : s->gram->weight);
+	/* Each sum of squares is in it. */
+	for (size_t j = 0; j < n; j++)
+		if (!isfinite(s->matrix[j * n + j]))
+			return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the sums of squares overflow");
 	return ML_OK;
 }
 

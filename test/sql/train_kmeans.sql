@@ -54,6 +54,8 @@ SELECT rows FROM medallion.predict_batch('train_kmeans_iris3', 'SELECT row_numbe
 SELECT pg_typeof(prediction), count(DISTINCT prediction) FROM clusters GROUP BY 1;
 SELECT medallion.train('train_kmeans_bad', 'train_kmeans.iris', NULL, 'kmeans', '{"n_clusters": 1000}', exclude => '{species}');
 SELECT medallion.train('train_kmeans_bad', 'train_kmeans.iris', NULL, 'kmeans', '{"init": "best"}', exclude => '{species}');
+-- numbers whose squares overflow are an error
+SELECT medallion.train('train_kmeans_bad', 'SELECT 1e200 * i AS x, 1e200 * i * i AS y FROM generate_series(1, 90) i', NULL, 'kmeans');
 SET client_min_messages = warning;
 SELECT count(medallion.drop_model(model)) AS dropped FROM medallion.models WHERE model LIKE 'train\_kmeans%';
 DROP SCHEMA train_kmeans CASCADE;

@@ -59,6 +59,8 @@ CREATE FUNCTION fit(start text, threads int, source text) RETURNS text LANGUAGE 
 	SELECT md5(string_agg(value::text, ' ' ORDER BY attribute, i, j)) FROM medallion.model_attributes WHERE (model, version) = (SELECT model, max(version) FROM medallion.model_versions WHERE model = format('train_nmf_%s_%s', start, threads) GROUP BY model) $$;
 SELECT start, fit(start, 1, 'train_nmf.many') = fit(start, 2, 'train_nmf.shuffled') AS two, fit(start, 1, 'train_nmf.shuffled') = fit(start, 8, 'train_nmf.many') AS eight FROM unnest('{nndsvda,random}'::text[]) start;
 RESET medallion.train_threads;
+-- numbers whose squares overflow are an error
+SELECT medallion.train('train_nmf_bad', 'SELECT 1e200 * i AS x, 1e200 * i * i AS y FROM generate_series(1, 90) i', NULL, 'nmf');
 SELECT count(medallion.drop_model(model)) > 0 AS dropped FROM medallion.models WHERE model LIKE 'train\_nmf%';
 DROP SCHEMA train_nmf CASCADE;
 RESET search_path;

@@ -57,6 +57,9 @@ SET medallion.train_threads = 8;
 SELECT count(*) FROM medallion.train('train_svd_eight', 'SELECT v FROM train_svd.wide ORDER BY v[1]', NULL, 'truncated_svd', '{"n_components": 4}');
 RESET medallion.train_threads;
 SELECT bool_and(a.value = b.value) AS same_bits FROM medallion.model_attributes a JOIN medallion.model_attributes b USING (attribute, i, j) WHERE a.model = 'train_svd_one' AND b.model = 'train_svd_eight';
+-- numbers whose squares overflow are an error
+SELECT medallion.train('train_svd_bad', 'SELECT 1e200 * i AS x, 1e200 * i * i AS y FROM generate_series(1, 90) i', NULL, 'pca');
+SELECT medallion.train('train_svd_bad', 'SELECT 1e200 * i AS x, 1e200 * i * i AS y FROM generate_series(1, 90) i', NULL, 'truncated_svd');
 SELECT count(medallion.drop_model(model)) > 0 AS dropped FROM medallion.models WHERE model LIKE 'train\_svd%';
 DROP SCHEMA train_svd CASCADE;
 RESET search_path;
