@@ -35,7 +35,6 @@ ml_symmetric_eigen(const ml_ctx *ctx, bool vectors, int n, double *matrix, doubl
 			   *work;
 	lapack_int *integers;
 	lapack_int	result;
-	int			threads = openblas_get_num_threads();
 
 	if (LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, job, 'U', n, matrix, n, values, &wanted, -1, &wanted_integers, -1) != 0)
 		return ml_fail(err, ML_BAD_DATA, "Scale the features.", "%s", what);
@@ -48,9 +47,10 @@ ml_symmetric_eigen(const ml_ctx *ctx, bool vectors, int n, double *matrix, doubl
 	work = own_values + padded(n);
 	integers = (lapack_int *) (work + padded(n_work));
 	memcpy(copy, matrix, square * sizeof(double));
-	openblas_set_num_threads(1);
+	/* Left so: nothing else here uses BLAS, and making threads anew takes longer than most matrices do. */
+	if (openblas_get_num_threads() > 1)
+		openblas_set_num_threads(1);
 	result = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, job, 'U', n, copy, n, own_values, work, (lapack_int) n_work, integers, wanted_integers);
-	openblas_set_num_threads(threads);
 	memcpy(matrix, copy, square * sizeof(double));
 	memcpy(values, own_values, n * sizeof(double));
 	ml_free(ctx, block);
