@@ -19,6 +19,7 @@
 #include "ml/ml_collinear.h"
 #include "ml/ml_kernels.h"
 #include "ml/ml_lasso.h"
+#include "ml/ml_matrix_layout.h"
 #include "ml/ml_moments.h"
 #include "ml/ml_parallel.h"
 #include "ml/ml_solve.h"
@@ -72,14 +73,7 @@ struct ml_irls
 	ml_irls_params params;
 	ml_irls_fit fit;
 	bool		penalised;
-	ml_moments_shape shape;
-	const double **numbers;		/* (shape.n_numbers) columns */
-	const int32_t **codes;		/* (shape.n_cats) */
-	int		   *first_level;	/* (shape.n_cats) */
-	int		   *level_cat;		/* (shape.n_levels) */
-	int		   *number_term;	/* (shape.n_numbers) */
-	int		   *level_term;		/* (shape.n_levels), -1: reference */
-	ml_gram_source *sources;	/* (n_terms) */
+	ml_matrix_layout layout;
 	range	   *ranges;
 	size_t	   *range_place;	/* (n_ranges) rows in the ranges before */
 	int			n_ranges;
@@ -130,9 +124,9 @@ no_memory(ml_error *err)
 static void
 clear_sums(const ml_irls *l, sums *s)
 {
-	ml_moments_init(s->moments, &l->shape);
-	memset(s->gradient, 0, l->shape.n_numbers * sizeof(double));
-	memset(s->level_gradient, 0, l->shape.n_levels * sizeof(double));
+	ml_moments_init(s->moments, &l->layout.shape);
+	memset(s->gradient, 0, l->layout.shape.n_numbers * sizeof(double));
+	memset(s->level_gradient, 0, l->layout.shape.n_levels * sizeof(double));
 	s->residual = s->curvature = s->loss = s->weight = 0;
 	s->rows = 0;
 	s->measured = (ml_family_sums) {.whole = true};
@@ -142,8 +136,8 @@ static void
 add_sums(const ml_irls *l, sums *to, sums *from)
 {
 	ml_moments_merge(to->moments, from->moments);
-	ml_axpy(to->gradient, 1, from->gradient, l->shape.n_numbers);
-	ml_axpy(to->level_gradient, 1, from->level_gradient, l->shape.n_levels);
+	ml_axpy(to->gradient, 1, from->gradient, l->layout.shape.n_numbers);
+	ml_axpy(to->level_gradient, 1, from->level_gradient, l->layout.shape.n_levels);
 	to->residual += from->residual;
 	to->curvature += from->curvature;
 	to->loss += from->loss;
@@ -166,15 +160,15 @@ predict_block(const ml_irls *l, size_t first, size_t n, double *eta, sums *s)
 		eta[i] = l->b0 + (offset ? offset[i] : 0);
 	if (l->phase == ON_NULL)
 		return;
-	for (int j = 0; j < l->shape.n_numbers; j++)
+	for (int j = 0; j < l->layout.shape.n_numbers; j++)
 	{
-		s->columns[j] = l->numbers[j] + first;
-		ml_axpy(eta, l->b[l->number_term[j]], s->columns[j], n);
+		s->columns[j] = l->layout.numbers[j] + first;
+		ml_axpy(eta, l->b[l->layout.number_term[j]], s->columns[j], n);
 	}
-	for (int a = 0; a < l->shape.n_cats; a++)
+	for (int a = 0; a < l->layout.shape.n_cats; a++)
 		for (size_t i = 0; i < n; i++)
 		{
-			int32_t		level = l->first_level[a] + l->codes[a][first + i];
+			int32_t		level = l->layout.first_level[a] + l->layout.codes[a][first + i];
 
 			s->level_rows[a][i] = level;
 			eta[i] += l->level_b[level];
@@ -223,9 +217,9 @@ add_block(const ml_irls *l, size_t first, size_t n, size_t place, sums *s)
 		if (l->residuals != NULL)
 			ml_family_residuals(family, l->matrix, first, n, eta, l->residuals + place);
 	}
-	for (int j = 0; j < l->shape.n_numbers; j++)
+	for (int j = 0; j < l->layout.shape.n_numbers; j++)
 		s->gradient[j] += ml_dot(residual, s->columns[j], n);
-	for (int a = 0; a < l->shape.n_cats; a++)
+	for (int a = 0; a < l->layout.shape.n_cats; a++)
 		for (size_t i = 0; i < n; i++)
 			s->level_gradient[s->level_rows[a][i]] += residual[i];
 	ml_moments_add_columns(s->moments, s->columns, (const int32_t *const *) s->level_rows, curvature, n);
@@ -269,8 +263,8 @@ start_round(ml_irls *l)
 {
 	l->next_range = 0;
 	clear_sums(l, &l->total);
-	for (int level = 0; level < l->shape.n_levels; level++)
-		l->level_b[level] = l->level_term[level] >= 0 ? l->b[l->level_term[level]] : 0;
+	for (int level = 0; level < l->layout.shape.n_levels; level++)
+		l->level_b[level] = l->layout.level_term[level] >= 0 ? l->b[l->layout.level_term[level]] : 0;
 }
 
 static void
@@ -301,11 +295,11 @@ start_from_null(ml_irls *l)
 static void
 make_right_side(const ml_irls *l)
 {
-	for (int j = 0; j < l->shape.n_numbers; j++)
-		l->right[l->number_term[j]] = l->total.gradient[j];
-	for (int level = 0; level < l->shape.n_levels; level++)
-		if (l->level_term[level] >= 0)
-			l->right[l->level_term[level]] = l->total.level_gradient[level];
+	for (int j = 0; j < l->layout.shape.n_numbers; j++)
+		l->right[l->layout.number_term[j]] = l->total.gradient[j];
+	for (int level = 0; level < l->layout.shape.n_levels; level++)
+		if (l->layout.level_term[level] >= 0)
+			l->right[l->layout.level_term[level]] = l->total.level_gradient[level];
 	if (l->params.fit_intercept)
 		ml_axpy(l->right, -l->total.residual, l->gram.mean, l->fit.n_terms);
 }
@@ -317,7 +311,7 @@ make_hessian(ml_irls *l)
 	size_t		p = l->fit.n_terms;
 
 	ml_gram_attach(&l->gram, (int) p, l->gram_memory);
-	ml_gram_from_moments(&l->gram, l->total.moments, l->sources);
+	ml_gram_from_moments(&l->gram, l->total.moments, l->layout.sources);
 	if (!l->params.fit_intercept)
 		for (size_t i = 0; i < p; i++)
 			ml_axpy(l->gram.moments + i * p, l->gram.weight * l->gram.mean[i], l->gram.mean, p);
@@ -670,54 +664,6 @@ take(ml_irls *l, size_t count, size_t size, bool *failed)
 	return block;
 }
 
-static void
-count_columns(ml_irls *l)
-{
-	const ml_matrix *m = l->matrix;
-
-	for (int i = 0; i < m->n_columns; i++)
-		if (m->columns[i].codes == NULL)
-			l->shape.n_numbers++;
-		else
-		{
-			l->shape.n_cats++;
-			l->shape.n_levels += m->columns[i].n_categories;
-		}
-}
-
-/* Splits the columns into numbers and levels, and says where the terms are among them. */
-static void
-index_columns(ml_irls *l)
-{
-	const ml_matrix *m = l->matrix;
-	int			number = 0;
-	int			cat = 0;
-	int			level = 0;
-
-	for (int i = 0; i < m->n_columns; i++)
-	{
-		const ml_matrix_column *column = &m->columns[i];
-		int			term = column->first_term;
-
-		if (column->codes == NULL)
-		{
-			l->numbers[number] = column->numbers;
-			l->number_term[number] = term;
-			l->sources[term] = (ml_gram_source) {number++, -1};
-			continue;
-		}
-		l->codes[cat] = column->codes;
-		l->first_level[cat] = level;
-		for (int code = 0; code < column->n_categories; code++, level++)
-		{
-			l->level_term[level] = code == column->reference ? -1 : term++;
-			if (code != column->reference)
-				l->sources[l->level_term[level]] = (ml_gram_source) {-1, level};
-		}
-		cat++;
-	}
-}
-
 /* The ranges of the used folds. */
 static void
 make_ranges(ml_irls *l, const bool *use_fold, size_t rows, size_t length)
@@ -746,18 +692,12 @@ static bool
 allocate(ml_irls *l, size_t rows, size_t most_ranges)
 {
 	size_t		p = l->matrix->n_terms;
-	size_t		numbers = l->shape.n_numbers;
-	size_t		cats = l->shape.n_cats;
-	size_t		levels = l->shape.n_levels;
+	size_t		numbers = l->layout.shape.n_numbers;
+	size_t		cats = l->layout.shape.n_cats;
+	size_t		levels = l->layout.shape.n_levels;
 	bool		failed = false;
 
-	l->numbers = take(l, numbers, sizeof(double *), &failed);
-	l->number_term = take(l, numbers, sizeof(int), &failed);
-	l->codes = take(l, cats, sizeof(int32_t *), &failed);
-	l->first_level = take(l, cats, sizeof(int), &failed);
-	l->level_term = take(l, levels, sizeof(int), &failed);
 	l->level_b = take(l, levels, sizeof(double), &failed);
-	l->sources = take(l, p, sizeof(ml_gram_source), &failed);
 	l->ranges = take(l, most_ranges, sizeof(range), &failed);
 	l->range_place = take(l, most_ranges, sizeof(size_t), &failed);
 	l->b = take(l, p, sizeof(double), &failed);
@@ -781,7 +721,7 @@ allocate(ml_irls *l, size_t rows, size_t most_ranges)
 	{
 		sums	   *s = i < 0 ? &l->total : &l->part[i];
 
-		s->moments = take(l, ml_moments_size(&l->shape), 1, &failed);
+		s->moments = take(l, ml_moments_size(&l->layout.shape), 1, &failed);
 		s->gradient = take(l, numbers, sizeof(double), &failed);
 		s->level_gradient = take(l, levels, sizeof(double), &failed);
 		s->columns = take(l, numbers, sizeof(double *), &failed);
@@ -843,13 +783,13 @@ choose_start(ml_irls *l, ml_error *err)
 
 ml_status
 ml_irls_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fold, const ml_irls_params *params,
-				  ml_irls **logistic, ml_error *err)
+			  ml_irls **irls, ml_error *err)
 {
-	ml_irls *l = ml_alloc_zero(ctx, 1, sizeof(ml_irls));
+	ml_irls    *l = ml_alloc_zero(ctx, 1, sizeof(ml_irls));
 	size_t		rows = 0;
 	size_t		length;
 
-	*logistic = l;
+	*irls = l;
 	if (l == NULL)
 		return no_memory(err);
 	l->ctx = *ctx;
@@ -869,12 +809,10 @@ ml_irls_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fold, 
 	/* A length that follows from the number of rows alone. */
 	length = (rows / 16 / BLOCK + 1) * BLOCK;
 	length = length > LARGEST_RANGE ? LARGEST_RANGE : length;
-	count_columns(l);
-	if (!allocate(l, rows, rows / length + (size_t) matrix->n_folds + 1))
+	if (!ml_matrix_layout_make(ctx, matrix, &l->layout) || !allocate(l, rows, rows / length + (size_t) matrix->n_folds + 1))
 		return no_memory(err);
 	for (int t = 0; t < l->fit.n_terms; t++)
 		l->fit.std_errors[t] = l->fit.vif[t] = NAN;
-	index_columns(l);
 	make_ranges(l, use_fold, rows, length);
 	return choose_start(l, err);
 }
@@ -888,7 +826,7 @@ free_sums(const ml_irls *l, sums *s)
 	ml_free(ctx, s->gradient);
 	ml_free(ctx, s->level_gradient);
 	ml_free(ctx, s->columns);
-	for (int a = 0; a < l->shape.n_cats && s->level_rows != NULL; a++)
+	for (int a = 0; a < l->layout.shape.n_cats && s->level_rows != NULL; a++)
 		ml_free(ctx, s->level_rows[a]);
 	ml_free(ctx, s->level_rows);
 }
@@ -904,13 +842,8 @@ ml_irls_end(ml_irls *l)
 	free_sums(l, &l->total);
 	for (int i = 0; i < BATCH; i++)
 		free_sums(l, &l->part[i]);
-	ml_free(&ctx, l->numbers);
-	ml_free(&ctx, l->number_term);
-	ml_free(&ctx, l->codes);
-	ml_free(&ctx, l->first_level);
-	ml_free(&ctx, l->level_term);
+	ml_matrix_layout_clear(&ctx, &l->layout);
 	ml_free(&ctx, l->level_b);
-	ml_free(&ctx, l->sources);
 	ml_free(&ctx, l->ranges);
 	ml_free(&ctx, l->range_place);
 	ml_free(&ctx, l->inverse);
@@ -943,55 +876,4 @@ ml_irls_report(const ml_ctx *ctx, const ml_irls_fit *fit, ml_report *report, ml_
 	if (isnan(fit->quantiles[0]))
 		return ML_OK;
 	return ml_report_array(ctx, report, "residual_quantiles", fit->quantiles, 1, 5, NULL, err);
-}
-
-/* ---- scores ---------------------------------------------------------------------------------------------------- */
-
-#define SCORE_PIECE 16384
-
-typedef struct score_work
-{
-	const ml_matrix *matrix;
-	const double *coefficients;
-	double		intercept;
-	size_t		first;
-	size_t		n;
-	double	   *scores;
-} score_work;
-
-static void
-score_piece(void *arg, int index)
-{
-	const score_work *w = arg;
-	size_t		start = (size_t) index * SCORE_PIECE;
-	size_t		n = w->n - start < SCORE_PIECE ? w->n - start : SCORE_PIECE;
-	double	   *scores = w->scores + start;
-
-	for (size_t i = 0; i < n; i++)
-		scores[i] = w->intercept;
-	for (int j = 0; j < w->matrix->n_columns; j++)
-	{
-		const ml_matrix_column *column = &w->matrix->columns[j];
-
-		if (column->codes == NULL)
-			ml_axpy(scores, w->coefficients[column->first_term], column->numbers + w->first + start, n);
-		else
-			for (size_t i = 0; i < n; i++)
-			{
-				int			code = column->codes[w->first + start + i];
-
-				if (code != column->reference)
-					scores[i] += w->coefficients[column->first_term + code -
-												 (column->reference >= 0 && code > column->reference)];
-			}
-	}
-}
-
-void
-ml_irls_scores(const ml_ctx *ctx, const ml_matrix *matrix, const double *coefficients, double intercept,
-				   size_t first, size_t n, double *scores)
-{
-	score_work	work = {matrix, coefficients, intercept, first, n, scores};
-
-	ml_parallel(ctx, (int) ((n + SCORE_PIECE - 1) / SCORE_PIECE), score_piece, &work);
 }

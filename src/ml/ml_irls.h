@@ -64,10 +64,6 @@ extern ml_status ml_irls_step(ml_irls *irls, double *progress, ml_error *err);
 extern const ml_irls_fit *ml_irls_result(const ml_irls *irls);
 extern void ml_irls_end(ml_irls *irls); /* NULL allowed */
 
-/* Linear predictors b0 + x b of n rows from `first` on; in parallel. */
-extern void ml_irls_scores(const ml_ctx *ctx, const ml_matrix *matrix, const double *coefficients,
-						   double intercept, size_t first, size_t n, double *scores);
-
 /* What goes beside the coefficients without a penalty: variance inflation, condition, quantiles of residuals. */
 extern ml_status ml_irls_report(const ml_ctx *ctx, const ml_irls_fit *fit, ml_report *report, ml_error *err);
 

@@ -14,6 +14,7 @@
 
 #include "ml/ml_kernels.h"
 #include "ml/ml_lasso.h"
+#include "ml/ml_matrix_layout.h"
 #include "ml/ml_moments.h"
 #include "ml/ml_parallel.h"
 #include "ml/ml_solve.h"
@@ -67,13 +68,7 @@ struct ml_softmax
 	size_t		width;			/* p + 1 */
 	size_t		padded;			/* of a row of rows_z: p + 1 */
 	size_t		n_theta;
-	ml_moments_shape shape;
-	const double **numbers;
-	const int32_t **codes;
-	int		   *first_level;
-	int		   *number_term;
-	int		   *level_term;		/* -1: reference */
-	ml_gram_source *sources;
+	ml_matrix_layout layout;
 	range	   *ranges;
 	int			n_ranges;
 	int			next_range;
@@ -123,7 +118,7 @@ clear_sums(const ml_softmax *l, sums *s)
 	s->rows = 0;
 	memset(s->gradient, 0, l->n_theta * sizeof(double));
 	if (l->phase == MOMENTS)
-		ml_moments_init(s->moments, &l->shape);
+		ml_moments_init(s->moments, &l->layout.shape);
 	if (l->hessian)
 		memset(s->pairs, 0, pair_doubles(l) * sizeof(double));
 }
@@ -153,11 +148,11 @@ weight_of(const ml_softmax *l, size_t row)
 static void
 find_block(const ml_softmax *l, size_t first, size_t n, sums *s)
 {
-	for (int j = 0; j < l->shape.n_numbers; j++)
-		s->columns[j] = l->numbers[j] + first;
-	for (int a = 0; a < l->shape.n_cats; a++)
+	for (int j = 0; j < l->layout.shape.n_numbers; j++)
+		s->columns[j] = l->layout.numbers[j] + first;
+	for (int a = 0; a < l->layout.shape.n_cats; a++)
 		for (size_t i = 0; i < n; i++)
-			s->level_rows[a][i] = l->first_level[a] + l->codes[a][first + i];
+			s->level_rows[a][i] = l->layout.first_level[a] + l->layout.codes[a][first + i];
 }
 
 static void
@@ -182,14 +177,14 @@ predict_block(const ml_softmax *l, size_t n, sums *s)
 	{
 		double	   *eta = s->eta + k * BLOCK;
 		const double *theta = l->theta + k * l->width;
-		const double *level_b = l->level_b + (size_t) k * l->shape.n_levels;
+		const double *level_b = l->level_b + (size_t) k * l->layout.shape.n_levels;
 
 		for (size_t i = 0; i < n; i++)
 			eta[i] = l->intercept[k];
-		for (int j = 0; j < l->shape.n_numbers; j++)
-			if (theta[l->number_term[j]] != 0)
-				ml_axpy(eta, theta[l->number_term[j]], s->columns[j], n);
-		for (int a = 0; a < l->shape.n_cats; a++)
+		for (int j = 0; j < l->layout.shape.n_numbers; j++)
+			if (theta[l->layout.number_term[j]] != 0)
+				ml_axpy(eta, theta[l->layout.number_term[j]], s->columns[j], n);
+		for (int a = 0; a < l->layout.shape.n_cats; a++)
 			for (size_t i = 0; i < n; i++)
 				eta[i] += level_b[s->level_rows[a][i]];
 	}
@@ -227,13 +222,13 @@ static void
 spread_block(const ml_softmax *l, size_t n, sums *s)
 {
 	memset(s->rows_z, 0, BLOCK * l->padded * sizeof(double));
-	for (int j = 0; j < l->shape.n_numbers; j++)
+	for (int j = 0; j < l->layout.shape.n_numbers; j++)
 		for (size_t i = 0; i < n; i++)
-			s->rows_z[i * l->padded + l->number_term[j]] = s->columns[j][i];
-	for (int a = 0; a < l->shape.n_cats; a++)
+			s->rows_z[i * l->padded + l->layout.number_term[j]] = s->columns[j][i];
+	for (int a = 0; a < l->layout.shape.n_cats; a++)
 		for (size_t i = 0; i < n; i++)
-			if (l->level_term[s->level_rows[a][i]] >= 0)
-				s->rows_z[i * l->padded + l->level_term[s->level_rows[a][i]]] = 1;
+			if (l->layout.level_term[s->level_rows[a][i]] >= 0)
+				s->rows_z[i * l->padded + l->layout.level_term[s->level_rows[a][i]]] = 1;
 	for (size_t i = 0; i < n; i++)
 	{
 		for (size_t j = 0; j < l->p; j++)
@@ -289,12 +284,12 @@ add_block(const ml_softmax *l, size_t first, size_t n, sums *s)
 			residual[i] = weights[i] * ((l->matrix->labels[first + i] == k ? 1 : 0) - residual[i]);
 			gradient[l->p] += residual[i];
 		}
-		for (int j = 0; j < l->shape.n_numbers; j++)
-			gradient[l->number_term[j]] += ml_dot(residual, s->columns[j], n);
-		for (int a = 0; a < l->shape.n_cats; a++)
+		for (int j = 0; j < l->layout.shape.n_numbers; j++)
+			gradient[l->layout.number_term[j]] += ml_dot(residual, s->columns[j], n);
+		for (int a = 0; a < l->layout.shape.n_cats; a++)
 			for (size_t i = 0; i < n; i++)
 			{
-				int			term = l->level_term[s->level_rows[a][i]];
+				int			term = l->layout.level_term[s->level_rows[a][i]];
 
 				if (term >= 0)
 					gradient[term] += residual[i];
@@ -325,8 +320,8 @@ start_round(ml_softmax *l)
 		const double *theta = l->theta + k * l->width;
 
 		l->intercept[k] = theta[l->p] - ml_dot(l->mean, theta, l->p);
-		for (int level = 0; level < l->shape.n_levels; level++)
-			l->level_b[(size_t) k * l->shape.n_levels + level] = l->level_term[level] >= 0 ? theta[l->level_term[level]] : 0;
+		for (int level = 0; level < l->layout.shape.n_levels; level++)
+			l->level_b[(size_t) k * l->layout.shape.n_levels + level] = l->layout.level_term[level] >= 0 ? theta[l->layout.level_term[level]] : 0;
 	}
 }
 
@@ -653,7 +648,7 @@ end_moments(ml_softmax *l, ml_error *err)
 	if (status == ML_OK)
 	{
 		ml_gram_attach(&gram, (int) p, memory);
-		ml_gram_from_moments(&gram, l->total.moments, l->sources);
+		ml_gram_from_moments(&gram, l->total.moments, l->layout.sources);
 		if (l->params.fit_intercept)
 			memcpy(l->mean, gram.mean, p * sizeof(double));
 		else
@@ -852,60 +847,14 @@ take(ml_softmax *l, size_t count, size_t size, bool *failed)
 }
 
 static void
-count_columns(ml_softmax *l)
-{
-	const ml_matrix *m = l->matrix;
-
-	for (int i = 0; i < m->n_columns; i++)
-		if (m->columns[i].codes == NULL)
-			l->shape.n_numbers++;
-		else
-		{
-			l->shape.n_cats++;
-			l->shape.n_levels += m->columns[i].n_categories;
-		}
-}
-
-static void
-index_columns(ml_softmax *l)
-{
-	const ml_matrix *m = l->matrix;
-	int			number = 0;
-	int			cat = 0;
-	int			level = 0;
-
-	for (int i = 0; i < m->n_columns; i++)
-	{
-		const ml_matrix_column *column = &m->columns[i];
-		int			term = column->first_term;
-
-		if (column->codes == NULL)
-		{
-			l->numbers[number] = column->numbers;
-			l->number_term[number] = term;
-			l->sources[term] = (ml_gram_source) {number++, -1};
-			continue;
-		}
-		l->codes[cat] = column->codes;
-		l->first_level[cat++] = level;
-		for (int code = 0; code < column->n_categories; code++, level++)
-		{
-			l->level_term[level] = code == column->reference ? -1 : term++;
-			if (code != column->reference)
-				l->sources[l->level_term[level]] = (ml_gram_source) {-1, level};
-		}
-	}
-}
-
-static void
 allocate_sums(ml_softmax *l, sums *s, bool pairs, bool *failed)
 {
 	s->gradient = take(l, l->n_theta, sizeof(double), failed);
-	s->moments = take(l, ml_moments_size(&l->shape), 1, failed);
+	s->moments = take(l, ml_moments_size(&l->layout.shape), 1, failed);
 	s->eta = take(l, (size_t) l->k * BLOCK, sizeof(double), failed);
-	s->columns = take(l, l->shape.n_numbers, sizeof(double *), failed);
-	s->level_rows = take(l, l->shape.n_cats, sizeof(int32_t *), failed);
-	for (int a = 0; a < l->shape.n_cats && s->level_rows != NULL; a++)
+	s->columns = take(l, l->layout.shape.n_numbers, sizeof(double *), failed);
+	s->level_rows = take(l, l->layout.shape.n_cats, sizeof(int32_t *), failed);
+	for (int a = 0; a < l->layout.shape.n_cats && s->level_rows != NULL; a++)
 		s->level_rows[a] = take(l, BLOCK, sizeof(int32_t), failed);
 	if (!pairs)
 		return;
@@ -919,17 +868,11 @@ allocate(ml_softmax *l, size_t most_ranges)
 {
 	size_t		p = l->p;
 	size_t		cells = l->k * p;
-	size_t		levels = l->shape.n_levels;
+	size_t		levels = l->layout.shape.n_levels;
 	bool		failed = false;
 	bool		whole = !(l->params.l2 > 0 && l->params.l1 == 0) && l->n_theta <= ML_SOFTMAX_HESSIAN;
 
-	l->numbers = take(l, l->shape.n_numbers, sizeof(double *), &failed);
-	l->number_term = take(l, l->shape.n_numbers, sizeof(int), &failed);
-	l->codes = take(l, l->shape.n_cats, sizeof(int32_t *), &failed);
-	l->first_level = take(l, l->shape.n_cats, sizeof(int), &failed);
-	l->level_term = take(l, levels, sizeof(int), &failed);
 	l->level_b = take(l, l->k * levels, sizeof(double), &failed);
-	l->sources = take(l, p, sizeof(ml_gram_source), &failed);
 	l->ranges = take(l, most_ranges, sizeof(range), &failed);
 	l->class_weight = take(l, l->k, sizeof(double), &failed);
 	l->mean = take(l, p, sizeof(double), &failed);
@@ -1000,15 +943,13 @@ ml_softmax_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fol
 		rows += use_fold[fold] ? matrix->fold_start[fold + 1] - matrix->fold_start[fold] : 0;
 	if (rows == 0)
 		return ml_fail(err, ML_BAD_DATA, NULL, "there are no rows");
-	count_columns(l);
 	length = range_length(l, rows);
-	if (!allocate(l, rows / length + (size_t) matrix->n_folds + 1))
+	if (!ml_matrix_layout_make(ctx, matrix, &l->layout) || !allocate(l, rows / length + (size_t) matrix->n_folds + 1))
 		return no_memory(err);
 	for (size_t i = 0; i < l->k * l->p; i++)
 		l->fit.std_errors[i] = NAN;
 	for (int k = 0; k < l->k; k++)
 		l->fit.intercept_errors[k] = NAN;
-	index_columns(l);
 	for (int fold = 0; fold < matrix->n_folds; fold++)
 		for (size_t at = matrix->fold_start[fold]; use_fold[fold] && at < matrix->fold_start[fold + 1]; at += length)
 		{
@@ -1029,7 +970,7 @@ free_sums(const ml_softmax *l, sums *s)
 	ml_free(ctx, s->moments);
 	ml_free(ctx, s->eta);
 	ml_free(ctx, s->columns);
-	for (int a = 0; a < l->shape.n_cats && s->level_rows != NULL; a++)
+	for (int a = 0; a < l->layout.shape.n_cats && s->level_rows != NULL; a++)
 		ml_free(ctx, s->level_rows[a]);
 	ml_free(ctx, s->level_rows);
 	ml_free(ctx, s->pairs);
@@ -1054,13 +995,8 @@ ml_softmax_end(ml_softmax *l)
 		ml_free(&ctx, l->y[i]);
 	}
 	ml_cholesky_free(&ctx, &l->precondition);
-	ml_free(&ctx, l->numbers);
-	ml_free(&ctx, l->number_term);
-	ml_free(&ctx, l->codes);
-	ml_free(&ctx, l->first_level);
-	ml_free(&ctx, l->level_term);
+	ml_matrix_layout_clear(&ctx, &l->layout);
 	ml_free(&ctx, l->level_b);
-	ml_free(&ctx, l->sources);
 	ml_free(&ctx, l->ranges);
 	ml_free(&ctx, l->class_weight);
 	ml_free(&ctx, l->mean);

@@ -81,19 +81,20 @@ fit(const ml_ctx *ctx, const bool *folds, const ml_irls_params *params, ml_irls 
 static double
 largest_gradient(const ml_irls_fit *f, const ml_irls_params *params, const bool *folds)
 {
-	static double eta[MOST];
 	long double gradient[NUMBERS + CATEGORIES + 1] = {0};
-	ml_ctx		ctx = ml_ctx_default();
 	int			n_terms = f->n_terms;
 	double		worst = 0;
 
-	ml_irls_scores(&ctx, &matrix, f->coefficients, f->intercept, 0, matrix.rows, eta);
 	for (int fold = 0; fold < 3; fold++)
 		for (size_t i = fold_start[fold]; folds[fold] && i < fold_start[fold + 1]; i++)
 		{
-			double		residual = (labels[i] - 1 / (1 + exp(-eta[i]))) * (matrix.weights ? weights[i] : 1);
 			int			code = codes[i] - (columns[NUMBERS].reference >= 0 && codes[i] > columns[NUMBERS].reference);
+			double		eta = f->intercept + (codes[i] != columns[NUMBERS].reference ? f->coefficients[NUMBERS + code] : 0);
+			double		residual;
 
+			for (int j = 0; j < NUMBERS; j++)
+				eta += f->coefficients[j] * numbers[j][i];
+			residual = (labels[i] - 1 / (1 + exp(-eta))) * (matrix.weights ? weights[i] : 1);
 			gradient[n_terms] += residual;
 			for (int j = 0; j < NUMBERS; j++)
 				gradient[j] += residual * numbers[j][i];
