@@ -5,7 +5,8 @@
  * As a function medallion.as_of runs only where the planner hook of past_expand.c did not see the call: the first one in
  * a session that did not preload the library, or with values of other FROM items; slower, with the same answer.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/past_int.h"
+#include "versioning/rows_int.h"
 
 #include "access/tupconvert.h"
 #include "access/xact.h"

@@ -17,7 +17,10 @@
  * Where the file is another one than the commit knew (VACUUM FULL, CLUSTER), or the commit noted no places, the claim
  * alone decides; table_state.c says whether that is safe, by counting.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/past_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"

@@ -15,6 +15,8 @@
  * function works with these very arguments alone, and refuses every other call.
  */
 #include "versioning/capture_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"

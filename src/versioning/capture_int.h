@@ -5,7 +5,9 @@
 #ifndef MDL_CAPTURE_INT_H
 #define MDL_CAPTURE_INT_H
 
-#include "versioning/versioning_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
 
 /* What one subtransaction did to one table. */
 typedef struct MdlLevel

@@ -1,7 +1,9 @@
 /*
  * capture_triggers.c: making and dropping the triggers of versioned tables; capture.c is what they do.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

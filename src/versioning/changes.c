@@ -6,7 +6,15 @@
  * that the commits recorded; where those do not hold any more (the table was rewritten, or too many were noted), the
  * table is scanned.  Old and new images of a key in one commit are paired; equal ones are left out.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/past_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

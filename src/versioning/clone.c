@@ -5,7 +5,10 @@
  * constraints, indexes, comments) and the rows that the caller may see as of the version.  It belongs to the caller and
  * has nothing to do with the old one afterwards, but that a serial column goes on using the old one's sequence.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/past_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/versioning.h"
 
 #include "access/table.h"
 #include "catalog/pg_type.h"

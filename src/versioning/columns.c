@@ -13,7 +13,11 @@
  * exception is a column added with a DEFAULT: the server shows it for rows that are older than the column, without
  * writing them.  Such a phase is *filled*, and points that do not include its beginning show NULL.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/past_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

@@ -4,7 +4,11 @@
  * Within one command a column is known by its attribute number, so what the command did is the difference between two
  * descriptions.  Numbers change in a dump and restore, so names are what is recorded; see columns.c for the words.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

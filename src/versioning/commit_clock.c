@@ -9,7 +9,7 @@
  * ended, that is, has become visible.  It does not block other committers.  Who wants a version to be final waits for
  * the holders, as CREATE INDEX CONCURRENTLY does, and does not queue in front of new ones.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
 
 #include "access/generic_xlog.h"
 #include "access/htup_details.h"

@@ -4,7 +4,8 @@
  * The log is read with SnapshotSelf: every commit that has ended is seen, whatever the isolation level of the
  * transaction, and no predicate locks are taken, which would make SERIALIZABLE writers fail each other.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/versioning.h"
 
 #include "access/genam.h"
 #include "access/relation.h"
@@ -15,6 +16,7 @@
 #include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 

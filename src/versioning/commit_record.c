@@ -5,6 +5,11 @@
  * one row of commit_log and one row of commit_changes per table.
  */
 #include "versioning/capture_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"

@@ -5,7 +5,10 @@
  * since DROP TYPE … CASCADE (or of a schema, an extension) takes the type of past values away: they are kept as text.
  * An attribute of a composite type that past values have is not dropped: that would take it out of them.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/ddl_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/relation.h"
 #include "access/xact.h"

@@ -10,7 +10,13 @@
  * Commands may run within commands (of event triggers, of functions that a command calls), hence a stack; one that
  * failed in a savepoint leaves its entry, which goes with the savepoint.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/ddl_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

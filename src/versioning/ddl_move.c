@@ -11,6 +11,10 @@
  * catalogs as they were when the command began.
  */
 #include "versioning/capture_int.h"
+#include "versioning/ddl_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"

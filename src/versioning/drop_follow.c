@@ -12,7 +12,12 @@
  * DROP TRIGGER on a capture trigger is refused, since it would lose what is written from then on; not with IF EXISTS, as
  * pg_restore --clean writes it: a table that lost its triggers cannot be read back in time until it is reconciled.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/ddl_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

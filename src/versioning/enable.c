@@ -4,7 +4,15 @@
  * Enabling makes a history table and four triggers, and is instant at any size: rows that are there already are older
  * than every readable point.  Nothing in the table's columns changes.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/ddl_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

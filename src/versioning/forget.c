@@ -6,7 +6,12 @@
  * erasure says 'forget', by whom and when, but not which key.  Not reached: the table itself (the row must have been
  * deleted), copies of it, the write-ahead log and backups, and pages until they are vacuumed.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/past_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

@@ -1,7 +1,8 @@
 /*
  * history_sizes.c: what history costs: the rows of view medallion.history_sizes.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/retention_int.h"
 
 #include "access/relation.h"
 #include "access/table.h"

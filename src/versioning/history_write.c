@@ -5,7 +5,8 @@
  * stamps of the transactions that wrote and ended it.  Values stored out of line in the base table are copied, for the
  * base table's copy goes with its row.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/brin.h"
 #include "access/genam.h"

@@ -10,7 +10,8 @@
  * The log itself is read without a snapshot (commit_log.c), so who resolved a version looks at the horizon of the log
  * afterwards: if it is still below, nothing that was looked up was missing.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/retention_int.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

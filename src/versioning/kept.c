@@ -4,7 +4,9 @@
  * A history outlives its table, and the table's versioning.  How long its past is kept is the table's own *retention*, or
  * that of the setting medallion.history_retention.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/relation.h"
 #include "base/background.h"

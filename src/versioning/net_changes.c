@@ -10,6 +10,14 @@
  * Taking a stamp for unseen that was seen costs repeated work; the other way round would lose changes and never happens.
  */
 #include "versioning/capture_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/past_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/versioning.h"
 
 #include "access/attmap.h"
 #include "access/genam.h"

@@ -8,7 +8,12 @@
  * rollbacks, and goes with it.  medallion_history.partitions lists these stamps, so that a table whose partitions were
  * all empty when they came never asks.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/past_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

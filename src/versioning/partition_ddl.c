@@ -10,7 +10,11 @@
  * anything could be done about it; a table with a history of its own as a partition; a partition that cannot be versioned;
  * inheritance.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/ddl_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
 
 #include "access/relation.h"
 #include "access/table.h"

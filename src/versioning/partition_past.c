@@ -5,7 +5,11 @@
  * by its bounds of today: the rows of the root as of then that would be in it now.  That is what its current rows are
  * too, so both sides agree.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/past_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/attmap.h"
 #include "access/table.h"

@@ -7,7 +7,9 @@
  * any more has no current rows in it, since all of them went to history when it left (or when a dump was adopted, where
  * these numbers mean nothing).
  */
-#include "versioning/versioning_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"

@@ -4,7 +4,9 @@
  * Generated columns compute themselves.  Columns that did not exist at the version keep what they have in rows that are
  * there, and take their default in rows that come back.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/past_int.h"
+#include "versioning/tables_int.h"
 
 #include "catalog/pg_attribute.h"
 #include "lib/stringinfo.h"

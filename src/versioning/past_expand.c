@@ -8,7 +8,9 @@
  * The tables that are put into the query are marked, each with what it was put there for: when the plan is run it is
  * checked against what the session asks for then (past_run.c).
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/past_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"

@@ -14,7 +14,10 @@
  * columns that the query uses, of the current user; and the row-level security.  The second side gets the same row-level
  * security, with its own columns, and needs no grant, since the first side has required it.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/past_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/table.h"
 #include "catalog/pg_type.h"

@@ -13,7 +13,9 @@
  *
  * A snapshot that an enclosing execution reads with is never replaced: functions that are STABLE see what their caller sees.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/past_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/parallel.h"
 #include "access/transam.h"

@@ -5,7 +5,10 @@
  * their names and types of then, and medallion.as_of_json() has the rows in them, as jsonb since no row type of the server
  * has that shape any more.  Grants of dropped columns are gone with them, so they are shown to the owner of the table only.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/past_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"

@@ -4,7 +4,7 @@
  *
  * The parser notes that for tables; for functions that return rows it does not, so it is found here, before planning.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/past_int.h"
 
 #include "access/sysattr.h"
 #include "nodes/nodeFuncs.h"

@@ -5,7 +5,8 @@
  * values silently; where the server knows no cast, the value's text is read as the new type.  A value that cannot be
  * converted is an error that says where it comes from: see medallion.as_of_json() for the shape of then.
  */
-#include "versioning/versioning_int.h"
+
+#include "versioning/versioning.h"
 
 #include "funcapi.h"
 #include "parser/parse_coerce.h"

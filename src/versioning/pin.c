@@ -4,7 +4,10 @@
  * A *pin* keeps one version readable, of one table or of all, on behalf of a holder: a kind ('model') and a name within
  * it ('delay/3').  Who holds it adds and removes it; pruning stops at it; erasure does not, but counts what it took.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/versioning.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

@@ -5,7 +5,10 @@
  * A place is a hint, not a fact: a savepoint may have taken the row back, or vacuum have given its place away; the
  * reader compares xmin.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/tables_int.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

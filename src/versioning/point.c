@@ -7,7 +7,12 @@
  * of those the log tells on which side of the number its transaction ended up.
  * So a point is (low, high, exceptions), and a stamp belongs if it is below low, or below high and no exception.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/past_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "access/transam.h"
 #include "access/xact.h"

@@ -10,7 +10,12 @@
  * of writers that have not got their number.  The block range index on death leads to the blocks that hold such rows,
  * so what is recent is not read.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/past_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/versioning.h"
 
 #include "access/brin.h"
 #include "access/genam.h"

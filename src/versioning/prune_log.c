@@ -5,7 +5,8 @@
  * they were in flight: all with an id not below the smallest `low` of the records kept.  (Who takes a number from now on
  * cannot name a commit that has ended; who had the commit lock before has been waited for.)
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/retention_int.h"
 
 #include "access/table.h"
 #include "access/tableam.h"

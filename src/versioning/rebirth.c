@@ -9,6 +9,12 @@
  * It is done below SQL, so that no trigger of the user sees it.
  */
 #include "versioning/capture_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "access/heapam.h"
 #include "access/htup_details.h"

@@ -12,6 +12,12 @@
  * lost.
  */
 #include "versioning/capture_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"

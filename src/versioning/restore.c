@@ -7,7 +7,14 @@
  * table is recorded in history as alive from its birth up to the adoption, which is a commit of its own.  Every version
  * of before reads as it did where it was dumped; the cost is one copy of the versioned tables.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/past_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"

@@ -17,7 +17,11 @@
  *
  * In what follows a *side* is what to write before a column: "c." for a table's alias, "d.p" for the columns p1, … of d.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/past_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/versioning.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

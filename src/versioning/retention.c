@@ -9,7 +9,8 @@
  * long.  A run that is stopped leaves rows below a horizon, which the next one deletes.  An error with one table does not
  * keep the others from being pruned; the run has failed then, and the job backs off.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/retention_int.h"
 
 #include "access/xact.h"
 #include "base/background.h"

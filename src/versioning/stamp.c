@@ -1,7 +1,7 @@
 /*
  * stamp.c: transaction ids widened to 64 bits.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
 
 #include "access/transam.h"
 

@@ -6,7 +6,7 @@
  * touched the table, since in the middle of a drop parts of it are gone already; owner and grants, which GRANT changes
  * without a lock on the table, are written again when it is dropped.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/ddl_int.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

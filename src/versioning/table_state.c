@@ -16,6 +16,14 @@
  * take them away.
  */
 #include "versioning/capture_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/past_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"

@@ -9,6 +9,14 @@
  * rolled back with it.  Places are hints and stay.
  */
 #include "versioning/capture_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/rows_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"

@@ -4,7 +4,9 @@
  * A *tag* names one version, hence one state of all versioned tables, and keeps it readable: pruning stops there.  A tag
  * never moves by itself; untag() and tag() move it.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/past_int.h"
+#include "versioning/retention_int.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

@@ -5,7 +5,9 @@
  * written, defined or locked; temporary tables can.  Utility statements are refused unless they are known to do no harm.
  * COPY table TO never meets the planner and is turned into a COPY of a query.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/past_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/versioning.h"
 
 #include "access/attnum.h"
 #include "access/htup_details.h"

@@ -9,7 +9,10 @@
  *
  * What travelling does to queries is in past_expand.c, what it forbids in travel_refuse.c.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/past_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/versioning.h"
 
 #include "access/parallel.h"
 #include "access/xact.h"

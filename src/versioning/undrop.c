@@ -5,7 +5,12 @@
  * Made again, it goes on with that history: all versions read as before, those between drop and undrop as an empty table.
  * What cannot be made again (a constraint whose function is gone, say) is left out with a warning that names it.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/ddl_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"

@@ -5,7 +5,9 @@
  * table_state.c).  Where there is a scheduler that is done before anybody asks, and noted, so that sessions that cannot
  * write notes, those on standbys too, need not do it each.  A table with rows of unknown birth is noted as damaged.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"

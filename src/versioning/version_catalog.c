@@ -5,7 +5,13 @@
  * pg_dump.  Hence they are made at run time, and hold core types, names and numbers of our own, never OIDs: a table is
  * known by the number that its capture triggers carry as an argument, which renames and restores leave alone.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/columns_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/partition_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/tables_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

@@ -1,7 +1,13 @@
 /*
  * versioning_init.c: hooks and callbacks of versioned tables.
  */
-#include "versioning/versioning_int.h"
+#include "versioning/commits_int.h"
+#include "versioning/ddl_int.h"
+#include "versioning/past_int.h"
+#include "versioning/retention_int.h"
+#include "versioning/table_work_int.h"
+#include "versioning/trust_int.h"
+#include "versioning/versioning.h"
 
 #include "base/background.h"
 #include "utils/timestamp.h"
