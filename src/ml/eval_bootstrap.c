@@ -217,16 +217,6 @@ measure(const bootstrap *b, const room *r, double *out)
 	out[at] = loss / (double) b->n;
 }
 
-/*
- * In 0 … n - 1.  The numbers of a stream are products of one key with consecutive counters, more evenly spread than
- * chance would have them, which makes intervals too narrow: a second step undoes that.
- */
-static inline uint32_t
-draw(ml_random *random, uint32_t n)
-{
-	return (uint32_t) (((ml_hash_word(ml_random_bits(random), random->key) >> 32) * (uint64_t) n) >> 32);
-}
-
 /* One resample: number `index` of the round. */
 static void
 resample(void *arg, int index)
@@ -241,7 +231,7 @@ resample(void *arg, int index)
 		return;
 	memset(r->counts, 0, sizeof(uint32_t) * b->n);
 	for (size_t i = 0; i < b->n; i++)
-		r->counts[draw(&random, (uint32_t) b->n)]++;
+		r->counts[ml_random_below(&random, (uint32_t) b->n)]++;
 	measure(b, r, out);
 	for (int m = 0; m < b->n_metrics; m++)
 		b->values[(size_t) m * b->resamples + number] = out[m];

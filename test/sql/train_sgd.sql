@@ -21,13 +21,14 @@ COPY iris (sepal_length, sepal_width, petal_length, petal_width, species) FROM :
 CREATE TABLE expected (no int, loss text, penalty text, alpha float8, l1_ratio float8, learning_rate text, eta0 float8, epsilon float8, reached float8, least float8);
 COPY expected FROM :'expected_file' (FORMAT csv, HEADER);
 
--- The objective reached, over the least there is (found by L-BFGS-B, which is right to 2e-3 with l1), and beside the best of five seeds of scikit-learn.
-SELECT e.no, e.loss, e.penalty, e.learning_rate, (t.metrics->>'objective')::float8 / e.least < CASE e.loss WHEN 'hinge' THEN 1.02 WHEN 'squared_error' THEN 1.005 ELSE 1.001 END AS near_the_least,
-	(t.metrics->>'objective')::float8 > e.least * (1 - CASE e.penalty WHEN 'l1' THEN 2e-3 ELSE 1e-6 END) AS not_below, (t.metrics->>'objective')::float8 / e.reached < 1.001 AS as_scikit_learn
-FROM expected e CROSS JOIN LATERAL medallion.train('train_sgd_' || no, CASE WHEN loss IN ('log_loss', 'hinge') THEN 'cancer' ELSE 'diabetes' END,
-	CASE WHEN loss IN ('log_loss', 'hinge') THEN 'diagnosis' ELSE 'progression' END, 'sgd',
-	jsonb_build_object('loss', loss, 'penalty', penalty, 'alpha', alpha, 'l1_ratio', l1_ratio, 'learning_rate', learning_rate, 'eta0', eta0, 'epsilon', epsilon, 'average', true, 'tol', 1e-6, 'max_iter', 2000),
-	exclude => '{no}') t ORDER BY 1;
+-- The objective reached, over the least there is (found by L-BFGS-B, which is right to 2e-3 with l1), and beside scikit-learn's: the best of five seeds of either.
+SELECT no, loss, penalty, learning_rate, min(objective) / least < CASE loss WHEN 'hinge' THEN 1.02 WHEN 'squared_error' THEN 1.005 ELSE 1.001 END AS near_the_least,
+	min(objective) > least * (1 - CASE penalty WHEN 'l1' THEN 2e-3 ELSE 1e-6 END) AS not_below, min(objective) / reached < 1.001 AS as_scikit_learn
+FROM (SELECT e.*, (t.metrics->>'objective')::float8 AS objective
+	FROM expected e CROSS JOIN generate_series(0, 4) seed CROSS JOIN LATERAL medallion.train('train_sgd_' || no, CASE WHEN loss IN ('log_loss', 'hinge') THEN 'cancer' ELSE 'diabetes' END,
+		CASE WHEN loss IN ('log_loss', 'hinge') THEN 'diagnosis' ELSE 'progression' END, 'sgd',
+		jsonb_build_object('loss', loss, 'penalty', penalty, 'alpha', alpha, 'l1_ratio', l1_ratio, 'learning_rate', learning_rate, 'eta0', eta0, 'epsilon', epsilon, 'average', true, 'tol', 1e-6, 'max_iter', 2000),
+		exclude => '{no}', seed => seed) t) runs GROUP BY no, loss, penalty, learning_rate, least, reached ORDER BY no;
 
 -- classes; the same seed gives the same model, another another
 SELECT rows, round((metrics->>'train_accuracy')::numeric, 3) >= 0.94 AS accurate FROM medallion.train('train_sgd', 'iris', 'species', 'sgd', '{"alpha": 0.001}', exclude => '{no}', seed => 1);
