@@ -38,11 +38,12 @@ COMMENT ON FUNCTION medallion.plot(medallion.confusion_cell[], text, text, integ
 'A confusion matrix, cells as dark as their share of the label; a row per line; format is text, ascii or svg (one row), width and height in characters or pixels.';
 
 CREATE OR REPLACE FUNCTION medallion.plot(x double precision[], y double precision[], kind text DEFAULT 'line', format text DEFAULT 'text',
-	title text DEFAULT NULL, x_label text DEFAULT NULL, y_label text DEFAULT NULL, width integer DEFAULT NULL, height integer DEFAULT NULL)
+	title text DEFAULT NULL, x_label text DEFAULT NULL, y_label text DEFAULT NULL, width integer DEFAULT NULL, height integer DEFAULT NULL,
+	groups text[] DEFAULT NULL, lines text[] DEFAULT NULL)
 RETURNS SETOF text
 LANGUAGE C STABLE PARALLEL SAFE ROWS 24 AS 'MODULE_PATHNAME', 'mdl_plot_points';
-COMMENT ON FUNCTION medallion.plot(double precision[], double precision[], text, text, text, text, text, integer, integer) IS
-'Any points, joined by a line or not (kind line or points); a row per line; format is text, ascii or svg (one row).';
+COMMENT ON FUNCTION medallion.plot(double precision[], double precision[], text, text, text, text, text, integer, integer, text[], text[]) IS
+'Any points, joined by a line or not (kind line or points), with groups of their own colour and mark, of which lines names those that are lines whatever the kind; a row per line; format is text, ascii or svg (one row).';
 
 CREATE OR REPLACE FUNCTION medallion.plot(model text, source text, kind text DEFAULT NULL, format text DEFAULT 'text',
 	title text DEFAULT NULL, width integer DEFAULT NULL, height integer DEFAULT NULL)

@@ -1,5 +1,5 @@
 /*
- * plot.c: medallion.plot: curves, confusion matrices, points and models as lines of text or as SVG.
+ * plot.c: medallion.plot: curves, confusion matrices and models as lines of text or as SVG; points are in plot_points.c.
  *
  * The answer is a set of text: a row per line of a text plot, one row for an SVG, so that both can be read in psql and
  * written to a file with \copy.
@@ -46,6 +46,18 @@ mdl_plot_ticks(PlotAxis *axis, int most, bool widen)
 		axis->low = floor(axis->low / axis->step + 1e-9) * axis->step;
 		axis->high = ceil(axis->high / axis->step - 1e-9) * axis->step;
 	}
+}
+
+int
+mdl_plot_tick_count(const PlotAxis *axis)
+{
+	return (int) (floor(axis->high / axis->step + 1e-9) - ceil(axis->low / axis->step - 1e-9)) + 1;
+}
+
+double
+mdl_plot_tick(const PlotAxis *axis, int i)
+{
+	return (ceil(axis->low / axis->step - 1e-9) + i) * axis->step;
 }
 
 char *
@@ -97,9 +109,8 @@ size_argument(FunctionCallInfo fcinfo, int argument, const char *name, bool is_s
 	return value;
 }
 
-/* From the arguments format, and width and height, which begin at `size`. */
-static PlotTarget
-plot_target(FunctionCallInfo fcinfo, int format, int size)
+PlotTarget
+mdl_plot_target(FunctionCallInfo fcinfo, int format, int size)
 {
 	char	   *name = mdl_required_text(fcinfo, format, "format");
 	PlotTarget	target = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
@@ -127,7 +138,7 @@ plot_target(FunctionCallInfo fcinfo, int format, int size)
 static Datum
 plot_curve(FunctionCallInfo fcinfo, Plot *(*make) (Datum curve))
 {
-	PlotTarget	target = plot_target(fcinfo, 1, 3);
+	PlotTarget	target = mdl_plot_target(fcinfo, 1, 3);
 	Plot	   *plot;
 
 	if (PG_ARGISNULL(0))
@@ -185,62 +196,10 @@ MDL_SHIM_TARGET(mdl_plot_confusion);
 Datum
 mdl_plot_confusion_impl(PG_FUNCTION_ARGS)
 {
-	PlotTarget	target = plot_target(fcinfo, 1, 3);
+	PlotTarget	target = mdl_plot_target(fcinfo, 1, 3);
 
 	if (!PG_ARGISNULL(0))
 		draw_confusion(PG_GETARG_DATUM(0), mdl_optional_text(fcinfo, 2), &target);
-	return (Datum) 0;
-}
-
-/* ---- points -------------------------------------------------------------------------------------------------- */
-
-static double *
-coordinates(FunctionCallInfo fcinfo, int argument, const char *what, int *n)
-{
-	double	   *values = mdl_metric_numbers(PG_GETARG_ARRAYTYPE_P(argument), what, n);
-
-	for (int i = 0; i < *n; i++)
-		if (!isfinite(values[i]) || fabs(values[i]) > 1e300)
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("%s of a plot must be finite numbers, but number %d is %g", what, i + 1, values[i]),
-					 errhint("Leave such points out.")));
-	return values;
-}
-
-/* plot(x, y, kind, format, title, x_label, y_label, width, height) */
-MDL_SHIM_TARGET(mdl_plot_points);
-Datum
-mdl_plot_points_impl(PG_FUNCTION_ARGS)
-{
-	PlotTarget	target = plot_target(fcinfo, 3, 7);
-	char	   *kind = mdl_required_text(fcinfo, 2, "kind");
-	double	   *x,
-			   *y;
-	int			n,
-				n_y;
-	Plot	   *plot;
-
-	if (strcmp(kind, "line") != 0 && strcmp(kind, "points") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("points have no plot of kind \"%s\"", kind),
-				 errhint("Kinds are line and points.")));
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		return (Datum) 0;
-	x = coordinates(fcinfo, 0, "x", &n);
-	y = coordinates(fcinfo, 1, "y", &n_y);
-	if (n != n_y)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("x and y of a plot have %d and %d numbers", n, n_y)));
-	if (n == 0)
-		return (Datum) 0;
-	plot = mdl_plot_of_points(x, y, n, strcmp(kind, "line") == 0 ? PLOT_LINE : PLOT_DOTS);
-	plot->title = mdl_optional_text(fcinfo, 4);
-	plot->x.label = mdl_optional_text(fcinfo, 5);
-	plot->y.label = mdl_optional_text(fcinfo, 6);
-	mdl_plot_draw(plot, &target);
 	return (Datum) 0;
 }
 
@@ -324,7 +283,7 @@ MDL_SHIM_TARGET(mdl_plot_model);
 Datum
 mdl_plot_model_impl(PG_FUNCTION_ARGS)
 {
-	PlotTarget	target = plot_target(fcinfo, 3, 5);
+	PlotTarget	target = mdl_plot_target(fcinfo, 3, 5);
 	char	   *reference = mdl_required_text(fcinfo, 0, "model");
 	char	   *source = mdl_required_text(fcinfo, 1, "source");
 	char	   *title = mdl_optional_text(fcinfo, 4);

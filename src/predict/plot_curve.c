@@ -83,8 +83,8 @@ check_shares(const double *values, int n, const char *what)
 
 static const double diagonal[] = {0, 1};
 
-static Plot *
-plot_make(const char *title, const char *x, const char *y)
+Plot *
+mdl_plot_make(const char *title, const char *x, const char *y)
 {
 	Plot	   *plot = palloc0(sizeof(Plot));
 
@@ -94,8 +94,8 @@ plot_make(const char *title, const char *x, const char *y)
 	return plot;
 }
 
-static void
-add_series(Plot *plot, PlotMark mark, int n, const double *x, const double *y)
+PlotSeries *
+mdl_plot_add(Plot *plot, PlotMark mark, int n, const double *x, const double *y)
 {
 	PlotSeries *series = &plot->series[plot->n_series++];
 
@@ -103,12 +103,13 @@ add_series(Plot *plot, PlotMark mark, int n, const double *x, const double *y)
 	series->n = n;
 	series->x = x;
 	series->y = y;
+	return series;
 }
 
 Plot *
 mdl_plot_of_roc(Datum curve)
 {
-	Plot	   *plot = plot_make("ROC curve", "false positive rate", "true positive rate");
+	Plot	   *plot = mdl_plot_make("ROC curve", "false positive rate", "true positive rate");
 	int			n;
 	double	  **columns = read_numbers(curve, &n, "threshold");
 	double		area = 0;
@@ -119,8 +120,8 @@ mdl_plot_of_roc(Datum curve)
 	check_shares(columns[2], n, "tpr");
 	for (int i = 1; i < n; i++)
 		area += (columns[1][i] - columns[1][i - 1]) * (columns[2][i] + columns[2][i - 1]) / 2;
-	add_series(plot, PLOT_DASHED, 2, diagonal, diagonal);
-	add_series(plot, PLOT_LINE, n, columns[1], columns[2]);
+	mdl_plot_add(plot, PLOT_DASHED, 2, diagonal, diagonal);
+	mdl_plot_add(plot, PLOT_LINE, n, columns[1], columns[2]);
 	plot->series[1].filled = true;
 	plot->note = psprintf("area under the curve %.4f", area);
 	return plot;
@@ -130,7 +131,7 @@ mdl_plot_of_roc(Datum curve)
 Plot *
 mdl_plot_of_pr(Datum curve)
 {
-	Plot	   *plot = plot_make("Precision and recall", "recall", "precision");
+	Plot	   *plot = mdl_plot_make("Precision and recall", "recall", "precision");
 	int			n;
 	double	  **columns = read_numbers(curve, &n, "threshold");
 	double	   *x = palloc(sizeof(double) * (2 * n + 1));
@@ -150,7 +151,7 @@ mdl_plot_of_pr(Datum curve)
 		x[count] = columns[2][i];
 		y[count++] = columns[1][i];
 	}
-	add_series(plot, PLOT_LINE, count, x, y);
+	mdl_plot_add(plot, PLOT_LINE, count, x, y);
 	plot->series[0].filled = true;
 	plot->note = psprintf("average precision %.4f", area);
 	return plot;
@@ -159,7 +160,7 @@ mdl_plot_of_pr(Datum curve)
 Plot *
 mdl_plot_of_calibration(Datum curve)
 {
-	Plot	   *plot = plot_make("Calibration", "mean probability", "share of positives");
+	Plot	   *plot = mdl_plot_make("Calibration", "mean probability", "share of positives");
 	int			n;
 	double	  **columns = read_numbers(curve, &n, "");
 	double	   *sizes = palloc(sizeof(double) * (n + 1));
@@ -179,9 +180,9 @@ mdl_plot_of_calibration(Datum curve)
 	}
 	for (int i = 0; i < n; i++)
 		sizes[i] = most > 0 ? columns[2][i] / most : 0;
-	add_series(plot, PLOT_DASHED, 2, diagonal, diagonal);
-	add_series(plot, PLOT_LINE, n, columns[3], columns[4]);
-	add_series(plot, PLOT_CIRCLES, n, columns[3], columns[4]);
+	mdl_plot_add(plot, PLOT_DASHED, 2, diagonal, diagonal);
+	mdl_plot_add(plot, PLOT_LINE, n, columns[3], columns[4]);
+	mdl_plot_add(plot, PLOT_CIRCLES, n, columns[3], columns[4]);
 	plot->series[2].sizes = sizes;
 	plot->note = rows > 0 ? psprintf("calibration error %.4f, %g rows", error / rows, rows) : NULL;
 	return plot;
@@ -190,7 +191,7 @@ mdl_plot_of_calibration(Datum curve)
 Plot *
 mdl_plot_of_lift(Datum curve)
 {
-	Plot	   *plot = plot_make("Cumulative gain", "share of rows, highest scores first", "share of positives found");
+	Plot	   *plot = mdl_plot_make("Cumulative gain", "share of rows, highest scores first", "share of positives found");
 	int			n;
 	double	  **columns = read_numbers(curve, &n, "threshold");
 	double	   *x = palloc0(sizeof(double) * (n + 2));
@@ -202,76 +203,10 @@ mdl_plot_of_lift(Datum curve)
 	check_shares(columns[2], n, "gain");
 	memcpy(x + 1, columns[0], sizeof(double) * n);
 	memcpy(y + 1, columns[2], sizeof(double) * n);
-	add_series(plot, PLOT_DASHED, 2, diagonal, diagonal);
-	add_series(plot, PLOT_LINE, n + 1, x, y);
+	mdl_plot_add(plot, PLOT_DASHED, 2, diagonal, diagonal);
+	mdl_plot_add(plot, PLOT_LINE, n + 1, x, y);
 	if (n > 0)
 		plot->note = psprintf("lift %.2f at %g %% of rows", columns[3][0], 100 * columns[0][0]);
-	return plot;
-}
-
-/* ---- points -------------------------------------------------------------------------------------------------- */
-
-static void
-range_of(const double *values, int n, double *low, double *high)
-{
-	for (int i = 0; i < n; i++)
-	{
-		*low = Min(*low, values[i]);
-		*high = Max(*high, values[i]);
-	}
-}
-
-/* Round ends around the values; a single value gets room on both sides. */
-static void
-fit_axis(PlotAxis *axis, double low, double high)
-{
-	if (low >= high)
-	{
-		double		around = low == 0 ? 1 : fabs(low) / 2;
-
-		low -= around;
-		high = low + 2 * around;
-	}
-	axis->low = low;
-	axis->high = high;
-	mdl_plot_ticks(axis, 6, true);
-}
-
-Plot *
-mdl_plot_of_numbers(const double *predicted, const double *actual, int n)
-{
-	Plot	   *plot = plot_make("Predicted and actual", "predicted", "actual");
-	double		low = INFINITY,
-				high = -INFINITY;
-	double	   *ends = palloc(sizeof(double) * 2);
-
-	range_of(predicted, n, &low, &high);
-	range_of(actual, n, &low, &high);
-	fit_axis(&plot->x, low, high);
-	plot->y.low = plot->x.low;
-	plot->y.high = plot->x.high;
-	plot->y.step = plot->x.step;
-	ends[0] = plot->x.low;
-	ends[1] = plot->x.high;
-	add_series(plot, PLOT_DASHED, 2, ends, ends);
-	add_series(plot, PLOT_DOTS, n, predicted, actual);
-	return plot;
-}
-
-Plot *
-mdl_plot_of_points(const double *x, const double *y, int n, PlotMark mark)
-{
-	Plot	   *plot = plot_make(NULL, NULL, NULL);
-	double		low = INFINITY,
-				high = -INFINITY;
-
-	range_of(x, n, &low, &high);
-	fit_axis(&plot->x, low, high);
-	low = INFINITY;
-	high = -INFINITY;
-	range_of(y, n, &low, &high);
-	fit_axis(&plot->y, low, high);
-	add_series(plot, mark, n, x, y);
 	return plot;
 }
 

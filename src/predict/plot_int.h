@@ -21,6 +21,8 @@ typedef enum PlotMark
 typedef struct PlotSeries
 {
 	PlotMark	mark;
+	const char *name;			/* in the legend, with a colour and a mark of its own; NULL: the plot's only one, not in the legend */
+	int			group;			/* of a series with a name: which colour and mark, from 0 */
 	bool		filled;			/* the area below a line */
 	int			n;
 	const double *x;			/* (n) */
@@ -33,10 +35,11 @@ typedef struct PlotAxis
 	const char *label;			/* may be NULL */
 	double		low;
 	double		high;			/* above low */
-	double		step;			/* between ticks, which begin at low */
+	double		step;			/* between ticks, which are its multiples */
 } PlotAxis;
 
-#define PLOT_MAX_SERIES 4
+#define PLOT_MAX_GROUPS 10
+#define PLOT_MAX_SERIES PLOT_MAX_GROUPS
 
 typedef struct Plot
 {
@@ -79,8 +82,19 @@ extern void mdl_plot_line(const PlotTarget *target, const char *line);
 /* Ticks at round numbers so that there are at most `most` intervals; with `widen` the ends move out to ticks. */
 extern void mdl_plot_ticks(PlotAxis *axis, int most, bool widen);
 
+/* The number of ticks, and where tick i is. */
+extern int	mdl_plot_tick_count(const PlotAxis *axis);
+extern double mdl_plot_tick(const PlotAxis *axis, int i);
+
 /* The number at a tick as text. */
 extern char *mdl_plot_number(const PlotAxis *axis, double value);
+
+/* From the arguments format, and width and height, which begin at `size`; makes the set of the answer. */
+extern PlotTarget mdl_plot_target(FunctionCallInfo fcinfo, int format, int size);
+
+/* A plot whose axes go from 0 to 1, and a series more in it. */
+extern Plot *mdl_plot_make(const char *title, const char *x, const char *y);
+extern PlotSeries *mdl_plot_add(Plot *plot, PlotMark mark, int n, const double *x, const double *y);
 
 extern void mdl_plot_draw(const Plot *plot, const PlotTarget *target);
 extern void mdl_plot_draw_map(const HeatMap *map, const PlotTarget *target);
@@ -99,10 +113,7 @@ extern Plot *mdl_plot_of_calibration(Datum curve);
 extern Plot *mdl_plot_of_lift(Datum curve);
 extern HeatMap *mdl_map_of_confusion(Datum cells);
 
-/* Of predictions against what happened, both (n). */
+/* plot_points.c: of predictions against what happened, both (n). */
 extern Plot *mdl_plot_of_numbers(const double *predicted, const double *actual, int n);
-
-/* Of any points; mark PLOT_LINE or PLOT_DOTS. */
-extern Plot *mdl_plot_of_points(const double *x, const double *y, int n, PlotMark mark);
 
 #endif							/* MDL_PLOT_INT_H */

@@ -14,6 +14,11 @@
 #define GRID "#e3e7ea"
 #define COLOUR "#2569a8"
 
+/* Colours of groups that can be told apart on white, also by those who see fewer colours (after Okabe and Ito, 2002). */
+static const char *const group_colours[PLOT_MAX_GROUPS] = {
+	COLOUR, "#d1520a", "#0a8f6a", "#b0559b", "#a67c00", "#4fa3d1", "#5b6770", "#7a1f1f", "#1c2329", "#7f9a1f"
+};
+
 /* The inside of the plot, in pixels. */
 typedef struct Frame
 {
@@ -49,6 +54,21 @@ put_text(StringInfo out, double x, double y, double size, const char *anchor, co
 	appendStringInfoString(out, "</text>");
 }
 
+/* As wide as the text may be: a character is about 0.56 of the font's size wide, and a longer text is written smaller. */
+static double
+font_for(const char *text, double size, double room)
+{
+	double		width = text == NULL ? 0 : 0.56 * size * pg_mbstrlen(text);
+
+	return width <= room ? size : Max(5, size * room / width);
+}
+
+static const char *
+colour_of(const PlotSeries *series)
+{
+	return series->name != NULL ? group_colours[series->group] : COLOUR;
+}
+
 static double
 x_of(const Plot *plot, const Frame *frame, double value)
 {
@@ -65,20 +85,18 @@ static void
 put_axes(StringInfo out, const Plot *plot, const Frame *frame)
 {
 	double		bottom = frame->top + frame->height;
-	int			ticks = (int) floor((plot->x.high - plot->x.low) / plot->x.step + 1e-9);
 
-	for (int i = 0; i <= ticks; i++)
+	for (int i = 0; i < mdl_plot_tick_count(&plot->x); i++)
 	{
-		double		value = plot->x.low + i * plot->x.step;
+		double		value = mdl_plot_tick(&plot->x, i);
 		double		x = x_of(plot, frame, value);
 
 		appendStringInfo(out, "<path d=\"M%.1f,%.1f V%.1f\" stroke=\"" GRID "\"/>", x, frame->top, bottom);
 		put_text(out, x, bottom + 17, 11, "middle", FAINT, "", mdl_plot_number(&plot->x, value));
 	}
-	ticks = (int) floor((plot->y.high - plot->y.low) / plot->y.step + 1e-9);
-	for (int i = 0; i <= ticks; i++)
+	for (int i = 0; i < mdl_plot_tick_count(&plot->y); i++)
 	{
-		double		value = plot->y.low + i * plot->y.step;
+		double		value = mdl_plot_tick(&plot->y, i);
 		double		y = y_of(plot, frame, value);
 
 		appendStringInfo(out, "<path d=\"M%.1f,%.1f H%.1f\" stroke=\"" GRID "\"/>", frame->left, y, frame->left + frame->width);
@@ -124,63 +142,157 @@ put_line(StringInfo out, const Plot *plot, const Frame *frame, const PlotSeries 
 		appendStringInfo(out, " L%.1f,%.1f L%.1f,%.1f Z\"/>", x_of(plot, frame, series->x[series->n - 1]), bottom,
 						 x_of(plot, frame, series->x[0]), bottom);
 	}
-	appendStringInfo(out, "<path fill=\"none\" stroke-linejoin=\"round\" %s d=\"",
-					 series->mark == PLOT_DASHED ? "stroke=\"#98a2aa\" stroke-width=\"1.2\" stroke-dasharray=\"5 4\"" :
-					 "stroke=\"" COLOUR "\" stroke-width=\"2\"");
+	if (series->mark == PLOT_DASHED)
+		appendStringInfoString(out, "<path fill=\"none\" stroke=\"#98a2aa\" stroke-width=\"1.2\" stroke-dasharray=\"5 4\" d=\"");
+	else
+		appendStringInfo(out, "<path fill=\"none\" stroke-linejoin=\"round\" stroke=\"%s\" stroke-width=\"2\" d=\"", colour_of(series));
 	put_path(out, plot, frame, series);
 	appendStringInfoString(out, "\"/>");
 }
 
+/* A group's mark around a point: circles, squares, triangles and diamonds, so that colours need not be told apart. */
 static void
-put_circles(StringInfo out, const Plot *plot, const Frame *frame, const PlotSeries *series)
+put_mark(StringInfo out, int group, double x, double y, double radius)
 {
-	appendStringInfo(out, "<g fill=\"" COLOUR "\" fill-opacity=\"%s\">", series->mark == PLOT_DOTS ? "0.45" : "0.85");
+	if (group % 4 == 0)
+		appendStringInfo(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>", x, y, radius);
+	else if (group % 4 == 1)
+		appendStringInfo(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", x - radius * 0.9, y - radius * 0.9,
+						 radius * 1.8, radius * 1.8);
+	else if (group % 4 == 2)
+		appendStringInfo(out, "<path d=\"M%.1f,%.1fl%.1f,%.1fh%.1fz\"/>", x, y - radius * 1.3, radius * 1.2, radius * 2.1, -radius * 2.4);
+	else
+		appendStringInfo(out, "<path d=\"M%.1f,%.1fl%.1f,%.1fl%.1f,%.1fl%.1f,%.1fz\"/>", x, y - radius * 1.4, radius * 1.2, radius * 1.4,
+						 -radius * 1.2, radius * 1.4, -radius * 1.2, -radius * 1.4);
+}
+
+#define ALL_DOTS 5000			/* of more points those that would lie on another's pixel are left out */
+
+static void
+put_marks(StringInfo out, const Plot *plot, const Frame *frame, const PlotSeries *series)
+{
+	int			columns = (int) frame->width + 2;
+	int			rows = (int) frame->height + 2;
+	uint8	   *taken = series->n > ALL_DOTS ? palloc0((Size) columns * rows) : NULL;
+
+	appendStringInfo(out, "<g fill=\"%s\" fill-opacity=\"%s\">", colour_of(series),
+					 series->mark == PLOT_CIRCLES ? "0.85" : series->name != NULL ? "0.7" : "0.45");
 	for (int i = 0; i < series->n; i++)
 	{
-		double		radius = series->mark == PLOT_DOTS ? 2 : 2.5 + 6 * sqrt(series->sizes[i]);
+		double		x = x_of(plot, frame, series->x[i]);
+		double		y = y_of(plot, frame, series->y[i]);
 
 		if (i % 4096 == 0)
 			CHECK_FOR_INTERRUPTS();
-		appendStringInfo(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>", x_of(plot, frame, series->x[i]),
-						 y_of(plot, frame, series->y[i]), radius);
+		if (taken != NULL)
+		{
+			uint8	   *pixel = &taken[(Size) (int) (y - frame->top + 0.5) * columns + (int) (x - frame->left + 0.5)];
+
+			if (*pixel)
+				continue;
+			*pixel = 1;
+		}
+		put_mark(out, series->group, x, y, series->mark == PLOT_CIRCLES ? 2.5 + 6 * sqrt(series->sizes[i]) : series->name != NULL ? 3 : 2);
 	}
 	appendStringInfoString(out, "</g>");
 }
 
-/* Room on the left for the longest number of the y axis, a character of 11 pixels being about 6.3 wide. */
+/* ---- legend -------------------------------------------------------------------------------------------------- */
+
+#define LEGEND_LINE 18			/* pixels */
+
+/* The marks and names of groups in lines from `top` on; with out NULL nothing is drawn.  Returns the number of lines. */
+static int
+put_legend(StringInfo out, const Plot *plot, double left, double width, double top)
+{
+	double		at = 0;
+	int			line = 0;
+
+	for (int g = 0; g < PLOT_MAX_GROUPS; g++)
+		for (int s = 0; s < plot->n_series; s++)
+		{
+			const PlotSeries *series = &plot->series[s];
+			double		room,
+						x,
+						y;
+
+			if (series->name == NULL || series->group != g)
+				continue;
+			room = 36 + 6.4 * pg_mbstrlen(series->name);
+			if (at > 0 && at + room > width)
+			{
+				at = 0;
+				line++;
+			}
+			x = left + at;
+			y = top + LEGEND_LINE * line;
+			at += room;
+			if (out == NULL)
+				continue;
+			appendStringInfo(out, "<g fill=\"%s\">", colour_of(series));
+			if (series->mark == PLOT_LINE)
+				appendStringInfo(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"16\" height=\"2.5\"/>", x, y - 1.2);
+			else
+				put_mark(out, g, x + 10, y, 4);
+			appendStringInfoString(out, "</g>");
+			put_text(out, x + 20, y + 4, 12, "start", INK, "", series->name);
+		}
+	return at > 0 ? line + 1 : 0;
+}
+
+/* Width of the longest number of an axis, a character of 11 pixels being about 6.3 wide. */
 static double
-left_margin(const Plot *plot)
+numbers_width(const PlotAxis *axis)
 {
 	int			longest = 0;
-	int			ticks = (int) floor((plot->y.high - plot->y.low) / plot->y.step + 1e-9);
 
-	for (int i = 0; i <= ticks; i++)
-		longest = Max(longest, (int) strlen(mdl_plot_number(&plot->y, plot->y.low + i * plot->y.step)));
-	return 6.3 * longest + (plot->y.label != NULL ? 34 : 16);
+	for (int i = 0; i < mdl_plot_tick_count(axis); i++)
+		longest = Max(longest, (int) strlen(mdl_plot_number(axis, mdl_plot_tick(axis, i))));
+	return 6.3 * longest;
+}
+
+/* Fewer ticks where the numbers, each `room` pixels long, would touch. */
+static void
+thin_ticks(PlotAxis *axis, double length, double room)
+{
+	int			most = Max(1, (int) (length / room));
+
+	if (mdl_plot_tick_count(axis) - 1 > most)
+		mdl_plot_ticks(axis, most, false);
 }
 
 void
-mdl_plot_svg(const Plot *plot, const PlotTarget *target)
+mdl_plot_svg(const Plot *drawn, const PlotTarget *target)
 {
+	Plot		thinned = *drawn;
+	const Plot *plot = &thinned;
 	StringInfoData out;
 	Frame		frame;
 	double		below = 28 + (plot->x.label != NULL ? 18 : 0) + (plot->note != NULL ? 20 : 0);
+	double		legend_top;
 
-	frame.left = left_margin(plot);
+	frame.left = numbers_width(&plot->y) + (plot->y.label != NULL ? 34 : 16);
 	frame.top = plot->title != NULL ? 38 : 14;
-	frame.width = Max(20, target->width - frame.left - 18);
+	frame.width = Max(20, target->width - frame.left - Max(18, numbers_width(&plot->x) / 2 + 4));
+	legend_top = frame.top;
+	frame.top += LEGEND_LINE * put_legend(NULL, plot, frame.left, frame.width, legend_top);
 	frame.height = Max(20, target->height - frame.top - below);
+	thin_ticks(&thinned.x, frame.width, numbers_width(&plot->x) + 10);
+	thin_ticks(&thinned.y, frame.height, 18);
 	initStringInfo(&out);
 	put_head(&out, target, plot->title);
-	put_text(&out, frame.left + frame.width / 2, 24, 15, "middle", INK, " font-weight=\"bold\"", plot->title);
+	put_text(&out, frame.left + frame.width / 2, 24, font_for(plot->title, 15, frame.width), "middle", INK, " font-weight=\"bold\"",
+			 plot->title);
+	put_legend(&out, plot, frame.left, frame.width, legend_top);
 	put_axes(&out, plot, &frame);
 	for (int s = 0; s < plot->n_series; s++)
 		if (plot->series[s].mark == PLOT_DOTS || plot->series[s].mark == PLOT_CIRCLES)
-			put_circles(&out, plot, &frame, &plot->series[s]);
+			put_marks(&out, plot, &frame, &plot->series[s]);
 		else
 			put_line(&out, plot, &frame, &plot->series[s]);
-	put_text(&out, frame.left + frame.width / 2, frame.top + frame.height + 36, 12, "middle", INK, "", plot->x.label);
-	put_text(&out, 15, frame.top + frame.height / 2, 12, "middle", INK,
+	put_text(&out, frame.left + frame.width / 2, frame.top + frame.height + 36, font_for(plot->x.label, 12, frame.width), "middle", INK, "",
+			 plot->x.label);
+	put_text(&out, 15, frame.top + frame.height / 2, font_for(plot->y.label, 12, frame.height), "middle", INK,
 			 psprintf(" transform=\"rotate(-90 15 %.1f)\"", frame.top + frame.height / 2), plot->y.label);
 	put_text(&out, frame.left + frame.width / 2, target->height - 8, 12, "middle", FAINT, "", plot->note);
 	appendStringInfoString(&out, "</svg>");
@@ -276,7 +388,7 @@ mdl_plot_svg_map(const HeatMap *map, const PlotTarget *target)
 
 	initStringInfo(&out);
 	put_head(&out, target, map->title);
-	put_text(&out, middle, 24, 15, "middle", INK, " font-weight=\"bold\"", map->title);
+	put_text(&out, middle, 24, font_for(map->title, 15, grid.size_x * map->n), "middle", INK, " font-weight=\"bold\"", map->title);
 	put_text(&out, middle, 46, 12, "middle", FAINT, "", "predicted");
 	put_text(&out, 15, grid.top + grid.size_y * map->n / 2, 12, "middle", FAINT,
 			 psprintf(" transform=\"rotate(-90 15 %.1f)\"", grid.top + grid.size_y * map->n / 2), "label");

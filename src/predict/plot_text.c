@@ -20,7 +20,7 @@ typedef struct Canvas
 	int			across;			/* points of a character */
 	int			down;
 	uint8	   *dots;			/* (rows, columns) Braille's bits; 1 a line, 2 a dashed one in ASCII */
-	bool	   *circles;		/* (rows, columns) */
+	uint8	   *marks;			/* (rows, columns) 0 none, else a mark's number + 1, which hides the dots */
 } Canvas;
 
 static Canvas *
@@ -34,11 +34,30 @@ canvas_make(int columns, int rows, bool is_ascii)
 	canvas->across = is_ascii ? 1 : 2;
 	canvas->down = is_ascii ? 1 : 4;
 	canvas->dots = palloc0(sizeof(uint8) * columns * rows);
-	canvas->circles = palloc0(sizeof(bool) * columns * rows);
+	canvas->marks = palloc0(sizeof(uint8) * columns * rows);
 	return canvas;
 }
 
+/* What stands for a point of a group, or for one that is larger than a dot. */
+static const char *
+mark_text(int mark, bool is_ascii)
+{
+	static const char *const unicode_marks[PLOT_MAX_GROUPS] = {"●", "○", "▲", "△", "■", "□", "◆", "◇", "✚", "✕"};
+	static const char *const ascii_marks[PLOT_MAX_GROUPS] = {"o", "x", "+", "#", "@", "%", "&", "=", "^", "~"};
+
+	return is_ascii ? ascii_marks[mark] : unicode_marks[mark];
+}
+
 /* x and y in points, y from the bottom. */
+static void
+put_mark(Canvas *canvas, int x, int y, int mark)
+{
+	int			row = (canvas->rows * canvas->down - 1 - y) / canvas->down;
+
+	if (x >= 0 && x < canvas->columns * canvas->across && y >= 0 && y < canvas->rows * canvas->down)
+		canvas->marks[row * canvas->columns + x / canvas->across] = mark + 1;
+}
+
 static void
 put_dot(Canvas *canvas, int x, int y, bool dashed)
 {
@@ -75,13 +94,17 @@ draw_line(Canvas *canvas, int x, int y, int to_x, int to_y, bool dashed)
 	}
 }
 
+/* Marks of a group along its line, more than far enough apart to see the line, and elsewhere for each group. */
+#define MARK_EVERY 10			/* characters */
+
 static void
 draw_series(Canvas *canvas, const Plot *plot, const PlotSeries *series)
 {
 	int			width = canvas->columns * canvas->across;
 	int			height = canvas->rows * canvas->down;
 	int			last_x = 0,
-				last_y = 0;
+				last_y = 0,
+				marked = -1;	/* stretch of MARK_EVERY characters that has a mark */
 
 	for (int i = 0; i < series->n; i++)
 	{
@@ -90,17 +113,21 @@ draw_series(Canvas *canvas, const Plot *plot, const PlotSeries *series)
 
 		if (i % 4096 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (series->mark == PLOT_CIRCLES)
-		{
-			int			row = (height - 1 - y) / canvas->down;
-
-			if (x >= 0 && x < width && row >= 0 && row < canvas->rows)
-				canvas->circles[row * canvas->columns + x / canvas->across] = true;
-		}
+		if (series->mark == PLOT_CIRCLES || (series->mark == PLOT_DOTS && series->name != NULL))
+			put_mark(canvas, x, y, series->group);
 		else if (series->mark == PLOT_DOTS || i == 0)
 			put_dot(canvas, x, y, false);
 		else
+		{
 			draw_line(canvas, last_x, last_y, x, y, series->mark == PLOT_DASHED);
+			for (int at = Min(last_x, x); series->name != NULL && at <= Max(last_x, x); at++)
+				if (at / canvas->across % MARK_EVERY == (series->group * 3 + 2) % MARK_EVERY && at / canvas->across / MARK_EVERY != marked)
+				{
+					marked = at / canvas->across / MARK_EVERY;
+					put_mark(canvas, at, x == last_x ? y : last_y + (int) floor((double) (at - last_x) * (y - last_y) / (x - last_x) + 0.5),
+							 series->group);
+				}
+		}
 		last_x = x;
 		last_y = y;
 	}
@@ -115,10 +142,10 @@ put_row(StringInfo out, const Canvas *canvas, int row)
 		int			at = row * canvas->columns + column;
 		uint8		dots = canvas->dots[at];
 
-		if (canvas->is_ascii)
-			appendStringInfoChar(out, canvas->circles[at] ? 'o' : dots == 1 ? '*' : dots == 2 ? '.' : ' ');
-		else if (canvas->circles[at])
-			appendStringInfoString(out, "●");
+		if (canvas->marks[at] > 0)
+			appendStringInfoString(out, mark_text(canvas->marks[at] - 1, canvas->is_ascii));
+		else if (canvas->is_ascii)
+			appendStringInfoChar(out, dots == 1 ? '*' : dots == 2 ? '.' : ' ');
 		else if (dots == 0)
 			appendStringInfoChar(out, ' ');
 		else
@@ -151,18 +178,12 @@ put_centred(const PlotTarget *target, const char *text, int left, int width)
 }
 
 static int
-tick_count(const PlotAxis *axis)
-{
-	return (int) floor((axis->high - axis->low) / axis->step + 1e-9) + 1;
-}
-
-static int
 widest_tick(const PlotAxis *axis)
 {
 	int			widest = 0;
 
-	for (int i = 0; i < tick_count(axis); i++)
-		widest = Max(widest, (int) strlen(mdl_plot_number(axis, axis->low + i * axis->step)));
+	for (int i = 0; i < mdl_plot_tick_count(axis); i++)
+		widest = Max(widest, (int) strlen(mdl_plot_number(axis, mdl_plot_tick(axis, i))));
 	return widest;
 }
 
@@ -177,9 +198,9 @@ put_rows(const Plot *plot, const Canvas *canvas, int margin, const PlotTarget *t
 	{
 		const char *number = NULL;
 
-		for (int i = 0; i < tick_count(&plot->y); i++)
+		for (int i = 0; i < mdl_plot_tick_count(&plot->y); i++)
 		{
-			double		value = plot->y.low + i * plot->y.step;
+			double		value = mdl_plot_tick(&plot->y, i);
 
 			if (canvas->rows - 1 - point_on(&plot->y, value, canvas->rows) == row)
 				number = mdl_plot_number(&plot->y, value);
@@ -211,9 +232,9 @@ put_x_axis(const Plot *plot, const Canvas *canvas, int margin, const PlotTarget 
 	{
 		bool		is_tick = false;
 
-		for (int i = 0; i < tick_count(&plot->x); i++)
+		for (int i = 0; i < mdl_plot_tick_count(&plot->x); i++)
 		{
-			double		value = plot->x.low + i * plot->x.step;
+			double		value = mdl_plot_tick(&plot->x, i);
 			char	   *number = mdl_plot_number(&plot->x, value);
 			int			start = Max(0, margin + 2 + column - (int) strlen(number) / 2);
 
@@ -235,11 +256,36 @@ put_x_axis(const Plot *plot, const Canvas *canvas, int margin, const PlotTarget 
 	mdl_plot_line(target, numbers.data);
 }
 
+/* The marks and names of the groups, as many on a line as there is room for. */
+static void
+put_legend(const Plot *plot, int margin, int columns, const PlotTarget *target)
+{
+	StringInfoData line;
+
+	initStringInfo(&line);
+	for (int g = 0; g < PLOT_MAX_GROUPS; g++)
+		for (int s = 0; s < plot->n_series; s++)
+		{
+			const PlotSeries *series = &plot->series[s];
+
+			if (series->name == NULL || series->group != g)
+				continue;
+			if (line.len > 0 && text_width(line.data) + text_width(series->name) + 5 > columns)
+			{
+				put_centred(target, line.data, margin + 2, columns);
+				resetStringInfo(&line);
+			}
+			appendStringInfo(&line, "%s%s %s", line.len > 0 ? "   " : "", mark_text(g, target->format == PLOT_ASCII), series->name);
+		}
+	if (line.len > 0)
+		put_centred(target, line.data, margin + 2, columns);
+}
+
 /* Fewer ticks where their numbers would not have room. */
 static void
 thin_ticks(PlotAxis *axis, int most)
 {
-	if (tick_count(axis) - 1 > Max(most, 1))
+	if (mdl_plot_tick_count(axis) - 1 > Max(most, 1))
 		mdl_plot_ticks(axis, Max(most, 1), false);
 }
 
@@ -265,6 +311,7 @@ mdl_plot_text(const Plot *drawn, const PlotTarget *target)
 	put_rows(plot, canvas, margin, target);
 	put_x_axis(plot, canvas, margin, target);
 	put_centred(target, plot->x.label, margin + 2, columns);
+	put_legend(plot, margin, columns, target);
 	put_centred(target, plot->note, margin + 2, columns);
 }
 

@@ -18,6 +18,20 @@ SELECT medallion.plot(array_agg(i), array_agg(p), 'points', 'ascii', height => 8
 SELECT medallion.plot('{1}'::float8[], '{0}'::float8[], 'points', height => 5, width => 30);
 SELECT medallion.plot('{1,2}'::float8[], '{7,7}'::float8[], height => 5, width => 30);
 
+-- Groups have marks and names; lines are marked here and there, over the points.
+CREATE TABLE g AS SELECT i::float8 AS x, (i * i % 17)::float8 AS y, (ARRAY['odd', 'even'])[1 + (i % 2)] AS name FROM generate_series(1, 30) i
+	UNION ALL SELECT i, i / 2.0, 'trend' FROM (VALUES (0), (30)) v(i);
+SELECT medallion.plot(array_agg(x ORDER BY x), array_agg(y ORDER BY x), 'points', title => 'Groups', x_label => 'x', y_label => 'y', height => 8, groups => array_agg(name ORDER BY x), lines => '{trend}') FROM g;
+SELECT medallion.plot(array_agg(x ORDER BY x), array_agg(y ORDER BY x), 'points', 'ascii', height => 6, width => 30, groups => array_agg(name ORDER BY x), lines => '{trend}') FROM g;
+SELECT medallion.plot(array_agg(x ORDER BY x), array_agg(-x ORDER BY x), height => 6, groups => array_agg('a name that is much too long for a legend, no. ' || x::int % 3 ORDER BY x)) FROM g;
+-- Colours, marks and names in the picture; a name is escaped.
+SELECT svg ~ '<rect x="[0-9.]+" y="[0-9.]+" width="5.4"' AS squares, svg ~ '>&lt;odd&gt;</text>' AS escaped, svg ~ '>trend</text>' AS line_named, xml_is_well_formed_document(svg)
+FROM (SELECT medallion.plot(array_agg(x ORDER BY x), array_agg(y ORDER BY x), 'points', 'svg', groups => array_agg(CASE name WHEN 'odd' THEN '<odd>' ELSE name END ORDER BY x), lines => '{trend}') AS svg FROM g) q;
+-- Of many points those that lie on another are not drawn again.
+SELECT length(svg) < 600000 AS short FROM (SELECT medallion.plot(array_agg(i % 100 + 0.0::float8), array_agg(i % 97 + 0.0::float8), 'points', 'svg') AS svg FROM generate_series(1, 50000) i) q;
+-- Long numbers have room: fewer ticks, none cut at the right.
+SELECT regexp_matches(svg, 'x="([0-9.]+)" y="[0-9.]+" font-size="11" text-anchor="middle" fill="#5b6770">([^<]*)<', 'g') FROM (SELECT medallion.plot('{0,5000000}'::float8[], '{0,1}'::float8[], format => 'svg', width => 240, height => 120) AS svg) q;
+
 -- Pictures are well-formed XML of one row, and stand alone; what is in them is escaped.
 CREATE TABLE pictures AS
 SELECT 'roc' AS kind, medallion.plot(medallion.roc_curve(l, p), 'svg', 'Is <this> & "that" safe?') AS svg FROM s
@@ -81,6 +95,11 @@ SELECT medallion.plot('{1,2}'::float8[], '{1}'::float8[]);
 SELECT medallion.plot('{1,NaN}'::float8[], '{1,2}'::float8[]);
 SELECT medallion.plot('{1,NULL}'::float8[], '{1,2}'::float8[]);
 SELECT medallion.plot('{1}'::float8[], '{1}'::float8[], 'bars');
+SELECT medallion.plot('{1,2}'::float8[], '{1,2}'::float8[], groups => '{a}');
+SELECT medallion.plot('{1,2}'::float8[], '{1,2}'::float8[], groups => '{a,NULL}');
+SELECT medallion.plot('{1,2}'::float8[], '{1,2}'::float8[], groups => '{a,b}', lines => '{c}');
+SELECT medallion.plot('{1,2}'::float8[], '{1,2}'::float8[], lines => '{c}');
+SELECT medallion.plot(array_agg(x), array_agg(y), groups => array_agg(x::text)) FROM g;
 SELECT medallion.plot('plot_two', 's', 'predicted');
 SELECT medallion.plot('plot_number', 's', 'roc');
 SELECT medallion.plot('plot_none', 's');
