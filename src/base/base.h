@@ -151,6 +151,16 @@ extern MDL_EXPORT Datum mdl_field(uint64 row, int column, bool *is_null);
 extern MDL_EXPORT char *mdl_field_text(uint64 row, int column);	/* output text, NULL if SQL NULL */
 extern MDL_EXPORT int64 mdl_field_int8(uint64 row, int column);	/* column must be int8; 0 if NULL */
 
+/* ---- savepoint.c: work whose error is an answer ------------------------------------------------------------- */
+
+typedef void (*MdlWork) (void *argument);
+
+/*
+ * Runs work in a subtransaction.  NULL if it went well; else its error, palloc'd in the current context, and what it did is
+ * undone.  Every error comes back, a cancel too: the caller raises again, by ReThrowError(), what is none of its business.
+ */
+extern MDL_EXPORT ErrorData *mdl_try(MdlWork work, void *argument);
+
 /* ---- jsonb_read.c: options given as jsonb ------------------------------------------------------------------- */
 
 /* `what` names the argument in messages, e.g. "params".  Absent key or JSON null: returns false, *value untouched. */

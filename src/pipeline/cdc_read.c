@@ -10,7 +10,6 @@
 #include "pipeline/cdc_read_int.h"
 #include "base/progress.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
@@ -148,38 +147,36 @@ shown_event(Reader *reader, const SourceRow *row)
 	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
 }
 
+typedef struct Part
+{
+	Reader	   *reader;
+	int			first;
+	int			count;
+} Part;
+
+static void
+decode_part(void *argument)
+{
+	Part	   *part = argument;
+
+	for (int i = part->first; i < part->first + part->count; i++)
+		mdl_decode_row(part->reader, &part->reader->batch[i]);
+}
+
 /* Runs a part of the batch inside a subtransaction; false, with *reason, if it had an error. */
 static bool
 decode_guarded(Reader *reader, int first, int count, char **reason)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool good = true;
-	ErrorData  *volatile error = NULL;
+	ErrorData  *error;
 
 	forget_decoded(reader);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		for (int i = first; i < first + count; i++)
-			mdl_decode_row(reader, &reader->batch[i]);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		error = mdl_guard_failed(context, owner);
-		good = false;
-	}
-	PG_END_TRY();
+	error = mdl_guarded(decode_part, &(Part) {reader, first, count});
 	reader->current = NULL;
-	if (!good)
+	if (error != NULL)
 		*reason = error->message;
 	else
 		keep_decoded(reader);
-	return good;
+	return error == NULL;
 }
 
 /* The row of the source as JSON; it was copied flat, so nothing of it can fail to be read. */

@@ -3,7 +3,6 @@
  */
 #include "pipeline/cdc_int.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
@@ -16,11 +15,16 @@ typedef struct Sample
 	const Flow *flow;
 	List	   *names;
 	List	   *types;			/* NULL: not known yet */
+	Datum		payload;		/* of the event being looked at */
+	Oid			payload_type;
 } Sample;
 
 static void
-sample_event(Sample *sample, Datum payload, Oid type)
+sample_event(void *argument)
 {
+	Sample	   *sample = argument;
+	Datum		payload = sample->payload;
+	Oid			type = sample->payload_type;
 	Envelope	envelope;
 	Jsonb	   *event;
 	Oid			output;
@@ -60,8 +64,6 @@ mdl_flow_sample_fields(const Flow *flow, List **names, List **types)
 	uint64		rows = mdl_run(psprintf("SELECT %s FROM %s LIMIT %d", quote_identifier(flow->payload), mdl_qualified_name(flow->source),
 										SAMPLE_ROWS), NULL, true);
 	SPITupleTable *found = SPI_tuptable;
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	ListCell   *cell;
 
 	for (uint64 i = 0; i < rows; i++)
@@ -71,20 +73,9 @@ mdl_flow_sample_fields(const Flow *flow, List **names, List **types)
 
 		if (is_null)
 			continue;
-		BeginInternalSubTransaction(NULL);
-		MemoryContextSwitchTo(context);
-		PG_TRY();
-		{
-			sample_event(&sample, payload, SPI_gettypeid(found->tupdesc, 1));
-			ReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(context);
-			CurrentResourceOwner = owner;
-		}
-		PG_CATCH();
-		{
-			mdl_guard_failed(context, owner);	/* applying it tells what is wrong with it */
-		}
-		PG_END_TRY();
+		sample.payload = payload;
+		sample.payload_type = SPI_gettypeid(found->tupdesc, 1);
+		mdl_guarded(sample_event, &sample);	/* applying an event tells what is wrong with it */
 	}
 	foreach(cell, sample.types)
 		if (lfirst(cell) == NULL)

@@ -193,40 +193,34 @@ mdl_is_column_name(const char *name)
 
 /* ---- the target -------------------------------------------------------------------------------------------------------------- */
 
+typedef struct NamedType
+{
+	const char *text;
+	Oid			type;
+	int32		typmod;
+} NamedType;
+
+static void
+parse_type(void *argument)
+{
+	NamedType  *named = argument;
+
+	parseTypeString(named->text, &named->type, &named->typmod, true);
+}
+
 /* Looks a type up; false for text that is not one. */
 static bool
 find_type(const char *text, Oid *type, int32 *typmod)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool found = false;
+	NamedType	named = {.text = text, .typmod = -1};
+	ErrorData  *error = mdl_try(parse_type, &named);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		parseTypeString(text, type, typmod, true);
-		found = OidIsValid(*type) && get_typtype(*type) != TYPTYPE_PSEUDO;
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION &&
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
-			ReThrowError(error);
-	}
-	PG_END_TRY();
-	return found;
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+		ReThrowError(error);
+	*type = named.type;
+	*typmod = named.typmod;
+	return error == NULL && OidIsValid(*type) && get_typtype(*type) != TYPTYPE_PSEUDO;
 }
 
 /* The name of a type as an event or a sample tells it, safe to be put into a statement; text if there is none such. */

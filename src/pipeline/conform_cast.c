@@ -234,9 +234,7 @@ try_owned(Attempt *attempt)
 static bool
 try_all(Attempt *attempt)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
+	ErrorData  *error;
 
 	if (IsInParallelMode())
 		ereport(ERROR,
@@ -244,33 +242,13 @@ try_all(Attempt *attempt)
 				 errmsg("a cast to %s cannot be tried in a parallel query", format_type_be(attempt->cast->type)),
 				 errdetail("What the type calls may need a subtransaction to be undone."),
 				 errhint("SET max_parallel_workers_per_gather = 0 for this query.")));
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		run(attempt);
-		done = true;
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (!is_of_value(error->sqlerrcode))
-			ReThrowError(error);
-		FreeErrorData(error);
-		done = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return done;
+	error = mdl_try(run, attempt);
+	if (error == NULL)
+		return true;
+	if (!is_of_value(error->sqlerrcode))
+		ReThrowError(error);
+	FreeErrorData(error);
+	return false;
 }
 
 static bool

@@ -216,29 +216,28 @@ ask_all_aggregates(Judgement *judgement, int i)
 	ask_aggregates(judgement, 0, judgement->count - 1);
 }
 
+typedef struct Asked
+{
+	Judgement  *judgement;
+	Question	question;
+	int			i;
+} Asked;
+
+static void
+answer(void *argument)
+{
+	Asked	   *asked = argument;
+
+	asked->question(asked->judgement, asked->i);
+}
+
 /* Asks in a subtransaction; returns the message if it raises what may be an error of the rule. */
 static char *
 guarded(Judgement *judgement, Question question, int i)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	char	   *volatile message = NULL;
+	ErrorData  *error = mdl_guarded(answer, &(Asked) {judgement, question, i});
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		question(judgement, i);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		message = mdl_guard_failed(context, owner)->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return message;
+	return error == NULL ? NULL : error->message;
 }
 
 static void

@@ -10,7 +10,6 @@
 #include "pipeline/incremental_int.h"
 
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
@@ -23,7 +22,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
@@ -283,36 +281,37 @@ unit_receiver(TupleDesc columns, Bitmapset *wanted)
 	return receiver;
 }
 
+typedef struct GuardedQuery
+{
+	Query	   *query;
+	QueryEnvironment *environment;
+	double		limit;
+	DestReceiver *dest;
+} GuardedQuery;
+
+static void
+run_query(void *argument)
+{
+	GuardedQuery *guarded = argument;
+
+	mdl_query_run(guarded->query, NULL, guarded->environment, guarded->limit, guarded->dest);
+}
+
 char *
 mdl_run_guarded(Query *query, List *changed, double limit, DestReceiver *dest)
 {
-	QueryEnvironment *environment = create_queryEnv();
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	char	   *volatile message = NULL;
+	GuardedQuery guarded = {query, create_queryEnv(), limit, dest};
+	ErrorData  *error;
 	ListCell   *cell;
 
 	foreach(cell, changed)
 	{
 		ChangedSource *source = lfirst(cell);
 
-		mdl_offer_to(environment, source->name, source->images, source->image_columns);
+		mdl_offer_to(guarded.environment, source->name, source->images, source->image_columns);
 	}
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		mdl_query_run(query, NULL, environment, limit, dest);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		message = mdl_guard_failed(context, owner)->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return message;
+	error = mdl_guarded(run_query, &guarded);
+	return error == NULL ? NULL : error->message;
 }
 
 /* Takes the unit of a row whose correction was made or taken back. */

@@ -7,7 +7,6 @@
  */
 #include "pipeline/lineage_graph_int.h"
 
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
@@ -87,52 +86,32 @@ typedef struct RecordedQuery
 	char	   *select_part;
 	char	   *source;			/* name of a relation, or a query */
 	char	   *rest;			/* behind it */
+	Query	   *query;			/* analysed; NULL if it does not hold any more */
 } RecordedQuery;
 
-static Query *
-analyse_recorded(const RecordedQuery *recorded)
+static void
+analyse_recorded(void *argument)
 {
+	RecordedQuery *recorded = argument;
 	char	   *text = psprintf("%s FROM %s %s", recorded->select_part, mdl_source_from(recorded->source, NULL), recorded->rest);
 	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
 
-	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
-		return NULL;
-	return parse_analyze_fixedparams(linitial_node(RawStmt, statements), text, NULL, 0, NULL);
+	if (list_length(statements) == 1 && IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
+		recorded->query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), text, NULL, 0, NULL);
 }
 
 /* Analyses a recorded query as the current user would write it now; NULL if it does not hold any more. */
 static Query *
-try_recorded(const RecordedQuery *recorded)
+try_recorded(RecordedQuery *recorded)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Query	   *volatile query = NULL;
+	ErrorData  *error = mdl_try(analyse_recorded, recorded);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		query = analyse_recorded(recorded);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		CurrentResourceOwner = owner;
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-			ReThrowError(error);
-		query = NULL;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return query;
+	if (error == NULL)
+		return recorded->query;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+		ReThrowError(error);
+	return NULL;
 }
 
 void

@@ -322,11 +322,8 @@ extern void mdl_verdicts_settle(DerivedResult *result, bool enforce);
 
 /* ---- rule_eval.c ----------------------------------------------------------------------------------------------- */
 
-/*
- * To be called in PG_CATCH for an error inside an internal subtransaction that judges rules: rolls it back, restores the
- * given state and returns the error if it may be that of one row, else raises it again.
- */
-extern ErrorData *mdl_guard_failed(MemoryContext context, ResourceOwner owner);
+/* Tries work that judges rules: the error if it may be that of one row; others are raised again.  NULL: it went well. */
+extern ErrorData *mdl_guarded(MdlWork work, void *argument);
 
 /* Judges rows one by one, so that an expression that raises costs its row only. */
 extern void mdl_rules_judge_rows(DerivedResult *result, Tuplestorestate *rows);

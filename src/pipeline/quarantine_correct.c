@@ -117,32 +117,35 @@ populate(FmgrInfo *function, TupleDesc columns, Jsonb *corrected, Datum *values,
 	heap_deform_tuple(&tuple, columns, values, nulls);
 }
 
+typedef struct Application
+{
+	const DerivedResult *result;
+	Jsonb	   *corrected;
+	Datum	   *values;
+	bool	   *nulls;
+} Application;
+
+static void
+apply(void *argument)
+{
+	Application *application = argument;
+
+	populate(&application->result->corrections->populate, application->result->columns, application->corrected,
+			 application->values, application->nulls);
+}
+
 bool
 mdl_correction_apply(const DerivedResult *result, Datum *values, bool *nulls, char **message)
 {
 	Correction *correction = find(result, values, nulls);
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
+	ErrorData  *error;
 
 	if (correction == NULL)
 		return false;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		populate(&result->corrections->populate, result->columns, correction->corrected, values, nulls);
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		*message = mdl_guard_failed(context, owner)->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return done;
+	error = mdl_guarded(apply, &(Application) {result, correction->corrected, values, nulls});
+	if (error != NULL)
+		*message = error->message;
+	return error == NULL;
 }
 
 struct Corrections *

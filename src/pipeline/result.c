@@ -13,7 +13,6 @@
 #include "base/progress.h"
 
 #include "access/relation.h"
-#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -408,30 +407,23 @@ run_unjudged(DerivedResult *result)
 		run_into(judged_query(result), result, NULL);
 }
 
+static void
+run_query_and_rules(void *argument)
+{
+	DerivedResult *result = argument;
+
+	run_into(judged_query(result), result, NULL);
+}
+
 /* Runs query and rules as one statement; false if it raised what may be the error of a rule. */
 static bool
 run_judged(DerivedResult *result)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
+	ErrorData  *error = mdl_guarded(run_query_and_rules, result);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		run_into(judged_query(result), result, NULL);
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		FreeErrorData(mdl_guard_failed(context, owner));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return done;
+	if (error != NULL)
+		FreeErrorData(error);
+	return error == NULL;
 }
 
 /* Runs the query alone and then judges its rows one by one. */

@@ -8,7 +8,6 @@
 #include "pipeline/pipeline_int.h"
 
 #include "access/relation.h"
-#include "access/xact.h"
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -16,7 +15,6 @@
 #include "optimizer/optimizer.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 
 #define BATCH_ROWS 1000
 
@@ -47,19 +45,12 @@ is_row_error(int code)
 		code != ERRCODE_DATA_CORRUPTED && code != ERRCODE_INDEX_CORRUPTED;
 }
 
-/* The subtransaction is ended in any case, since whoever catches the error above relies on the nesting. */
 ErrorData *
-mdl_guard_failed(MemoryContext context, ResourceOwner owner)
+mdl_guarded(MdlWork work, void *argument)
 {
-	ErrorData  *error;
+	ErrorData  *error = mdl_try(work, argument);
 
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	FlushErrorState();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	if (!is_row_error(error->sqlerrcode))
+	if (error != NULL && !is_row_error(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
 }
@@ -113,70 +104,73 @@ judge_one(Judge *judge, int rule)
 	return DatumGetBool(value) ? VERDICT_PASS : VERDICT_FAIL;
 }
 
+typedef struct Batch
+{
+	Judge	   *judge;
+	Tuplestorestate *rows;
+	int			count;			/* of rows judged */
+} Batch;
+
+static void
+judge_all(void *argument)
+{
+	Batch	   *batch = argument;
+	Judge	   *judge = batch->judge;
+	int			rules = judge->result->rule_count;
+
+	while (batch->count < BATCH_ROWS && tuplestore_gettupleslot(batch->rows, true, false, judge->slot))
+	{
+		for (int i = 0; i < rules; i++)
+			judge->verdicts[batch->count * rules + i] = judge_one(judge, i);
+		ResetPerTupleExprContext(judge->estate);
+		batch->count++;
+	}
+}
+
 /* Judges up to BATCH_ROWS rows in one subtransaction; returns their number, -1 if some row raised. */
 static int
 judge_batch(Judge *judge, Tuplestorestate *rows)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile int count = 0;
-	int			rules = judge->result->rule_count;
+	Batch		batch = {.judge = judge, .rows = rows};
+	ErrorData  *error = mdl_guarded(judge_all, &batch);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		while (count < BATCH_ROWS && tuplestore_gettupleslot(rows, true, false, judge->slot))
-		{
-			for (int i = 0; i < rules; i++)
-				judge->verdicts[count * rules + i] = judge_one(judge, i);
-			ResetPerTupleExprContext(judge->estate);
-			count++;
-		}
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		FreeErrorData(mdl_guard_failed(context, owner));
-		count = -1;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return count;
+	if (error == NULL)
+		return batch.count;
+	FreeErrorData(error);
+	return -1;
+}
+
+typedef struct OneRule
+{
+	Judge	   *judge;
+	int			rule;
+	Verdict		verdict;
+} OneRule;
+
+static void
+judge_alone(void *argument)
+{
+	OneRule    *one = argument;
+
+	one->verdict = judge_one(one->judge, one->rule);
 }
 
 /* Judges one rule for the row in the slot in a subtransaction; *message is set if it raised. */
 static Verdict
 judge_guarded(Judge *judge, int rule, char **message)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile Verdict verdict = VERDICT_RAISED;
+	OneRule		one = {.judge = judge, .rule = rule};
+	ErrorData  *error = mdl_guarded(judge_alone, &one);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
+	if (error == NULL)
 	{
-		verdict = judge_one(judge, rule);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error = mdl_guard_failed(context, owner);
-
-		*message = MemoryContextStrdup(judge->messages_context, error->message);
-		FreeErrorData(error);
-		verdict = VERDICT_RAISED;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	if (verdict == VERDICT_RAISED)
-		judge_prepare(judge);
-	else
 		ResetPerTupleExprContext(judge->estate);
-	return verdict;
+		return one.verdict;
+	}
+	*message = MemoryContextStrdup(judge->messages_context, error->message);
+	FreeErrorData(error);
+	judge_prepare(judge);
+	return VERDICT_RAISED;
 }
 
 static void

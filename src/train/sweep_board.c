@@ -19,7 +19,6 @@
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #define BOARD_MAGIC 0x6d646273
 #define ERROR_SIZE 240
@@ -148,42 +147,44 @@ score_folds(BoardHeader *header, MdlDataset *dataset, int trial, Jsonb *params, 
 	return sum / header->cv;
 }
 
+typedef struct TrialScore
+{
+	BoardHeader *header;
+	MdlDataset *dataset;
+	int			trial;
+	void		(*between) (void *);
+	void	   *argument;
+} TrialScore;
+
+static void
+score_trial(void *argument)
+{
+	TrialScore *score = argument;
+	BoardEntry *entry = &score->header->entries[score->trial];
+
+	entry->metric = score_folds(score->header, score->dataset, score->trial, (Jsonb *) ((char *) score->header + entry->params),
+								score->between, score->argument);
+}
+
 /* Scores a trial in a subtransaction, so that its error is the trial's alone; false when there was one. */
 static bool
 try_trial(BoardHeader *header, MdlDataset *dataset, int trial, void (*between) (void *), void *argument)
 {
-	BoardEntry *entry = &header->entries[trial];
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "medallion trial", ALLOCSET_DEFAULT_SIZES);
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool fine = true;
+	ErrorData  *error;
 
-	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	PG_TRY();
+	error = mdl_try(score_trial, &(TrialScore) {header, dataset, trial, between, argument});
+	if (error != NULL)
 	{
-		entry->metric = score_folds(header, dataset, trial, (Jsonb *) ((char *) header + entry->params), between, argument);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		strlcpy(entry->error, error->message, sizeof(entry->error));
-		FreeErrorData(error);
-		fine = false;
+			ReThrowError(error);
+		strlcpy(header->entries[trial].error, error->message, sizeof(header->entries[trial].error));
 	}
-	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	CurrentResourceOwner = owner;
-	return fine;
+	return error == NULL;
 }
 
 /* Makes a waiting trial ours; -1 when there is none. */

@@ -753,53 +753,38 @@ mdl_change_time(PG_FUNCTION_ARGS)
 
 /* ---- history and commits ----------------------------------------------------------------------------------------- */
 
+typedef struct ChangeCount
+{
+	Oid			relid;
+	int64		version;
+	Datum	   *values;			/* (3) inserted, updated, deleted */
+} ChangeCount;
+
 /* Counts the net changes of one commit by reading its feed. */
 static void
-count_changes(Oid relid, int64 version, Datum *values)
+count_changes(void *argument)
 {
+	ChangeCount *wanted = argument;
 	MdlArgs		args = {0};
 
-	mdl_arg_int8(&args, version);
+	mdl_arg_int8(&args, wanted->version);
 	mdl_run(psprintf("SELECT pg_catalog.count(*) FILTER (WHERE _change_type OPERATOR(pg_catalog.=) 'insert'),"
 					 " pg_catalog.count(*) FILTER (WHERE _change_type OPERATOR(pg_catalog.=) 'update_postimage'),"
 					 " pg_catalog.count(*) FILTER (WHERE _change_type OPERATOR(pg_catalog.=) 'delete')"
-					 " FROM medallion.changes(NULL::%s, $1, $1)", mdl_qualified_name(relid)), &args, false);
+					 " FROM medallion.changes(NULL::%s, $1, $1)", mdl_qualified_name(wanted->relid)), &args, false);
 	for (int i = 0; i < 3; i++)
-		values[i] = mdl_field(0, i, NULL);
+		wanted->values[i] = mdl_field(0, i, NULL);
 }
 
 /* The counts, which the feed can tell only if all past values can be converted to the types of today. */
 static bool
 try_count_changes(Oid relid, int64 version, Datum *values)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool counted = false;
+	ErrorData  *error = mdl_try(count_changes, &(ChangeCount) {relid, version, values});
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		count_changes(relid, version, values);
-		ReleaseCurrentSubTransaction();
-		counted = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		FreeErrorData(error);
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return counted;
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+		ReThrowError(error);
+	return error == NULL;
 }
 
 /* The table itself: commits are those of all its partitions. */

@@ -27,7 +27,6 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
@@ -166,42 +165,28 @@ definition_args(const Dropped *dropped, MdlArgs *args)
 	mdl_arg_text(args, dropped->name);
 }
 
+static void
+run_statement(void *sql)
+{
+	mdl_run(sql, NULL, false);
+}
+
 /* Runs one statement of the definition in a savepoint; false and a warning if that fails. */
 static bool
-try_statement(const char *sql, const char *what)
+try_statement(char *sql, const char *what)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
+	ErrorData  *error = mdl_try(run_statement, sql);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		mdl_run(sql, NULL, false);
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		/* A cancel is not a matter of the definition. */
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			ReThrowError(error);
-		if (what != NULL)
-			ereport(WARNING,
-					(errcode(error->sqlerrcode),
-					 errmsg("could not make %s again: %s", what, error->message)));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return done;
+	if (error == NULL)
+		return true;
+	/* A cancel is not a matter of the definition. */
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	if (what != NULL)
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("could not make %s again: %s", what, error->message)));
+	return false;
 }
 
 /* Statements of the definition that come before or after the rows, each with a second try and what to call it. */
