@@ -13,9 +13,9 @@
 
 #include <math.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "ml/ml_clusters.h"
 #include "ml/ml_density.h"
 #include "ml/ml_parallel.h"
 
@@ -251,23 +251,6 @@ do_rows(dbscan_state *s)
 
 /* ---- clusters ----------------------------------------------------------------------------------------------------- */
 
-typedef struct cluster
-{
-	double		size;
-	uint32_t	root;
-} cluster;
-
-static int
-larger_first(const void *a, const void *b)
-{
-	const cluster *x = a;
-	const cluster *y = b;
-
-	if (x->size != y->size)
-		return x->size > y->size ? -1 : 1;
-	return x->root < y->root ? -1 : x->root > y->root;
-}
-
 /* The root of the row's cluster, or NOBODY. */
 static uint32_t
 root_of(dbscan_state *s, size_t i)
@@ -282,7 +265,7 @@ static ml_status
 number_clusters(dbscan_state *s, ml_error *err)
 {
 	size_t		rows = s->design->rows;
-	cluster    *clusters;
+	ml_cluster *clusters;
 	int			k = 0;
 
 	for (size_t i = 0; i < rows; i++)
@@ -296,7 +279,7 @@ number_clusters(dbscan_state *s, ml_error *err)
 		s->n_clusters += root == i;
 		s->n_core += s->core[i];
 	}
-	clusters = ml_alloc(&s->ctx, s->n_clusters, sizeof(cluster));
+	clusters = ml_alloc(&s->ctx, s->n_clusters, sizeof(ml_cluster));
 	s->sizes = ml_alloc(&s->ctx, s->n_clusters, sizeof(double));
 	if (clusters == NULL || s->sizes == NULL)
 	{
@@ -305,13 +288,8 @@ number_clusters(dbscan_state *s, ml_error *err)
 	}
 	for (size_t i = 0; i < rows; i++)
 		if (root_of(s, i) == i)
-			clusters[k++] = (cluster) {s->number[i], (uint32_t) i};
-	qsort(clusters, s->n_clusters, sizeof(cluster), larger_first);
-	for (int c = 0; c < s->n_clusters; c++)
-	{
-		s->sizes[c] = clusters[c].size;
-		s->number[clusters[c].root] = c;
-	}
+			clusters[k++] = (ml_cluster) {s->number[i], (uint32_t) i};
+	ml_clusters_number(clusters, k, s->sizes, s->number);
 	ml_free(&s->ctx, clusters);
 	return ML_OK;
 }

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ml/ml_clusters.h"
 #include "ml/ml_density.h"
 #include "ml/ml_kernel_rows.h"
 #include "ml/ml_parallel.h"
@@ -281,26 +282,9 @@ find_root(uint32_t *parent, uint32_t i)
 	return i;
 }
 
-typedef struct cluster
-{
-	double		size;
-	uint32_t	root;
-} cluster;
-
-static int
-larger_first(const void *a, const void *b)
-{
-	const cluster *x = a;
-	const cluster *y = b;
-
-	if (x->size != y->size)
-		return x->size > y->size ? -1 : 1;
-	return x->root < y->root ? -1 : x->root > y->root;
-}
-
 /* Numbers the clusters by size; label and sizes. */
 static void
-number_clusters(tree_state *s, uint32_t *parent, cluster *clusters)
+number_clusters(tree_state *s, uint32_t *parent, ml_cluster *clusters)
 {
 	size_t		rows = s->design->rows;
 	size_t		k = 0;
@@ -310,13 +294,8 @@ number_clusters(tree_state *s, uint32_t *parent, cluster *clusters)
 		s->weight[find_root(parent, (uint32_t) i)] += s->design->weights ? s->design->weights[i] : 1;
 	for (size_t i = 0; i < rows; i++)
 		if (parent[i] == i)
-			clusters[k++] = (cluster) {s->weight[i], (uint32_t) i};
-	qsort(clusters, k, sizeof(cluster), larger_first);
-	for (size_t c = 0; c < k; c++)
-	{
-		s->sizes[c] = clusters[c].size;
-		s->weight[clusters[c].root] = (double) c;
-	}
+			clusters[k++] = (ml_cluster) {s->weight[i], (uint32_t) i};
+	ml_clusters_number(clusters, k, s->sizes, s->weight);
 	for (size_t i = 0; i < rows; i++)
 		s->label[i] = s->weight[find_root(parent, (uint32_t) i)];
 }
@@ -327,7 +306,7 @@ cut(tree_state *s, ml_error *err)
 {
 	size_t		rows = s->design->rows;
 	uint32_t   *parent = s->place;
-	cluster    *clusters;
+	ml_cluster *clusters;
 	size_t		done = 0;
 
 	qsort(s->mergers, s->n_mergers, sizeof(merger), lower_first);
@@ -342,7 +321,7 @@ cut(tree_state *s, ml_error *err)
 		done++;
 	}
 	s->n_found = rows - done;
-	clusters = ml_alloc(&s->ctx, s->n_found, sizeof(cluster));
+	clusters = ml_alloc(&s->ctx, s->n_found, sizeof(ml_cluster));
 	s->label = ml_alloc(&s->ctx, rows, sizeof(double));
 	s->sizes = ml_alloc(&s->ctx, s->n_found, sizeof(double));
 	if (clusters != NULL && s->label != NULL && s->sizes != NULL)

@@ -13,59 +13,6 @@
 
 #define SAMPLE_SEED		20010101
 
-/* ---- memory and errors of the numeric library ---- */
-
-/* The size stands before the block: realloc needs it, and repalloc cannot return NULL. */
-static void *
-context_alloc(void *state, size_t size)
-{
-	size_t	   *block;
-
-	if (size > SIZE_MAX / 4)
-		return NULL;
-	block = MemoryContextAllocExtended((MemoryContext) state, size + MAXIMUM_ALIGNOF, MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
-	if (block == NULL)
-		return NULL;
-	*block = size;
-	return (char *) block + MAXIMUM_ALIGNOF;
-}
-
-static void
-context_free(void *state, void *block)
-{
-	if (block != NULL)
-		pfree((char *) block - MAXIMUM_ALIGNOF);
-}
-
-static void *
-context_realloc(void *state, void *block, size_t size)
-{
-	void	   *larger = context_alloc(state, size);
-
-	if (larger != NULL)
-	{
-		memcpy(larger, block, Min(size, *(size_t *) ((char *) block - MAXIMUM_ALIGNOF)));
-		context_free(state, block);
-	}
-	return larger;
-}
-
-ml_ctx
-mdl_monitor_ctx(MemoryContext memory)
-{
-	return (ml_ctx) {context_alloc, context_realloc, context_free, NULL, memory, 0, 1};
-}
-
-void
-mdl_monitor_fail(ml_status status, const ml_error *err, const char *what)
-{
-	ereport(ERROR,
-			(errcode(status == ML_NO_MEMORY ? ERRCODE_OUT_OF_MEMORY :
-					 status == ML_BAD_MODEL ? ERRCODE_DATA_CORRUPTED : ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s: %s", what, err->message),
-			 err->hint[0] ? errhint("%s", err->hint) : 0));
-}
-
 /* ---- of a model ---- */
 
 ml_baseline *
@@ -76,7 +23,7 @@ mdl_monitor_baseline(const char *model, bytea *stored, MemoryContext memory, Mdl
 	Size		size;
 	ml_baseline *baseline;
 	ml_error	err = {0};
-	ml_ctx		ctx = mdl_monitor_ctx(memory);
+	ml_ctx		ctx = mdl_memory_ctx(memory);
 	ml_status	status;
 
 	memset(found, 0, sizeof(*found));
@@ -98,7 +45,7 @@ mdl_monitor_baseline(const char *model, bytea *stored, MemoryContext memory, Mdl
 	}
 	status = ml_baseline_load(&ctx, bytes, size, &baseline, &err);
 	if (status != ML_OK)
-		mdl_monitor_fail(status, &err, what);
+		mdl_ml_fail(status, &err, what);
 	return baseline;
 }
 
@@ -107,13 +54,13 @@ mdl_monitor_model(const MdlModelVersion *version, MemoryContext memory)
 {
 	Size		size;
 	const void *bytes = mdl_model_artifact(version->version_id, &size);
-	ml_ctx		ctx = mdl_monitor_ctx(memory);
+	ml_ctx		ctx = mdl_memory_ctx(memory);
 	ml_error	err = {0};
 	ml_model   *model;
 	ml_status	status = ml_model_load(&ctx, bytes, size, &model, &err);
 
 	if (status != ML_OK)
-		mdl_monitor_fail(status, &err, psprintf("model \"%s/%d\"", version->model, version->version));
+		mdl_ml_fail(status, &err, psprintf("model \"%s/%d\"", version->model, version->version));
 	return model;
 }
 
@@ -222,7 +169,7 @@ bytea *
 mdl_monitor_make_baseline(const char *reference, List *columns, const char *at)
 {
 	Sample		sample = {.memory = CurrentMemoryContext};
-	ml_ctx		ctx = mdl_monitor_ctx(CurrentMemoryContext);
+	ml_ctx		ctx = mdl_memory_ctx(CurrentMemoryContext);
 	ml_baseline *baseline;
 	unsigned char *bytes;
 	size_t		length;
@@ -257,7 +204,7 @@ mdl_monitor_make_baseline(const char *reference, List *columns, const char *at)
 	if (status == ML_OK)
 		status = ml_baseline_save(&ctx, baseline, &bytes, &length, &err);
 	if (status != ML_OK)
-		mdl_monitor_fail(status, &err, "reference");
+		mdl_ml_fail(status, &err, "reference");
 	result = palloc(length + VARHDRSZ);
 	SET_VARSIZE(result, length + VARHDRSZ);
 	memcpy(VARDATA(result), bytes, length);

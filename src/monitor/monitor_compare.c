@@ -131,7 +131,7 @@ add_prediction(const MdlComparison *c, ml_drift_window *window)
 	ml_status	status = ml_model_predict(c->model, c->values, 1, c->out, &state, &err);
 
 	if (status != ML_OK)
-		mdl_monitor_fail(status, &err, c->what);
+		mdl_ml_fail(status, &err, c->what);
 	ml_drift_add_number(window, c->prediction, state.problem == ML_PROBLEM_NONE ? c->out[c->n_out - 1] : NAN);
 }
 

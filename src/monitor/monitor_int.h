@@ -83,9 +83,6 @@ extern int64 mdl_monitor_record(const MdlMonitor *monitor, int version, Timestam
 
 /* ---- monitor_baseline.c ---------------------------------------------------------------------------------------- */
 
-extern ml_ctx mdl_monitor_ctx(MemoryContext memory);
-extern void mdl_monitor_fail(ml_status status, const ml_error *err, const char *what) pg_attribute_noreturn();
-
 /*
  * The baseline that a monitor compares with, now, in `memory`: that of the version which its model's reference means
  * (*found, zeroed without a model), or the stored one.  Raises an error when the version has none.

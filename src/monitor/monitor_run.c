@@ -152,7 +152,7 @@ record_window(Run *run, int w)
 static void
 compute(Run *run)
 {
-	ml_ctx		ctx = mdl_monitor_ctx(run->memory);
+	ml_ctx		ctx = mdl_memory_ctx(run->memory);
 	ml_error	err = {0};
 
 	run->windows = palloc(sizeof(ml_drift_window *) * run->n_windows);
@@ -162,7 +162,7 @@ compute(Run *run)
 		ml_status	status = ml_drift_window_new(&ctx, run->comparison.baseline, &run->windows[w], &err);
 
 		if (status != ML_OK)
-			mdl_monitor_fail(status, &err, psprintf("monitor \"%s\"", run->monitor->name));
+			mdl_ml_fail(status, &err, psprintf("monitor \"%s\"", run->monitor->name));
 	}
 	scan_windows(run);
 	for (int w = 0; w < run->n_windows; w++)

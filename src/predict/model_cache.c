@@ -15,58 +15,10 @@
 static HTAB *models = NULL;
 static uint64 clock_hand = 0;
 
-/* ---- memory for the numeric library ---- */
-
-static void *
-context_alloc(void *state, size_t size)
-{
-	size_t	   *block;
-
-	/* The size stands before the block: realloc needs it, and repalloc cannot return NULL. */
-	if (size > SIZE_MAX / 4)
-		return NULL;
-	block = MemoryContextAllocExtended((MemoryContext) state, size + MAXIMUM_ALIGNOF,
-									   MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
-	if (block == NULL)
-		return NULL;
-	*block = size;
-	return (char *) block + MAXIMUM_ALIGNOF;
-}
-
-static void
-context_free(void *state, void *block)
-{
-	if (block != NULL)
-		pfree((char *) block - MAXIMUM_ALIGNOF);
-}
-
-static void *
-context_realloc(void *state, void *block, size_t size)
-{
-	void	   *larger = context_alloc(state, size);
-
-	if (larger != NULL)
-	{
-		memcpy(larger, block, Min(size, *(size_t *) ((char *) block - MAXIMUM_ALIGNOF)));
-		context_free(state, block);
-	}
-	return larger;
-}
-
 void
 mdl_raise_ml(ml_status status, const ml_error *err, const char *model)
 {
-	int			code = status == ML_NO_MEMORY ? ERRCODE_OUT_OF_MEMORY :
-		status == ML_CANCELLED ? ERRCODE_QUERY_CANCELED :
-		status == ML_BAD_MODEL ? ERRCODE_DATA_CORRUPTED :
-		status == ML_BAD_PARAM ? ERRCODE_INVALID_PARAMETER_VALUE : ERRCODE_DATA_EXCEPTION;
-
-	CHECK_FOR_INTERRUPTS();
-	ereport(ERROR,
-			(errcode(code),
-			 err->message[0] ? errmsg("model \"%s\": %s", model, err->message)
-			 : errmsg("model \"%s\": %s", model, ml_status_name(status)),
-			 err->hint[0] ? errhint("%s", err->hint) : 0));
+	mdl_ml_fail(status, err, psprintf("model \"%s\"", model));
 }
 
 void
@@ -83,7 +35,7 @@ mdl_refuse_parts(const ml_model *model, const char *name)
 static void
 load(MdlCachedModel *entry, MemoryContext context, const char *name)
 {
-	ml_ctx		ctx = {context_alloc, context_realloc, context_free, NULL, context, 0, 1, 0};
+	ml_ctx		ctx = mdl_memory_ctx(context);
 	ml_error	err = {{0}};
 	ml_model   *model;
 	ml_status	status;

@@ -11,6 +11,7 @@
 #define MDL_REGISTRY_H
 
 #include "base/base.h"
+#include "ml/ml.h"
 #include "datatype/timestamp.h"
 #include "storage/lock.h"
 
@@ -114,6 +115,14 @@ extern MDL_EXPORT int mdl_model_alias_version(const char *model, const char *ali
  */
 extern MDL_EXPORT void mdl_audit(const char *action, const char *model, int version, const char *object, int64 rows,
 								 Jsonb *detail);
+
+/* ---- ml_server.c: the numeric library inside a backend ----------------------------------------------------------- */
+
+/* Memory in a context of the server; never cancelled, seed 0, one thread, no limit. */
+extern MDL_EXPORT ml_ctx mdl_memory_ctx(MemoryContext memory);
+
+/* Raises what a call returned, behind the name of what it was about, if given; a pending cancel comes first. */
+extern MDL_EXPORT void mdl_ml_fail(ml_status status, const ml_error *err, const char *what) pg_attribute_noreturn();
 
 /* ---- sweep_watch.c: what must be known of sweeps without the numeric library ---------------------------------- */
 
