@@ -11,6 +11,8 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
+#define ON_LINE 64				/* a mark that tells whose a line is */
+
 /* The points of the plot's inside. */
 typedef struct Canvas
 {
@@ -20,7 +22,7 @@ typedef struct Canvas
 	int			across;			/* points of a character */
 	int			down;
 	uint8	   *dots;			/* (rows, columns) Braille's bits; 1 a line, 2 a dashed one in ASCII */
-	uint8	   *marks;			/* (rows, columns) 0 none, else a mark's number + 1, which hides the dots */
+	uint8	   *marks;			/* (rows, columns) 0 none, else a mark's number + 1 (and ON_LINE), which hides the dots */
 } Canvas;
 
 static Canvas *
@@ -50,12 +52,12 @@ mark_text(int mark, bool is_ascii)
 
 /* x and y in points, y from the bottom. */
 static void
-put_mark(Canvas *canvas, int x, int y, int mark)
+put_mark(Canvas *canvas, int x, int y, int mark, int on_line)
 {
 	int			row = (canvas->rows * canvas->down - 1 - y) / canvas->down;
 
 	if (x >= 0 && x < canvas->columns * canvas->across && y >= 0 && y < canvas->rows * canvas->down)
-		canvas->marks[row * canvas->columns + x / canvas->across] = mark + 1;
+		canvas->marks[row * canvas->columns + x / canvas->across] = (mark + 1) | on_line;
 }
 
 static void
@@ -68,6 +70,8 @@ put_dot(Canvas *canvas, int x, int y, bool dashed)
 	if (x < 0 || x >= canvas->columns * canvas->across || down < 0 || y < 0)
 		return;
 	cell = &canvas->dots[(down / canvas->down) * canvas->columns + x / canvas->across];
+	if (!(canvas->marks[cell - canvas->dots] & ON_LINE))
+		canvas->marks[cell - canvas->dots] = 0;	/* a line is drawn over points */
 	if (!canvas->is_ascii)
 		*cell |= bits[down % 4][x % 2];
 	else if (*cell != 1)
@@ -114,7 +118,7 @@ draw_series(Canvas *canvas, const Plot *plot, const PlotSeries *series)
 		if (i % 4096 == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (series->mark == PLOT_CIRCLES || (series->mark == PLOT_DOTS && series->name != NULL))
-			put_mark(canvas, x, y, series->group);
+			put_mark(canvas, x, y, series->group, 0);
 		else if (series->mark == PLOT_DOTS || i == 0)
 			put_dot(canvas, x, y, false);
 		else
@@ -125,7 +129,7 @@ draw_series(Canvas *canvas, const Plot *plot, const PlotSeries *series)
 				{
 					marked = at / canvas->across / MARK_EVERY;
 					put_mark(canvas, at, x == last_x ? y : last_y + (int) floor((double) (at - last_x) * (y - last_y) / (x - last_x) + 0.5),
-							 series->group);
+							 series->group, ON_LINE);
 				}
 		}
 		last_x = x;
@@ -143,7 +147,7 @@ put_row(StringInfo out, const Canvas *canvas, int row)
 		uint8		dots = canvas->dots[at];
 
 		if (canvas->marks[at] > 0)
-			appendStringInfoString(out, mark_text(canvas->marks[at] - 1, canvas->is_ascii));
+			appendStringInfoString(out, mark_text((canvas->marks[at] & ~ON_LINE) - 1, canvas->is_ascii));
 		else if (canvas->is_ascii)
 			appendStringInfoChar(out, dots == 1 ? '*' : dots == 2 ? '.' : ' ');
 		else if (dots == 0)
