@@ -12,8 +12,10 @@
 
 #include "ml/ml_kernels.h"
 #include "ml/ml_parallel.h"
+#include "ml/ml_rbf_single.h"
 
 #define SHRINK_EVERY 1000
+#define SINGLE_ERROR 2e-7		/* of kernels in single precision */
 #define EVALUATION 12.0			/* operations that a kernel costs beside its terms */
 #define WORTH_A_THREAD 3e6		/* operations: a millisecond, many times what starting a thread takes */
 #define WORTH_SHARING 1e6		/* bytes of points, more than a processor's own cache */
@@ -24,7 +26,8 @@ ml_smo_bytes(size_t capacity, int n_terms, int n_workers)
 {
 	double		points = (double) ml_panels(capacity) * ML_PANEL;
 
-	return points * (8.0 * (n_terms + 13 + ML_SMO_GROUPS) + 40) + 8.0 * n_workers * ML_SMO_PIECE * (n_terms + 4) + 4096;
+	return points * (8.0 * (n_terms + 13 + ML_SMO_GROUPS) + 40) + 8.0 * n_workers * ML_SMO_PIECE * (n_terms + 4) +
+		8.0 * n_terms * (1 + 2 * (n_workers + 1)) + 4096;
 }
 
 ml_smo *
@@ -44,7 +47,10 @@ ml_smo_new(const ml_ctx *ctx, size_t capacity, int n_terms, int n_workers, doubl
 	s->z = ml_alloc(ctx, (11 + ML_SMO_GROUPS) * points + 1, sizeof(double));
 	s->panels = ml_alloc(ctx, points * n_terms + 1, sizeof(double));
 	s->piece_panels = ml_alloc(ctx, (size_t) n_workers * ML_SMO_PIECE * (n_terms + 4), sizeof(double));
+	s->centre = ml_alloc(ctx, n_terms + 1, sizeof(double));
+	s->points = ml_alloc(ctx, ((size_t) n_workers + 1) * 4 * n_terms + 1, sizeof(float));
 	if (s->rows == NULL || s->is_active == NULL || s->z == NULL || s->panels == NULL || s->piece_panels == NULL ||
+		s->centre == NULL || s->points == NULL ||
 		!ml_smo_cache_init(ctx, &s->cache, capacity, cache_bytes))
 	{
 		ml_smo_free(s);
@@ -83,7 +89,26 @@ ml_smo_free(ml_smo *s)
 	ml_free(&ctx, s->z);
 	ml_free(&ctx, s->panels);
 	ml_free(&ctx, s->piece_panels);
+	ml_free(&ctx, s->centre);
+	ml_free(&ctx, s->points);
 	ml_free(&ctx, s);
+}
+
+/*
+ * Whether kernels may be made in single precision.  Their errors, of about SINGLE_ERROR and either sign, add up in the
+ * derivatives like the root of the number of points, and must be lost in the tolerance.
+ */
+static bool
+takes_singles(const ml_smo *s)
+{
+	double		bound = 0;
+
+	if (s->kernel.type != ML_KERNEL_RBF)
+		return false;
+	for (size_t t = 0; t < s->n; t++)
+		bound = fmax(bound, fmax(fabs(s->low[t]), fabs(s->high[t])));
+	return bound * sqrt((double) s->n) * SINGLE_ERROR <= s->tolerance / 2 &&
+		ml_rbf_single_suits(s->kernel.gamma, s->x, s->stride, s->rows, s->n, s->n_terms, s->centre);
 }
 
 void
@@ -95,6 +120,7 @@ ml_smo_start(ml_smo *s)
 	s->violation = INFINITY;
 	s->n_active = s->n_padded = 0;
 	s->until_shrink = SHRINK_EVERY;
+	s->single = takes_singles(s);
 	ml_smo_cache_reset(&s->cache, s->n, ml_panels(s->n) * ML_PANEL);
 	memset(s->is_active, 0, s->n * sizeof(bool));
 	/* All are left out, with the derivatives of b = 0: those of the start are made from that. */
@@ -140,6 +166,32 @@ typedef struct derivation
 	size_t		n_sources;		/* from s->source on */
 } derivation;
 
+/* The kernels of changed points x with a packed piece, times their changes, off the derivatives of its points. */
+static void
+derive_from(ml_smo *s, int index, size_t from, size_t here, size_t first, size_t n)
+{
+	double	   *panels = s->piece_panels + (size_t) index * ML_SMO_PIECE * s->n_terms;
+	double	   *values = s->piece_values + (size_t) index * 4 * ML_SMO_PIECE;
+	float	   *points = s->points + (size_t) index * 4 * s->n_terms;
+	float	   *singles = (float *) values;
+	float	   *const out[4] = {singles, singles + ML_SMO_PIECE, singles + 2 * ML_SMO_PIECE, singles + 3 * ML_SMO_PIECE};
+	const double *x[4];
+
+	for (size_t k = 0; k < 4; k++)
+	{
+		x[k] = s->x + s->rows[s->changed[from + (k < here ? k : 0)]] * s->stride;
+		if (s->single)
+			ml_rbf_single_point(points + k * s->n_terms, x[k], s->centre, s->n_terms);
+	}
+	if (s->single)
+		ml_rbf_single_rows4(s->kernel.gamma, points, (const float *) panels, ml_panels(n), s->n_terms, out);
+	else
+		ml_kernel_rows4_float(&s->kernel, x, panels, ml_panels(n), s->n_terms, out);
+	for (size_t k = 0; k < here; k++)
+		for (size_t i = 0; i < n; i++)
+			s->saved[s->left_out[first + i]] -= s->change[from + k] * out[k][i];
+}
+
 /* Takes the changes of some points off the derivatives of a piece of the group; what was packed last may be used again. */
 static void
 derive_piece(void *arg, int index)
@@ -150,24 +202,16 @@ derive_piece(void *arg, int index)
 	size_t		end = s->group_start[s->group + 1];
 	size_t		n = end - first < ML_SMO_PIECE ? end - first : ML_SMO_PIECE;
 	double	   *panels = s->piece_panels + (size_t) index * ML_SMO_PIECE * s->n_terms;
-	double	   *values = s->piece_values + (size_t) index * 4 * ML_SMO_PIECE;
 	uint32_t	which[ML_SMO_PIECE];
 
 	for (size_t i = 0; i < n; i++)
 		which[i] = s->rows[s->left_out[first + i]];
-	ml_pack_points(panels, s->x, s->stride, which, n, s->n_terms);
+	if (s->single)
+		ml_rbf_single_pack((float *) panels, s->x, s->stride, which, n, s->n_terms, s->centre);
+	else
+		ml_pack_points(panels, s->x, s->stride, which, n, s->n_terms);
 	for (size_t from = s->source; from < s->source + d->n_sources; from += 4)
-	{
-		size_t		here = s->source + d->n_sources - from < 4 ? s->source + d->n_sources - from : 4;
-		const double *x[4];
-
-		for (size_t k = 0; k < 4; k++)
-			x[k] = s->x + s->rows[s->changed[from + (k < here ? k : 0)]] * s->stride;
-		ml_kernel_rows4(&s->kernel, x, panels, ml_panels(n), s->n_terms, values, ML_SMO_PIECE);
-		for (size_t k = 0; k < here; k++)
-			for (size_t i = 0; i < n; i++)
-				s->saved[s->left_out[first + i]] -= s->change[from + k] * (float) values[k * ML_SMO_PIECE + i];
-	}
+		derive_from(s, index, from, s->source + d->n_sources - from < 4 ? s->source + d->n_sources - from : 4, first, n);
 }
 
 /* Does a part of the derivatives; true when all are right. */
@@ -248,7 +292,10 @@ settle_active(ml_smo *s, size_t from)
 	}
 	for (size_t place = first; place < s->n_active; place++)
 		which[place] = s->rows[s->active[place]];
-	ml_pack_points(s->panels + first * s->n_terms, s->x, s->stride, which + first, s->n_active - first, s->n_terms);
+	if (s->single)
+		ml_rbf_single_pack((float *) s->panels + first * s->n_terms, s->x, s->stride, which + first, s->n_active - first, s->n_terms, s->centre);
+	else
+		ml_pack_points(s->panels + first * s->n_terms, s->x, s->stride, which + first, s->n_active - first, s->n_terms);
 }
 
 /* Keeps the places listed in s->kept (ascending), then appends points. */
@@ -398,11 +445,17 @@ row_part(void *arg, int index)
 	size_t		first = j->first + (j->end - j->first) * index / j->n;
 	size_t		end = j->first + (j->end - j->first) * (index + 1) / j->n;
 	const double *panels = j->s->panels + first * ML_PANEL * j->s->n_terms;
+	const float *singles = (const float *) j->s->panels + first * ML_PANEL * j->s->n_terms;
+	const float *points = j->s->points + (size_t) j->s->n_workers * 4 * j->s->n_terms;
 	float	   *rows[4];
 
 	for (int r = 0; r < j->count; r++)
 		rows[r] = j->rows[r] + first * ML_PANEL;
-	if (j->count == 1)
+	if (j->s->single && j->count == 1)
+		ml_rbf_single_row(j->s->kernel.gamma, points, singles, end - first, j->s->n_terms, rows[0]);
+	else if (j->s->single)
+		ml_rbf_single_rows4(j->s->kernel.gamma, points, singles, end - first, j->s->n_terms, rows);
+	else if (j->count == 1)
 		ml_kernel_row_float(&j->s->kernel, j->x[0], panels, end - first, j->s->n_terms, rows[0]);
 	else
 		ml_kernel_rows4_float(&j->s->kernel, j->x, panels, end - first, j->s->n_terms, rows);
@@ -466,6 +519,8 @@ kernel_row(ml_smo *s, size_t place, bool rising, double *work)
 	if (*length == 0)
 		add_likely_rows(s, rising, &j);
 	*length = (uint32_t) s->n_active;
+	for (int r = 0; r < j.count && s->single; r++)
+		ml_rbf_single_point(s->points + ((size_t) s->n_workers * 4 + r) * s->n_terms, j.x[r], s->centre, s->n_terms);
 	if (cost < WORTH_A_THREAD)
 		j.n = 1;
 	if (j.n > 1)

@@ -78,7 +78,10 @@ typedef struct ml_smo
 	double	   *self;			/* … kernel of the point with itself */
 	double	   *saved;			/* (capacity) u by point, of those left out */
 	double	   *self_of;		/* (capacity) by point */
-	double	   *panels;			/* the active points, packed */
+	double	   *panels;			/* the active points, packed; of the rbf kernel in single precision, if that is enough */
+	bool		single;			/* it is: then panels, piece_panels and piece_values are floats */
+	double	   *centre;			/* (n_terms) */
+	float	   *points;			/* (n_workers + 1, 4, n_terms) rows in single precision; the last four of kernel_row */
 	ml_smo_cache cache;
 	int64_t		until_shrink;
 

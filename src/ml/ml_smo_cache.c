@@ -16,10 +16,9 @@ ml_smo_cache_init(const ml_ctx *ctx, ml_smo_cache *cache, size_t capacity, doubl
 	wanted = wanted < most ? wanted : most;
 	cache->arena_floats = wanted > 2.0 * row ? (size_t) wanted : 2 * row;
 	cache->rows = ml_alloc(ctx, cache->arena_floats, sizeof(float));
-	cache->scratch = ml_alloc(ctx, row, sizeof(float));
 	cache->slot_of = ml_alloc(ctx, 3 * (capacity + 1), sizeof(int32_t));
 	cache->owner = ml_alloc(ctx, 2 * (capacity + 1), sizeof(uint32_t));
-	if (cache->rows == NULL || cache->scratch == NULL || cache->slot_of == NULL || cache->owner == NULL)
+	if (cache->rows == NULL || cache->slot_of == NULL || cache->owner == NULL)
 		return false;
 	cache->newer = cache->slot_of + capacity + 1;
 	cache->older = cache->newer + capacity + 1;
@@ -31,7 +30,6 @@ void
 ml_smo_cache_free(const ml_ctx *ctx, ml_smo_cache *cache)
 {
 	ml_free(ctx, cache->rows);
-	ml_free(ctx, cache->scratch);
 	ml_free(ctx, cache->slot_of);
 	ml_free(ctx, cache->owner);
 }
@@ -109,19 +107,19 @@ ml_smo_cache_get(ml_smo_cache *cache, uint32_t point, uint32_t **length)
 	return cache->rows + (size_t) slot * cache->row_floats;
 }
 
-/* Moves what is kept of the row in slot `from` to slot `to` of rows of another length; places before lie before. */
+/*
+ * Moves what is kept of the row in slot `from` to slot `to` of rows of `stride` floats, which are no longer than they were;
+ * places before lie before, so that nothing is overwritten that is still wanted.
+ */
 static void
-move_row(ml_smo_cache *cache, int32_t from, int32_t to, const uint32_t *kept, size_t n_kept)
+move_row(ml_smo_cache *cache, int32_t from, int32_t to, size_t stride, const uint32_t *kept, size_t n_kept)
 {
 	const float *row = cache->rows + (size_t) from * cache->row_floats;
+	float	   *target = cache->rows + (size_t) to * stride;
 	size_t		valid = 0;
 
-	while (valid < n_kept && kept[valid] < cache->length[from])
-	{
-		cache->scratch[valid] = row[kept[valid]];
-		valid++;
-	}
-	memcpy(cache->rows + (size_t) to * cache->row_floats, cache->scratch, valid * sizeof(float));
+	for (; valid < n_kept && kept[valid] < cache->length[from]; valid++)
+		target[valid] = row[kept[valid]];
 	cache->owner[to] = cache->owner[from];
 	cache->length[to] = (uint32_t) valid;
 }
@@ -130,9 +128,10 @@ void
 ml_smo_cache_rearrange(ml_smo_cache *cache, const uint32_t *kept, size_t n_kept, const bool *active, size_t row_floats)
 {
 	size_t		before = cache->row_floats;
+	size_t		stride = row_floats < before ? row_floats : before;
 	int32_t		left = 0;
 
-	/* Within the slots as they are; what a row had is never beyond where it goes. */
+	/* To where rows are if they become shorter; if they grow, within the slots as they are. */
 	for (int32_t slot = cache->oldest, newer; slot >= 0; slot = newer)
 	{
 		newer = cache->newer[slot];
@@ -147,7 +146,7 @@ ml_smo_cache_rearrange(ml_smo_cache *cache, const uint32_t *kept, size_t n_kept,
 	{
 		if (cache->owner[slot] == UINT32_MAX)
 			continue;
-		move_row(cache, slot, left, kept, n_kept);
+		move_row(cache, slot, left, stride, kept, n_kept);
 		cache->slot_of[cache->owner[left]] = left;
 		/* The place in the list goes with the row. */
 		if (left != slot)
@@ -177,10 +176,7 @@ ml_smo_cache_rearrange(ml_smo_cache *cache, const uint32_t *kept, size_t n_kept,
 		}
 		cache->used = cache->n_slots;
 	}
-	if (row_floats <= before)
-		for (int32_t slot = 1; slot < cache->used; slot++)
-			memmove(cache->rows + slot * row_floats, cache->rows + slot * before, cache->length[slot] * sizeof(float));
-	else
+	if (row_floats > before)
 		for (int32_t slot = cache->used - 1; slot > 0; slot--)
 			memmove(cache->rows + slot * row_floats, cache->rows + slot * before, cache->length[slot] * sizeof(float));
 }

@@ -13,7 +13,6 @@ typedef struct ml_smo_cache
 {
 	float	   *rows;			/* (arena_floats) slots of row_floats each, one after the other */
 	size_t		arena_floats;
-	float	   *scratch;		/* (capacity padded) */
 	size_t		row_floats;
 	int32_t		n_slots;		/* that fit */
 	int32_t		used;

@@ -65,13 +65,19 @@ ml_smo_update(double *u, const double *up, const double *down, const float *row_
 		extremes->least = bottom[k] < extremes->least ? bottom[k] : extremes->least;
 }
 
+/*
+ * Gains are compared as fractions, (d_t)² / curvature, without dividing; a point that does not violate the optimum has gain 0.
+ * Each comparison decides one choice: GCC takes vectors apart where two comparisons are combined.
+ */
 EVERY_PROCESSOR size_t
 ml_smo_partner(const double *u, const double *down, const double *self, const float *row_i, double self_i, double largest,
 			   size_t n)
 {
 	lanes		best = zeros;
+	lanes		best_curvature = zeros + 1.0;
 	lane_bits	best_at = {0};
 	lane_bits	index = lane_numbers;
+	lanes		gains;
 	size_t		at;
 
 	for (size_t t = 0; t < n; t += ML_LANES, index += ML_LANES)
@@ -79,14 +85,17 @@ ml_smo_partner(const double *u, const double *down, const double *self, const fl
 		lanes		distance = largest - (*(const lanes *) (u + t) + *(const lanes *) (down + t));
 		lanes		curvature = (*(const lanes *) (self + t) + self_i) -
 			__builtin_convertvector(*(const float_lanes *) (row_i + t), lanes) * 2.0;
-		lanes		gain;
+		lanes		square;
 		lane_bits	better;
 
+		distance = choose(distance > 0.0, distance, zeros);
 		curvature = choose(curvature > 0.0, curvature, zeros + ML_SMO_TAU);
-		gain = distance * distance / curvature;
-		better = (distance > 0.0) & (gain > best);
-		best = choose(better, gain, best);
+		square = distance * distance;
+		better = square * best_curvature > best * curvature;
+		best = choose(better, square, best);
+		best_curvature = choose(better, curvature, best_curvature);
 		best_at = (better & index) | (~better & best_at);
 	}
-	return greatest(&best, &best_at, &at) > 0 ? at : n;
+	gains = best / best_curvature;
+	return greatest(&gains, &best_at, &at) > 0 ? at : n;
 }

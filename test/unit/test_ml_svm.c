@@ -9,6 +9,7 @@
 
 #include "ml/ml_kernel_rows.h"
 #include "ml/ml_platt.h"
+#include "ml/ml_rbf_single.h"
 #include "ml/ml_smo.h"
 
 enum
@@ -104,6 +105,55 @@ test_kernels(void)
 	}
 }
 
+/* The kernel in single precision: near libm's, the same bits alone, by fours and with row and point exchanged, wherever the points lie. */
+static void
+test_single(void)
+{
+	const double gammas[] = {0.1, 40, 1e-4, 0};
+	const size_t n = 69;
+	const int	terms = 7;
+	static double moved[69 * 7];
+	static float panels[5 * ML_PANEL * 7];
+	static float alone[5 * ML_PANEL];
+	static float four[4][5 * ML_PANEL];
+	uint32_t	which[69];
+	double		centre[7];
+
+	for (size_t i = 0; i < n * 7; i++)
+		moved[i] = x[i / 7 * TERMS + i % 7] + 1e6;
+	for (uint32_t i = 0; i < n; i++)
+		which[i] = i;
+	for (int k = 0; k < 4; k++)
+	{
+		float		points[4 * 7];
+		float	   *out[4] = {four[0], four[1], four[2], four[3]};
+		ml_kernel	kernel = {ML_KERNEL_RBF, 0, gammas[k], 0};
+		double		worst = 0;
+		bool		same = true;
+
+		unit_ok(ml_rbf_single_suits(gammas[k], moved, 7, which, n, terms, centre), "gamma %g suits single precision", gammas[k]);
+		ml_rbf_single_pack(panels, moved, 7, which, n, terms, centre);
+		for (int r = 0; r < 4; r++)
+			ml_rbf_single_point(points + r * 7, moved + 9 * r * 7, centre, terms);
+		ml_rbf_single_rows4(gammas[k], points, panels, ml_panels(n), terms, out);
+		for (int r = 0; r < 4; r++)
+		{
+			ml_rbf_single_row(gammas[k], points + r * 7, panels, ml_panels(n), terms, alone);
+			same &= memcmp(alone, four[r], n * sizeof(float)) == 0 && alone[9 * r] == 1;
+			for (int q = 0; q < 4; q++)
+				same &= four[r][9 * q] == four[q][9 * r];
+			for (size_t i = 0; i < n; i++)
+				worst = fmax(worst, fabs(alone[i] - plain_kernel(&kernel, moved + 9 * r * 7, moved + i * 7, terms)));
+		}
+		unit_ok(worst < 1e-6, "gamma %g: kernels in single precision are right to %g", gammas[k], worst);
+		unit_ok(same, "gamma %g: the same bits alone, by fours and exchanged", gammas[k]);
+	}
+	unit_ok(!ml_rbf_single_suits(1e4, moved, 7, which, n, terms, centre), "points far apart for their kernel do not suit it");
+	unit_ok(!ml_rbf_single_suits(1e35, moved, 7, which, 1, terms, centre), "nor does a gamma that overflows");
+	moved[8] = NAN;
+	unit_ok(!ml_rbf_single_suits(0.1, moved, 7, which, n, terms, centre), "nor do points that are no numbers");
+}
+
 static ml_smo *
 solve(ml_kernel kernel, double c, double cache, bool shrinking, int threads, double step)
 {
@@ -175,6 +225,7 @@ test_solver(ml_kernel kernel, double c, const char *name)
 		ml_smo_free(others[i]);
 	}
 	unit_ok(same, "%s: the same bits with little memory, in small steps, in threads", name);
+	unit_ok(s->single == (kernel.type == ML_KERNEL_RBF && c <= 5), "%s: kernels are in single precision where that is enough", name);
 	ml_smo_free(s);
 	ml_smo_free(whole);
 }
@@ -230,6 +281,8 @@ main(void)
 {
 	make_points();
 	test_kernels();
+	test_single();
+	test_solver((ml_kernel) {ML_KERNEL_RBF, 0, 0.02, 0}, 20, "rbf, large C");
 	test_solver((ml_kernel) {ML_KERNEL_RBF, 0, 0.02, 0}, 1, "rbf");
 	test_solver((ml_kernel) {ML_KERNEL_LINEAR, 0, 0, 0}, 0.1, "linear");
 	test_coupling();
