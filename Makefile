@@ -3,6 +3,7 @@
 #   make            build                         make install    install into the server of PG_CONFIG
 #   make check      all tests                     make demo       the walk-through on real data
 #   make lint       structure and style rules     make bench      side-by-side benchmarks
+#   make golden     compare with scikit-learn and R on real data
 #   make deps       install the Debian packages the build and the tests need
 #
 # medallion.so      no third party: base, versioning, pipeline, feature, registry, monitor, worker (may be preloaded)
@@ -21,14 +22,14 @@ KERNEL_OBJS := $(call objs,ml)
 KERNEL_LIB  := src/ml/libmedallion_ml.a
 
 SUITES      := unit regress isolation tap
-OWN_GOALS   := check $(SUITES:%=check-%) check-clients lint bench demo deps
+OWN_GOALS   := check $(SUITES:%=check-%) check-clients lint bench golden demo deps
 
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 # Served without PGXS, whose own "check" only prints an error.
 #   make check REGRESS="a b"    the same for ISOLATION, TAP and UNIT: chosen tests of a suite
 .PHONY: $(OWN_GOALS) build packages
 deps: ; @test/deps.sh build test bench
-packages: ; @test/deps.sh build $(if $(filter check%,$(MAKECMDGOALS)),test) $(if $(filter bench,$(MAKECMDGOALS)),bench)
+packages: ; @test/deps.sh build $(if $(filter check%,$(MAKECMDGOALS)),test) $(filter bench golden,$(MAKECMDGOALS))
 build: packages ; @$(MAKE) --no-print-directory -s all
 check: build ; @test/run-check.sh $(SUITES)
 check-unit check-regress check-isolation check-tap: build ; @test/run-check.sh $(subst check-,,$@)
@@ -39,6 +40,7 @@ check-clients: build ; @test/clients/run.sh
 lint: build ; @test/lint/run.sh
 demo: build ; @test/demo.sh
 bench: build ; @test/bench/bench.sh
+golden: build ; @test/datasets/golden.sh
 
 # The unit tests are linked with a sanitised build of src/ml, made once for all of them.
 UNIT_TESTS  := $(patsubst test/unit/%.c,tmp_unit/%,$(wildcard test/unit/test_*.c))
@@ -57,7 +59,7 @@ MODULES       := medallion medallion_ml medallion_lake
 OBJS          := $(CORE_OBJS) $(ML_OBJS) $(LAKE_OBJS)
 DATA_built    := medallion--$(EXTVERSION).sql
 DATA          := $(wildcard sql/updates/medallion--*--*.sql)
-EXTRA_CLEAN   := $(OBJS) $(KERNEL_OBJS) $(KERNEL_LIB) $(OBJS:.o=.d) $(KERNEL_OBJS:.o=.d) $(DATA_built) tmp_check tmp_unit tmp_fuzz tmp_demo tmp_bench tmp_clients
+EXTRA_CLEAN   := $(OBJS) $(KERNEL_OBJS) $(KERNEL_LIB) $(OBJS:.o=.d) $(KERNEL_OBJS:.o=.d) $(DATA_built) tmp_check tmp_unit tmp_fuzz tmp_demo tmp_bench tmp_clients tmp_golden
 PG_CPPFLAGS   := -Isrc '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 PG_CFLAGS     := -std=gnu11 -fvisibility=hidden -Wextra -Wno-unused-parameter -Wno-sign-compare \
                  -Wno-missing-field-initializers -Wno-declaration-after-statement -MMD -MP

@@ -11,14 +11,7 @@ top=$PWD
 scripts=$(find docs/demo -maxdepth 1 -name '[0-9]*.sql' 2>/dev/null | LC_ALL=C sort)
 [ -n "$scripts" ] || { echo "docs/demo holds no scripts" >&2; exit 1; }
 user=$(mdl_server_user)
-run=$(mktemp -d "${TMPDIR:-/tmp}/medallion-demo.XXXXXX")
-finish() {
-  trap - EXIT INT TERM
-  mdl_stop_servers "$run" >/dev/null
-  rm -rf "$run"
-}
-trap finish EXIT
-trap 'finish; exit 130' INT TERM
+mdl_scratch demo
 
 mdl_private_install "$run/inst"
 cp -r docs/demo "$run/demo"

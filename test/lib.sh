@@ -1,4 +1,4 @@
-# lib.sh: what the check, the demo and the benchmarks share; sourced by bash scripts with `top` set to the source tree.
+# lib.sh: what the check, the demo, the benchmarks and the golden table share; sourced by bash scripts with `top` set to the source tree.
 #
 # A *private installation* is a copy of the server's programs with links to its libraries and share files, plus this
 # build of medallion.  PostgreSQL finds lib/ and share/ relative to its own executable, so that is a whole installation
@@ -53,6 +53,38 @@ mdl_stop_servers() {
     echo "ended a server left in ${f%/postmaster.pid}"
     for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
   done
+}
+
+# mdl_scratch NAME: makes a directory of this run's own and sets `run` to it; at the end of the script, and when it is
+# interrupted, the servers in it end and it goes.
+mdl_scratch() {
+  run=$(mktemp -d "${TMPDIR:-/tmp}/medallion-$1.XXXXXX")
+  mdl_finish() {
+    trap - EXIT INT TERM
+    mdl_stop_servers "$run" >/dev/null
+    rm -rf "$run"
+  }
+  trap mdl_finish EXIT
+  trap 'mdl_finish; exit 130' INT TERM
+}
+
+# mdl_venv DIR REQUIREMENTS: sees to a virtual environment DIR/venv with these packages of PyPI.
+mdl_venv() {
+  if ! cmp -s "$2" "$1/requirements.txt"; then
+    mkdir -p "$1"
+    python3 -m venv "$1/venv"
+    "$1/venv/bin/pip" --quiet --quiet --disable-pip-version-check install --upgrade -r "$2"
+    cp "$2" "$1/requirements.txt"
+  fi
+}
+
+# mdl_npm DIR PACKAGE_JSON: sees to the npm packages it names, in DIR/node_modules; fails where there is no npm.
+mdl_npm() {
+  command -v npm >/dev/null || return 1
+  if ! cmp -s "$2" "$1/package.json"; then
+    cp "$2" "$1/package.json"
+    npm install --prefix "$1" --silent --no-audit --no-fund >"$1/npm.log" 2>&1 || { cat "$1/npm.log" >&2; rm "$1/package.json"; exit 1; }
+  fi
 }
 
 # mdl_start_server DIR USER PGBIN CONFIGURATION: makes a cluster in DIR/data and starts it with the socket in DIR/socket

@@ -9,22 +9,10 @@ cd "$(dirname "$0")/../.."
 top=$PWD
 . test/lib.sh
 
-venv=$top/tmp_bench/venv
-if ! "$venv/bin/python" -c 'import sklearn, pandas, psycopg, sqlalchemy' 2>/dev/null; then
-  mkdir -p tmp_bench
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install -qq --disable-pip-version-check --upgrade -r test/bench/requirements.txt
-fi
+mdl_venv "$top/tmp_bench" test/bench/requirements.txt
 
 user=$(mdl_server_user)
-run=$(mktemp -d "${TMPDIR:-/tmp}/medallion-bench.XXXXXX")
-finish() {
-  trap - EXIT INT TERM
-  mdl_stop_servers "$run" >/dev/null
-  rm -rf "$run"
-}
-trap finish EXIT
-trap 'finish; exit 130' INT TERM
+mdl_scratch bench
 
 # A quarter of the memory, at most 4 GB: every table of the benchmarks stays cached.
 memory=$(awk '/^MemTotal/ {m = int($2 / 4096); print (m > 4096 ? 4096 : m)}' /proc/meminfo)
@@ -40,4 +28,4 @@ maintenance_work_mem = 512MB
 autovacuum = off
 jit = off"
 PGHOST=$run/socket PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PATH="$PGBIN:$PATH" \
-  "$venv/bin/python" test/bench/harness.py --only "${ONLY:-}" --rows "${ROWS:-0}" --repeat "${REPEAT:-7}"
+  tmp_bench/venv/bin/python test/bench/harness.py --only "${ONLY:-}" --rows "${ROWS:-0}" --repeat "${REPEAT:-7}"

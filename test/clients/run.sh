@@ -9,25 +9,10 @@ top=$PWD
 . test/lib.sh
 
 here=$top/tmp_clients
-mkdir -p "$here"
-if ! cmp -s test/clients/requirements.txt "$here/requirements.txt"; then
-  python3 -m venv "$here/venv"
-  "$here/venv/bin/pip" --quiet --quiet --disable-pip-version-check install -r test/clients/requirements.txt
-  cp test/clients/requirements.txt "$here/"
-fi
-if command -v npm >/dev/null && ! cmp -s test/clients/package.json "$here/package.json"; then
-  cp test/clients/package.json "$here/"
-  npm install --prefix "$here" --silent --no-audit --no-fund >"$here/npm.log" 2>&1 || { cat "$here/npm.log"; exit 1; }
-fi
+mdl_venv "$here" test/clients/requirements.txt
+mdl_npm "$here" test/clients/package.json || true
 
-run=$(mktemp -d "${TMPDIR:-/tmp}/medallion-clients.XXXXXX")
-finish() {
-  trap - EXIT INT TERM
-  mdl_stop_servers "$run" >/dev/null
-  rm -rf "$run"
-}
-trap finish EXIT
-trap 'finish; exit 130' INT TERM
+mdl_scratch clients
 mdl_private_install "$run/inst"
 mdl_start_server "$run" "$(mdl_server_user)" "$PGBIN" 'fsync = off'
 
