@@ -166,6 +166,7 @@ put_mark(StringInfo out, int group, double x, double y, double radius)
 						 -radius * 1.2, radius * 1.4, -radius * 1.2, -radius * 1.4);
 }
 
+#define FEW_DOTS 500			/* so many are drawn larger and darker */
 #define ALL_DOTS 5000			/* of more points those that would lie on another's pixel are left out */
 
 static void
@@ -173,10 +174,11 @@ put_marks(StringInfo out, const Plot *plot, const Frame *frame, const PlotSeries
 {
 	int			columns = (int) frame->width + 2;
 	int			rows = (int) frame->height + 2;
+	bool		is_few = series->name != NULL || series->n <= FEW_DOTS;
 	uint8	   *taken = series->n > ALL_DOTS ? palloc0((Size) columns * rows) : NULL;
 
 	appendStringInfo(out, "<g fill=\"%s\" fill-opacity=\"%s\">", colour_of(series),
-					 series->mark == PLOT_CIRCLES ? "0.85" : series->name != NULL ? "0.7" : "0.45");
+					 series->mark == PLOT_CIRCLES ? "0.85" : is_few ? "0.7" : "0.45");
 	for (int i = 0; i < series->n; i++)
 	{
 		double		x = x_of(plot, frame, series->x[i]);
@@ -192,7 +194,7 @@ put_marks(StringInfo out, const Plot *plot, const Frame *frame, const PlotSeries
 				continue;
 			*pixel = 1;
 		}
-		put_mark(out, series->group, x, y, series->mark == PLOT_CIRCLES ? 2.5 + 6 * sqrt(series->sizes[i]) : series->name != NULL ? 3 : 2);
+		put_mark(out, series->group, x, y, series->mark == PLOT_CIRCLES ? 2.5 + 6 * sqrt(series->sizes[i]) : is_few ? 3 : 2);
 	}
 	appendStringInfoString(out, "</g>");
 }

@@ -100,6 +100,7 @@ draw_line(Canvas *canvas, int x, int y, int to_x, int to_y, bool dashed)
 
 /* Marks of a group along its line, more than far enough apart to see the line, and elsewhere for each group. */
 #define MARK_EVERY 10			/* characters */
+#define FEW_POINTS 200			/* so many are drawn as marks, more as dots */
 
 static void
 draw_series(Canvas *canvas, const Plot *plot, const PlotSeries *series)
@@ -117,7 +118,7 @@ draw_series(Canvas *canvas, const Plot *plot, const PlotSeries *series)
 
 		if (i % 4096 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (series->mark == PLOT_CIRCLES || (series->mark == PLOT_DOTS && series->name != NULL))
+		if (series->mark == PLOT_CIRCLES || (series->mark == PLOT_DOTS && (series->name != NULL || series->n <= FEW_POINTS)))
 			put_mark(canvas, x, y, series->group, 0);
 		else if (series->mark == PLOT_DOTS || i == 0)
 			put_dot(canvas, x, y, false);
