@@ -40,6 +40,20 @@ CREATE OR REPLACE AGGREGATE medallion._linear_merge(state bytea) (
 COMMENT ON AGGREGATE medallion._linear_merge(bytea) IS
 'Merges states of medallion._linear_state, of partitions or of other servers.';
 
+CREATE OR REPLACE FUNCTION medallion._class_accum(bytea, bytea, double precision[], VARIADIC "any") RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_class_accum';
+REVOKE ALL ON FUNCTION medallion._class_accum(bytea, bytea, double precision[], VARIADIC "any") FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._class_combine(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_class_combine';
+REVOKE ALL ON FUNCTION medallion._class_combine(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion._class_state(plan bytea, options double precision[], VARIADIC "any") (
+	SFUNC = medallion._class_accum, STYPE = bytea, SSPACE = 100000,
+	COMBINEFUNC = medallion._class_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion._class_state(bytea, double precision[], VARIADIC "any") IS
+'Sums over the rows of each class and a sample of the rows, as train() needs them.';
+
 CREATE OR REPLACE FUNCTION medallion._profile_accum(bytea, bytea, VARIADIC "any") RETURNS bytea
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_profile_accum';
 REVOKE ALL ON FUNCTION medallion._profile_accum(bytea, bytea, VARIADIC "any") FROM PUBLIC;

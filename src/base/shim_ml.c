@@ -6,6 +6,8 @@
 MDL_SHIM(MDL_LIBRARY_ML, mdl_algorithms);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_cancel_sweep);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_cancel_training);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_class_accum);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_class_combine);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_class_log_loss);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_classes);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_confusion_matrix);

@@ -8,6 +8,7 @@
 #ifndef ML_ESTIMATOR_H
 #define ML_ESTIMATOR_H
 
+#include "ml/ml_class_sums.h"
 #include "ml/ml_matrix.h"
 #include "ml/ml_model.h"
 #include "ml/ml_moments.h"
@@ -64,6 +65,7 @@ typedef struct ml_train_input
 	int			n_fold_grams;	/* if the estimator asked for folds: */
 	const ml_gram *fold_grams;	/* (n_fold_grams), whose sum is gram */
 	const ml_design *design;	/* ML_FORM_ROWS, ML_FORM_COLUMNS */
+	const ml_class_sums *class_sums;	/* instead of the design, for estimators that have class_sums below */
 	const struct ml_model *previous;	/* a model of this estimator to go on from; NULL: start anew */
 	/* ML_FORM_GRAM with all rows at hand, as few rows are: (rows, n - 1) column by column; else NULL */
 	const double *rows_x;
@@ -145,6 +147,8 @@ typedef struct ml_estimator
 	int			(*folds) (const double *params);
 	/* Whether a one-hot encoded column needs a reference category: the fit has no penalty to tell categories apart. */
 	bool		(*needs_reference) (const double *params);
+	/* Sums over the rows of each class can stand for the rows: which sums, and Bernoulli's threshold; may be NULL. */
+	void		(*class_sums) (const double *params, ml_class_sum_type *type, double *threshold);
 	const char *(*check) (const double *params);	/* what is wrong with the combination, or NULL; may be NULL */
 	ml_status	(*begin) (const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state,
 						  ml_error *err);

@@ -3,7 +3,8 @@
  *
  * Features are taken as independent within a class (Manning, Raghavan and Schuetze 2008, "Introduction to Information
  * Retrieval", chapter 13).  gaussian takes two passes, the means of each class and the squares about them; the others
- * one: the sums of the terms (multinomial, categorical) or how often they are above a threshold (Bernoulli).
+ * one: the sums of the terms (multinomial, categorical) or how often they are above a threshold (Bernoulli).  The same
+ * sums gathered while a table is read (ml_class_sums.h) do as well.
  */
 #include "ml/ml_estimator.h"
 
@@ -25,10 +26,10 @@ enum
 
 enum
 {
-	GAUSSIAN = 0,
-	MULTINOMIAL,
-	BERNOULLI,
-	CATEGORICAL
+	GAUSSIAN = ML_CLASS_GAUSSIAN,
+	MULTINOMIAL = ML_CLASS_MULTINOMIAL,
+	BERNOULLI = ML_CLASS_BERNOULLI,
+	CATEGORICAL = ML_CLASS_CATEGORICAL
 };
 
 static const char *const types[] = {"gaussian", "multinomial", "bernoulli", "categorical", NULL};
@@ -49,6 +50,8 @@ typedef struct nb_state
 {
 	ml_ctx		ctx;
 	const ml_design *design;
+	const ml_class_sums *class_sums;	/* instead of rows; then the design only tells how many terms and classes … */
+	ml_design	shape;			/* … and is this one */
 	int			type;
 	double		alpha;
 	double		binarize;
@@ -73,6 +76,21 @@ no_memory(ml_error *err)
 	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
 }
 
+/* What a pass would have found. */
+static void
+take_sums(nb_state *s)
+{
+	const ml_class_sums *from = s->class_sums;
+
+	memcpy(s->weight, from->weight, from->n_classes * sizeof(double));
+	memcpy(s->count, from->count, from->n_classes * sizeof(double));
+	memcpy(s->type == GAUSSIAN ? s->mean : s->sums, from->sums, s->cells * sizeof(double));
+	memcpy(s->negative, from->negative, from->n_terms * sizeof(bool));
+	memcpy(s->fractional, from->fractional, from->n_terms * sizeof(bool));
+	if (s->type == GAUSSIAN)
+		memcpy(s->sums, from->squares, s->cells * sizeof(double));
+}
+
 static ml_status
 nb_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
 {
@@ -84,6 +102,12 @@ nb_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, v
 	if (s == NULL)
 		return no_memory(err);
 	s->ctx = *ctx;
+	s->class_sums = input->class_sums;
+	if (d == NULL)
+	{
+		s->shape = (ml_design) {.n_terms = input->class_sums->n_terms, .n_classes = input->class_sums->n_classes};
+		d = &s->shape;
+	}
 	s->design = d;
 	s->type = (int) params[PARAM_TYPE];
 	s->alpha = params[PARAM_ALPHA];
@@ -103,6 +127,8 @@ nb_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, v
 	s->fractional = s->negative + (size_t) groups * d->n_terms;
 	s->weight = s->tallies;
 	s->count = s->tallies + d->n_classes;
+	if (s->class_sums != NULL)
+		take_sums(s);
 	return ML_OK;
 }
 
@@ -241,13 +267,15 @@ static ml_status
 nb_step(void *state, ml_progress *progress, ml_error *err)
 {
 	nb_state   *s = state;
-	bool		passed = ml_pass_step(&s->pass, &s->ctx, s->second_pass ? square_rows : sum_rows, s);
+	bool		passed = s->class_sums != NULL || ml_pass_step(&s->pass, &s->ctx, s->second_pass ? square_rows : sum_rows, s);
 	double		share = passed ? 1 : ml_pass_share(&s->pass);
 
 	progress->share = s->type == GAUSSIAN ? 0.5 * s->second_pass + 0.5 * share : share;
 	if (!passed)
 		return ML_MORE;
-	if (!s->second_pass)
+	if (s->class_sums != NULL && s->type != GAUSSIAN)
+		return ML_DONE;
+	if (!s->second_pass && s->class_sums == NULL)
 	{
 		add_up_first_pass(s);
 		if (s->type != GAUSSIAN)
@@ -257,7 +285,8 @@ nb_step(void *state, ml_progress *progress, ml_error *err)
 		s->second_pass = true;
 		return ML_MORE;
 	}
-	ml_pass_add_up(&s->pass, s->sums, s->cells);
+	if (s->class_sums == NULL)
+		ml_pass_add_up(&s->pass, s->sums, s->cells);
 	divide_by_weights(s, s->variance);
 	return smooth_variances(s, err);
 }
@@ -478,8 +507,15 @@ nb_end(void *state)
 	ml_free(&ctx, s);
 }
 
+static void
+nb_class_sums(const double *params, ml_class_sum_type *type, double *threshold)
+{
+	*type = (ml_class_sum_type) params[PARAM_TYPE];
+	*threshold = params[PARAM_BINARIZE];
+}
+
 const ml_estimator ml_estimator_naive_bayes = {
 	.name = "naive_bayes", .tasks = ML_TASK_BIT(ML_BINARY) | ML_TASK_BIT(ML_MULTICLASS), .form = ML_FORM_ROWS,
-	.n_params = sizeof(specs) / sizeof(specs[0]), .params = specs,
+	.n_params = sizeof(specs) / sizeof(specs[0]), .params = specs, .class_sums = nb_class_sums,
 	.begin = nb_begin, .step = nb_step, .finish = nb_finish, .end = nb_end
 };

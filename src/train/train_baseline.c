@@ -13,10 +13,9 @@
 #define MOST_OPERATIONS 3e9		/* on dear predictions, about a second … */
 #define LEAST_PREDICTED 500		/* … and rows that are predicted all the same */
 
-/* The sample's values of one feature: numbers or codes, and where they are NULL. */
-static void
-column_values(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, int index,
-			  ml_baseline_column *column)
+void
+mdl_sample_values(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, int index,
+				  ml_baseline_column *column)
 {
 	const MdlRowColumn *row_column = &t->plan.columns[index];
 	unsigned char *nulls = palloc0(count + 1);
@@ -94,7 +93,7 @@ mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records
 
 	for (int i = 0; i < n; i++)
 	{
-		column_values(t, records, count, i, &columns[i]);
+		mdl_sample_values(t, records, count, i, &columns[i]);
 		columns[i].n_nulls = counts[i].nulls;
 	}
 	if (ml_model_width(t->model) > 0)

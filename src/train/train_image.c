@@ -76,8 +76,8 @@ column_texts(const Build *b, int column, int *count)
 	return texts;
 }
 
-static void
-too_many(const MdlTraining *t, int column)
+void
+mdl_training_too_many(const MdlTraining *t, int column)
 {
 	const MdlSourceColumn *source = &t->source.columns[column];
 
@@ -103,7 +103,7 @@ merge_categories(Build *b)
 
 	for (int p = 0; p < b->load->n_parts; p++)
 		if (part_of(b, p)->overflow > 0)
-			too_many(t, part_of(b, p)->overflow - 1);
+			mdl_training_too_many(t, part_of(b, p)->overflow - 1);
 	b->n_categories = palloc0(sizeof(int) * (t->plan.n_columns + 1));
 	for (int i = 0; i < t->plan.n_columns; i++)
 	{
@@ -119,7 +119,7 @@ merge_categories(Build *b)
 		}
 		texts = column_texts(b, i, &b->n_categories[i]);
 		if (b->n_categories[i] > t->max_categories)
-			too_many(t, i);
+			mdl_training_too_many(t, i);
 		if (ml_dictionary_make(&t->ctx, &column->dictionary, b->n_categories[i], (const char *const *) texts, &err) != ML_OK)
 			mdl_ml_raise(ML_NO_MEMORY, &err);
 		column->has_dictionary = true;
@@ -429,10 +429,9 @@ write_columns(Build *b)
 }
 
 /* The classes of a classification: at least two, and two at most where the algorithm can tell no more apart. */
-static void
-set_classes(Build *b)
+void
+mdl_training_set_classes(MdlTraining *t)
 {
-	MdlTraining *t = b->t;
 	const ml_dictionary *labels;
 
 	if (t->plan.target < 0 || t->plan.columns[t->plan.target].cat < 0)
@@ -510,7 +509,7 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, cons
 		mdl_training_check_counts(t, load->counts);
 	mdl_training_too_few(t, load->rows);
 	merge_categories(&b);
-	set_classes(&b);
+	mdl_training_set_classes(t);
 	check_categories(&b);
 	find_fill_codes(&b);
 	if (t->plan.n_cats > 0)

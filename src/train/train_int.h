@@ -6,6 +6,7 @@
  * as bytea, since transition functions run in parallel workers and on other servers.  The aggregates are
  *   _profile_state   what must be known before: null counts, means, ranges, categories       (train_profile.c)
  *   _linear_state    moments per fold and a sample of rows                                   (train_state.c)
+ *   _class_state     sums over the rows of each class and a sample of rows                    (train_classes.c)
  *   _score_state     the errors of a model on the holdout                                    (train_score.c)
  *   _matrix_state    all rows, into shared memory                                            (train_matrix.c)
  */
@@ -187,6 +188,9 @@ typedef struct MdlSampleRecord
 
 extern Size mdl_sample_record_size(const MdlRowPlan *plan);
 
+/* Fills a record of that size with the reader's row. */
+extern void mdl_sample_fill(const MdlRowReader *reader, MdlSampleRecord *record, Size size);
+
 /* ---- train_profile.c: the state of _profile_state ------------------------------------------------------------- */
 
 typedef struct MdlColumnProfile
@@ -357,6 +361,7 @@ typedef struct MdlTraining
 	MdlSplit	split;
 	ml_task		task;
 	bool		streaming;		/* sums from one pass will do; else all rows are read into memory */
+	bool		class_sums;		/* streaming: they are sums over the rows of each class */
 	MdlSource	source;
 	MdlRowPlan	plan;
 	bytea	   *plan_bytes;
@@ -412,6 +417,10 @@ extern void mdl_training_fit_gram(MdlTraining *t);	/* train_gram.c: reads, fits,
 extern void mdl_training_gram_of_set(const MdlTraining *t, const MdlLinearState *state, int set,
 									 const ml_gram_source *sources, ml_gram *gram);
 
+extern void mdl_training_fit_classes(MdlTraining *t);	/* train_classes_fit.c: the same with sums of each class */
+extern void mdl_training_set_classes(MdlTraining *t);	/* train_image.c: from the target's dictionary; raises unless there are two or more */
+extern void mdl_training_too_many(const MdlTraining *t, int column) pg_attribute_noreturn();	/* categories or classes */
+
 /* Runs an estimator to its end, with interrupts and progress between steps; report may be NULL. */
 extern void mdl_training_run_estimator(const ml_ctx *ctx, const ml_estimator *estimator, const double *params,
 									   const ml_train_input *input, ml_model *model, ml_report *report);
@@ -422,6 +431,11 @@ extern void mdl_training_score_holdout(MdlTraining *t);
 /* train_memory.c: the same for learners in memory, in two steps, the second of which needs neither snapshot nor transaction. */
 extern void mdl_training_read_matrix(MdlTraining *t);
 extern void mdl_training_fit_matrix(MdlTraining *t);
+
+/* train_baseline.c: the values of one feature in some rows of the sample. */
+struct ml_baseline_column;
+extern void mdl_sample_values(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, int index,
+							  struct ml_baseline_column *column);
 
 /* train_baseline.c: what monitoring compares with, from a sample of the rows and the exact counts (n_columns). */
 extern void mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records, uint32 count,

@@ -162,6 +162,22 @@ can_stream(const MdlTraining *t, int folds)
 	return true;
 }
 
+/* Whether sums over the rows of each class are all that the estimator needs: nothing is learnt of the columns before. */
+static bool
+can_sum_classes(const MdlTraining *t, int folds, bool calibrated)
+{
+	if (t->estimator->class_sums == NULL || folds > 1 || calibrated || t->split.holdout || t->request->reproducible)
+		return false;
+	for (int i = 0; i < t->source.n_features; i++)
+	{
+		bool		is_vector = t->source.columns[i].kind == ML_VECTOR;
+
+		if (t->preps[i].impute != MDL_IMPUTE_ERROR || !mdl_prep_is_plain(&t->preps[i], is_vector ? ML_NUMERIC : t->source.columns[i].kind))
+			return false;
+	}
+	return true;
+}
+
 static bool
 any_fill(const MdlTraining *t)
 {
@@ -445,9 +461,10 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"stratify\" in argument \"%s\" needs a target of classes", t->split.argument)));
 	t->preps = mdl_preprocess_read(request->preprocess, t->estimator, &t->source, &t->max_categories);
-	t->streaming = can_stream(t, folds);
+	t->class_sums = can_sum_classes(t, folds, calibrated);
+	t->streaming = t->class_sums || can_stream(t, folds);
 	plan_columns(t, folds, inner_folds);
-	if (t->streaming && (has_category_features(t) || any_fill(t) || request->reproducible))
+	if (t->streaming && !t->class_sums && (has_category_features(t) || any_fill(t) || request->reproducible))
 	{
 		mdl_training_phase(t, "profiling", -1);
 		read_profile(t);

@@ -105,6 +105,8 @@ mdl_training_read(MdlTraining *t)
 		mdl_model_check_new(t->request->model, ml_task_name(t->task));
 	if (!t->streaming)
 		mdl_training_read_matrix(t);
+	else if (t->class_sums)
+		mdl_training_fit_classes(t);
 	else
 	{
 		mdl_training_fit_gram(t);

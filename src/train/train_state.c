@@ -218,13 +218,29 @@ require_aggregate(FunctionCallInfo fcinfo)
 				 errmsg("this function can only be called as part of an aggregate")));
 }
 
+void
+mdl_sample_fill(const MdlRowReader *reader, MdlSampleRecord *record, Size size)
+{
+	const MdlRow *row = &reader->row;
+	const MdlRowPlan *plan = reader->plan;
+
+	memset(record, 0, size);
+	record->hash = row->hash;
+	record->split = row->split;
+	record->weight = row->weight;
+	memcpy(record->numbers, row->numbers, plan->n_numbers * sizeof(double));
+	if (row->any_null)
+		for (int i = 0; i < plan->n_columns; i++)
+			if (plan->columns[i].number >= 0 && row->number_nulls[plan->columns[i].number])
+				record->numbers[plan->columns[i].number] = get_float8_nan();
+	memcpy(record->numbers + plan->n_numbers, row->codes, plan->n_cats * sizeof(int32));
+}
+
 /* Keeps a row in the sample; returns the state, which may have moved. */
 static Head *
 keep_in_sample(Head *state, MdlRowReader *reader)
 {
-	const MdlRow *row = &reader->row;
-	const MdlRowPlan *plan = reader->plan;
-	uint64		priority = mdl_row_priority(reader, row->hash);
+	uint64		priority = mdl_row_priority(reader, reader->row.hash);
 	ml_sample  *sample = sample_of(state);
 	MdlSampleRecord *record;
 
@@ -237,16 +253,7 @@ keep_in_sample(Head *state, MdlRowReader *reader)
 		state = grow_sample(state, ml_sample_next_capacity(sample));
 		record = ml_sample_put(sample_of(state), priority);
 	}
-	memset(record, 0, state->record_size);
-	record->hash = row->hash;
-	record->split = row->split;
-	record->weight = row->weight;
-	memcpy(record->numbers, row->numbers, plan->n_numbers * sizeof(double));
-	if (row->any_null)
-		for (int i = 0; i < plan->n_columns; i++)
-			if (plan->columns[i].number >= 0 && row->number_nulls[plan->columns[i].number])
-				record->numbers[plan->columns[i].number] = get_float8_nan();
-	memcpy(record->numbers + plan->n_numbers, row->codes, plan->n_cats * sizeof(int32));
+	mdl_sample_fill(reader, record, state->record_size);
 	return state;
 }
 
