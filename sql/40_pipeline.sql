@@ -62,6 +62,22 @@ COMMENT ON TABLE medallion._refreshes IS 'One row per refresh of a derived table
 CREATE INDEX ON medallion._refreshes (target, refresh_id);
 CREATE INDEX ON medallion._refreshes (finished_at);
 
+CREATE TABLE medallion._refresh_failures
+(
+	refresh_id  bigint PRIMARY KEY,				-- of the sequence of _refreshes
+	target      regclass,						-- NULL once the table is dropped
+	target_name text NOT NULL,
+	role_name   text NOT NULL,
+	mode        text NOT NULL CHECK (mode IN ('failed', 'skipped')),	-- skipped: something it reads failed
+	reason      text NOT NULL,
+	sqlstate    text,
+	started_at  timestamptz NOT NULL,
+	finished_at timestamptz NOT NULL
+);
+COMMENT ON TABLE medallion._refresh_failures IS 'One row per refresh that failed or was kept back, as far as its transaction was not the only one that knew of it.';
+CREATE INDEX ON medallion._refresh_failures (target, refresh_id);
+CREATE INDEX ON medallion._refresh_failures (finished_at);
+
 CREATE TABLE medallion._expectation_results
 (
 	refresh_id   bigint NOT NULL REFERENCES medallion._refreshes ON DELETE CASCADE,
@@ -133,13 +149,14 @@ CREATE OR REPLACE FUNCTION medallion._spread(count numeric, sum numeric, squares
 RETURNS numeric LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_spread';
 COMMENT ON FUNCTION medallion._spread IS 'The variance, or standard deviation, of values of which the number, sum and sum of squares are known: what PostgreSQL''s aggregates return, to the digit.';
 
-REVOKE ALL ON medallion._tables, medallion._expectations, medallion._refreshes, medallion._expectation_results,
+REVOKE ALL ON medallion._tables, medallion._expectations, medallion._refreshes, medallion._refresh_failures, medallion._expectation_results,
 	medallion._refresh_states, medallion._cursors, medallion._refresh_cursors, medallion._aggregate_states FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('medallion._cursors', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._tables', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._expectations', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._refreshes', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._refreshes_refresh_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('medallion._refresh_failures', '');
 SELECT pg_catalog.pg_extension_config_dump('medallion._expectation_results', '');
 
 CREATE OR REPLACE FUNCTION medallion.define(target text, query text, keys text[], description text DEFAULT NULL,
@@ -166,11 +183,11 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_undefine';
 COMMENT ON FUNCTION medallion.undefine(text, bool) IS
 'Makes a derived table an ordinary one, or drops it and its quarantine table.';
 
-CREATE OR REPLACE FUNCTION medallion.refresh(target text DEFAULT NULL, workers int DEFAULT 0)
+CREATE OR REPLACE FUNCTION medallion.refresh(target text DEFAULT NULL, workers int DEFAULT NULL)
 RETURNS TABLE (target text, mode text, inserted bigint, updated bigint, deleted bigint, rejected bigint, reason text, seconds float8)
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_refresh';
 COMMENT ON FUNCTION medallion.refresh(text, int) IS
-'Brings a derived table, and before it those it reads, up to date, in one transaction; without a target, all of yours. With workers, each table in a transaction of its own, so many at a time.';
+'Brings a derived table, and before it those it reads, up to date, in one transaction. Without a target all of yours, where one that fails keeps back only those that read it. With workers, each table in a transaction of its own, so many at a time; 0: all in one transaction, all or nothing.';
 
 CREATE OR REPLACE FUNCTION medallion.rebuild(target text, verify bool DEFAULT false, OUT differing_rows bigint)
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_rebuild';
@@ -201,39 +218,3 @@ RETURN (SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
 		WHERE c.oid = relation);
 COMMENT ON FUNCTION medallion._relation_name(regclass) IS 'schema.name, quoted where needed; NULL when there is no such relation.';
 
-CREATE OR REPLACE VIEW medallion.refreshes AS
-SELECT r.refresh_id, coalesce(medallion._relation_name(r.target), r.target_name) AS target, r.mode, r.reason,
-	r.started_at, r.finished_at, pg_catalog.date_part('epoch', r.finished_at - r.started_at) AS seconds,
-	r.result_rows AS "rows", r.inserted, r.updated, r.deleted, r.dropped, r.quarantined, r.source_versions, r.exact, r.role_name,
-	(SELECT r.source_cursors FROM pg_catalog.pg_class c WHERE c.oid = r.target AND pg_catalog.pg_has_role(c.relowner, 'USAGE')) AS source_cursors
-FROM medallion._refreshes r
-WHERE CASE WHEN medallion._relation_name(r.target) IS NULL THEN r.role_name = current_user
-	ELSE pg_catalog.has_table_privilege(r.target, 'SELECT') END;
-COMMENT ON VIEW medallion.refreshes IS 'Every refresh of a derived table: what was done, why, and which commits of the sources it read.';
-
-CREATE OR REPLACE VIEW medallion.tables AS
-SELECT medallion._relation_name(t.target) AS target, n.nspname::text AS layer, t.keys,
-	pg_catalog.obj_description(c.oid, 'pg_class') AS description,
-	pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
-	l.result_rows AS "rows", l.finished_at AS last_refresh, pg_catalog.now() - l.started_at AS freshness, t.target_lag,
-	CASE WHEN t.target_lag IS NOT NULL THEN coalesce(pg_catalog.now() - l.started_at > t.target_lag, true) END AS is_late,
-	q.rules, q.passed_share, q.failing_rules,
-	t.on_schema_change, medallion._relation_name(t.quarantine) AS quarantine,
-	medallion._relation_name(t.definition) AS definition,
-	pg_catalog.pg_get_viewdef(t.definition::oid) AS query,
-	t.indexes, t.cluster_by,
-	(SELECT pg_catalog.jsonb_object_agg(medallion._relation_name(u.source),
-			pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('column', u.column_name, 'overlap', u.overlap)))
-		FROM medallion._cursors u WHERE u.target = t.target) AS cursors,
-	t.dedupe_by
-FROM medallion._tables t
-JOIN pg_catalog.pg_class c ON c.oid = t.target
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN LATERAL (SELECT r.refresh_id, r.result_rows, r.started_at, r.finished_at FROM medallion._refreshes r
-	WHERE r.target = t.target ORDER BY r.refresh_id DESC LIMIT 1) l ON true
-CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS rules,
-		pg_catalog.sum(e.passed)::float8 / nullif(pg_catalog.sum(e.passed + e.failed), 0)::float8 AS passed_share,
-		pg_catalog.array_agg(e.name ORDER BY e.name) FILTER (WHERE NOT e.met) AS failing_rules
-	FROM medallion._expectation_results e WHERE e.refresh_id = l.refresh_id) q
-WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT');
-COMMENT ON VIEW medallion.tables IS 'The derived tables: key, owner, freshness, rows and quality as of the last refresh, and the query.';

@@ -101,7 +101,7 @@ FROM medallion._flows f
 JOIN pg_catalog.pg_class c ON c.oid = f.target
 LEFT JOIN LATERAL (SELECT r.started_at, r.finished_at, r.quarantined FROM medallion._flow_runs r
 	WHERE r.target = f.target ORDER BY r.run_id DESC LIMIT 1) l ON true
-WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT');
+WHERE pg_catalog.has_any_column_privilege(c.oid, 'SELECT');
 COMMENT ON VIEW medallion.flows IS 'The tables that changes are applied to: what was declared, and the last application.';
 
 CREATE OR REPLACE VIEW medallion.flow_runs AS
@@ -110,5 +110,5 @@ SELECT r.run_id, coalesce(medallion._relation_name(r.target), r.target_name) AS 
 	r.deleted, r.skipped, r.repeated, r.late, r.unresolved, r.quarantined, r.role_name
 FROM medallion._flow_runs r
 WHERE CASE WHEN medallion._relation_name(r.target) IS NULL THEN r.role_name = current_user
-	ELSE pg_catalog.has_table_privilege(r.target, 'SELECT') END;
+	ELSE pg_catalog.has_any_column_privilege(r.target, 'SELECT') END;
 COMMENT ON VIEW medallion.flow_runs IS 'Every application of changes: how many events were read, and what came of them.';

@@ -72,7 +72,7 @@ SELECT r.refresh_id, coalesce(medallion._relation_name(r.target), r.target_name)
 FROM medallion._expectation_results e
 JOIN medallion._refreshes r ON r.refresh_id = e.refresh_id
 LEFT JOIN pg_catalog.pg_class c ON c.oid = r.target
-WHERE CASE WHEN c.oid IS NULL THEN r.role_name = current_user ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END;
+WHERE CASE WHEN c.oid IS NULL THEN r.role_name = current_user ELSE pg_catalog.has_any_column_privilege(c.oid, 'SELECT') END;
 COMMENT ON VIEW medallion.expectation_results IS
 'Per refresh and rule: how many rows passed and failed, of all (whole) or of those an incremental refresh computed. Keys of failing rows, which need not be in the table, are shown to its owner alone.';
 
@@ -80,7 +80,7 @@ CREATE OR REPLACE VIEW medallion.expectations AS
 SELECT medallion._relation_name(e.target) AS target, e.name, e.rule, e.on_violation, e.null_ok, e.declared_at,
 	e.kind, e.mostly, e.options
 FROM medallion._expectations e
-WHERE pg_catalog.has_table_privilege(e.target, 'SELECT');
+WHERE pg_catalog.has_any_column_privilege(e.target, 'SELECT');
 COMMENT ON VIEW medallion.expectations IS 'The rules of derived tables.';
 
 CREATE OR REPLACE VIEW medallion.corrections AS

@@ -86,7 +86,7 @@ refreshes AS (
 				'severity', CASE e.action WHEN 'fail' THEN 'error' ELSE 'warn' END) ORDER BY e.name)
 			FROM medallion.expectation_results e WHERE e.refresh_id = r.refresh_id) AS assertions
 	FROM medallion.refreshes r CROSS JOIN server x
-	WHERE (openlineage_runs.target IS NULL OR medallion._relation_named(r.target) = openlineage_runs.target::regclass::oid)
+	WHERE r.mode NOT IN ('failed', 'skipped') AND (openlineage_runs.target IS NULL OR medallion._relation_named(r.target) = openlineage_runs.target::regclass::oid)
 		AND (openlineage_runs.since IS NULL OR r.finished_at >= openlineage_runs.since)),
 runs AS (
 	SELECT r.refresh_id, 1 AS place, r.started_at, r.finished_at, r.run, r.namespace, r.name, '{}'::jsonb AS facets, 'REFRESH' AS kind, r.inputs,

@@ -26,7 +26,7 @@ SELECT r.refresh_id AS extract_id, coalesce(medallion._relation_name(r.target), 
 FROM medallion._extracts e
 JOIN medallion._refreshes r ON r.refresh_id = e.refresh_id
 WHERE CASE WHEN medallion._relation_name(r.target) IS NULL THEN r.role_name = current_user
-	ELSE pg_catalog.has_table_privilege(r.target, 'SELECT') END;
+	ELSE pg_catalog.has_any_column_privilege(r.target, 'SELECT') END;
 COMMENT ON VIEW medallion.extracts IS
 'What was read from foreign tables into derived ones: query, servers, what they were asked, when, and the version of the table that has it.';
 GRANT SELECT ON medallion.extracts TO PUBLIC;

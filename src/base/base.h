@@ -23,6 +23,7 @@ extern int	mdl_job_history;
 extern int	mdl_max_workers;
 extern MDL_EXPORT int mdl_matrix_area;	/* medallion.matrix_area: where a load puts its rows; 0: there is none */
 extern MDL_EXPORT int mdl_model_cache_size;	/* medallion.model_cache_size, kB */
+extern int	mdl_refresh_workers;	/* medallion.refresh_workers */
 extern int	mdl_refresh_retention;	/* medallion.refresh_retention, seconds; -1: for ever */
 extern bool mdl_scheduler_enabled;
 extern MDL_EXPORT int mdl_train_mem;	/* medallion.train_mem, kB */

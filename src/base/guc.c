@@ -16,6 +16,7 @@ int			mdl_max_workers = 2;
 int			mdl_model_cache_size = 256 * 1024;
 bool		mdl_scheduler_enabled = true;
 int			mdl_refresh_retention = 90 * 24 * 60 * 60;
+int			mdl_refresh_workers = 2;
 int			mdl_train_mem = 2 * 1024 * 1024;
 int			mdl_train_threads = 0;
 
@@ -55,6 +56,10 @@ mdl_guc_init(void)
 							"How long records of refreshes are kept in medallion.refreshes.",
 							"The last one of each table stays. -1: for ever.",
 							&mdl_refresh_retention, 90 * 24 * 60 * 60, -1, INT_MAX, PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("medallion.refresh_workers",
+							"How many tables medallion.refresh() of all tables refreshes at a time, in background workers.",
+							"0: one after another, in the session.",
+							&mdl_refresh_workers, 2, 0, 64, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("medallion.scheduler",
 							 "Starts scheduled jobs (where the library is preloaded).", NULL,
 							 &mdl_scheduler_enabled, true, PGC_SIGHUP, 0, NULL, NULL, NULL);

@@ -203,6 +203,24 @@ apply_flow(Flow *flow, ReadWhat what)
 	return applied;
 }
 
+/* The same by itself, not as a part of medallion.refresh, which logs it: it is a refresh all the same. */
+static Applied
+apply_logged(Flow *flow, ReadWhat what)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	int64		id = mdl_refresh_next_id();
+	Reading		reading;
+	Applied		applied;
+
+	mdl_refresh_read(&reading);
+	applied = apply_flow(flow, what);
+	mdl_refresh_log_kept(id, mdl_pipeline_table(mdl_kept_tables(), flow->target),
+						 &(Outcome) {.mode = applied.mode, .reason = applied.reason, .rows = -1, .published = applied.published,
+						 .quarantined = applied.quarantined}, started, &reading);
+	UnregisterSnapshot(reading.snapshot);
+	return applied;
+}
+
 /* ---- arguments ---------------------------------------------------------------------------------------------------------------- */
 
 /* Arguments that declare, in the order of the function, from the third on. */
@@ -452,7 +470,7 @@ mdl_apply_changes(PG_FUNCTION_ARGS)
 	else
 		flow = declare_flow(fcinfo, name);
 	check_flow(flow);
-	applied = apply_flow(flow, again ? READ_ALL : READ_NEW);
+	applied = apply_logged(flow, again ? READ_ALL : READ_NEW);
 	return_applied(fcinfo, flow, &applied);
 	SPI_finish();
 	return (Datum) 0;
@@ -475,7 +493,7 @@ mdl_retry_changes(PG_FUNCTION_ARGS)
 	flow = lock_flow(mdl_relation_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)), false));
 	check_flow(flow);
 	mdl_flow_quarantine_ensure(flow);
-	applied = apply_flow(flow, READ_QUARANTINE);
+	applied = apply_logged(flow, READ_QUARANTINE);
 	return_applied(fcinfo, flow, &applied);
 	SPI_finish();
 	return (Datum) 0;
@@ -549,6 +567,8 @@ mdl_flows_sql_drop(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(old);
 	}
 	mdl_run(psprintf("UPDATE medallion._flow_runs SET target = NULL WHERE target::pg_catalog.oid IN (%s)", dropped), NULL, false);
+	mdl_run(psprintf("UPDATE medallion._refreshes SET target = NULL WHERE target::pg_catalog.oid IN (%s)", dropped), NULL, false);
+	mdl_run(psprintf("UPDATE medallion._refresh_failures SET target = NULL WHERE target::pg_catalog.oid IN (%s)", dropped), NULL, false);
 	mdl_run(psprintf("UPDATE medallion._flows SET quarantine = NULL WHERE quarantine::pg_catalog.oid IN (%s)", dropped), NULL, false);
 	mdl_run(psprintf("UPDATE medallion._flows SET source = NULL WHERE source::pg_catalog.oid IN (%s)", dropped), NULL, false);
 	mdl_owner_end(&saved);

@@ -25,7 +25,7 @@ records_exist(void)
 	Oid			schema = get_namespace_oid(MDL_SCHEMA, true);
 
 	return OidIsValid(schema) && OidIsValid(get_relname_relid("_tables", schema)) &&
-		OidIsValid(get_relname_relid("_refreshes", schema));
+		OidIsValid(get_relname_relid("_refresh_failures", schema));
 }
 
 #define DROPPED "ANY (ARRAY(SELECT d.objid FROM pg_catalog.pg_event_trigger_dropped_objects() d" \
@@ -52,6 +52,7 @@ forget(Oid target)
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
 	mdl_owner_begin(&saved);
 	mdl_run("UPDATE medallion._refreshes SET target = NULL WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
+	mdl_run("UPDATE medallion._refresh_failures SET target = NULL WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_owner_end(&saved);
 }
 

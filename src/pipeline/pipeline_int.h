@@ -14,6 +14,8 @@
 #include "nodes/execnodes.h"
 #include "nodes/params.h"
 #include "nodes/parsenodes.h"
+#include "postmaster/bgworker.h"
+#include "storage/dsm.h"
 #include "utils/resowner.h"
 #include "utils/snapshot.h"
 #include "utils/tuplestore.h"
@@ -500,12 +502,38 @@ extern char *mdl_source_versions(const DerivedTable *table, const Reading *readi
 extern void mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started,
 							const Reading *reading);
 
+/*
+ * A refresh that failed, or was kept back by one that did: a row of its own in medallion.refreshes, in the current transaction,
+ * which is not that of the refresh.  `state`: SQLSTATE, 0 for what was kept back.
+ */
+extern void mdl_refresh_log_failure(Oid target, const char *mode, const char *reason, int state, TimestampTz started);
+
+/* The same in a transaction of its own, for a worker that is in none; and for the table that it was asked for, if that is another. */
+extern void mdl_refresh_record_failure(Oid failed, const ErrorData *error, Oid wanted, TimestampTz started);
+
+/* Message, detail and hint. */
+extern char *mdl_refresh_describe_error(const ErrorData *error);
+
 /* ---- refresh.c -------------------------------------------------------------------------------------------------- */
 
 extern bool mdl_may_refresh(Oid relid);	/* the current user */
 
+/* The table whose refresh began last in this session: the one that an error is about. */
+extern Oid	mdl_refresh_current(void);
+
 /* The derived tables to refresh for one, or for all that may be: those read come first.  Nothing is locked. */
 extern List *mdl_refresh_plan(Oid target);
+
+/* The same, locked against other refreshes. */
+extern List *mdl_refresh_lock(Oid target);
+
+/* Takes the snapshot, to be unregistered by the caller, that tables which are locked are computed from. */
+extern void mdl_refresh_read(Reading *reading);
+
+/* Refreshes one of them; `why` NULL, or why in full.  Then what it changed is to be noted, and its rules as a whole judged. */
+extern Outcome mdl_refresh_locked(DerivedTable *table, Reading *reading, const char *why);
+extern void mdl_refresh_note_written(Reading *reading, Oid target, const Outcome *outcome);
+extern void mdl_refresh_judge(const DerivedTable *table, const Outcome *outcome, Snapshot snapshot);
 
 /* Refreshes one table and none of those it reads.  The texts of the outcome live in the current context. */
 extern Outcome mdl_refresh_alone(Oid target);
@@ -513,11 +541,69 @@ extern Outcome mdl_refresh_alone(Oid target);
 /* Adds a row of medallion.refresh. */
 extern void mdl_refresh_return(ReturnSetInfo *set, Oid target, const Outcome *outcome);
 
+/* ---- refresh_turns.c: a call whose tables fail one by one ----------------------------------------------------------- */
+
+typedef enum TurnState
+{
+	TURN_WAITING,
+	TURN_RUNNING,
+	TURN_DONE,
+	TURN_FAILED					/* or kept back */
+} TurnState;
+
+/* A table of the call. */
+typedef struct Turn
+{
+	Oid			target;
+	char	   *name;
+	List	   *sources;		/* OIDs of derived tables it reads */
+	List	   *compared;		/* and of those that its rules compare it with, which come first */
+	TurnState	state;
+	bool		is_recorded;	/* its failure is in the log */
+	int			sqlstate;		/* of its failure */
+	TimestampTz started;
+	BackgroundWorkerHandle *handle;
+	Outcome		outcome;
+} Turn;
+
+typedef struct Call
+{
+	Oid			target;			/* InvalidOid: all */
+	Turn	   *turns;			/* (count), sources first */
+	int			count;
+	int			running;
+	int			ended;
+	dsm_segment *segment;
+	struct Board *board;
+	bool		are_tied;		/* rules compare tables with each other, so that none can come first */
+	bool		may_give_up;	/* where workers cannot be had, the rest is left to the caller */
+	const char *gave_up;		/* why it was */
+} Call;
+
+extern void mdl_turns_plan(Call *call, Oid target);
+extern Turn *mdl_turn_of(Call *call, Oid target);
+
+/* Whether all that a table reads has ended.  If some of that failed the table is kept back, which ends it too. */
+extern bool mdl_turn_is_ready(Call *call, Turn *turn);
+extern void mdl_turn_end(Call *call, Turn *turn, TurnState state, const char *mode, const char *reason);
+extern void mdl_turn_failed(Call *call, Turn *turn, const char *reason, int sqlstate);	/* with a warning */
+
+/* Logs the failures that are not in the log yet, and adds the rows of medallion.refresh. */
+extern void mdl_turns_return(Call *call, ReturnSetInfo *set);
+
+/* ---- refresh_all.c ------------------------------------------------------------------------------------------------- */
+
+/* medallion.refresh(): all tables, in workers where that can be, else here one after another; what fails fails alone. */
+extern void mdl_refresh_all(ReturnSetInfo *set);
+
 /* ---- refresh_workers.c: tables that do not read each other, at a time ---------------------------------------------- */
 
 #define MDL_MAX_REFRESH_WORKERS 64
 
 /* medallion.refresh(workers => n): every table in a transaction of its own, in a background worker. */
 extern void mdl_refresh_in_workers(Oid target, int workers, ReturnSetInfo *set);
+
+/* Runs the turns of a call that way, as far as they can be if it may give up. */
+extern void mdl_turns_in_workers(Call *call, int workers);
 
 #endif							/* MDL_PIPELINE_INT_H */

@@ -1,8 +1,8 @@
 /*
  * refresh.c: medallion.refresh and rebuild.
  *
- * One call is one transaction: all tables asked for, and before each those it reads, are locked against other refreshes
- * (readers go on), then one snapshot is taken and everything is computed from it.  So the tables of one call agree with each
+ * A call that names a table is one transaction: it and before it those it reads are locked against other refreshes
+ * (readers go on), then one snapshot is taken and everything is computed from it.  (That of all tables is in refresh_all.c.)  So the tables of one call agree with each
  * other, a waiting refresh sees what the one before it did, and readers see the old state or the new.
  *
  * A table is refreshed as its owner, with the rights, row-level security and settings that say what its query means, whoever
@@ -163,6 +163,15 @@ check_target_is_whole(const DerivedTable *table)
 
 /* ---- one table ------------------------------------------------------------------------------------------------- */
 
+/* The table whose refresh began last: the one that an error is about. */
+static Oid	current_table = InvalidOid;
+
+Oid
+mdl_refresh_current(void)
+{
+	return current_table;
+}
+
 static DerivedResult *
 compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce, const Incremental *plan)
 {
@@ -259,6 +268,7 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	};
 
 	error_context_stack = &callback;
+	current_table = table->target;
 	mdl_progress_begin("refresh", mdl_display_name(table->target));
 	check_snapshot_is_fresh(table, snapshot);
 	mdl_definition_follow_owner(table);
@@ -325,6 +335,7 @@ refresh_kept(DerivedTable *table, const Reading *reading, bool rebuild)
 	};
 
 	error_context_stack = &callback;
+	current_table = table->target;
 	mdl_progress_begin("refresh", mdl_display_name(table->target));
 	check_snapshot_is_fresh(table, reading->snapshot);
 	check_target_is_whole(table);
@@ -359,49 +370,82 @@ mdl_refresh_return(ReturnSetInfo *set, Oid target, const Outcome *outcome)
 	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }
 
+List *
+mdl_refresh_lock(Oid target)
+{
+	return lock_tables(target, false);
+}
+
+void
+mdl_refresh_read(Reading *reading)
+{
+	memset(reading, 0, sizeof(Reading));
+
+	/* Commits in flight are waited for, so that the version recorded is as new as can be. */
+	mdl_settled_version();
+	reading->snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	reading->version = mdl_snapshot_version(reading->snapshot, &reading->exact);
+
+	/* What this transaction wrote before is read too, and has no version yet. */
+	reading->exact &= !TransactionIdIsValid(GetTopTransactionIdIfAny());
+}
+
+Outcome
+mdl_refresh_locked(DerivedTable *table, Reading *reading, const char *why)
+{
+	Outcome		outcome = {.mode = "skipped", .reason = "belongs to another role"};
+
+	CHECK_FOR_INTERRUPTS();
+	if (mdl_may_refresh(table->target))
+		outcome = table->keeper ? refresh_kept(table, reading, why != NULL) : refresh_one(table, reading, why);
+	return outcome;
+}
+
+void
+mdl_refresh_note_written(Reading *reading, Oid target, const Outcome *outcome)
+{
+	if (outcome->published.inserted + outcome->published.updated + outcome->published.deleted > 0)
+		reading->written = lappend_oid(reading->written, target);
+}
+
+void
+mdl_refresh_judge(const DerivedTable *table, const Outcome *outcome, Snapshot snapshot)
+{
+	current_table = table->target;
+	if (outcome->refresh_id > 0)
+		mdl_table_rules_judge(table, outcome, snapshot);
+}
+
 /* Refreshes the tables, or the one alone; returns what came of the last one.  `set` may be NULL. */
 static Outcome
 refresh_tables(Oid target, bool alone, const char *why, ReturnSetInfo *set)
 {
 	List	   *order;
 	Outcome		last = {0};
-	Reading		reading = {0};
+	Reading		reading;
 	Outcome    *outcomes;
 	ListCell   *cell;
 
 	PreventCommandIfReadOnly("medallion.refresh()");
+	current_table = target;
 	order = lock_tables(target, alone);
 	if (order == NIL)
 		return last;
 	outcomes = palloc0_array(Outcome, list_length(order));
-
-	/* Commits in flight are waited for, so that the version recorded is as new as can be. */
-	mdl_settled_version();
-	reading.snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	reading.version = mdl_snapshot_version(reading.snapshot, &reading.exact);
-
-	/* What this transaction wrote before is read too, and has no version yet. */
-	reading.exact &= !TransactionIdIsValid(GetTopTransactionIdIfAny());
+	mdl_refresh_read(&reading);
 	foreach(cell, order)
 	{
 		DerivedTable *table = lfirst(cell);
-		Outcome		outcome = {.mode = "skipped", .reason = "belongs to another role"};
 
-		CHECK_FOR_INTERRUPTS();
-		if (mdl_may_refresh(table->target))
-			outcome = table->keeper ? refresh_kept(table, &reading, why != NULL) : refresh_one(table, &reading, why);
-		last = outcome;
-		if (last.published.inserted + last.published.updated + last.published.deleted > 0)
-			reading.written = lappend_oid(reading.written, table->target);
-		outcomes[foreach_current_index(cell)] = outcome;
+		last = outcomes[foreach_current_index(cell)] = mdl_refresh_locked(table, &reading, why);
+		mdl_refresh_note_written(&reading, table->target, &last);
 		if (set)
-			mdl_refresh_return(set, table->target, &outcome);
+			mdl_refresh_return(set, table->target, &last);
 	}
 
 	/* Rules about tables as a whole may be about two of them, so all are judged when all are written. */
 	foreach(cell, order)
-		if (outcomes[foreach_current_index(cell)].refresh_id > 0)
-			mdl_table_rules_judge(lfirst(cell), &outcomes[foreach_current_index(cell)], reading.snapshot);
+		mdl_refresh_judge(lfirst(cell), &outcomes[foreach_current_index(cell)], reading.snapshot);
 	UnregisterSnapshot(reading.snapshot);
 	return last;
 }
@@ -436,20 +480,24 @@ Datum
 mdl_refresh(PG_FUNCTION_ARGS)
 {
 	Oid			target = InvalidOid;
-	int			workers = mdl_required_int4(fcinfo, 1, "workers");
+	int			workers = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	if (workers < 0 || workers > MDL_MAX_REFRESH_WORKERS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"workers\" must be between 0 and %d, but is %d", MDL_MAX_REFRESH_WORKERS, workers)));
+	PreventCommandIfReadOnly("medallion.refresh()");
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	if (!PG_ARGISNULL(0))
 		target = mdl_kept_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)))->target;
-	if (workers == 0)
-		refresh_tables(target, false, NULL, (ReturnSetInfo *) fcinfo->resultinfo);
+	if (workers > 0)
+		mdl_refresh_in_workers(target, workers, set);
+	else if (PG_ARGISNULL(1) && !OidIsValid(target))
+		mdl_refresh_all(set);
 	else
-		mdl_refresh_in_workers(target, workers, (ReturnSetInfo *) fcinfo->resultinfo);
+		refresh_tables(target, false, NULL, set);
 	SPI_finish();
 	return (Datum) 0;
 }

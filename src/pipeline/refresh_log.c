@@ -10,6 +10,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #define PRUNE_EVERY		64
@@ -72,6 +74,9 @@ prune_log(int64 id)
 			" WHERE r.finished_at < clock_timestamp() - $1 * interval '1 s' AND (r.target IS NULL OR EXISTS"
 			" (SELECT FROM medallion._refreshes n WHERE n.target = r.target AND n.refresh_id > r.refresh_id))"
 			" ORDER BY r.finished_at LIMIT $2 FOR UPDATE OF r SKIP LOCKED)", &args, false);
+	mdl_run("DELETE FROM medallion._refresh_failures WHERE refresh_id IN (SELECT refresh_id FROM medallion._refresh_failures"
+			" WHERE finished_at < clock_timestamp() - $1 * interval '1 s' ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+			&args, false);
 	mdl_owner_end(&saved);
 }
 
@@ -197,4 +202,62 @@ mdl_refresh_log_kept(int64 id, const DerivedTable *table, const Outcome *outcome
 	/* A keeper reads under a snapshot of its own. */
 	later.exact = false;
 	log_table(id, table, outcome, started, &later);
+}
+
+/* ---- what failed ------------------------------------------------------------------------------------------------------ */
+
+char *
+mdl_refresh_describe_error(const ErrorData *error)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, error->message ? error->message : "no message");
+	if (error->detail)
+		appendStringInfo(&text, "\nDETAIL: %s", error->detail);
+	if (error->hint)
+		appendStringInfo(&text, "\nHINT: %s", error->hint);
+	return text.data;
+}
+
+void
+mdl_refresh_log_failure(Oid target, const char *mode, const char *reason, int state, TimestampTz started)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+	int64		id = mdl_refresh_next_id();
+
+	mdl_arg_int8(&args, id);
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_arg_text(&args, mdl_pipeline_relation_name(target));
+	mdl_arg_text(&args, GetUserNameFromId(GetUserId(), false));
+	mdl_arg_text(&args, mode);
+	mdl_arg_text(&args, reason);
+	mdl_arg_text(&args, state ? unpack_sql_state(state) : NULL);
+	mdl_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(started), false);
+	mdl_owner_begin(&saved);
+	/* A table that was dropped meanwhile has nothing to be recorded. */
+	mdl_run("INSERT INTO medallion._refresh_failures (refresh_id, target, target_name, role_name, mode, reason, sqlstate, started_at,"
+			" finished_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, pg_catalog.clock_timestamp() WHERE $3 IS NOT NULL", &args, false);
+	mdl_owner_end(&saved);
+	prune_log(id);
+}
+
+void
+mdl_refresh_record_failure(Oid failed, const ErrorData *error, Oid wanted, TimestampTz started)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	XactReadOnly = false;
+	XactIsoLevel = XACT_READ_COMMITTED;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (get_rel_name(failed) != NULL)
+		mdl_refresh_log_failure(failed, "failed", mdl_refresh_describe_error(error), error->sqlerrcode, started);
+	if (wanted != failed && get_rel_name(wanted) != NULL)
+		mdl_refresh_log_failure(wanted, "skipped", psprintf("reads \"%s\", which was not refreshed", mdl_display_name(failed)), 0,
+								started);
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
 }

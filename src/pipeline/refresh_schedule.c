@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -182,9 +183,8 @@ mdl_resume_refresh(PG_FUNCTION_ARGS)
 
 /* ---- the job ------------------------------------------------------------------------------------------------------ */
 
-/* Refreshes the table of a job and what it reads, in one transaction, whatever defaults the owner's role has set for those. */
-void
-mdl_refresh_job(const char *argument)
+static void
+refresh_target(int64 id, volatile Oid *target)
 {
 	MdlJob		job;
 
@@ -193,13 +193,45 @@ mdl_refresh_job(const char *argument)
 	XactReadOnly = false;
 	XactIsoLevel = XACT_READ_COMMITTED;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (mdl_job_read(pg_strtoint64(argument), &job) && OidIsValid(job.target))
+	if (mdl_job_read(id, &job) && OidIsValid(job.target))
 	{
+		*target = job.target;
 		pgstat_report_activity(STATE_RUNNING, psprintf("medallion.refresh('%s')", job.name));
 		mdl_refresh_table(job.target);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+}
+
+/*
+ * Refreshes the table of a job and what it reads, in one transaction, whatever defaults the owner's role has set for those.  A
+ * failure is recorded in a transaction of its own, and raised again.
+ */
+void
+mdl_refresh_job(const char *argument)
+{
+	MemoryContext memory = AllocSetContextCreate(TopMemoryContext, "medallion refresh job", ALLOCSET_DEFAULT_SIZES);
+	TimestampTz started = GetCurrentTimestamp();
+	volatile Oid target = InvalidOid;
+
+	PG_TRY();
+	{
+		refresh_target(pg_strtoint64(argument), &target);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(memory);
+		error = CopyErrorData();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		if (OidIsValid(target) && !ProcDiePending)
+			mdl_refresh_record_failure(OidIsValid(mdl_refresh_current()) ? mdl_refresh_current() : target, error, target, started);
+		MemoryContextSwitchTo(memory);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }

@@ -24,6 +24,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #define LOOK_MS		1000		/* whether a worker waits for us is asked as often */
 #define MODE_SIZE	32
@@ -36,6 +37,8 @@ typedef struct Slot
 	Oid			target;
 	bool		ended;			/* else the worker died without a word */
 	bool		failed;			/* then reason is the error */
+	bool		recorded;		/* and it is in the log of refreshes */
+	int			sqlstate;
 	Published	published;
 	int64		dropped;
 	int64		quarantined;
@@ -49,35 +52,6 @@ typedef struct Board
 	Size		settings;		/* offset of the leader's settings: name, value, … each with its NUL; an empty name ends them */
 	Slot		slots[FLEXIBLE_ARRAY_MEMBER];
 } Board;
-
-typedef enum TurnState
-{
-	TURN_WAITING,
-	TURN_RUNNING,
-	TURN_DONE,
-	TURN_FAILED					/* or kept back */
-} TurnState;
-
-/* A table of the call. */
-typedef struct Turn
-{
-	Oid			target;
-	char	   *name;
-	List	   *sources;		/* OIDs of derived tables it reads */
-	TurnState	state;
-	BackgroundWorkerHandle *handle;
-	Outcome		outcome;
-} Turn;
-
-typedef struct Call
-{
-	Turn	   *turns;			/* (count), sources first */
-	int			count;
-	int			running;
-	int			ended;
-	dsm_segment *segment;
-	Board	   *board;
-} Call;
 
 /* ---- the worker ------------------------------------------------------------------------------------------------- */
 
@@ -120,11 +94,10 @@ refresh_into(Slot *slot)
 }
 
 /* Keeps what went wrong for the leader, and in the server's log. */
-static void
+static ErrorData *
 keep_error(Slot *slot, MemoryContext memory)
 {
 	ErrorData  *error;
-	StringInfoData text;
 
 	HOLD_INTERRUPTS();
 	MemoryContextSwitchTo(memory);
@@ -133,15 +106,11 @@ keep_error(Slot *slot, MemoryContext memory)
 	FlushErrorState();
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(memory);
-	initStringInfo(&text);
-	appendStringInfoString(&text, error->message ? error->message : "no message");
-	if (error->detail)
-		appendStringInfo(&text, "\nDETAIL: %s", error->detail);
-	if (error->hint)
-		appendStringInfo(&text, "\nHINT: %s", error->hint);
-	keep_text(slot->reason, TEXT_SIZE, text.data);
+	keep_text(slot->reason, TEXT_SIZE, mdl_refresh_describe_error(error));
+	slot->sqlstate = error->sqlerrcode;
 	slot->failed = true;
 	RESUME_INTERRUPTS();
+	return error;
 }
 
 /* A task: refreshes the table of one slot. */
@@ -154,6 +123,8 @@ mdl_refresh_task(const char *argument)
 	dsm_segment *segment;
 	Board	   *board;
 	Slot	   *slot;
+	ErrorData  *volatile error = NULL;
+	TimestampTz started = GetCurrentTimestamp();
 
 	if (sscanf(argument, "%u %d", &handle, &number) != 2)
 		elog(ERROR, "a worker of a refresh got \"%s\"", argument);
@@ -175,11 +146,18 @@ mdl_refresh_task(const char *argument)
 	}
 	PG_CATCH();
 	{
-		keep_error(slot, memory);
+		error = keep_error(slot, memory);
 	}
 	PG_END_TRY();
 	pg_write_barrier();
 	slot->ended = true;
+	if (error)
+	{
+		/* One that was told to end leaves the record to the leader. */
+		CHECK_FOR_INTERRUPTS();
+		mdl_refresh_record_failure(slot->target, error, slot->target, started);
+		slot->recorded = true;
+	}
 	pgstat_report_stat(true);
 	dsm_detach(segment);
 }
@@ -196,25 +174,6 @@ check_outside_transaction(void)
 				 errmsg("medallion.refresh with workers cannot run inside a transaction"),
 				 errdetail("Each table is refreshed in a transaction of its own, which does not see what this one did."),
 				 errhint("Commit first, or leave \"workers\" out: then all is one transaction.")));
-}
-
-static void
-plan_call(Call *call, Oid target)
-{
-	List	   *order = mdl_refresh_plan(target);
-	List	   *tables = mdl_kept_tables();
-	ListCell   *cell;
-
-	call->turns = palloc0_array(Turn, Max(list_length(order), 1));
-	foreach(cell, order)
-	{
-		DerivedTable *table = lfirst(cell);
-		Turn	   *turn = &call->turns[call->count++];
-
-		turn->target = table->target;
-		turn->name = mdl_display_name(table->target);
-		turn->sources = mdl_derived_sources(tables, table);
-	}
 }
 
 /* What was set in this session means the same in its workers; what belongs to the session itself stays here. */
@@ -260,67 +219,60 @@ make_board(Call *call)
 
 /* ---- the leader: while they run -------------------------------------------------------------------------------------- */
 
-static void
-end_turn(Call *call, Turn *turn, TurnState state, const char *mode, const char *reason)
-{
-	turn->state = state;
-	turn->outcome.mode = mode;
-	turn->outcome.reason = reason;
-	mdl_progress_update(++call->ended);
-}
-
-static Turn *
-turn_of(Call *call, Oid target)
-{
-	for (int i = 0; i < call->count; i++)
-		if (call->turns[i].target == target)
-			return &call->turns[i];
-	return NULL;
-}
-
-/* Whether all that a table reads has ended.  If some of that failed the table is kept back, which ends it too. */
 static bool
-is_ready(Call *call, Turn *turn)
+compared_have_ended(Call *call, const Turn *turn)
 {
-	Turn	   *failed = NULL;
 	ListCell   *cell;
 
-	foreach(cell, turn->sources)
+	foreach(cell, turn->compared)
 	{
-		Turn	   *source = turn_of(call, lfirst_oid(cell));
+		TurnState	state = mdl_turn_of(call, lfirst_oid(cell))->state;
 
-		if (source == NULL || source->state == TURN_DONE)
-			continue;
-		if (source->state != TURN_FAILED)
+		if (state == TURN_WAITING || state == TURN_RUNNING)
 			return false;
-		failed = source;
 	}
-	if (failed)
-		end_turn(call, turn, TURN_FAILED, "skipped", psprintf("reads \"%s\", which was not refreshed", failed->name));
-	else if (!mdl_may_refresh(turn->target))
-		end_turn(call, turn, TURN_DONE, "skipped", "belongs to another role");
-	return turn->state == TURN_WAITING;
+	return true;
 }
 
 /* Starts what is ready as far as there is room. */
 static void
-start_ready(Call *call, int workers)
+start_some(Call *call, int workers)
 {
 	/* In their order, sources first, so that one pass keeps back all that has to be. */
 	for (int i = 0; i < call->count; i++)
 	{
 		Turn	   *turn = &call->turns[i];
 
-		if (turn->state != TURN_WAITING || !is_ready(call, turn) || call->running >= workers)
+		if (turn->state != TURN_WAITING || !mdl_turn_is_ready(call, turn) || call->running >= workers ||
+			!compared_have_ended(call, turn))
 			continue;
 		turn->handle = mdl_task_launch(MDL_LIBRARY_CORE, "mdl_refresh_task",
 									   psprintf("%u %d", dsm_segment_handle(call->segment), i), GetUserId(),
-									   psprintf("medallion refresh of %s", turn->name), call->running > 0);
+									   psprintf("medallion refresh of %s", turn->name), call->running > 0 || call->may_give_up);
 		if (turn->handle == NULL)
-			return;				/* no slot is free: those that run will give some back */
+		{
+			/* No slot is free: those that run will give some back. */
+			if (call->running == 0)
+				call->gave_up = "no background worker could be started, since all slots are in use";
+			return;
+		}
+		turn->started = GetCurrentTimestamp();
 		turn->state = TURN_RUNNING;
 		call->running++;
 	}
+}
+
+/* What is kept back ends at once, for which others may have waited. */
+static void
+start_ready(Call *call, int workers)
+{
+	int			ended;
+
+	do
+	{
+		ended = call->ended;
+		start_some(call, workers);
+	} while (call->ended != ended && call->gave_up == NULL);
 }
 
 static void
@@ -337,17 +289,17 @@ settle(Call *call, Turn *turn)
 		turn->outcome.dropped = slot->dropped;
 		turn->outcome.quarantined = slot->quarantined;
 		turn->outcome.seconds = slot->seconds;
-		end_turn(call, turn, TURN_DONE, slot->mode, slot->reason);
+		mdl_turn_end(call, turn, TURN_DONE, slot->mode, slot->reason);
 		return;
 	}
-	end_turn(call, turn, TURN_FAILED, "failed", slot->ended ? slot->reason : "its worker ended without a word");
-	ereport(WARNING,
-			(errmsg("\"%s\" was not refreshed: %s", turn->name, turn->outcome.reason)));
+	turn->is_recorded = slot->recorded;
+	mdl_turn_failed(call, turn, slot->ended ? slot->reason : "its worker ended without a word",
+					slot->ended ? slot->sqlstate : ERRCODE_ADMIN_SHUTDOWN);
 }
 
 /* A worker that waits for a lock of the leader's would wait for ever, which no deadlock detector sees. */
-static void
-check_not_in_the_way(Call *call)
+static bool
+is_in_the_way(Call *call)
 {
 	for (int i = 0; i < call->count; i++)
 	{
@@ -360,12 +312,18 @@ check_not_in_the_way(Call *call)
 		deconstruct_array(DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum((int32) pid))),
 						  INT4OID, sizeof(int32), true, TYPALIGN_INT, &pids, NULL, &count);
 		for (int j = 0; j < count; j++)
-			if (DatumGetInt32(pids[j]) == MyProcPid)
-				ereport(ERROR,
-						(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-						 errmsg("the refresh of \"%s\" waits for a lock that this transaction holds", call->turns[i].name),
-						 errhint("Refresh with workers in a transaction of its own, before others of its statements touch the tables.")));
+		{
+			if (DatumGetInt32(pids[j]) != MyProcPid)
+				continue;
+			if (call->may_give_up)
+				return true;
+			ereport(ERROR,
+					(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+					 errmsg("the refresh of \"%s\" waits for a lock that this transaction holds", call->turns[i].name),
+					 errhint("Refresh with workers in a transaction of its own, before others of its statements touch the tables.")));
+		}
 	}
+	return false;
 }
 
 static void
@@ -388,8 +346,11 @@ run_call(Call *call, int workers)
 			if (call->turns[i].state == TURN_RUNNING && GetBackgroundWorkerPid(call->turns[i].handle, &pid) == BGWH_STOPPED)
 				settle(call, &call->turns[i]);
 		}
-		if (events & WL_TIMEOUT)
-			check_not_in_the_way(call);
+		if ((events & WL_TIMEOUT) && is_in_the_way(call))
+		{
+			call->gave_up = "this transaction holds a lock that a refresh has to wait for";
+			return;
+		}
 	}
 }
 
@@ -407,30 +368,66 @@ stop_workers(Call *call)
 	RESUME_INTERRUPTS();
 }
 
+/* What has not ended by then is to be done by somebody else. */
+static void
+take_back(Call *call)
+{
+	stop_workers(call);
+	for (int i = 0; i < call->count; i++)
+	{
+		Turn	   *turn = &call->turns[i];
+
+		if (turn->state != TURN_RUNNING)
+			continue;
+		if (call->board->slots[i].ended && !call->board->slots[i].failed)
+			settle(call, turn);
+		else
+		{
+			turn->state = TURN_WAITING;
+			turn->handle = NULL;
+			call->running--;
+		}
+	}
+}
+
+void
+mdl_turns_in_workers(Call *call, int workers)
+{
+	make_board(call);
+	PG_TRY();
+	{
+		run_call(call, workers);
+		if (call->gave_up)
+			take_back(call);
+	}
+	PG_CATCH();
+	{
+		stop_workers(call);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	for (int i = 0; i < call->count; i++)
+	{
+		Outcome    *outcome = &call->turns[i].outcome;
+
+		outcome->mode = outcome->mode ? pstrdup(outcome->mode) : NULL;
+		outcome->reason = outcome->reason ? pstrdup(outcome->reason) : NULL;
+	}
+	dsm_detach(call->segment);
+}
+
 void
 mdl_refresh_in_workers(Oid target, int workers, ReturnSetInfo *set)
 {
 	Call		call = {0};
 
 	check_outside_transaction();
-	plan_call(&call, target);
+	mdl_turns_plan(&call, target);
 	if (call.count == 0)
 		return;
-	make_board(&call);
 	mdl_progress_begin("refresh", OidIsValid(target) ? mdl_display_name(target) : "all tables");
 	mdl_progress_phase("tables", call.count);
-	PG_TRY();
-	{
-		run_call(&call, workers);
-	}
-	PG_CATCH();
-	{
-		stop_workers(&call);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	mdl_turns_in_workers(&call, workers);
 	mdl_progress_end();
-	for (int i = 0; i < call.count; i++)
-		mdl_refresh_return(set, call.turns[i].target, &call.turns[i].outcome);
-	dsm_detach(call.segment);
+	mdl_turns_return(&call, set);
 }

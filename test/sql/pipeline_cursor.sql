@@ -1,4 +1,5 @@
 -- Sources that are not versioned or foreign: computed in full, or from what a declared column says is new.
+SET medallion.refresh_workers = 0;	-- the order of the log is part of what is shown
 \pset null (null)
 SET client_min_messages = warning;
 CREATE EXTENSION postgres_fdw;

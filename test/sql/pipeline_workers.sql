@@ -86,7 +86,6 @@ SELECT crew.locks_and_refreshes();
 SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medallion refresh of crew%';
 SELECT * FROM medallion.refresh(workers => -1);
 SELECT * FROM medallion.refresh(workers => 65);
-SELECT * FROM medallion.refresh(workers => NULL);
 SELECT * FROM medallion.refresh('crew.raw', workers => 2);
 SET default_transaction_read_only = on;
 SELECT * FROM medallion.refresh(workers => 2);
