@@ -16,7 +16,6 @@
 #include "catalog/pg_authid.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -29,9 +28,9 @@ typedef struct Attempt
 	Reading		reading;
 	bool	   *done;			/* (call->count) by this attempt */
 	MemoryContext memory;		/* outlives errors */
+	DerivedTable *table;		/* that is at work */
+	Turn	   *turn;
 } Attempt;
-
-typedef void (*GuardedWork) (Attempt *attempt, DerivedTable *table, Turn *turn);
 
 /* ---- subtransactions ----------------------------------------------------------------------------------------------- */
 
@@ -48,46 +47,32 @@ concerns_all(int code)
 		code == ERRCODE_DATA_CORRUPTED || code == ERRCODE_INDEX_CORRUPTED;
 }
 
-/* Does something in a subtransaction with an SPI connection of its own; returns the error that rolled it back, or NULL. */
+/* Does something in a subtransaction; returns the error that rolled it back, or NULL. */
 static ErrorData *
-guarded(GuardedWork work, Attempt *attempt, DerivedTable *table, Turn *turn)
+guarded(MdlWork work, Attempt *attempt)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	MemoryContext old = MemoryContextSwitchTo(attempt->memory);
+	ErrorData  *error = mdl_try(work, attempt);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		SPI_connect();
-		work(attempt, table, turn);
-		SPI_finish();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(attempt->memory);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	MemoryContextSwitchTo(old);
 	if (error && concerns_all(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
 }
 
+/* With an SPI connection of its own, which an error takes along with what was offered there. */
 static void
-refresh_turn(Attempt *attempt, DerivedTable *table, Turn *turn)
+refresh_turn(void *argument)
 {
-	Outcome		outcome = mdl_refresh_locked(table, &attempt->reading, NULL);
+	Attempt    *attempt = argument;
+	Outcome		outcome;
 
+	SPI_connect();
+	outcome = mdl_refresh_locked(attempt->table, &attempt->reading, NULL);
 	outcome.mode = MemoryContextStrdup(attempt->memory, outcome.mode);
 	outcome.reason = MemoryContextStrdup(attempt->memory, outcome.reason);
-	turn->outcome = outcome;
+	attempt->turn->outcome = outcome;
+	SPI_finish();
 }
 
 /* ---- in this session -------------------------------------------------------------------------------------------------- */
@@ -97,28 +82,26 @@ refresh_turn(Attempt *attempt, DerivedTable *table, Turn *turn)
  * single tables are noted.
  */
 static void
-attempt_all(Attempt *attempt, DerivedTable *none, Turn *no_turn)
+attempt_all(void *argument)
 {
+	Attempt    *attempt = argument;
 	Call	   *call = attempt->call;
 	ListCell   *cell;
 
+	SPI_connect();
+	MemoryContextSwitchTo(attempt->memory);
 	foreach(cell, attempt->order)
 	{
 		DerivedTable *table = lfirst(cell);
 		Turn	   *turn = mdl_turn_of(call, table->target);
-		MemoryContext old;
 		ErrorData  *error;
 
-		if (turn == NULL || turn->state != TURN_WAITING)
+		if (turn == NULL || turn->state != TURN_WAITING || !mdl_turn_is_ready(call, turn))
 			continue;
-		old = MemoryContextSwitchTo(attempt->memory);
-		if (!mdl_turn_is_ready(call, turn))
-		{
-			MemoryContextSwitchTo(old);
-			continue;
-		}
 		turn->started = GetCurrentTimestamp();
-		error = guarded(refresh_turn, attempt, table, turn);
+		attempt->table = table;
+		attempt->turn = turn;
+		error = guarded(refresh_turn, attempt);
 		if (error)
 			mdl_turn_failed(call, turn, mdl_refresh_describe_error(error), error->sqlerrcode);
 		else
@@ -127,7 +110,6 @@ attempt_all(Attempt *attempt, DerivedTable *none, Turn *no_turn)
 			mdl_refresh_note_written(&attempt->reading, table->target, &turn->outcome);
 			attempt->done[turn - call->turns] = true;
 		}
-		MemoryContextSwitchTo(old);
 	}
 	foreach(cell, attempt->order)
 	{
@@ -136,6 +118,7 @@ attempt_all(Attempt *attempt, DerivedTable *none, Turn *no_turn)
 		if (turn && attempt->done[turn - call->turns])
 			mdl_refresh_judge(lfirst(cell), &turn->outcome, attempt->reading.snapshot);
 	}
+	SPI_finish();
 }
 
 /* Takes back what an attempt did that was rolled back, and those that it had kept back with the table that was at fault. */
@@ -169,7 +152,7 @@ refresh_here(Call *call)
 	attempt.order = mdl_refresh_lock(call->target);
 	attempt.done = palloc0_array(bool, call->count);
 	mdl_refresh_read(&attempt.reading);
-	while ((error = guarded(attempt_all, &attempt, NULL, NULL)) != NULL)
+	while ((error = guarded(attempt_all, &attempt)) != NULL)
 	{
 		Turn	   *turn = mdl_turn_of(call, mdl_refresh_current());
 
