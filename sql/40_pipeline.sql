@@ -56,7 +56,8 @@ CREATE TABLE medallion._refreshes
 	quarantined     bigint NOT NULL,
 	source_versions jsonb NOT NULL,				-- versioned source: newest version whose predecessors were all read
 	exact           bool NOT NULL,				-- nothing newer was read, also not of the same transaction
-	source_cursors  jsonb						-- source with a cursor: the greatest value read
+	source_cursors  jsonb,						-- source with a cursor: the greatest value read
+	checks          bigint						-- nothing had changed: how many such refreshes, one after another, this stands for
 );
 COMMENT ON TABLE medallion._refreshes IS 'One row per refresh of a derived table.';
 CREATE INDEX ON medallion._refreshes (target, refresh_id);

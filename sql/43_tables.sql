@@ -4,12 +4,12 @@ SELECT r.refresh_id, coalesce(medallion._relation_name(r.target), r.target_name)
 	CASE WHEN r.sqlstate IS NULL OR c.oid IS NULL OR pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN r.reason END AS reason,
 	r.started_at, r.finished_at, pg_catalog.date_part('epoch', r.finished_at - r.started_at) AS seconds,
 	r.result_rows AS "rows", r.inserted, r.updated, r.deleted, r.dropped, r.quarantined, r.source_versions, r.exact, r.role_name,
-	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN r.source_cursors END AS source_cursors, r.sqlstate
+	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN r.source_cursors END AS source_cursors, r.sqlstate, r.checks
 FROM (SELECT refresh_id, target, target_name, mode, reason, started_at, finished_at, result_rows, inserted, updated, deleted, dropped,
-		quarantined, source_versions, exact, role_name, source_cursors, NULL::text AS sqlstate
+		quarantined, source_versions, exact, role_name, source_cursors, NULL::text AS sqlstate, checks
 	FROM medallion._refreshes
 	UNION ALL
-	SELECT refresh_id, target, target_name, mode, reason, started_at, finished_at, NULL, 0, 0, 0, 0, 0, NULL, NULL, role_name, NULL, sqlstate
+	SELECT refresh_id, target, target_name, mode, reason, started_at, finished_at, NULL, 0, 0, 0, 0, 0, NULL, NULL, role_name, NULL, sqlstate, NULL
 	FROM medallion._refresh_failures) r
 LEFT JOIN pg_catalog.pg_class c ON c.oid = r.target
 WHERE CASE WHEN c.oid IS NULL THEN r.role_name = current_user

@@ -216,7 +216,7 @@ apply_logged(Flow *flow, ReadWhat what)
 	applied = apply_flow(flow, what);
 	mdl_refresh_log_kept(id, mdl_pipeline_table(mdl_kept_tables(), flow->target),
 						 &(Outcome) {.mode = applied.mode, .reason = applied.reason, .rows = -1, .published = applied.published,
-						 .quarantined = applied.quarantined}, started, &reading);
+						 .quarantined = applied.quarantined, .is_idle = mdl_applied_nothing(&applied)}, started, &reading);
 	UnregisterSnapshot(reading.snapshot);
 	return applied;
 }

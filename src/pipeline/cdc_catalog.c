@@ -353,12 +353,40 @@ mdl_flow_seen_forget(const Flow *flow)
 
 /* ---- the log ----------------------------------------------------------------------------------------------------------------- */
 
+bool
+mdl_applied_nothing(const Applied *applied)
+{
+	return applied->events == 0 && strcmp(applied->mode, "incremental") == 0;
+}
+
+/* Writes over the last record if that, too, is of a run that found nothing new; false if it is of another. */
+static bool
+log_once_more(const Flow *flow, TimestampTz started)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+	bool		found;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(flow->target), false);
+	mdl_arg_text(&args, GetUserNameFromId(GetUserId(), false));
+	mdl_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(started), false);
+	mdl_owner_begin(&saved);
+	found = mdl_run("UPDATE medallion._flow_runs SET role_name = $2, started_at = $3, finished_at = pg_catalog.clock_timestamp()"
+					" WHERE run_id OPERATOR(pg_catalog.=) (SELECT r.run_id FROM medallion._flow_runs r"
+					" WHERE r.target OPERATOR(pg_catalog.=) $1 ORDER BY r.run_id DESC LIMIT 1)"
+					" AND events OPERATOR(pg_catalog.=) 0 AND mode OPERATOR(pg_catalog.=) 'incremental'", &args, false) > 0;
+	mdl_owner_end(&saved);
+	return found;
+}
+
 void
 mdl_flow_log(const Flow *flow, const Applied *applied, TimestampTz started)
 {
 	MdlArgs		args = {0};
 	MdlUser		saved;
 
+	if (mdl_applied_nothing(applied) && log_once_more(flow, started))
+		return;
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(flow->target), false);
 	mdl_arg_text(&args, mdl_pipeline_relation_name(flow->target));
 	mdl_arg_text(&args, GetUserNameFromId(GetUserId(), false));

@@ -169,6 +169,8 @@ extern bool mdl_flow_seen_read(const Flow *flow, MdlSeen *seen);
 /* `settled`: what mdl_settled_version returned before the snapshot was taken. */
 extern void mdl_flow_seen_write(const Flow *flow, Snapshot snapshot, int64 settled);
 extern void mdl_flow_seen_forget(const Flow *flow);
+/* Whether there was nothing new; such runs are one record while they follow each other. */
+extern bool mdl_applied_nothing(const Applied *applied);
 extern void mdl_flow_log(const Flow *flow, const Applied *applied, TimestampTz started);
 extern int64 mdl_flow_last_logged(const Flow *flow, Snapshot snapshot);
 

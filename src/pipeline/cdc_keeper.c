@@ -48,6 +48,7 @@ flow_refresh(Oid target, bool rebuild, MdlKeptOutcome *outcome)
 	outcome->updated = applied.published.updated;
 	outcome->deleted = applied.published.deleted;
 	outcome->rejected = applied.quarantined;
+	outcome->is_idle = mdl_applied_nothing(&applied);
 }
 
 static const MdlKeeperKind flow_kind = {

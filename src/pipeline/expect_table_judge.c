@@ -63,7 +63,8 @@ read_previous(Judgement *judgement, int i)
 	Datum		value;
 
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(judgement->table->target), false);
-	mdl_arg_int8(&args, outcome->refresh_id);
+	/* A record that is written over has what was found last. */
+	mdl_arg_int8(&args, outcome->refresh_id + (outcome->is_continued ? 1 : 0));
 	mdl_arg_text(&args, rule->name);
 	mdl_arg_text(&args, rule->text);
 	mdl_owner_begin(&saved);
@@ -376,7 +377,10 @@ keep(const Judgement *judgement, int i)
 	mdl_owner_begin(&saved);
 	mdl_run("INSERT INTO medallion._expectation_results (refresh_id, name, rule, on_violation, passed, failed, raised,"
 			" failing_keys, first_error, whole, kind, mostly, met, observed)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9, true, $10, $11, $12, $13::pg_catalog.jsonb)", &args, false);
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9, true, $10, $11, $12, $13::pg_catalog.jsonb)"
+			" ON CONFLICT (refresh_id, name) DO UPDATE SET rule = $3, on_violation = $4, passed = $5, failed = $6, raised = $7,"
+			" failing_keys = $8::pg_catalog.jsonb, first_error = $9, kind = $10, mostly = $11, met = $12, observed = $13::pg_catalog.jsonb",
+			&args, false);
 	mdl_owner_end(&saved);
 }
 

@@ -119,7 +119,8 @@ mdl_extract_log(int64 id, const DerivedTable *table, const Reading *reading)
 	mdl_arg(&args, INT8OID, Int64GetDatum(reading->version), reading->version == 0);
 	mdl_owner_begin(&saved);
 	mdl_run("INSERT INTO medallion._extracts (refresh_id, query, sources, remote_sql, stamp, version)"
-			" VALUES ($1, $2, $3::pg_catalog.jsonb, $4::pg_catalog.text[], $5, $6)", &args, false);
+			" VALUES ($1, $2, $3::pg_catalog.jsonb, $4::pg_catalog.text[], $5, $6) ON CONFLICT (refresh_id) DO UPDATE"
+			" SET query = $2, sources = $3::pg_catalog.jsonb, remote_sql = $4::pg_catalog.text[], stamp = $5, version = $6", &args, false);
 	mdl_owner_end(&saved);
 }
 

@@ -39,6 +39,7 @@ typedef struct MdlKeptOutcome
 	int64		updated;
 	int64		deleted;
 	int64		rejected;
+	bool		is_idle;		/* there was nothing to do */
 } MdlKeptOutcome;
 
 typedef struct MdlKeeperKind

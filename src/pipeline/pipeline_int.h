@@ -485,6 +485,8 @@ typedef struct Outcome
 	int64		dropped;
 	int64		quarantined;
 	double		seconds;
+	bool		is_idle;		/* nothing had changed */
+	bool		is_continued;	/* nor at the one before: its record was written over */
 } Outcome;
 
 extern int64 mdl_refresh_next_id(void);
@@ -499,7 +501,8 @@ extern bool mdl_refresh_was_done(Oid target);
  * refresh.
  */
 extern char *mdl_source_versions(const DerivedTable *table, const Reading *reading, bool *exact);
-extern void mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started,
+/* Returns the number it has in the log, which is that of the last one if neither found anything changed. */
+extern int64 mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started,
 							const Reading *reading);
 
 /*

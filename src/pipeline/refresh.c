@@ -310,7 +310,10 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	outcome.dropped = result->dropped_rows;
 	outcome.quarantined = result->quarantined_rows;
 	outcome.cursors = mdl_cursors_json(plan.cursors);
-	mdl_refresh_log(id, result, &outcome, started, reading);
+	outcome.is_idle = plan.possible && plan.units == NULL;
+	outcome.refresh_id = mdl_refresh_log(id, result, &outcome, started, reading);
+	outcome.is_continued = outcome.refresh_id != id;
+	id = outcome.refresh_id;
 	remember(table, &plan, reading, result, &outcome, id);
 	mdl_correction_changes_done(&plan.corrected);
 	mdl_result_free(result);
@@ -341,7 +344,7 @@ refresh_kept(DerivedTable *table, const Reading *reading, bool rebuild)
 	check_target_is_whole(table);
 	table->keeper->refresh(table->target, rebuild, &kept);
 	outcome = (Outcome) {
-		.mode = kept.mode, .reason = kept.reason, .rows = kept.rows, .quarantined = kept.rejected,
+		.mode = kept.mode, .reason = kept.reason, .rows = kept.rows, .quarantined = kept.rejected, .is_idle = kept.is_idle,
 		.published = {.inserted = kept.inserted, .updated = kept.updated, .deleted = kept.deleted}
 	};
 	mdl_refresh_log_kept(id, table, &outcome, started, reading);

@@ -56,7 +56,8 @@ mdl_refresh_next_id(void)
 
 /*
  * Takes old records away, once in so many refreshes, some at a time, those of all tables.  The last one of a table stays: the
- * next refresh and medallion.tables read it.  Not under a snapshot that does not move: others may have been there first, which
+ * next refresh and medallion.tables read it.  So do those that brought rows from foreign tables which may still be in the table,
+ * as nothing was computed in full since: where they are from cannot be asked again.  Not under a snapshot that does not move: others may have been there first, which
  * would be an error.
  */
 static void
@@ -72,22 +73,66 @@ prune_log(int64 id)
 	mdl_owner_begin(&saved);
 	mdl_run("DELETE FROM medallion._refreshes WHERE refresh_id IN (SELECT r.refresh_id FROM medallion._refreshes r"
 			" WHERE r.finished_at < clock_timestamp() - $1 * interval '1 s' AND (r.target IS NULL OR EXISTS"
-			" (SELECT FROM medallion._refreshes n WHERE n.target = r.target AND n.refresh_id > r.refresh_id))"
+			" (SELECT FROM medallion._refreshes n WHERE n.target = r.target AND n.refresh_id > r.refresh_id)"
+			" AND (r.mode <> 'full' AND r.inserted + r.updated + r.deleted = 0"
+			" OR NOT EXISTS (SELECT FROM medallion._extracts e WHERE e.refresh_id = r.refresh_id)"
+			" OR EXISTS (SELECT FROM medallion._refreshes n WHERE n.target = r.target AND n.refresh_id > r.refresh_id AND n.mode = 'full')))"
 			" ORDER BY r.finished_at LIMIT $2 FOR UPDATE OF r SKIP LOCKED)", &args, false);
 	mdl_run("DELETE FROM medallion._refresh_failures WHERE refresh_id IN (SELECT refresh_id FROM medallion._refresh_failures"
 			" WHERE finished_at < clock_timestamp() - $1 * interval '1 s' ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
 			&args, false);
+	mdl_run("DELETE FROM medallion._flow_runs WHERE run_id IN (SELECT r.run_id FROM medallion._flow_runs r"
+			" WHERE r.finished_at < clock_timestamp() - $1 * interval '1 s' AND (r.target IS NULL OR EXISTS"
+			" (SELECT FROM medallion._flow_runs n WHERE n.target = r.target AND n.run_id > r.run_id))"
+			" ORDER BY r.run_id LIMIT $2 FOR UPDATE OF r SKIP LOCKED)", &args, false);
 	mdl_owner_end(&saved);
 }
 
-static void
+/*
+ * Refreshes that found nothing changed are one record while they follow each other: the last such, to be written over; 0 if
+ * something else happened since.  What its rules about the table found is left to be compared with.
+ */
+static int64
+idle_record(Oid target)
+{
+	MdlArgs		args = {0};
+	MdlUser		saved;
+	int64		id = 0;
+
+	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+	mdl_owner_begin(&saved);
+	if (mdl_run("SELECT CASE WHEN r.checks IS NOT NULL AND NOT EXISTS (SELECT FROM medallion._refresh_failures f"
+				" WHERE f.target OPERATOR(pg_catalog.=) $1 AND f.refresh_id OPERATOR(pg_catalog.>) r.refresh_id)"
+				" THEN r.refresh_id ELSE 0 END"
+				" FROM medallion._refreshes r WHERE r.target OPERATOR(pg_catalog.=) $1 ORDER BY r.refresh_id DESC LIMIT 1", &args, false) > 0)
+		id = mdl_field_int8(0, 0);
+	if (id != 0)
+	{
+		args.count = 0;
+		mdl_arg_int8(&args, id);
+		mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
+		mdl_run("DELETE FROM medallion._expectation_results r WHERE refresh_id OPERATOR(pg_catalog.=) $1 AND"
+				" (kind OPERATOR(pg_catalog.=) 'row' OR NOT EXISTS (SELECT FROM medallion._expectations e"
+				" WHERE e.target OPERATOR(pg_catalog.=) $2 AND e.name OPERATOR(pg_catalog.=) r.name AND e.kind OPERATOR(pg_catalog.=) r.kind))",
+				&args, false);
+	}
+	mdl_owner_end(&saved);
+	return id;
+}
+
+/* Returns the number of the record, which is the one given or that of the one written over. */
+static int64
 log_table(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started, const Reading *reading)
 {
+	int64		drawn = id;
+	int64		former = outcome->is_idle ? idle_record(table->target) : 0;
 	bool		exact = reading->exact;
 	char	   *versions = mdl_source_versions(table, reading, &exact);
 	MdlArgs		args = {0};
 	MdlUser		saved;
 
+	if (former != 0)
+		id = former;
 	mdl_arg_int8(&args, id);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
 	mdl_arg_text(&args, mdl_pipeline_relation_name(table->target));
@@ -104,13 +149,18 @@ log_table(int64 id, const DerivedTable *table, const Outcome *outcome, Timestamp
 	mdl_arg_text(&args, versions);
 	mdl_arg_bool(&args, exact);
 	mdl_arg_text(&args, outcome->cursors);
+	mdl_arg(&args, INT8OID, Int64GetDatum(1), !outcome->is_idle);
 	mdl_owner_begin(&saved);
-	mdl_run("INSERT INTO medallion._refreshes (refresh_id, target, target_name, role_name, mode, reason, started_at, finished_at,"
-			" result_rows, inserted, updated, deleted, dropped, quarantined, source_versions, exact, source_cursors)"
+	mdl_run("INSERT INTO medallion._refreshes AS r (refresh_id, target, target_name, role_name, mode, reason, started_at, finished_at,"
+			" result_rows, inserted, updated, deleted, dropped, quarantined, source_versions, exact, source_cursors, checks)"
 			" VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.clock_timestamp(), $8, $9, $10, $11, $12, $13,"
-			" $14::pg_catalog.jsonb, $15, $16::pg_catalog.jsonb)", &args, false);
+			" $14::pg_catalog.jsonb, $15, $16::pg_catalog.jsonb, $17) ON CONFLICT (refresh_id) DO UPDATE"
+			" SET role_name = $4, reason = $6, started_at = $7, finished_at = pg_catalog.clock_timestamp(), result_rows = $8,"
+			" source_versions = $14::pg_catalog.jsonb, exact = $15, source_cursors = $16::pg_catalog.jsonb,"
+			" checks = r.checks OPERATOR(pg_catalog.+) 1", &args, false);
 	mdl_owner_end(&saved);
-	prune_log(id);
+	prune_log(drawn);
+	return id;
 }
 
 static void
@@ -185,13 +235,14 @@ mdl_refresh_was_done(Oid target)
 	return rows > 0;
 }
 
-void
+int64
 mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started, const Reading *reading)
 {
-	log_table(id, result->table, outcome, started, reading);
+	id = log_table(id, result->table, outcome, started, reading);
 	log_expectations(id, result);
 	remember_raising(result);
 	mdl_extract_log(id, result->table, reading);
+	return id;
 }
 
 void

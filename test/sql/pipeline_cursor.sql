@@ -107,6 +107,21 @@ SET ROLE cur_reader;
 SELECT count(*) > 0 AS some, count(source_cursors) FROM medallion.refreshes WHERE target = 'cur.copy';
 RESET ROLE;
 
+-- What foreign rows that are still in the table were read by is kept, however old: since it was computed in full, whatever wrote.
+SELECT medallion.rebuild('cur.copy') IS NOT NULL AS rebuilt;
+INSERT INTO cur.far VALUES (3001, '2026-01-06', 9, now()), (3002, '2026-01-06', 9, now());
+SELECT mode, inserted FROM medallion.refresh('cur.copy');
+INSERT INTO cur.far VALUES (3003, '2026-01-06', 9, now() + interval '1 s');
+SELECT mode, inserted FROM medallion.refresh('cur.copy');
+SELECT mode, inserted FROM medallion.refresh('cur.copy');
+SELECT mode, inserted FROM medallion.refresh('cur.copy');
+SELECT setval('medallion._refreshes_refresh_id_seq', (nextval('medallion._refreshes_refresh_id_seq') / 64 + 1) * 64 - 1) IS NULL AS last;
+SET medallion.refresh_retention = 0;
+SELECT mode FROM medallion.refresh('cur.of_zoned');
+RESET medallion.refresh_retention;
+SELECT r.mode, r.inserted, e.extract_id IS NOT NULL AS extract FROM medallion.refreshes r LEFT JOIN medallion.extracts e ON e.extract_id = r.refresh_id
+	WHERE r.target = 'cur.copy' ORDER BY r.refresh_id;
+
 -- Mistakes.
 SELECT medallion.define('cur.bad', 'SELECT id FROM cur.log', '{id}', cursors => '{"cur.log": "nothing"}');
 SELECT medallion.define('cur.bad', 'SELECT id FROM cur.log', '{id}', cursors => '{"cur.orders": "updated"}');

@@ -51,5 +51,34 @@ SET ROLE logged_ann;
 SET medallion.refresh_retention = 0;
 RESET ROLE;
 DROP ROLE logged_ann;
+-- Refreshes that found nothing changed are one record, until something happens; so are those that found no new events.
+SELECT count(*) AS records, sum(checks) AS checks FROM medallion.refreshes WHERE target = 'logged.busy' \gset before_
+SELECT mode FROM medallion.refresh('logged.busy');
+SELECT mode FROM medallion.refresh('logged.busy');
+SELECT mode FROM medallion.refresh('logged.busy');
+SELECT count(*) - :before_records AS records, sum(checks) - :before_checks AS checks FROM medallion.refreshes WHERE target = 'logged.busy';
+SELECT now() - last_refresh < '1 min' AS just_now, rules, passed_share, state FROM medallion.tables WHERE target = 'logged.busy';
+UPDATE logged.raw SET v = -3 WHERE id = 1;
+SELECT mode, updated FROM medallion.refresh('logged.busy');
+SELECT mode, updated FROM medallion.refresh('logged.busy');
+SELECT mode, updated FROM medallion.refresh('logged.busy');
+SELECT mode, reason, checks, inserted, updated FROM medallion.refreshes WHERE target = 'logged.busy' ORDER BY refresh_id DESC LIMIT 2;
+SELECT passed, failed FROM medallion.expectation_results WHERE target = 'logged.busy' ORDER BY refresh_id DESC LIMIT 2;
+CREATE TABLE logged.events (id int, v int, s int PRIMARY KEY);
+SELECT medallion.enable_versioning('logged.events');
+INSERT INTO logged.events VALUES (1, 1, 1);
+SELECT mode FROM medallion.apply_changes('logged.now', 'logged.events', '{id}', 's');
+SELECT mode, events FROM medallion.apply_changes('logged.now');
+SELECT mode FROM medallion.refresh('logged.now');
+SELECT mode FROM medallion.refresh('logged.now');
+SELECT mode FROM medallion.refresh('logged.now');
+SELECT mode, reason, checks, inserted FROM medallion.refreshes WHERE target = 'logged.now' ORDER BY refresh_id;
+SELECT mode, events FROM medallion.flow_runs WHERE target = 'logged.now' ORDER BY run_id;
+-- Runs of flows are forgotten too.
+SELECT setval('medallion._refreshes_refresh_id_seq', (nextval('medallion._refreshes_refresh_id_seq') / 64 + 1) * 64 - 1) IS NULL AS last;
+SET medallion.refresh_retention = 0;
+SELECT mode FROM medallion.refresh('logged.busy');
+RESET medallion.refresh_retention;
+SELECT mode, events FROM medallion.flow_runs WHERE target = 'logged.now' ORDER BY run_id;
 SET client_min_messages = warning;
 DROP SCHEMA logged CASCADE;

@@ -26,7 +26,8 @@ is($node->safe_psql('shop', q{SELECT state, last_error, next_run - last_start > 
 	'failing|division by zero|t', 'which is shown, and backs off');
 $node->safe_psql('shop', 'INSERT INTO raw VALUES (101, 101)');
 ok($node->poll_query_until('shop', 'SELECT count(*) FROM silver.good', '101'), 'the other goes on');
-is($node->safe_psql('shop', q{SELECT count(*) FROM medallion.refreshes WHERE target = 'silver.bad'}), '0', 'nothing of the failed one is kept');
+is($node->safe_psql('shop', q{SELECT DISTINCT mode, reason, sqlstate FROM medallion.refreshes WHERE target = 'silver.bad'}), 'failed|division by zero|22012', 'the failures are logged');
+is($node->safe_psql('shop', q{SELECT count(*) FROM silver.bad}), '0', 'and nothing else of them is kept');
 $node->safe_psql('shop', q{SELECT medallion.undefine('silver.bad', true)});
 
 # kill -9 in the middle of a refresh: nothing of it is left, it is called lost and done again.
