@@ -40,7 +40,7 @@ typedef struct layout
 	double	   *difference;		/* (padded), scratch */
 } layout;
 
-static layout
+static inline layout
 lay_out(ml_moments *m)
 {
 	layout		l;

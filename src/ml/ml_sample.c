@@ -57,9 +57,9 @@ ml_sample_valid(const ml_sample *s, size_t size)
 uint32_t
 ml_sample_next_capacity(const ml_sample *s)
 {
-	uint32_t	doubled = s->capacity < 32 ? 64 : s->capacity * 2;
+	uint32_t	grown = s->capacity < 32 ? 64 : s->capacity * 4;
 
-	return doubled > most_records(s) ? most_records(s) : doubled;
+	return grown > most_records(s) ? most_records(s) : grown;
 }
 
 void
@@ -71,75 +71,100 @@ ml_sample_move(ml_sample *to, uint32_t capacity, const ml_sample *from)
 	memcpy(records(to), records(from), (size_t) from->count * from->record_size);
 }
 
-/* Drops the records whose priority is not below the threshold. */
+/*
+ * Drops the records whose priority is not below the threshold.  The last ones take their places: the order of records has
+ * no meaning, and moving few of them is cheaper than closing the gaps.
+ */
 static void
 drop_beyond_threshold(ml_sample *s)
 {
 	uint64_t   *priority = priorities(s);
 	unsigned char *record = records(s);
-	uint32_t	kept = 0;
+	uint32_t	kept = s->count;
 
-	for (uint32_t i = 0; i < s->count; i++)
+	for (uint32_t i = 0; i < kept; i++)
 	{
-		if (priority[i] >= s->threshold)
+		if (priority[i] < s->threshold)
 			continue;
-		if (kept < i)
-		{
-			priority[kept] = priority[i];
-			memcpy(record + (size_t) kept * s->record_size, record + (size_t) i * s->record_size, s->record_size);
-		}
-		kept++;
+		do
+			kept--;
+		while (kept > i && priority[kept] >= s->threshold);
+		if (kept == i)
+			break;
+		priority[i] = priority[kept];
+		memcpy(record + (size_t) i * s->record_size, record + (size_t) kept * s->record_size, s->record_size);
 	}
 	s->trimmed |= kept < s->count;
 	s->count = kept;
 }
 
+/* The records of one sample, or of two that are to become one, and how many of them there may be. */
+typedef struct union_of
+{
+	const ml_sample *a;
+	const ml_sample *b;			/* NULL: one */
+	uint32_t	wanted;
+} union_of;
+
 static uint32_t
-count_below(const uint64_t *priority, uint32_t count, uint64_t limit)
+count_below(const union_of *u, uint64_t limit)
 {
 	uint32_t	below = 0;
 
-	for (uint32_t i = 0; i < count; i++)
-		below += priority[i] < limit;
+	for (int side = 0; side < 2; side++)
+	{
+		const ml_sample *s = side ? u->b : u->a;
+
+		for (uint32_t i = 0; s != NULL && i < s->count; i++)
+			below += priorities(s)[i] < limit;
+	}
 	return below;
 }
 
+/* The least priority that is not below a limit; none: `none`. */
+static uint64_t
+least_from(const union_of *u, uint64_t limit, uint64_t none)
+{
+	uint64_t	least = none;
+
+	for (int side = 0; side < 2; side++)
+	{
+		const ml_sample *s = side ? u->b : u->a;
+
+		for (uint32_t i = 0; s != NULL && i < s->count; i++)
+			least = priorities(s)[i] >= limit && priorities(s)[i] < least ? priorities(s)[i] : least;
+	}
+	return least;
+}
+
 /*
- * The threshold becomes the largest below which there are at most `wanted` records.  Records of equal priority stay or
- * go together, so that what is kept is the same whatever the order in which they came.
+ * The largest threshold, up to the one that is, below which there are at most `wanted` records.  Records of equal priority
+ * stay or go together, so that what is kept is the same whatever the order in which they came.
  *
  * Priorities are hashes, so the search goes where the right place would be if they were evenly spread, and halves the
  * range every other time in case they are not.
  */
-void
-ml_sample_trim(ml_sample *s)
+static uint64_t
+find_threshold(const union_of *u, uint64_t threshold)
 {
-	const uint64_t *priority = priorities(s);
 	uint64_t	low = 0;		/* at most `wanted` records are below */
-	uint64_t	high;			/* more than that are below high + 1 */
+	uint64_t	high = threshold - 1;	/* more than that are below high + 1 */
 	uint32_t	below_low = 0;
-	uint32_t	below_high;
+	uint32_t	below_high = count_below(u, threshold);
 
-	drop_beyond_threshold(s);
-	if (s->count <= s->wanted)
-		return;
-	high = s->threshold - 1;
-	below_high = s->count;
+	if (below_high <= u->wanted)
+		return threshold;
 	for (int step = 0; low < high; step++)
 	{
-		double		share = (s->wanted - below_low + 0.5) / (double) (below_high - below_low + 1);
+		double		share = (u->wanted - below_low + 0.5) / (double) (below_high - below_low + 1);
 		uint64_t	offset = step % 2 ? (high - low) / 2 : (uint64_t) ((double) (high - low) * share * 0.999999);
 		uint64_t	middle = low + 1 + (offset < high - low ? offset : high - low - 1);
-		uint32_t	below = count_below(priority, s->count, middle);
+		uint32_t	below = count_below(u, middle);
 
-		if (below == s->wanted)
-		{
-			/* The answer is the next priority: up to there the count stays the same. */
-			for (uint32_t i = 0; i < s->count; i++)
-				high = priority[i] >= middle && priority[i] < high ? priority[i] : high;
-			low = high;
-		}
-		else if (below < s->wanted)
+		/* The answer is the next priority: up to there the count stays the same. */
+		if (below == u->wanted)
+			return least_from(u, middle, high);
+		if (below < u->wanted)
 		{
 			low = middle;
 			below_low = below;
@@ -150,7 +175,15 @@ ml_sample_trim(ml_sample *s)
 			below_high = below;
 		}
 	}
-	s->threshold = low;
+	return low;
+}
+
+void
+ml_sample_trim(ml_sample *s)
+{
+	union_of	one = {s, NULL, s->wanted};
+
+	s->threshold = find_threshold(&one, s->threshold);
 	drop_beyond_threshold(s);
 }
 
@@ -181,10 +214,10 @@ bool
 ml_sample_merge(ml_sample *s, ml_sample *other)
 {
 	uint64_t	seen = s->seen + other->seen;
+	union_of	both = {s, other, s->wanted};
 
-	if (other->threshold < s->threshold)
-		s->threshold = other->threshold;
-	other->threshold = s->threshold;
+	/* What does not stay is dropped first, so that there is room for the rest. */
+	s->threshold = other->threshold = find_threshold(&both, other->threshold < s->threshold ? other->threshold : s->threshold);
 	drop_beyond_threshold(s);
 	drop_beyond_threshold(other);
 	if (s->count + other->count > s->capacity)
@@ -194,7 +227,6 @@ ml_sample_merge(ml_sample *s, ml_sample *other)
 	s->count += other->count;
 	s->trimmed |= other->trimmed;
 	s->seen = seen;
-	ml_sample_trim(s);
 	return true;
 }
 

@@ -93,6 +93,8 @@ typedef struct MdlRowPlan
 	ml_grid		grid;
 	int			n_indicators;	/* columns with one … */
 	int		   *indicators;		/* … (n_indicators) */
+	int			n_varlenas;		/* columns that are texts or vectors … */
+	int		   *varlenas;		/* … (n_varlenas) ascending */
 	int			n_runs;			/* stretches of columns that are float8 numbers; see mdl_row_read */
 	struct MdlRowRun *runs;
 } MdlRowPlan;

@@ -24,7 +24,8 @@ typedef struct PackBuffer
 {
 	Pack	   *pack;
 	Size		size;
-	bool		is_varlena[FUNC_MAX_ARGS];
+	int			n_varlenas;
+	int			varlenas[FUNC_MAX_ARGS];	/* (n_varlenas) arguments that are texts or arrays */
 } PackBuffer;
 
 static PackBuffer *
@@ -36,9 +37,9 @@ make_buffer(FunctionCallInfo fcinfo)
 	{
 		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, i);
 
-		buffer->is_varlena[i] = type == TEXTOID || type == FLOAT8ARRAYOID;
-		if (type != TEXTOID && type != FLOAT8ARRAYOID && type != FLOAT8OID && type != FLOAT4OID && type != INT2OID && type != INT4OID &&
-			type != INT8OID && type != BOOLOID)
+		if (type == TEXTOID || type == FLOAT8ARRAYOID)
+			buffer->varlenas[buffer->n_varlenas++] = i;
+		else if (type != FLOAT8OID && type != FLOAT4OID && type != INT2OID && type != INT4OID && type != INT8OID && type != BOOLOID)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("a pack cannot hold a value of type %s", format_type_be(type))));
@@ -72,13 +73,17 @@ mdl_train_pack_impl(PG_FUNCTION_ARGS)
 	reserve(buffer, fcinfo->flinfo->fn_mcxt, at);
 	nulls = (uint8 *) (buffer->pack + 1);
 	slots = (Datum *) ((char *) buffer->pack + pack_slots_at(count));
+	/* What a NULL's slot holds is never looked at. */
 	for (int i = 0; i < count; i++)
 	{
 		nulls[i] = PG_ARGISNULL(i);
-		slots[i] = nulls[i] ? 0 : PG_GETARG_DATUM(i);
+		slots[i] = PG_GETARG_DATUM(i);
 	}
-	for (int i = 0; i < count; i++)
-		if (buffer->is_varlena[i] && !PG_ARGISNULL(i))
+	for (int v = 0; v < buffer->n_varlenas; v++)
+	{
+		int			i = buffer->varlenas[v];
+
+		if (!PG_ARGISNULL(i))
 		{
 			struct varlena *value = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(i));
 			Size		size = VARSIZE_ANY_EXHDR(value) + VARHDRSZ;
@@ -92,6 +97,7 @@ mdl_train_pack_impl(PG_FUNCTION_ARGS)
 			slots[i] = at;
 			at += MAXALIGN(size);
 		}
+	}
 	buffer->pack->count = count;
 	SET_VARSIZE(buffer->pack, at);
 	PG_RETURN_BYTEA_P(buffer->pack);
@@ -123,6 +129,8 @@ packed_varlena(const char *pack, Size size, Datum offset)
 void
 mdl_unpack(const NullableDatum *packs, const MdlRowPlan *plan, NullableDatum *values)
 {
+	int			v = 0;
+
 	for (int first = 0; first < plan->n_columns; first += plan->pack)
 	{
 		int			expected = Min(plan->pack, plan->n_columns - first);
@@ -142,12 +150,15 @@ mdl_unpack(const NullableDatum *packs, const MdlRowPlan *plan, NullableDatum *va
 		slots = (const Datum *) (pack + pack_slots_at(expected));
 		for (int i = 0; i < expected; i++)
 		{
-			NullableDatum *value = &values[first + i];
+			values[first + i].isnull = ((const uint8 *) pack)[sizeof(Pack) + i] != 0;
+			values[first + i].value = slots[i];
+		}
+		for (; v < plan->n_varlenas && plan->varlenas[v] < first + expected; v++)
+		{
+			NullableDatum *value = &values[plan->varlenas[v]];
 
-			value->isnull = ((const uint8 *) pack)[sizeof(Pack) + i] != 0;
-			value->value = slots[i];
-			if (!value->isnull && (plan->columns[first + i].wire == MDL_WIRE_TEXT || plan->columns[first + i].wire == MDL_WIRE_VECTOR))
-				value->value = packed_varlena(pack, size, slots[i]);
+			if (!value->isnull)
+				value->value = packed_varlena(pack, size, value->value);
 		}
 		packs++;
 	}

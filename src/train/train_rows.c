@@ -50,18 +50,21 @@ check_column(const MdlRowColumn *column)
 		damaged_plan();
 }
 
-/* Cuts the columns into stretches of float8 numbers and single others. */
+/* Cuts the columns into stretches of float8 numbers and single others, and lists those that are texts or vectors. */
 static void
 find_runs(MdlRowPlan *plan)
 {
 	plan->runs = palloc(sizeof(MdlRowRun) * (plan->n_columns + 1));
-	plan->n_runs = 0;
+	plan->varlenas = palloc(sizeof(int) * (plan->n_columns + 1));
+	plan->n_runs = plan->n_varlenas = 0;
 	for (int i = 0; i < plan->n_columns; i++)
 	{
 		const MdlRowColumn *column = &plan->columns[i];
 		MdlRowRun  *last = plan->n_runs > 0 ? &plan->runs[plan->n_runs - 1] : NULL;
 		bool		plain = column->number >= 0 && column->wire == MDL_WIRE_FLOAT8;
 
+		if (column->wire == MDL_WIRE_TEXT || column->wire == MDL_WIRE_VECTOR)
+			plan->varlenas[plan->n_varlenas++] = i;
 		if (plain && last != NULL && last->count > 0)
 			last->count++;
 		else
@@ -617,56 +620,55 @@ hash_with_nulls(const MdlRow *row, const MdlRowPlan *plan, const NullableDatum *
 	}
 }
 
-/* Whether the bits are those of NaN or an infinity. */
-static inline bool
-bits_not_finite(uint64 bits)
-{
-	return (bits >> 52 & 0x7FF) == 0x7FF;
-}
-
-/* Takes one float8 into its place and its lane of the hash; true if it is NULL or not finite. */
-static inline bool
-take_number(const NullableDatum *value, double *number, uint64 *lane)
-{
-	*number = DatumGetFloat8(value->value);
-	*lane = ml_hash_double(*lane, *number);
-	return value->isnull | bits_not_finite((uint64) value->value);
-}
+/*
+ * Takes one float8 into its place and its lane of the hash.  What was odd is gathered without a branch: in `nulls` whether
+ * one was NULL, in the topmost bit of `bits` whether one was NaN or an infinity, whose exponent is all ones.
+ */
+#define EXPONENT UINT64CONST(0x7FF0000000000000)
+#define TAKE_NUMBER(k, lane) \
+	do { \
+		uint64		word = (uint64) values[k].value; \
+		nulls |= values[k].isnull; \
+		bits |= (word & EXPONENT) + UINT64CONST(0x0010000000000000); \
+		numbers[k] = DatumGetFloat8(values[k].value); \
+		lane = ml_hash_double(lane, numbers[k]); \
+	} while (0)
 
 /*
  * Reads a stretch of float8 numbers; true if one is NULL or not finite.  The lanes are variables here, four steps at a
  * time: each is a chain of multiplications that must not wait for memory.
  */
 static bool
-read_run(const MdlRowRun *run, const NullableDatum *values, double *numbers, uint64 *lanes)
+read_run(const MdlRowRun *run, const NullableDatum *values, double *restrict numbers, uint64 *lanes)
 {
 	uint64		a = lanes[run->first & 3];
 	uint64		b = lanes[(run->first + 1) & 3];
 	uint64		c = lanes[(run->first + 2) & 3];
 	uint64		d = lanes[(run->first + 3) & 3];
-	bool		odd = false;
-	int			k = 0;
+	uint64		bits = 0;
+	uint8		nulls = 0;
+	int			left = run->count;
 
 	values += run->first;
 	numbers += run->number;
-	for (; k + 4 <= run->count; k += 4)
+	for (; left >= 4; left -= 4, values += 4, numbers += 4)
 	{
-		odd |= take_number(&values[k], &numbers[k], &a);
-		odd |= take_number(&values[k + 1], &numbers[k + 1], &b);
-		odd |= take_number(&values[k + 2], &numbers[k + 2], &c);
-		odd |= take_number(&values[k + 3], &numbers[k + 3], &d);
+		TAKE_NUMBER(0, a);
+		TAKE_NUMBER(1, b);
+		TAKE_NUMBER(2, c);
+		TAKE_NUMBER(3, d);
 	}
-	if (k < run->count)
-		odd |= take_number(&values[k], &numbers[k], &a);
-	if (k + 1 < run->count)
-		odd |= take_number(&values[k + 1], &numbers[k + 1], &b);
-	if (k + 2 < run->count)
-		odd |= take_number(&values[k + 2], &numbers[k + 2], &c);
+	if (left > 0)
+		TAKE_NUMBER(0, a);
+	if (left > 1)
+		TAKE_NUMBER(1, b);
+	if (left > 2)
+		TAKE_NUMBER(2, c);
 	lanes[run->first & 3] = a;
 	lanes[(run->first + 1) & 3] = b;
 	lanes[(run->first + 2) & 3] = c;
 	lanes[(run->first + 3) & 3] = d;
-	return odd;
+	return nulls != 0 || (bits >> 63) != 0;
 }
 
 /* Reads a number of another wire type, likewise. */

@@ -22,6 +22,7 @@ shared_buffers = ${memory}MB
 max_wal_size = 16GB
 checkpoint_timeout = 1h
 max_worker_processes = 16
+shared_preload_libraries = 'medallion, medallion_ml'
 max_parallel_workers_per_gather = 2
 work_mem = 64MB
 maintenance_work_mem = 512MB

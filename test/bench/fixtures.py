@@ -5,6 +5,7 @@ A fixture is a function of (connection, rows); it makes its tables in schema ben
 import numpy as np
 
 FEATURES = 28
+WIDE_FEATURES = 200
 BLOCK = 100_000
 
 
@@ -24,11 +25,11 @@ def copy_binary(cursor, statement, columns):
         copy.write(b"\xff\xff")
 
 
-def higgs(connection, rows):
+def higgs(connection, rows, table="bench.higgs"):
     """bench.higgs: c1…c28 float8 with correlation, a real target y and a binary label of moderate difficulty."""
     cursor = connection.cursor()
     names = ", ".join(f"c{i + 1} float8 NOT NULL" for i in range(FEATURES))
-    cursor.execute(f"CREATE TABLE bench.higgs ({names}, y float8 NOT NULL, label int NOT NULL)")
+    cursor.execute(f"CREATE TABLE {table} ({names}, y float8 NOT NULL, label int NOT NULL)")
     generator = np.random.Generator(np.random.PCG64(20130101))
     mixing = np.eye(FEATURES) + 0.2 * generator.standard_normal((FEATURES, FEATURES))
     weights = generator.standard_normal(FEATURES) / 4
@@ -39,9 +40,34 @@ def higgs(connection, rows):
         y = signal + generator.standard_normal(count)
         label = (generator.random(count) < 1 / (1 + np.exp(-signal))).astype(np.int32)
         columns = [np.ascontiguousarray(x[:, i]) for i in range(FEATURES)] + [y, label]
-        copy_binary(cursor, "COPY bench.higgs FROM STDIN (FORMAT binary)", columns)
-    cursor.execute("VACUUM (FREEZE, ANALYZE) bench.higgs")
-    cursor.execute("SELECT sum(c1), avg(label) FROM bench.higgs")
+        copy_binary(cursor, f"COPY {table} FROM STDIN (FORMAT binary)", columns)
+    cursor.execute(f"VACUUM (FREEZE, ANALYZE) {table}")
+    cursor.execute(f"SELECT sum(c1), avg(label) FROM {table}")
+
+
+def higgs_sizes(connection, rows):
+    """bench.higgs_large, of all rows, and bench.higgs_tenth and bench.higgs_hundredth with a part of them."""
+    higgs(connection, rows, "bench.higgs_large")
+    for part, share in (("tenth", 10), ("hundredth", 100)):
+        connection.execute(f"CREATE TABLE bench.higgs_{part} AS SELECT * FROM bench.higgs_large LIMIT {rows // share}")
+        connection.execute(f"VACUUM (FREEZE, ANALYZE) bench.higgs_{part}")
+
+
+def wide(connection, rows):
+    """bench.wide: c1…c200 float8, each correlated with its neighbours, and a real target y."""
+    cursor = connection.cursor()
+    names = ", ".join(f"c{i + 1} float8 NOT NULL" for i in range(WIDE_FEATURES))
+    cursor.execute(f"CREATE TABLE bench.wide ({names}, y float8 NOT NULL)")
+    generator = np.random.Generator(np.random.PCG64(20130101))
+    weights = generator.standard_normal(WIDE_FEATURES) * (generator.random(WIDE_FEATURES) < 0.3)
+    for start in range(0, rows, BLOCK // 5):
+        x = generator.standard_normal((min(BLOCK // 5, rows - start), WIDE_FEATURES))
+        x[:, 1:] += 0.3 * x[:, :-1]
+        y = x @ weights + 3 * generator.standard_normal(len(x))
+        copy_binary(cursor, "COPY bench.wide FROM STDIN (FORMAT binary)",
+                    [np.ascontiguousarray(x[:, i]) for i in range(WIDE_FEATURES)] + [y])
+    cursor.execute("VACUUM (FREEZE, ANALYZE) bench.wide")
+    cursor.execute("SELECT sum(c1), sum(c200) FROM bench.wide")
 
 
 def scored(connection, rows):

@@ -6,7 +6,7 @@ not timed), and `arguments` of the function.  A peer may state a budget: `at_mos
 time), `faster = 5` (ours is at least 5 times faster) or `at_least = 0.8` (ours has at least 0.8 times its value); any
 contestant an absolute one, `limit = 5` (at most 5 of the entry's unit).  A peer that `needs` an extension which is not
 installed in the server is left out, and the report says so.  {rows} in SQL is the number of rows, {sum28} the
-sum of the 28 columns of bench.higgs, {data} the directory of the server's data.
+sum of the 28 columns of bench.higgs, {sum200} that of the columns of bench.wide, {data} the directory of the server's data.
 
 What is measured is the time from statement to result, or, as the entry says, with `measure = "cpu"` the processor time of
 the server process, which other work on the machine disturbs less, or with `measure = "returned"` the number that the
@@ -34,7 +34,7 @@ import sessions
 
 HERE = pathlib.Path(__file__).parent
 TOP = HERE.parent.parent
-WORDS = {"sum28": " + ".join(f"c{i}" for i in range(1, 29))}
+WORDS = {f"sum{n}": " + ".join(f"c{i}" for i in range(1, n + 1)) for n in (28, 200)}
 
 
 class Contestant:

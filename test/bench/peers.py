@@ -12,7 +12,7 @@ import pandas
 import sqlalchemy
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import ElasticNetCV, LassoCV, LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.naive_bayes import GaussianNB
@@ -21,6 +21,7 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 FEATURES = [f"c{i}" for i in range(1, 29)]
+WIDE_FEATURES = [f"c{i}" for i in range(1, 201)]
 
 
 def copy_binary(target, columns=FEATURES, table="bench.higgs"):
@@ -47,6 +48,31 @@ def read_sql(target):
 def copy_linear():
     x, y = copy_binary("y")
     return LinearRegression().fit(x, y).score(x[:1000], y[:1000])
+
+
+def copy_linear_wide():
+    x, y = copy_binary("y", WIDE_FEATURES, "bench.wide")
+    return LinearRegression().fit(x, y).score(x[:1000], y[:1000])
+
+
+def copy_ridge():
+    x, y = copy_binary("y")
+    return Ridge().fit(x, y).score(x[:1000], y[:1000])
+
+
+def pandas_ridge():
+    x, y = read_sql("y")
+    return Ridge().fit(x, y).score(x[:1000], y[:1000])
+
+
+def copy_lasso_cv():
+    x, y = copy_binary("y")
+    return LassoCV(alphas=100, cv=5).fit(x, y).alpha_
+
+
+def copy_elastic_net_cv():
+    x, y = copy_binary("y")
+    return ElasticNetCV(alphas=100, cv=5).fit(x, y).alpha_
 
 
 def copy_logistic():

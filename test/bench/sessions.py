@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import tempfile
+import threading
 import time
 
 import psycopg
@@ -168,3 +169,72 @@ def kmeans_round():
             connection.execute(f"""SELECT medallion.train('bench_kmeans_round', 'bench.higgs', NULL, 'kmeans', '{{"n_clusters": 10, "max_iter": {rounds}, "tol": 0}}',
                 exclude => '{{y,label}}')""")
     return (took[1] - took[0]) / 100
+
+
+LOADED = ("SELECT medallion.train('bench_load', source => 'bench.higgs', target => 'label', algorithm => 'logistic',"
+          " params => '{\"max_iter\": 1}', exclude => '{y}')")
+
+
+def load_milliseconds(phases):
+    """Milliseconds that reading rows into memory takes: the sum of those phases of a training."""
+    taken = {}
+
+    def note(diagnostic):
+        found = re.match(r"training: (\w+) took ([\d.]+) ms", diagnostic.message_primary)
+        if found:
+            taken[found.group(1)] = float(found.group(2))
+
+    with psycopg.connect(autocommit=True) as connection:
+        connection.execute("SET client_min_messages = debug1")
+        connection.add_notice_handler(note)
+        connection.execute(LOADED)
+    return sum(taken[phase] for phase in phases)
+
+
+def statement_milliseconds(statement):
+    with psycopg.connect(autocommit=True) as connection:
+        start = time.perf_counter()
+        connection.execute(statement).fetchall()
+        return 1000 * (time.perf_counter() - start)
+
+
+def floor_milliseconds():
+    return statement_milliseconds(f"SELECT sum({' + '.join(f'c{i}' for i in range(1, 29))}) FROM bench.higgs")
+
+
+def memory_in_use(backend, postmaster):
+    """MB of a backend and its workers: what is their own, and their segments of shared memory but for the buffers."""
+    own, segments = 0, set()
+    for process in [backend] + open(f"/proc/{postmaster}/task/{postmaster}/children").read().split():
+        try:
+            if process != backend and f"parallel worker for PID {backend}" not in open(f"/proc/{process}/cmdline").read():
+                continue
+            own += int(re.search(r"^RssAnon:\s+(\d+)", open(f"/proc/{process}/status").read(), re.M).group(1))
+            segments.update(re.findall(r"/dev/shm/\S+", open(f"/proc/{process}/maps").read()))
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    shared = sum(os.stat(path).st_blocks / 2 for path in segments if os.path.exists(path))
+    return (own + shared) / 1024
+
+
+def load_memory():
+    """Peak memory, in MB over what the session had before, of a training of the rows of bench.higgs in memory."""
+    with psycopg.connect(autocommit=True) as connection:
+        backend = str(connection.info.backend_pid)
+        postmaster = connection.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)").fetchone()[0]
+        connection.execute("SELECT medallion.train('bench_small', source => '(SELECT * FROM bench.higgs LIMIT 1000) rows',"
+                           " target => 'label', algorithm => 'logistic', exclude => '{y}')")
+        before = peak = memory_in_use(backend, postmaster)
+        training = threading.Thread(target=connection.execute, args=(LOADED,))
+        training.start()
+        while training.is_alive():
+            peak = max(peak, memory_in_use(backend, postmaster))
+            time.sleep(0.001)
+        training.join()
+    return peak - before
+
+
+def matrix_megabytes():
+    """28 numbers of 8 bytes and a label of 4 in each row."""
+    with psycopg.connect() as connection:
+        return connection.execute("SELECT count(*) FROM bench.higgs").fetchone()[0] * (28 * 8 + 4) / 2**20
