@@ -6,8 +6,10 @@
 set -uo pipefail
 cd "$RUN/tree"
 export PATH=$PGBIN:$PATH LC_ALL=C.UTF-8
-export PGISOLATIONTIMEOUT=${PGISOLATIONTIMEOUT:-20}
+export PGISOLATIONTIMEOUT=${PGISOLATIONTIMEOUT:-300}
 export UBSAN_OPTIONS=print_stacktrace=1 OPENBLAS_NUM_THREADS=1
+# Limits that only a test that hangs meets: the machine may be slow, and do other work.
+export PG_TEST_TIMEOUT_DEFAULT=${PG_TEST_TIMEOUT_DEFAULT:-600} PGCTLTIMEOUT=${PGCTLTIMEOUT:-600}
 passed=0 failed=0
 
 conf=$RUN/medallion.conf
@@ -37,7 +39,7 @@ count() {
 run_one() {
   local log=$1 start=$EPOCHREALTIME
   shift
-  timeout -k 10 "${CHECK_TIMEOUT:-600}" "$@" >"$log" 2>&1 </dev/null
+  timeout -k 10 "${CHECK_TIMEOUT:-3600}" "$@" >"$log" 2>&1 </dev/null
   echo "$? $(perl -e "printf '%.1f', $EPOCHREALTIME - $start")" >"$log.status"
 }
 export -f run_one
@@ -80,7 +82,7 @@ run_pg_regress() {
     printf '#!/bin/sh\nPGUSER=postgres exec "%s/psql" "$@"\n' "$PGBIN" >"$RUN/bin_$suite/psql"
     chmod 755 "$RUN/bin_$suite"/*
   fi
-  PATH=$RUN/bin_$suite:$PATH timeout -k 10 1200 "$PGXSDIR/$program" --temp-instance="$RUN/instance_$suite" --bindir= \
+  PATH=$RUN/bin_$suite:$PATH timeout -k 10 7200 "$PGXSDIR/$program" --temp-instance="$RUN/instance_$suite" --bindir= \
     --temp-config="$conf" --inputdir="$RUN/tree/test" --outputdir="$out" --no-locale --encoding=UTF8 --dbname="medallion_$suite" "$@" \
     >"$log" 2>&1 </dev/null || status=$?
   ok=$(grep -Ec '^(test .*\.\.\. ok|ok [0-9])' "$log"); bad=$(grep -Ec '^(test .*\.\.\. FAILED|not ok )' "$log")
