@@ -35,7 +35,7 @@ ok($node->poll_query_until('postgres', q{SELECT wait_event = 'SyncRep' FROM pg_s
 	'a commit is held after its number');
 is($node->safe_psql('postgres', 'SELECT version FROM medallion_history.commit_clock'), $v + 1, 'it has the next number');
 is($node->safe_psql('postgres', past($v)), '1=10 2=2', 'the version before is answered at once');
-is($node->safe_psql('postgres', "SET statement_timeout = '10s'; UPDATE t SET v = 11 WHERE id = 1; SELECT version FROM medallion_history.commit_clock"),
+is($node->safe_psql('postgres', "SET statement_timeout = '180s'; UPDATE t SET v = 11 WHERE id = 1; SELECT version FROM medallion_history.commit_clock"),
 	$v + 2, 'another writer is not held up');
 for my $query (past($v + 1), past($v + 2),
 	'SELECT count(*) FROM medallion.as_of(NULL::t, at => now())', "SELECT count(*) FROM medallion.changes(NULL::t, $v)")

@@ -6,13 +6,14 @@
 # itself), or the whole server.  A transaction whose COMMIT was in doubt has its journal or has not.  After each round the
 # new versions are read, at the end all of them again, or one in five where it writes for less than a minute.
 #
-# MEDALLION_CHECKER_SECONDS (20) is how long it writes.
+# MEDALLION_CHECKER_SECONDS (20) is how long it writes, or longer until there is enough to compare.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
+use ServerCrash;
 
 my $seconds = $ENV{MEDALLION_CHECKER_SECONDS} || 20;
 my $rate = $ENV{MEDALLION_CHECKER_RATE} || 80;
@@ -97,29 +98,32 @@ sub read_versions
 # ---- rounds --------------------------------------------------------------------------------------------------------
 my ($round, %ended) = (0);
 my $until = time + $seconds;
-while (time < $until || $round < 3)
+my $enough = q{SELECT (SELECT count(*) FROM seen) > 50 AND (SELECT count(*) FROM altered) > 5 AND
+	(SELECT count(*) > 3 FROM medallion_history.commit_changes WHERE operation = 'truncate')};
+while (time < $until || $round < 3 || $round < 60 && $node->safe_psql('postgres', $enough) ne 't')
 {
 	my $end = ('quietly', 'with a backend killed', 'with the server killed')[ $round++ % 3 ];
 	my $last = $round_seconds + ($end eq 'quietly' ? 0 : 60);
-	my @runs = (beside('writers', @writers, '-T', $last, $connection),
-		beside('vacuum', 'pgbench', '-n', '-c', 1, '-T', $last, '-f', $node->basedir . '/vacuum.sql', $connection),
+	my @runs = (beside('writers', @writers, '-T', $last, "$connection application_name=writer"),
+		beside('vacuum', 'pgbench', '-n', '-c', 1, '--max-tries=1000', '-T', $last, '-f', $node->basedir . '/vacuum.sql', $connection),
 		call("alter_tables($last)"), map { call("read_past($last)") } 1 .. 2);
 	if ($end ne 'quietly')
 	{
 		usleep($round_seconds * 1e6 * (0.8 + rand(0.2)));
 		if ($end =~ /backend/)
 		{
-			my @pids = split ' ', $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench' AND state <> 'idle'});
-			kill 'KILL', $pids[ rand @pids ] if @pids;
+			my $killed = 0;
+			for (1 .. 500)
+			{
+				my @pids = split ' ', $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name = 'writer' AND state <> 'idle'});
+				last if $killed = @pids && kill_process($node, $pids[ rand @pids ]);
+			}
+			ok($killed, "round $round: a backend at work was killed");
 		}
 		else
 		{
-			my $pid = $node->{_pid};
-			my @children = split ' ', `ps -o pid= --ppid $pid`;
-			kill 'KILL', $pid, @children;
+			kill_server($node);
 			$_->{handle}->finish for @runs;
-			usleep(100_000) while grep { kill(0, $_) } $pid, @children;
-			$node->{_pid} = undef;
 			$node->start;
 		}
 	}
@@ -206,7 +210,6 @@ diag($node->safe_psql('postgres', q{
 		(SELECT count(*) FROM medallion_history.commit_changes WHERE operation = 'truncate'))}) .
 	'; rounds: ' . join(', ', map { "$ended{$_} $_" } sort keys %ended));
 diag($node->safe_psql('postgres', 'SELECT message, count(*) FROM refused GROUP BY 1 ORDER BY 2 DESC LIMIT 6'));
-is($node->safe_psql('postgres', q{SELECT (SELECT count(*) FROM seen) > 50 AND (SELECT count(*) FROM altered) > 5 AND
-	(SELECT count(*) > 3 FROM medallion_history.commit_changes WHERE operation = 'truncate')}), 't', 'there was enough to compare');
+is($node->safe_psql('postgres', $enough), 't', 'there was enough to compare');
 $node->stop;
 done_testing();

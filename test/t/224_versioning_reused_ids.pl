@@ -5,6 +5,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use ServerCrash;
 
 my $node = PostgreSQL::Test::Cluster->new('reused_ids');
 $node->init;
@@ -23,7 +24,7 @@ for my $subtransactions (20, 100)
 	for my $name ('writer', 'other')
 	{
 		my $s = $session{$name} = { in => '', out => '', err => '' };
-		$s->{timer} = IPC::Run::timer(60);
+		$s->{timer} = IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default);
 		$s->{handle} = IPC::Run::start([ 'psql', '-XqAt', '-f', '-', '-d', $node->connstr('postgres') ], '<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err}, $s->{timer});
 	}
 	my $say = sub {
@@ -45,14 +46,8 @@ for my $subtransactions (20, 100)
 	my $picture = $say->('writer', "SELECT string_agg(id || '=' || v, ' ' ORDER BY id) FROM medallion.as_of(NULL::t, version => $v)");
 	cmp_ok($last, '<', $high, 'an id that was given before the commit');
 
-	my $pid = $node->{_pid};
-	my @children = split ' ', `ps -o pid= --ppid $pid`;
-	# Stopped first: a backend that sees the postmaster die would log that its transaction is aborted, and so its id.
-	kill 'STOP', @children, $pid;
-	kill 'KILL', @children, $pid;
+	kill_server($node);
 	eval { $_->{handle}->finish } for values %session;
-	select(undef, undef, undef, 0.1) while grep { kill(0, $_) } $pid, @children;
-	$node->{_pid} = undef;
 	$node->start;
 	$node->safe_psql('postgres', 'SELECT pg_current_xact_id()');	# so that the ids are given to others than before
 	my $again = $node->safe_psql('postgres', 'BEGIN; ' . join(' ', map { "SAVEPOINT s; INSERT INTO t VALUES ($subtransactions * 1000 + $_, 0);" } 1 .. $subtransactions) .

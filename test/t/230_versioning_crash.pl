@@ -6,6 +6,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
+use ServerCrash;
 
 my $node = PostgreSQL::Test::Cluster->new('crash');
 $node->init;
@@ -33,21 +34,18 @@ my $states = q{SELECT v, (SELECT sum(hashtextextended(t::text, 1)) FROM medallio
 
 for my $round (1 .. 3)
 {
-	my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 4, '-T', 60, '-f', $node->basedir . '/write.sql', $node->connstr('postgres') ],
+	my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 4, '-T', 3600, '-f', $node->basedir . '/write.sql', $node->connstr('postgres') ],
 		'>', \my $out, '2>', \my $err);
+	my $first = $node->safe_psql('postgres', 'SELECT version FROM medallion_history.commit_clock');
 	usleep(400_000 + 200_000 * $round);
+	$node->poll_query_until('postgres', "SELECT version > $first + 40 FROM medallion_history.commit_clock") or die 'nothing is written';
 	my $before = $node->safe_psql('postgres', 'SELECT medallion._point(\'t\'::regclass, NULL, clock_timestamp())');
 	my $query = sprintf($states, $before);
 	my $picture = $node->safe_psql('postgres', $query);
 	my $last = $node->safe_psql('postgres', q{SELECT version || ' ' || extract(epoch FROM last_time) FROM medallion_history.commit_clock});
 	usleep(150_000);
-	# The postmaster first, then its children: one that is busy would go on without it.
-	my $pid = $node->{_pid};
-	my @children = split ' ', `ps -o pid= --ppid $pid`;
-	kill 'KILL', $pid, @children;
+	kill_server($node);
 	$load->finish;
-	usleep(100_000) while grep { kill(0, $_) } $pid, @children;	# a zombie still holds the pid file
-	$node->{_pid} = undef;
 	$node->start;
 	cmp_ok(scalar(split /\n/, $picture), '>', 20, "round $round: enough versions were read before");
 	is($node->safe_psql('postgres', $query), $picture, "round $round: versions read before the crash are what they were");

@@ -52,15 +52,14 @@ like($out . $err, qr/\A(10\|.*|.*version \d+ is not settled on this standby yet\
 is($standby->safe_psql('postgres', past($last)), $expected[6], 'the version before does not have it');
 
 # A long transaction on the primary, older than what commits meanwhile, with savepoints.
-my $long = IPC::Run::start([ 'psql', '-XqAt', '-d', $primary->connstr('postgres'), '-c', q{
-	BEGIN; UPDATE t SET v = -1 WHERE id = 7; SAVEPOINT s; UPDATE t SET v = -2 WHERE id = 8;
-	SELECT pg_sleep(1.5); SAVEPOINT s2; UPDATE t SET v = -3 WHERE id = 9; COMMIT} ], '>', \my $long_out, '2>', \my $long_err);
-$primary->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
+my $long = $primary->background_psql('postgres');
+$long->query_safe('BEGIN; UPDATE t SET v = -1 WHERE id = 7; SAVEPOINT s; UPDATE t SET v = -2 WHERE id = 8');
 $primary->safe_psql('postgres', 'UPDATE t SET v = 1000 WHERE id = 10');
 my $between = $primary->safe_psql('postgres', past($last + 2));
 caught_up();
 is($standby->safe_psql('postgres', past($last + 2)), $between, 'a version while an older transaction runs');
-$long->finish;
+$long->query_safe('SAVEPOINT s2; UPDATE t SET v = -3 WHERE id = 9; COMMIT');
+$long->quit;
 is($primary->safe_psql('postgres', past($last + 2)), $between, 'on the primary it stays');
 my $after = $primary->safe_psql('postgres', past($last + 3));
 caught_up();

@@ -98,7 +98,7 @@ END $$;
 for my $seed (1 .. 3)
 {
 	my ($stdout, $stderr) = ('', '');
-	$node->psql('postgres', "SELECT setseed(0.$seed); CALL run(500)", stdout => \$stdout, stderr => \$stderr, timeout => 300);
+	$node->psql('postgres', "SELECT setseed(0.$seed); CALL run(500)", stdout => \$stdout, stderr => \$stderr);
 	like($stderr, qr/bad 0, equal [1-9]\d{2,}, refused [1-9]/, "seed $seed: " . ($stderr =~ /(bad .*)/ ? $1 : $stderr));
 	unlike($stderr, qr/WARNING|ERROR/, "seed $seed: nothing to warn of");
 }

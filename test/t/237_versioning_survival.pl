@@ -67,7 +67,10 @@ $source->safe_psql('postgres', "UPDATE silver.a SET v = 'after the backup' WHERE
 my $target_version = $source->safe_psql('postgres', 'SELECT max(version) FROM medallion.commits');
 my $target_states = states($source, 'postgres', $target_version);
 my $target_time = $source->safe_psql('postgres', 'SELECT clock_timestamp()');
-$source->safe_psql('postgres', "SELECT pg_sleep(0.1); UPDATE silver.a SET v = 'a mistake'; DELETE FROM silver.b; SELECT pg_switch_wal()");
+$source->safe_psql('postgres', "SELECT pg_sleep(0.1); UPDATE silver.a SET v = 'a mistake'; DELETE FROM silver.b");
+my $segment = $source->safe_psql('postgres', 'SELECT pg_walfile_name(pg_current_wal_lsn())');
+$source->safe_psql('postgres', 'SELECT pg_switch_wal()');
+$source->poll_query_until('postgres', "SELECT last_archived_wal >= '$segment' FROM pg_stat_archiver") or die 'not archived';
 
 my $copy = PostgreSQL::Test::Cluster->new('backup');
 $copy->init_from_backup($source, 'base');

@@ -6,6 +6,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
+use ServerCrash;
 
 my $node = PostgreSQL::Test::Cluster->new('crash');
 $node->init;
@@ -40,14 +41,9 @@ for my $round (1 .. 3)
 	# Kill while a refresh is writing.
 	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM medallion.progress WHERE kind = 'refresh' AND phase = 'publish'});
 	usleep(40_000 * $round);
-	# The postmaster first, then its children: one that is busy would go on without it.
-	my $pid = $node->{_pid};
-	my @children = split ' ', `ps -o pid= --ppid $pid`;
-	kill 'KILL', $pid, @children;
+	kill_server($node);
 	$worker->finish;
-	usleep(100_000) while grep { kill(0, $_) } $pid, @children;	# a zombie still holds the pid file
 	like($err, qr/server closed the connection|connection to server was lost/, "round $round: killed while refreshing");
-	$node->{_pid} = undef;
 	$node->start;
 	is($node->safe_psql('postgres', $agree), 't', "round $round: the tables agree after recovery");
 	$node->safe_psql('postgres', 'SELECT medallion.refresh()');

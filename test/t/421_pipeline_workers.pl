@@ -38,14 +38,15 @@ my $out = $mine->query_until(qr/ended/, '');
 like($out, qr/silver\.fast\|incremental\|1\nsilver\.slow\|incremental\|0\ngold\.total\|(full|incremental)\|0/, 'and finds it done');
 
 # Cancelled: the workers end too, nothing of theirs is left.
-$node->safe_psql('postgres', 'UPDATE raw SET v = v + 1; UPDATE pace SET seconds = 1');
+$node->safe_psql('postgres', 'UPDATE raw SET v = v + 1; UPDATE pace SET seconds = 10');
 $mine->query_until(qr/began/, "\\echo began\n$all;\n\\echo ended\n");
 ok($node->poll_query_until('postgres', $is_slow, '1'), 'a slow refresh is under way');
 my $start = time;
 $node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT target, mode FROM medallion.refresh%' AND backend_type = 'client backend'});
 $mine->query_until(qr/ended/, '');
-cmp_ok(time - $start, '<=', 5, 'a cancel ends it');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medallion refresh%'}), '0', 'with its workers');
+diag('a cancel ended it within ' . (time - $start) . ' s');
+cmp_ok(time - $start, '<=', 60, 'a cancel ends it, which would take minutes');
+ok($node->poll_query_until('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medallion refresh%'}, '0'), 'with its workers');
 is($node->safe_psql('postgres', 'SELECT sum(v) FROM silver.slow'), '1326', 'the slow table is as it was');
 
 # A worker that is ended: its table has failed, what reads it is kept back.

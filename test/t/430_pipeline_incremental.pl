@@ -441,8 +441,8 @@ sub one_case
 sub open_sessions
 {
 	%session = map { $_ => session($_) } qw(main early late);
-	ask($session{$_}, "SET lock_timeout = '20s'; SET client_min_messages = error") for keys %session;
-	ask($session{main}, "SET statement_timeout = '60s'");
+	ask($session{$_}, "SET lock_timeout = '180s'; SET client_min_messages = error") for keys %session;
+	ask($session{main}, "SET statement_timeout = '600s'");
 }
 
 # Runs every $jobs-th case in a database of its own and writes what came out of it: a line per way of refreshing with its

@@ -6,10 +6,13 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
+use ServerCrash;
 
 my $node = PostgreSQL::Test::Cluster->new('incremental_crash');
 $node->init;
 $node->append_conf('postgresql.conf', "fsync = on\nautovacuum = off\nmax_wal_size = 1GB\n");
+# However much was written between two refreshes.
+$node->append_conf('postgresql.conf', 'medallion.incremental_limit = 1');
 $node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION medallion;
@@ -36,13 +39,8 @@ for my $round (1 .. 4)
 	my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM medallion.refreshes');
 	$node->poll_query_until('postgres', "SELECT count(*) > $before + 10 FROM medallion.refreshes");
 	usleep(7_000 * $round);
-	# The postmaster first, then its children: one that is busy would go on without it.
-	my $pid = $node->{_pid};
-	my @children = split ' ', `ps -o pid= --ppid $pid`;
-	kill 'KILL', $pid, @children;
+	kill_server($node);
 	$_->finish for @runs;
-	usleep(100_000) while grep { kill(0, $_) } $pid, @children;
-	$node->{_pid} = undef;
 	$node->start;
 	is($node->safe_psql('postgres', q{SELECT (SELECT sum(v) FROM silver.facts) = (SELECT sum(v) FROM gold.groups)
 		AND (SELECT count(*) FROM silver.facts) + (SELECT count(*) FROM silver.facts_quarantine) = 20000}), 't',

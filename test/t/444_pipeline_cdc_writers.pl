@@ -1,6 +1,6 @@
 # Applications, and incremental refreshes, while others write: each event is read exactly once, whenever its transaction began and ended, with savepoints taken
 # back and transactions that linger before they commit.  At the end reading all once more changes nothing.
-# Knob: MEDALLION_CDC_SECONDS (6).
+# Knob: MEDALLION_CDC_SECONDS (6), how long they write at a time.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -10,7 +10,8 @@ use Test::More;
 my $seconds = $ENV{MEDALLION_CDC_SECONDS} || 6;
 my $node = PostgreSQL::Test::Cluster->new('writers');
 $node->init;
-$node->append_conf('postgresql.conf', 'fsync = off');
+# However much is written between two refreshes, they are incremental.
+$node->append_conf('postgresql.conf', "fsync = off\nmedallion.incremental_limit = 1");
 $node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION medallion;
@@ -41,12 +42,17 @@ SELECT * FROM medallion.apply_changes('silver.two');
 SELECT * FROM medallion.refresh('silver.events');
 });
 my @pgbench = ('pgbench', '-n', '-T', $seconds, '-h', $node->host, '-p', $node->port);
-my $apply = IPC::Run::start([ @pgbench, '-c', '2', '-f', "$dir/apply.sql", 'postgres' ], '>', \my $applied, '2>', \my $apply_error);
-my $write = IPC::Run::start([ @pgbench, '-c', '5', '-f', "$dir/write.sql", 'postgres' ], '>', \my $written, '2>', \my $write_error);
-ok($write->finish, 'writers wrote') or diag($write_error);
-ok($apply->finish, 'changes were applied meanwhile') or diag($apply_error);
+my $events = 0;
+for (1 .. 20)
+{
+	last if $events > 100;
+	my $apply = IPC::Run::start([ @pgbench, '-c', '2', '-f', "$dir/apply.sql", 'postgres' ], '>', \my $applied, '2>', \my $apply_error);
+	my $write = IPC::Run::start([ @pgbench, '-c', '5', '-f', "$dir/write.sql", 'postgres' ], '>', \my $written, '2>', \my $write_error);
+	ok($write->finish, 'writers wrote') or diag($write_error);
+	ok($apply->finish, 'changes were applied meanwhile') or diag($apply_error);
+	$events = $node->safe_psql('postgres', 'SELECT count(*) FROM bronze.e');
+}
 $node->safe_psql('postgres', "SELECT medallion.apply_changes('silver.one'); SELECT medallion.apply_changes('silver.two')");
-my $events = $node->safe_psql('postgres', 'SELECT count(*) FROM bronze.e');
 cmp_ok($events, '>', 100, "there were events ($events)");
 is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT target || ' ' || events, ', ') FROM (SELECT target, sum(events) AS events FROM medallion.flow_runs GROUP BY target) r"),
 	"silver.one $events, silver.two $events", 'each was read exactly once by each');

@@ -30,9 +30,9 @@ $node->safe_psql('postgres', qq{
 	SELECT 'late', 'scientist', state, 'gold.t', 'y', 'ridge', '{}', 'grid', 5, 1, 0, '{}', '{}' FROM unnest('{done,running,cancelled}'::text[]) state;
 	INSERT INTO medallion._trials (sweep_id, trial, params) SELECT sweep_id, 1, '{}' FROM medallion._sweeps});
 my $scored = q{SELECT medallion.predict('late', q) FROM (SELECT 1 AS dist, 'UA' AS carrier, true AS night) q};
-my $views = q{SELECT (SELECT jsonb_agg(v) FROM medallion.model_versions v), (SELECT jsonb_agg(a) FROM medallion.aliases a),
-	(SELECT jsonb_agg(h) FROM medallion.alias_history h), (SELECT jsonb_agg(g) FROM medallion.model_grants g),
-	(SELECT jsonb_agg(u) FROM medallion.audit u), (SELECT md5(string_agg(content::text, '' ORDER BY version_id, kind)) FROM medallion._model_blobs)};
+my $views = q{SELECT (SELECT jsonb_agg(v ORDER BY v::text) FROM medallion.model_versions v), (SELECT jsonb_agg(a ORDER BY a::text) FROM medallion.aliases a),
+	(SELECT jsonb_agg(h ORDER BY h::text) FROM medallion.alias_history h), (SELECT jsonb_agg(g ORDER BY g::text) FROM medallion.model_grants g),
+	(SELECT jsonb_agg(u ORDER BY u::text) FROM medallion.audit u), (SELECT md5(string_agg(content::text, '' ORDER BY version_id, kind)) FROM medallion._model_blobs)};
 my $before = $node->safe_psql('postgres', $views);
 my $value = $node->safe_psql('postgres', $scored);
 

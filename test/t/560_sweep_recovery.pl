@@ -6,6 +6,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
+use ServerCrash;
 
 my $node = PostgreSQL::Test::Cluster->new('sweeps');
 $node->init;
@@ -142,14 +143,10 @@ is($node->safe_psql('postgres', "SELECT string_agg(trial || ' ' || seconds, ';' 
 	$kept, 'complete trials were not done again');
 
 # The server crashes.  While it comes back nobody can ask, so what the sweep did until then is asked afterwards.
-my $log_size;
 $id = disturbed($node, 'a crash', 2, sub {
 	my ($id, $from) = @_;
 	my $pid = $node->safe_psql('postgres', "SELECT p[1] FROM $from");
-	$log_size = -s $node->logfile;
-	return 0 unless $pid && kill 'KILL', $pid;
-	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $log_size);
-	return becomes($node, "SELECT true") && state_of($node, $id) ne 'done';
+	return kill_process($node, $pid) && state_of($node, $id) ne 'done';
 });
 is($node->safe_psql('postgres', "SELECT state, done BETWEEN 3 AND $trials - 1 FROM medallion.sweeps WHERE sweep_id = $id"), 'interrupted|t',
 	'the server is back, trials are kept');

@@ -4,6 +4,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use ServerCrash;
 
 # Not preloaded: schedules are refused with the reason, jobs on demand run all the same.
 my $plain = PostgreSQL::Test::Cluster->new('plain');
@@ -37,7 +38,8 @@ is($plain->safe_psql('postgres', q{BEGIN; SELECT medallion.report_progress('load
 
 # All worker slots taken (the other one has the server's own logical replication launcher).
 $plain->safe_psql('postgres', q{SELECT medallion.create_job('sleep', 'SELECT pg_sleep(1000)')});
-$plain->safe_psql('postgres', q{SELECT medallion.run_job(id) FROM medallion.jobs WHERE name = 'sleep'});
+$plain->poll_query_until('postgres', q{SELECT medallion.run_job(id) > 0 FROM medallion.jobs WHERE name = 'sleep'})
+  or die 'the slot of the worker before is not free';
 ok($plain->poll_query_until('postgres', q{SELECT count(*) FROM medallion.job_runs WHERE state = 'running'}, '1'),
 	'the only slot is taken');
 ($status, $out, $err) = $plain->psql('postgres', q{SELECT medallion.run_job(id) FROM medallion.jobs WHERE name = 'look'});
@@ -46,9 +48,7 @@ like($err, qr/could not start a background worker for .*: all slots are in use\n
 is($plain->safe_psql('postgres', q{SELECT count(*) FROM medallion.job_runs WHERE state = 'starting'}), '0',
 	'and no run is left behind');
 # A crash while a run is under way: it is found lost when the job is asked for again.
-my $pid = (split /\n/, slurp_file($plain->data_dir . '/postmaster.pid'))[0];
-$plain->kill9;
-for (1 .. 600) { last unless kill 0, $pid; select undef, undef, undef, 0.1; }
+kill_server($plain);
 $plain->start;
 is($plain->safe_psql('postgres', q{SELECT medallion.run_job(id) > 0 FROM medallion.jobs WHERE name = 'sleep'}), 't',
 	'a job whose run died can be run again');

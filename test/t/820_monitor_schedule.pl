@@ -4,6 +4,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use ServerCrash;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -28,10 +29,11 @@ $node->safe_psql('postgres', q{
 ok($node->poll_query_until('postgres', "$windows AND state = 'insufficient_data'" =~ s/count\(\*\)/count(*) > 0/r),
 	'it runs by itself: windows without rows are insufficient_data');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM medallion.alerts}), '0', 'and no alert');
-$node->safe_psql('postgres', q{INSERT INTO live (x, c) SELECT g % 100, 'c' || g % 3 FROM generate_series(1, 600) g});
+# Rows of a window to come, so that all of them are there when it is looked at.
+$node->safe_psql('postgres', q{INSERT INTO live SELECT now() + interval '5 s', g % 100, 'c' || g % 3 FROM generate_series(1, 600) g});
 ok($node->poll_query_until('postgres', "$windows AND state = 'ok'" =~ s/count\(\*\)/count(*) > 0/r), 'rows as in training are ok');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM medallion.alerts}), '0', 'still no alert');
-$node->safe_psql('postgres', q{INSERT INTO live (x, c) SELECT 90, 'new' FROM generate_series(1, 600) g});
+$node->safe_psql('postgres', q{INSERT INTO live SELECT now() + interval '5 s', 90, 'new' FROM generate_series(1, 600) g});
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 2 FROM medallion.alerts WHERE monitor = 'live'}),
 	'rows of another sort raise an alert for each column');
 is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT column_name || ' ' || statistic, ', ' ORDER BY column_name || ' ' || statistic)
@@ -39,8 +41,12 @@ is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT column_name || ' ' 
 is($node->safe_psql('postgres', q{SELECT count(*) FROM medallion.job_runs WHERE state = 'failed'}), '0', 'no run failed');
 is($node->safe_psql('postgres', q{SELECT DISTINCT owner FROM medallion.jobs}), 'ann', 'the job belongs to its maker');
 
-my $heard = $listener->query('SELECT 1');
-my ($payload) = $heard =~ /Asynchronous notification "medallion_alerts" with payload "(\{.*?"column_name": "x".*?\})"/;
+my ($heard, $payload) = ('');
+for (1 .. 1000)
+{
+	$heard .= $listener->query('SELECT pg_sleep(0.1)');
+	last if ($payload) = $heard =~ /Asynchronous notification "medallion_alerts" with payload "(\{.*?"column_name": "x".*?\})"/;
+}
 ok(defined $payload, 'a listening session was told') or diag $heard;
 is($node->safe_psql('postgres', q{
 	SELECT p ->> 'monitor', p ->> 'statistic', (p ->> 'value')::float8 = a.value, (p ->> 'window_start')::timestamptz = a.window_start
@@ -50,9 +56,7 @@ $listener->quit;
 
 # kill -9 of the server: the monitor goes on where it was, without gaps and without doing a window twice.
 my $before = $node->safe_psql('postgres', $windows);
-my $pid = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
-$node->kill9;
-for (1 .. 600) { last unless kill 0, $pid; select undef, undef, undef, 0.1; }
+kill_server($node);
 $node->start;
 ok($node->poll_query_until('postgres', "$windows" =~ s/count\(\*\)/count(*) > $before + 2/r), 'after kill -9 and a start it goes on');
 is($node->safe_psql('postgres', q{

@@ -64,6 +64,10 @@ sub fingerprint
 	return { map { $_ => $node->safe_psql('demo', "SELECT count(*), sum(hashtextextended(t::text, 0)::numeric) FROM $_ t") }
 		split /\n/, $node->safe_psql('demo', $tables) };
 }
+# What the scheduler does meanwhile is not what dropping does.
+$node->append_conf('postgresql.conf', 'medallion.scheduler = off');
+$node->reload;
+$node->poll_query_until('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type IN ('medallion scheduler', 'medallion task')}, '0');
 my $before = fingerprint();
 cmp_ok(scalar(grep { /^medallion_history/ } keys %$before), '>', 8, 'there are histories');
 isnt($before->{'medallion_history."silver.flights"'} // '', '', 'of silver.flights too');
