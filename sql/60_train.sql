@@ -232,8 +232,8 @@ SELECT pg_catalog.pg_extension_config_dump('medallion._trainings', $$WHERE state
 SELECT pg_catalog.pg_extension_config_dump('medallion._trainings_training_id_seq', '');
 
 CREATE OR REPLACE FUNCTION medallion._training_is_alive(training_id bigint) RETURNS boolean
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_training_is_alive';
-COMMENT ON FUNCTION medallion._training_is_alive(bigint) IS 'Whether a process is working on the training now.';
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_training_is_alive';
+COMMENT ON FUNCTION medallion._training_is_alive(bigint) IS 'Whether a process is working on the training now, or it has ended.';
 
 CREATE OR REPLACE VIEW medallion.trainings WITH (security_barrier) AS
 SELECT t.training_id, t.model,

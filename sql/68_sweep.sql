@@ -52,8 +52,8 @@ SELECT pg_catalog.pg_extension_config_dump('medallion._trials',
 SELECT pg_catalog.pg_extension_config_dump('medallion._sweeps_sweep_id_seq', '');
 
 CREATE OR REPLACE FUNCTION medallion._sweep_is_alive(sweep_id bigint) RETURNS boolean
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mdl_sweep_is_alive';
-COMMENT ON FUNCTION medallion._sweep_is_alive(bigint) IS 'Whether a process is running the sweep now.';
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_sweep_is_alive';
+COMMENT ON FUNCTION medallion._sweep_is_alive(bigint) IS 'Whether a process is running the sweep now, or it has ended.';
 
 CREATE OR REPLACE VIEW medallion.sweeps WITH (security_barrier) AS
 SELECT s.sweep_id, s.model,

@@ -141,6 +141,9 @@ extern MDL_EXPORT void mdl_arg_jsonb(MdlArgs *args, Jsonb *value);	/* NULL point
  */
 extern MDL_EXPORT uint64 mdl_run(const char *sql, const MdlArgs *args, bool read_only);
 
+/* How many rows a query finds in tables of ours as they are now, whatever snapshot the caller has. */
+extern MDL_EXPORT uint64 mdl_count_now(const char *sql, const MdlArgs *args);
+
 /*
  * Answers a set-returning function with the rows of one statement of ours, run as the owner of the extension; its
  * columns have the types of the function's.

@@ -7,6 +7,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 void
 mdl_arg(MdlArgs *args, Oid type, Datum value, bool is_null)
@@ -61,6 +62,22 @@ mdl_run(const char *sql, const MdlArgs *args, bool read_only)
 	if (code < 0)
 		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
 	return SPI_processed;
+}
+
+uint64
+mdl_count_now(const char *sql, const MdlArgs *args)
+{
+	MdlUser		user;
+	uint64		rows;
+
+	SPI_connect();
+	PushActiveSnapshot(GetLatestSnapshot());
+	mdl_owner_begin(&user);
+	rows = mdl_run(sql, args, true);
+	mdl_owner_end(&user);
+	PopActiveSnapshot();
+	SPI_finish();
+	return rows;
 }
 
 void

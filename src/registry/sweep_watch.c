@@ -22,7 +22,18 @@ mdl_sweep_lock_tag(LOCKTAG *tag, int64 id)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (id >> 32), (uint32) id, 77);
 }
 
-/* _sweep_is_alive(sweep_id) */
+/* Whether the sweep is one that somebody should be running.  One that ended since the caller's snapshot was taken is not. */
+static bool
+is_wanted_now(int64 id)
+{
+	MdlArgs		args = {0};
+
+	mdl_arg_int8(&args, id);
+	return mdl_count_now("SELECT 1 FROM medallion._sweeps WHERE sweep_id OPERATOR(pg_catalog.=) $1 AND state "
+						 "OPERATOR(pg_catalog.=) ANY ('{queued,running}'::text[])", &args) != 0;
+}
+
+/* _sweep_is_alive(sweep_id): of a sweep that was seen to be under way, whether it is, or has come to its end since. */
 MDL_FUNCTION(mdl_sweep_is_alive);
 Datum
 mdl_sweep_is_alive(PG_FUNCTION_ARGS)
@@ -35,7 +46,7 @@ mdl_sweep_is_alive(PG_FUNCTION_ARGS)
 	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 		PG_RETURN_BOOL(true);
 	LockRelease(&tag, ShareLock, true);
-	PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(!is_wanted_now(PG_GETARG_INT64(0)));
 }
 
 static void

@@ -206,7 +206,15 @@ own_sweep(FunctionCallInfo fcinfo, MdlSweep *sweep)
 static bool
 lock_idle(int64 id)
 {
-	return mdl_sweep_lock(id, false);
+	/* Who reads medallion.sweeps has the lock for a moment. */
+	for (int attempt = 0; attempt < 20; attempt++)
+	{
+		if (mdl_sweep_lock(id, false))
+			return true;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(10 * 1000);
+	}
+	return false;
 }
 
 /* resume_sweep(sweep_id, wait) */

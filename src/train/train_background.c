@@ -341,6 +341,17 @@ mdl_training_task(const char *argument)
 
 /* ---- SQL functions ------------------------------------------------------------------------------------------------ */
 
+/* Whether the training is one that a worker should be at.  One that ended since the caller's snapshot was taken is not. */
+static bool
+is_wanted_now(int64 id)
+{
+	MdlArgs		args = {0};
+
+	mdl_arg_int8(&args, id);
+	return mdl_count_now("SELECT 1 FROM medallion._trainings WHERE training_id OPERATOR(pg_catalog.=) $1 AND state "
+						 "OPERATOR(pg_catalog.=) ANY ('{queued,running}'::text[])", &args) != 0;
+}
+
 /* Whether a worker holds the lock of the training.  (While it computes it is in no transaction, so it has no number to ask for.) */
 static bool
 is_alive(int64 id)
@@ -358,7 +369,9 @@ MDL_SHIM_TARGET(mdl_training_is_alive);
 Datum
 mdl_training_is_alive_impl(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(is_alive(PG_GETARG_INT64(0)));
+	int64		id = PG_GETARG_INT64(0);
+
+	PG_RETURN_BOOL(is_alive(id) || !is_wanted_now(id));
 }
 
 /* cancel_training(training_id): false if it had ended. */

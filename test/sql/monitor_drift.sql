@@ -57,6 +57,8 @@ SELECT * FROM medallion.run_monitor('late');
 
 -- A window that has not ended by the clock waits; rows of the far future do no harm.
 TRUNCATE monitor_drift.live;
+-- (Not just before the hour turns.)
+DO $$ BEGIN PERFORM pg_sleep(extract(epoch FROM date_trunc('hour', now()) + interval '1 hour 1 s' - now())) WHERE extract(minute FROM now()) >= 58; END $$;
 SELECT monitor FROM medallion.create_monitor('hourly', NULL, 'monitor_drift.live', at => 'at', window_size => '1 hour',
 	columns => '{flag}', min_rows => 1, reference => 'monitor_drift.training');
 SELECT * FROM medallion.run_monitor('hourly');

@@ -26,7 +26,7 @@ SELECT medallion.schedule_refresh('fr.now', '1 s');
 SELECT target, owner, target_lag FROM medallion.schedules;
 INSERT INTO fr.ev VALUES (7, 'c', 5, 50);
 DO $$ BEGIN
-	FOR i IN 1 .. 600 LOOP
+	FOR i IN 1 .. 12000 LOOP
 		EXIT WHEN (SELECT count(*) FROM fr.now) = 4;
 		PERFORM pg_sleep(0.05);
 	END LOOP;

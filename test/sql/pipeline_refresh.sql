@@ -113,7 +113,7 @@ DROP FUNCTION silver.swallow() CASCADE;
 -- Cancel is not an error of a rule.
 SELECT target FROM medallion.define('silver.slow', 'SELECT i AS id FROM generate_series(1, 100000000) i', '{id}');
 SELECT medallion.expect('silver.slow', 'any', 'id > 0', 'fail');
-SET statement_timeout = 200;
+SET statement_timeout = '2 s';
 SELECT medallion.refresh('silver.slow');
 RESET statement_timeout;
 SELECT count(*) FROM medallion.progress;

@@ -7,7 +7,7 @@ GRANT USAGE ON SCHEMA sched TO sched_bob;
 CREATE FUNCTION sched.wait_for(condition text) RETURNS bool LANGUAGE plpgsql AS $$
 DECLARE done bool := false;
 BEGIN
-	FOR i IN 1 .. 600 LOOP
+	FOR i IN 1 .. 12000 LOOP
 		EXECUTE 'SELECT ' || condition INTO done;
 		EXIT WHEN done;
 		PERFORM pg_sleep(0.05);
@@ -27,7 +27,7 @@ SELECT DISTINCT role_name FROM medallion.refreshes WHERE target = 'sched.clean';
 SELECT target, owner, schedule, time_zone, target_lag, last_state, failures FROM medallion.schedules;
 -- A failure is shown with its error, backs off, and ends with its cause.
 UPDATE sched.raw SET v = 0 WHERE id = 3;
-SELECT sched.wait_for('failures >= 2 FROM medallion.schedules');
+SELECT sched.wait_for('failures >= 2 AND state = ''failing'' FROM medallion.schedules');
 SELECT state, last_state, last_error, next_run > last_start + interval '2 s' AS later FROM medallion.schedules;
 SELECT count(*) FROM sched.clean;
 UPDATE sched.raw SET v = 60 WHERE id = 3;

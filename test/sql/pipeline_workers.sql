@@ -18,7 +18,7 @@ CREATE FUNCTION crew.meet(v int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
 BEGIN
 	IF v = 10 THEN
 		PERFORM nextval('crew.arrived');
-		FOR i IN 1 .. 1200 LOOP
+		FOR i IN 1 .. 12000 LOOP
 			EXIT WHEN (SELECT last_value FROM crew.arrived) >= 3;
 			PERFORM pg_sleep(0.05);
 		END LOOP;
@@ -83,6 +83,11 @@ BEGIN
 	RETURN (SELECT count(*) FROM medallion.refresh('crew.joined', workers => 2));
 END $$;
 SELECT crew.locks_and_refreshes();
+DO $$ BEGIN FOR i IN 1 .. 12000 LOOP
+	PERFORM pg_stat_clear_snapshot();
+	EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name LIKE 'medallion refresh of crew%');
+	PERFORM pg_sleep(0.05);
+END LOOP; END $$;
 SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medallion refresh of crew%';
 SELECT * FROM medallion.refresh(workers => -1);
 SELECT * FROM medallion.refresh(workers => 65);

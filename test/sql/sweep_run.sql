@@ -9,12 +9,21 @@ CREATE FUNCTION sweep_test.ended(id bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	result text;
 BEGIN
-	FOR attempt IN 1..600 LOOP
+	FOR attempt IN 1 .. 12000 LOOP
 		SELECT state INTO result FROM medallion.sweeps WHERE sweep_id = id;
 		EXIT WHEN result NOT IN ('queued', 'running');
 		PERFORM pg_sleep(0.05);
 	END LOOP;
 	RETURN result;
+END $$;
+-- Waits until no process of a sweep is left.
+CREATE FUNCTION sweep_test.quiet() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	FOR attempt IN 1 .. 12000 LOOP
+		PERFORM pg_stat_clear_snapshot();
+		EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name LIKE 'medallion sweep%');
+		PERFORM pg_sleep(0.05);
+	END LOOP;
 END $$;
 
 -- While the caller waits.
@@ -93,7 +102,7 @@ BEGIN;
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": [1, 2, 3]}', exclude => '{id,late}') AS stopped \gset
 SELECT medallion.cancel_sweep(:stopped);
 COMMIT;
-SELECT pg_sleep(0.3);
+SELECT pg_sleep(0.3), sweep_test.quiet();
 SELECT state, done FROM medallion.sweeps WHERE sweep_id = :stopped;
 SELECT medallion.resume_sweep(:stopped) = :stopped AS resumed;
 SELECT sweep_test.ended(:stopped);
@@ -131,6 +140,7 @@ SELECT medallion.sweep('sweep_g', 'sweep_test.t', 'y', 'ridge', '{"alpha": [1]}'
 SELECT count(*) FROM medallion._sweeps;
 RESET ROLE;
 
+SELECT sweep_test.quiet();
 SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medallion sweep%';
 SET client_min_messages = warning;
 SELECT count(medallion.drop_sweep(sweep_id)) FROM medallion.sweeps;

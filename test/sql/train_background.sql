@@ -5,7 +5,7 @@ CREATE TABLE t AS SELECT i AS id, (i * 37 % 101)::float8 AS x, (i * 37 % 101) * 
 CREATE FUNCTION wait_for(id bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE s text;
 BEGIN
-	FOR i IN 1 .. 600 LOOP
+	FOR i IN 1 .. 6000 LOOP
 		SELECT state INTO s FROM medallion.trainings WHERE training_id = id;
 		EXIT WHEN s NOT IN ('queued', 'running');
 		PERFORM pg_sleep(0.1);
@@ -63,11 +63,11 @@ RESET ROLE;
 SELECT medallion.cancel_training(:training_id) AS was_running, medallion.cancel_training(NULL);
 SELECT medallion.cancel_training(:training_id) AS was_running;
 -- a training is stopped while it reads, and nothing is left of it
-SELECT (metrics->>'training_id')::bigint AS training_id FROM medallion.train('train_background_slow', 'SELECT x, flag, pg_sleep(0.05) IS NULL AS s FROM t', 'flag', 'naive_bayes', background => true) \gset
-DO $$ BEGIN FOR i IN 1 .. 100 LOOP EXIT WHEN EXISTS (SELECT FROM medallion.progress WHERE kind = 'train' AND object = 'train_background_slow'); PERFORM pg_sleep(0.1); END LOOP; END $$;
+SELECT (metrics->>'training_id')::bigint AS training_id FROM medallion.train('train_background_slow', 'SELECT x, flag, pg_sleep(5) IS NULL AS s FROM t', 'flag', 'naive_bayes', background => true) \gset
+DO $$ BEGIN FOR i IN 1 .. 6000 LOOP EXIT WHEN EXISTS (SELECT FROM medallion.progress WHERE kind = 'train' AND object = 'train_background_slow'); PERFORM pg_sleep(0.1); END LOOP; END $$;
 SELECT medallion.cancel_training(:training_id) AS was_running;
 SELECT state, version, error FROM medallion.trainings WHERE training_id = :training_id;
-DO $$ BEGIN FOR i IN 1 .. 50 LOOP EXIT WHEN NOT EXISTS (SELECT FROM medallion.progress WHERE object = 'train_background_slow'); PERFORM pg_sleep(0.1); END LOOP; END $$;
+DO $$ BEGIN FOR i IN 1 .. 6000 LOOP EXIT WHEN NOT EXISTS (SELECT FROM medallion.progress WHERE object = 'train_background_slow'); PERFORM pg_sleep(0.1); END LOOP; END $$;
 SELECT count(*) AS still_working FROM medallion.progress WHERE object = 'train_background_slow';
 SELECT count(*) AS registered FROM medallion.models WHERE model = 'train_background_slow';
 SET client_min_messages = warning;
