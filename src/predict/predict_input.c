@@ -103,8 +103,9 @@ missing_column(const ml_model *model, const char *name, const char *column, Tupl
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("input for model \"%s\" has no column \"%s\"", name, column),
-			 errhint("The model needs %d columns, found by name; see signature in the view medallion.model_versions.",
-					 ml_model_n_columns(model))));
+			 errhint_plural("The model needs %d column, found by name; see signature in the view medallion.model_versions.",
+							"The model needs %d columns, found by name; see signature in the view medallion.model_versions.",
+							ml_model_n_columns(model), ml_model_n_columns(model))));
 }
 
 /* The index of the column in the row. */

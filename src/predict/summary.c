@@ -280,8 +280,8 @@ append_call(StringInfo out, const MdlInference *inference)
 	int			n = ml_model_n_columns(model);
 	const char *target = ml_model_target(model);
 
-	appendStringInfo(out, "Model %s\n\nCall:\n%s(%s ~ ", inference->used.exact, inference->used.version.algorithm,
-					 target[0] != '\0' ? quote_identifier(target) : "");
+	appendStringInfo(out, "Model %s\n\nCall:\n%s(%s%s~ ", inference->used.exact, inference->used.version.algorithm,
+					 target[0] != '\0' ? quote_identifier(target) : "", target[0] != '\0' ? " " : "");
 	for (int i = 0; i < Min(n, MOST_FEATURES); i++)
 		appendStringInfo(out, "%s%s", i ? " + " : "", quote_identifier(ml_model_column_name(model, i)));
 	if (n > MOST_FEATURES)
