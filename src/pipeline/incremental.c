@@ -436,12 +436,12 @@ names_of(List *changed)
 }
 
 /*
- * Finds the units that changes of the sources, of the table itself, and of corrections, lead to, and the deltas of aggregates if `deltas` is
- * given; *why is set if the units cannot be told.
+ * Finds the units that changes of the sources, of the table itself, and of corrections, lead to; *why is set if they cannot be
+ * told.  Where `followed` is given and aggregates follow the changes, *followed is the result and no units are looked for.
  */
 static Units *
 find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *written, const CorrectionChanges *corrected,
-		   Snapshot snapshot, struct Deltas **deltas, const char *hidden, char **why)
+		   Snapshot snapshot, DerivedResult **followed, const char *hidden, char **why)
 {
 	KeyColumn  *keys = mdl_key_columns(table);
 	Bitmapset  *wanted = usable_keys(table, columns, keys);
@@ -465,6 +465,8 @@ find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *wr
 		*why = "no key column is compared by the equality of its type";
 	if (*why)
 		return NULL;
+	if (followed && (*followed = mdl_deltas_follow(table, columns, keys, query, changed, hidden)) != NULL)
+		return NULL;
 	receiver = unit_receiver(columns, wanted);
 	if (changed != NIL)
 	{
@@ -479,8 +481,6 @@ find_units(const DerivedTable *table, TupleDesc columns, List *changed, List *wr
 		add_units_of(lfirst(cell), receiver);
 	mdl_correction_changes_rows(corrected, table, columns, take_corrected_unit, receiver);
 	units = *why ? NULL : make_units(receiver, table, keys, snapshot);
-	if (units && deltas)
-		*deltas = mdl_deltas_compute(table, columns, keys, query, changed, hidden);
 	tuplestore_end(receiver->rows);
 	return units;
 }
@@ -627,8 +627,9 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	{
 		if (changed != NIL || written != NIL || plan.corrected.count > 0)
 			plan.units = find_units(table, columns, changed, written, &plan.corrected, snapshot,
-									has_rules || written || plan.corrected.count > 0 ? NULL : &plan.deltas, plan.state.hidden, &plan.reason);
-		if (plan.units && units_count(plan.units) > Max(FEW, plan.state.rows / 2))
+									has_rules || written || plan.corrected.count > 0 ? NULL : &plan.followed, plan.state.hidden, &plan.reason);
+		if ((plan.units && units_count(plan.units) > Max(FEW, plan.state.rows / 2)) ||
+			(plan.followed && plan.followed->rows > Max(FEW, plan.state.rows / 2)))
 			plan.reason = "what has changed concerns so much of the table that computing everything is no more work";
 		if (plan.reason == NULL && written != NIL && has_rules)
 			plan.reason = "the table was written by others, so what its rules found is to be counted anew";

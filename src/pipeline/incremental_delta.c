@@ -10,16 +10,23 @@
  */
 #include "pipeline/incremental_delta_int.h"
 
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/plancat.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
+
+/* The rows of the table are looked up by their keys if no more than one in so many changes: a look-up costs as much as reading these. */
+#define FEW_OF_TABLE 16
 
 typedef struct Deltas
 {
@@ -142,6 +149,27 @@ filter_text(const DeltaColumn *column, int i, const char *further)
 					column->filter ? psprintf(" AND _f%d", i) : "");
 }
 
+/*
+ * What a sum becomes by the signed rows.  Sums of small integers are kept in place by the server, so two of them are
+ * cheaper than one of numerics.
+ */
+static char *
+signed_sum_text(const DeltaColumn *column, int i)
+{
+	Oid			type = exprType((Node *) column->argument);
+	bool		is_small = type == INT2OID || type == INT4OID;
+	char	   *value = psprintf("_a%d::%s", i, is_small ? "pg_catalog.int8" : "pg_catalog.numeric");
+
+	if (is_small && column->kind == COLUMN_SUM)
+		return psprintf("COALESCE(pg_catalog.sum(_a%d)%s, 0) OPERATOR(pg_catalog.-) COALESCE(pg_catalog.sum(_a%d)%s, 0)",
+						i, filter_text(column, i, "_sign OPERATOR(pg_catalog.>) 0"),
+						i, filter_text(column, i, "_sign OPERATOR(pg_catalog.<) 0"));
+	if (column->kind == COLUMN_SQUARES)
+		value = psprintf("(%s OPERATOR(pg_catalog.*) %s)", value, value);
+	return psprintf("pg_catalog.sum(CASE WHEN _sign OPERATOR(pg_catalog.>) 0 THEN %s ELSE OPERATOR(pg_catalog.-) %s END)%s",
+					value, value, filter_text(column, i, "true"));
+}
+
 /* Sums the signed rows up per group. */
 static char *
 deltas_text(const Aggregates *aggregates, const DerivedTable *table)
@@ -153,20 +181,17 @@ deltas_text(const Aggregates *aggregates, const DerivedTable *table)
 	initStringInfo(&keys);
 	for (int i = 0; i < table->key_count; i++)
 		appendStringInfo(&keys, "%s%s", i ? ", " : "", quote_identifier(table->keys[i]));
-	appendStringInfo(&sql, "SELECT %s, %s AS _key, pg_catalog.sum(_sign) AS _rows", keys.data, mdl_aggregates_key(table, ""));
+	appendStringInfo(&sql, "SELECT %s, %s AS _key, pg_catalog.sum(_sign) AS _rows", keys.data,
+					 aggregates->hidden ? mdl_aggregates_key(table, "") : "NULL");
 	for (int i = 0; i < aggregates->count; i++)
 	{
 		const DeltaColumn *column = &aggregates->columns[i];
 		const char *function = column->kind == COLUMN_MIN ? "min" : "max";
-		char	   *value = psprintf("_a%d::pg_catalog.numeric", i);
 
-		if (column->kind == COLUMN_SQUARES)
-			value = psprintf("%s OPERATOR(pg_catalog.*) %s", value, value);
 		if (column->kind == COLUMN_COUNT)
 			appendStringInfo(&sql, ", pg_catalog.sum(_sign)%s AS _d%d", filter_text(column, i, "true"), i);
 		else if (column->kind == COLUMN_SUM || column->kind == COLUMN_SQUARES)
-			appendStringInfo(&sql, ", pg_catalog.sum(_sign::pg_catalog.numeric OPERATOR(pg_catalog.*) %s)%s AS _d%d",
-							 value, filter_text(column, i, "true"), i);
+			appendStringInfo(&sql, ", %s AS _d%d", signed_sum_text(column, i), i);
 		else if (column->kind == COLUMN_MIN || column->kind == COLUMN_MAX)
 			appendStringInfo(&sql, ", pg_catalog.%s(_a%d)%s AS _d%d, pg_catalog.%s(_a%d)%s AS _o%d",
 							 function, i, filter_text(column, i, "_sign OPERATOR(pg_catalog.>) 0"), i,
@@ -176,9 +201,9 @@ deltas_text(const Aggregates *aggregates, const DerivedTable *table)
 	return sql.data;
 }
 
-Deltas *
-mdl_deltas_compute(const DerivedTable *table, TupleDesc columns, const KeyColumn *keys, Query *query, List *changed,
-				   const char *hidden)
+static Deltas *
+compute_deltas(const DerivedTable *table, TupleDesc columns, const KeyColumn *keys, Query *query, List *changed,
+			   const char *hidden)
 {
 	ChangedSource *source = list_length(changed) == 1 ? linitial(changed) : NULL;
 	Deltas	   *deltas = palloc0_object(Deltas);
@@ -301,24 +326,68 @@ doubt_text(const Aggregates *aggregates, const DerivedTable *table)
 
 /* ---- the result ---------------------------------------------------------------------------------------------------- */
 
+/*
+ * Columns of the statement that finds the new rows: whether the group is in doubt, its place, its values as they are now,
+ * those it has (NULL if it has none or goes), its hidden key and values.
+ */
 typedef struct TakeReceiver
 {
 	DestReceiver dest;			/* must be first */
 	DerivedResult *result;
+	struct
+	{
+		bool		by_value;
+		int16		length;
+	}		   *images;			/* (columns) */
+	Datum	   *placed;			/* (1 + columns) */
+	bool	   *placed_nulls;
+	bool		doubt;
 } TakeReceiver;
 
-/* Takes a row, behind whose columns are the key and the hidden values, NULL for a group that has not changed. */
+/* Whether two values of a column are stored alike. */
+static bool
+same_image(const TakeReceiver *receiver, int i, Datum a, bool a_null, Datum b, bool b_null)
+{
+	return a_null == b_null && (a_null || datum_image_eq(a, b, receiver->images[i].by_value, receiver->images[i].length));
+}
+
 static bool
 take_row(TupleTableSlot *slot, DestReceiver *self)
 {
-	DerivedResult *result = ((TakeReceiver *) self)->result;
+	TakeReceiver *receiver = (TakeReceiver *) self;
+	DerivedResult *result = receiver->result;
 	int			columns = result->columns->natts;
+	AttrNumber	key = result->key_columns[0] - 1;
+	bool		differs;
+	Datum	   *former;
+	bool	   *former_nulls;
+	Datum	   *now;
+	bool	   *now_nulls;
 
 	slot_getallattrs(slot);
-	mdl_result_take(result, slot->tts_values, slot->tts_isnull, NULL, NULL);
-	if (result->hidden && !slot->tts_isnull[columns])
-		tuplestore_putvalues(result->hidden->values.rows, result->hidden->values.columns, slot->tts_values + columns,
-							 slot->tts_isnull + columns);
+	receiver->doubt = DatumGetBool(slot->tts_values[0]);
+	if (receiver->doubt)
+		return false;
+	result->rows++;
+	former = slot->tts_values + 2;
+	former_nulls = slot->tts_isnull + 2;
+	now = former + columns;
+	now_nulls = former_nulls + columns;
+	if (slot->tts_isnull[1] && now_nulls[key])
+		return true;			/* came and went */
+	differs = slot->tts_isnull[1] || now_nulls[key];
+	for (int i = 0; i < columns && !differs; i++)
+		differs = !same_image(receiver, i, former[i], former_nulls[i], now[i], now_nulls[i]);
+	if (differs)
+	{
+		receiver->placed[0] = slot->tts_values[1];
+		receiver->placed_nulls[0] = slot->tts_isnull[1];
+		memcpy(receiver->placed + 1, now, sizeof(Datum) * columns);
+		memcpy(receiver->placed_nulls + 1, now_nulls, sizeof(bool) * columns);
+		mdl_differences_take(result->differences, receiver->placed, receiver->placed_nulls);
+	}
+	if (result->hidden && !now_nulls[key])
+		tuplestore_putvalues(result->hidden->values.rows, result->hidden->values.columns, now + columns, now_nulls + columns);
 	return true;
 }
 
@@ -330,6 +399,27 @@ take_startup(DestReceiver *self, int operation, TupleDesc columns)
 static void
 take_shutdown(DestReceiver *self)
 {
+}
+
+static TakeReceiver
+take_receiver(DerivedResult *result)
+{
+	TakeReceiver receiver = {
+		.dest = {.receiveSlot = take_row, .rStartup = take_startup, .rShutdown = take_shutdown, .rDestroy = take_shutdown,
+		.mydest = DestNone},
+		.result = result
+	};
+	int			columns = result->columns->natts;
+
+	receiver.images = palloc_array(typeof(*receiver.images), columns);
+	receiver.placed = palloc_array(Datum, columns + 1);
+	receiver.placed_nulls = palloc_array(bool, columns + 1);
+	for (int i = 0; i < columns; i++)
+	{
+		receiver.images[i].by_value = TupleDescAttr(result->columns, i)->attbyval;
+		receiver.images[i].length = TupleDescAttr(result->columns, i)->attlen;
+	}
+	return receiver;
 }
 
 /* ", key, values" of the hidden columns. */
@@ -355,50 +445,79 @@ join_hidden(const Aggregates *aggregates)
 	return aggregates->hidden ? " LEFT JOIN medallion_hidden h ON h.key OPERATOR(pg_catalog.=) n._key" : "";
 }
 
-/* Runs the statement whose rows are those of the units now. */
-static void
+/* Whether rather few rows of the table have deltas. */
+static bool
+are_few(const DerivedTable *table, const Deltas *deltas)
+{
+	Relation	target = table_open(table->target, AccessShareLock);
+	BlockNumber pages;
+	double		rows,
+				visible;
+
+	estimate_rel_size(target, NULL, &pages, &rows, &visible);
+	table_close(target, NoLock);
+	return tuplestore_tuple_count(deltas->rows.rows) < rows / FEW_OF_TABLE;
+}
+
+/*
+ * "deltas n LEFT JOIN table t".  The planner knows nothing of what is in the deltas, and would rather hash all of the table.  Few
+ * are looked up by their key.  Otherwise the table is read, past the deltas in a hash table, and what they are joined by is
+ * said to be distinct, which it is, since the planner does not hash what may be all the same.  The settings for that end
+ * with AtEOXact_GUC(false, *settings).
+ */
+static char *
+join_table(const DerivedTable *table, const Deltas *deltas, int *settings)
+{
+	static const char *const by_key[] = {"enable_seqscan", NULL};
+	static const char *const by_hash[] = {"enable_nestloop", "enable_mergejoin", NULL};
+	bool		few = are_few(table, deltas);
+	StringInfoData keys;
+
+	*settings = NewGUCNestLevel();
+	for (const char *const *off = few ? by_key : by_hash; *off; off++)
+		(void) set_config_option(*off, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	initStringInfo(&keys);
+	for (int i = 0; i < table->key_count; i++)
+		appendStringInfo(&keys, "%s%s", i ? ", " : "", quote_identifier(table->keys[i]));
+	return psprintf("%s n LEFT JOIN ONLY %s t ON %s",
+					few ? "medallion_deltas" : psprintf("(SELECT DISTINCT ON (%s) * FROM medallion_deltas)", keys.data),
+					mdl_qualified_name(table->target), mdl_key_condition(table, deltas->keys));
+}
+
+/* Runs the statement that takes the groups with deltas from what they are to what they become; false if one is in doubt. */
+static bool
 take_rows(DerivedResult *result, const Deltas *deltas)
 {
 	const Aggregates *aggregates = &deltas->aggregates;
-	TakeReceiver receiver = {
-		.dest = {.receiveSlot = take_row, .rStartup = take_startup, .rShutdown = take_shutdown, .rDestroy = take_shutdown,
-		.mydest = DestNone},
-		.result = result
-	};
-	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.dest, .params = mdl_units_params(result->units)};
+	const DerivedTable *table = result->table;
+	TakeReceiver receiver = take_receiver(result);
+	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.dest};
+	char	   *rows = count_text(aggregates, aggregates->rows_column);
 	StringInfoData sql;
+	int			settings;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
+	appendStringInfo(&sql, "SELECT (%s) IS TRUE, t.ctid, %s", doubt_text(aggregates, table), mdl_column_list(result->columns, "t."));
 	for (int i = 0; i < aggregates->shown; i++)
-	{
-		const DeltaColumn *column = &aggregates->columns[i];
-
-		if (column->kind == COLUMN_KEY)
-			appendStringInfo(&sql, "%s%s", i ? ", " : "", column_text(aggregates, i));
-		else
-			appendStringInfo(&sql, "%sCASE WHEN n._rows IS NULL THEN t.%s ELSE %s END", i ? ", " : "",
-							 quote_identifier(column->name), column_text(aggregates, i));
-	}
-	appendStringInfo(&sql, "%s FROM (SELECT t.* FROM ONLY %s t WHERE %s) t FULL JOIN medallion_deltas n ON %s%s"
-					 " WHERE n._rows IS NULL OR %s OPERATOR(pg_catalog.<>) 0", hidden_text(aggregates),
-					 mdl_qualified_name(result->table->target), mdl_units_condition(result->units, "t."),
-					 mdl_key_condition(result->table, deltas->keys), join_hidden(aggregates),
-					 count_text(aggregates, aggregates->rows_column));
+		appendStringInfo(&sql, ", CASE WHEN %s OPERATOR(pg_catalog.<>) 0 THEN %s END", rows, column_text(aggregates, i));
+	appendStringInfo(&sql, "%s FROM %s%s", hidden_text(aggregates), join_table(table, deltas, &settings), join_hidden(aggregates));
 	if (SPI_execute_extended(sql.data, &options) < 0)
 		elog(ERROR, "SPI could not run \"%s\": %s", sql.data, SPI_result_code_string(SPI_result));
+	AtEOXact_GUC(false, settings);
+	return !receiver.doubt;
 }
 
-DerivedResult *
-mdl_deltas_result(const DerivedTable *table, const Units *units, Deltas *deltas, Snapshot snapshot)
+/* What the deltas make of the table; NULL if a group is in doubt. */
+static DerivedResult *
+deltas_result(const DerivedTable *table, const Deltas *deltas)
 {
 	const Aggregates *aggregates = &deltas->aggregates;
 	DerivedResult *result = mdl_result_begin(table);
 	StoredRows	former;
-	bool		doubt;
+	bool		taken;
 
-	result->units = units;
 	result->follows = true;
+	result->differences = mdl_differences_begin(result);
 	mdl_offer_rows("medallion_deltas", deltas->rows.rows, deltas->rows.columns);
 	if (aggregates->hidden)
 	{
@@ -406,27 +525,29 @@ mdl_deltas_result(const DerivedTable *table, const Units *units, Deltas *deltas,
 		mdl_hidden_read(result, &former);
 		mdl_offer_rows("medallion_hidden", former.rows, former.columns);
 	}
-	/* Counted, not looked for: there will be none, and with LIMIT 1 the planner counts on finding one soon. */
-	doubt = mdl_run_under_snapshot(psprintf("SELECT FROM (SELECT pg_catalog.count(*) FROM medallion_deltas n LEFT JOIN ONLY %s t ON %s%s"
-											" WHERE %s) d (n) WHERE n OPERATOR(pg_catalog.>) 0",
-											mdl_qualified_name(table->target), mdl_key_condition(table, deltas->keys),
-											join_hidden(aggregates), doubt_text(aggregates, table)), NULL, snapshot) > 0;
-	if (!doubt)
-		take_rows(result, deltas);
+	taken = take_rows(result, deltas);
 	if (aggregates->hidden)
 	{
 		SPI_unregister_relation("medallion_hidden");
 		tuplestore_end(former.rows);
 	}
 	SPI_unregister_relation("medallion_deltas");
-	if (!doubt)
+	if (taken)
 		return result;
 	mdl_result_free(result);
 	return NULL;
 }
 
-void
-mdl_deltas_free(Deltas *deltas)
+DerivedResult *
+mdl_deltas_follow(const DerivedTable *table, TupleDesc columns, const KeyColumn *keys, Query *query, List *changed,
+				  const char *hidden)
 {
+	Deltas	   *deltas = compute_deltas(table, columns, keys, query, changed, hidden);
+	DerivedResult *result;
+
+	if (deltas == NULL)
+		return NULL;
+	result = tuplestore_tuple_count(deltas->rows.rows) > 0 ? deltas_result(table, deltas) : NULL;
 	tuplestore_end(deltas->rows.rows);
+	return result;
 }

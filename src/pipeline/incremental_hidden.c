@@ -156,16 +156,17 @@ mdl_hidden_keep(const DerivedResult *result)
 {
 	const Hidden *hidden = result->hidden;
 	Oid			target = result->table->target;
-	bool		keep = hidden && !hidden->too_long && (result->units || is_worthwhile(hidden));
+	bool		is_part = result->units || result->follows;
+	bool		keep = hidden && !hidden->too_long && (is_part || is_worthwhile(hidden));
 	MdlUser		saved;
 
 	mdl_owner_begin(&saved);
-	if (!keep || result->units == NULL)
+	if (!keep || !is_part)
 		forget_all(target);
 	if (keep)
 	{
 		mdl_offer_rows("medallion_values", hidden->values.rows, hidden->values.columns);
-		if (result->units)
+		if (is_part)
 		{
 			mdl_offer_rows("medallion_former", hidden->former.rows, hidden->former.columns);
 			mdl_run(psprintf("DELETE FROM medallion._aggregate_states s USING medallion_former f WHERE s.target OPERATOR(pg_catalog.=) %u"

@@ -114,17 +114,12 @@ extern RangeTblEntry *mdl_images_entry(const ChangedSource *source, const RangeT
 /* ---- incremental_delta.c: aggregates from what they were and what has changed ------------------------------------------ */
 
 /*
- * Computes, from the images of the one source that changed, by how much the aggregates of each group change; NULL if
- * the query does not allow it, or needs other hidden values than are kept (`hidden`).  `query` is prepared, under the active
- * snapshot.
+ * The result that follows from the images of the one source that changed, as what it changes of the table; NULL if the query
+ * does not allow it, or needs other hidden values than are kept (`hidden`), or some group must be computed again.  `query`
+ * is prepared, under the active snapshot.
  */
-struct Deltas;
-extern struct Deltas *mdl_deltas_compute(const DerivedTable *table, TupleDesc columns, const KeyColumn *keys, Query *query,
-										 List *changed, const char *hidden);
-
-/* The rows of the units as they are with the deltas, as a result; NULL if some group must be computed again. */
-extern DerivedResult *mdl_deltas_result(const DerivedTable *table, const Units *units, struct Deltas *deltas, Snapshot snapshot);
-extern void mdl_deltas_free(struct Deltas *deltas);
+extern DerivedResult *mdl_deltas_follow(const DerivedTable *table, TupleDesc columns, const KeyColumn *keys, Query *query,
+										List *changed, const char *hidden);
 
 /* ---- incremental_hidden.c: what aggregates follow from and the table does not show ----------------------------------- */
 
@@ -233,8 +228,8 @@ extern void mdl_correction_changes_rows(const CorrectionChanges *changes, const 
 typedef struct Incremental
 {
 	bool		possible;		/* only the units need to be computed again */
-	Units	   *units;			/* NULL: nothing has changed */
-	struct Deltas *deltas;		/* NULL: the units are computed again */
+	Units	   *units;			/* NULL: nothing has changed, or it is followed */
+	DerivedResult *followed;	/* aggregates that follow the changes; NULL: the units are computed again */
 	char	   *reason;			/* why in full, or what has changed */
 	RefreshState state;			/* of the last refresh; valid if possible */
 	int64		rows_before;	/* of the table now; valid if possible */

@@ -248,6 +248,7 @@ typedef struct DerivedResult
 	bool		with_hidden;	/* hidden aggregates are wanted */
 	struct Hidden *hidden;		/* NULL: there are none */
 	bool		follows;		/* rows are what they were and what has changed, not computed from the sources */
+	struct Differences *differences;	/* what is to be written, where that is known without the accepted rows; else NULL */
 	TupleDesc	columns;		/* of the definition */
 	AttrNumber *key_columns;	/* (key_count) */
 	Rule	   *rules;
@@ -398,6 +399,13 @@ typedef struct Published
 	int64		deleted;
 } Published;
 
+/* What makes a table equal to a result. */
+extern struct Differences *mdl_differences_begin(DerivedResult *result);
+
+/* Notes a row to be written: its place, NULL if it is to be inserted, and its columns, the first of the key NULL if it is to go. */
+extern void mdl_differences_take(struct Differences *differences, Datum *values, bool *nulls);
+extern void mdl_differences_free(struct Differences *differences);
+
 /* Makes the table, or the part of it that was computed, equal to the accepted rows by touching only what differs. */
 extern Published mdl_publish_result(DerivedResult *result, Snapshot snapshot);
 
@@ -413,6 +421,15 @@ extern void mdl_offer_rows(const char *name, Tuplestorestate *rows, TupleDesc co
 /* "c1, c2, …", each preceded by `prefix`. */
 extern char *mdl_numbered_columns(int first, int last, const char *prefix);
 extern bool mdl_table_is_empty(Oid relid, Snapshot snapshot);
+
+/* ---- publish_places.c ------------------------------------------------------------------------------------------ */
+
+/*
+ * Gives the rows of the table at the places (first column) the other columns' values, or deletes them; returns how many were
+ * there, or -1 if the table is one that takes a statement for this.
+ */
+extern int64 mdl_write_places(const DerivedResult *result, const KeyColumn *keys, Tuplestorestate *rows,
+							  TupleDesc placed_columns, bool updates, Snapshot snapshot);
 
 /* ---- owner_world.c ----------------------------------------------------------------------------------------------- */
 

@@ -69,32 +69,36 @@ typedef struct Differences
 	Published	count;
 } Differences;
 
-static bool
-receive_difference(TupleTableSlot *slot, DestReceiver *self)
+void
+mdl_differences_take(Differences *differences, Datum *values, bool *nulls)
 {
-	Differences *differences = (Differences *) self;
-
-	slot_getallattrs(slot);
 	if ((++differences->seen & 4095) == 0)
 		mdl_progress_update(differences->seen);
-	if (slot->tts_isnull[0])
+	if (nulls[0])
 	{
 		differences->count.inserted++;
 		if (differences->inserts)
-			tuplestore_putvalues(differences->inserts, differences->columns, slot->tts_values + 1, slot->tts_isnull + 1);
+			tuplestore_putvalues(differences->inserts, differences->columns, values + 1, nulls + 1);
 	}
-	else if (slot->tts_isnull[differences->key_column])
+	else if (nulls[differences->key_column])
 	{
 		differences->count.deleted++;
 		if (differences->deletes)
-			tuplestore_putvalues(differences->deletes, differences->placed_columns, slot->tts_values, slot->tts_isnull);
+			tuplestore_putvalues(differences->deletes, differences->placed_columns, values, nulls);
 	}
 	else
 	{
 		differences->count.updated++;
 		if (differences->updates)
-			tuplestore_putvalues(differences->updates, differences->placed_columns, slot->tts_values, slot->tts_isnull);
+			tuplestore_putvalues(differences->updates, differences->placed_columns, values, nulls);
 	}
+}
+
+static bool
+receive_difference(TupleTableSlot *slot, DestReceiver *self)
+{
+	slot_getallattrs(slot);
+	mdl_differences_take((Differences *) self, slot->tts_values, slot->tts_isnull);
 	return true;
 }
 
@@ -106,6 +110,58 @@ difference_startup(DestReceiver *self, int operation, TupleDesc columns)
 static void
 difference_shutdown(DestReceiver *self)
 {
+}
+
+static TupleDesc
+placed_columns(TupleDesc columns)
+{
+	TupleDesc	placed = CreateTemplateTupleDesc(columns->natts + 1);
+
+	TupleDescInitEntry(placed, 1, "_place", TIDOID, -1, 0);
+	for (int i = 1; i <= columns->natts; i++)
+		TupleDescCopyEntry(placed, i + 1, columns, i);
+	return placed;
+}
+
+/* Counts only. */
+static Differences
+count_differences(const DerivedResult *result)
+{
+	return (Differences) {
+		.dest = {
+			.receiveSlot = receive_difference,
+			.rStartup = difference_startup,
+			.rShutdown = difference_shutdown,
+			.rDestroy = difference_shutdown,
+			.mydest = DestNone
+		},
+		.columns = result->columns,
+		.key_column = result->key_columns[0],
+		.keys = mdl_key_columns(result->table)
+	};
+}
+
+Differences *
+mdl_differences_begin(DerivedResult *result)
+{
+	MemoryContext old = MemoryContextSwitchTo(result->context);
+	Differences *differences = palloc_object(Differences);
+
+	*differences = count_differences(result);
+	differences->placed_columns = placed_columns(result->columns);
+	differences->updates = tuplestore_begin_heap(false, false, work_mem);
+	differences->deletes = tuplestore_begin_heap(false, false, work_mem);
+	differences->inserts = tuplestore_begin_heap(false, false, work_mem);
+	MemoryContextSwitchTo(old);
+	return differences;
+}
+
+void
+mdl_differences_free(Differences *differences)
+{
+	tuplestore_end(differences->updates);
+	tuplestore_end(differences->deletes);
+	tuplestore_end(differences->inserts);
 }
 
 /* What restricts a relation to the units that were computed. */
@@ -128,14 +184,6 @@ find_differences(DerivedResult *result, Snapshot snapshot, Differences *differen
 
 	if (result->units)
 		options.params = mdl_units_params(result->units);
-	differences->dest.receiveSlot = receive_difference;
-	differences->dest.rStartup = difference_startup;
-	differences->dest.rShutdown = difference_shutdown;
-	differences->dest.rDestroy = difference_shutdown;
-	differences->dest.mydest = DestNone;
-	differences->columns = result->columns;
-	differences->key_column = result->key_columns[0];
-	differences->keys = mdl_key_columns(table);
 
 	mdl_progress_phase("compare", result->accepted_rows);
 	sql = psprintf("SELECT t._medallion_place, %s FROM medallion_result n FULL JOIN %s t ON %s"
@@ -189,17 +237,6 @@ mdl_table_is_empty(Oid relid, Snapshot snapshot)
 	return mdl_run_under_snapshot(psprintf("SELECT FROM ONLY %s LIMIT 1", mdl_qualified_name(relid)), NULL, snapshot) == 0;
 }
 
-static TupleDesc
-placed_columns(TupleDesc columns)
-{
-	TupleDesc	placed = CreateTemplateTupleDesc(columns->natts + 1);
-
-	TupleDescInitEntry(placed, 1, "_place", TIDOID, -1, 0);
-	for (int i = 1; i <= columns->natts; i++)
-		TupleDescCopyEntry(placed, i + 1, columns, i);
-	return placed;
-}
-
 /*
  * "c1, c2, …", each preceded by `prefix`: the columns of offered rows are numbered where others stand beside them, so that
  * no name of the user's can be taken for one of ours.
@@ -233,6 +270,32 @@ update_statement(const DerivedResult *result, const KeyColumn *keys, TupleDesc p
 	return text.data;
 }
 
+static int64
+apply_updates(const DerivedResult *result, const Differences *differences, Snapshot snapshot)
+{
+	int64		done;
+
+	if (differences->count.updated == 0)
+		return 0;
+	done = mdl_write_places(result, differences->keys, differences->updates, differences->placed_columns, true, snapshot);
+	return done >= 0 ? done : apply(update_statement(result, differences->keys, differences->placed_columns), "medallion_updates",
+									differences->updates, differences->placed_columns, snapshot);
+}
+
+static int64
+apply_deletes(const DerivedResult *result, const Differences *differences, Snapshot snapshot)
+{
+	int64		done;
+
+	if (differences->count.deleted == 0)
+		return 0;
+	done = mdl_write_places(result, differences->keys, differences->deletes, differences->placed_columns, false, snapshot);
+	return done >= 0 ? done : apply(psprintf("DELETE FROM ONLY %s t USING medallion_deletes d(%s) WHERE t.ctid OPERATOR(pg_catalog.=) d.c1",
+											 mdl_qualified_name(result->table->target),
+											 mdl_numbered_columns(1, differences->placed_columns->natts, "")),
+									"medallion_deletes", differences->deletes, differences->placed_columns, snapshot);
+}
+
 static void
 require_all_written(Oid target, const Published *wanted, const Published *done)
 {
@@ -244,47 +307,47 @@ require_all_written(Oid target, const Published *wanted, const Published *done)
 				 errhint("Disable triggers and rules that change what a refresh writes.")));
 }
 
+/* Writes what is noted. */
+static Published
+write_differences(DerivedResult *result, Differences *differences, Snapshot snapshot)
+{
+	Published	published;
+
+	mdl_progress_phase("publish", differences->count.inserted + differences->count.updated + differences->count.deleted);
+	/* Deletes first: they make room for other unique keys of the table. */
+	published.deleted = apply_deletes(result, differences, snapshot);
+	published.updated = apply_updates(result, differences, snapshot);
+	published.inserted = apply_inserts(result, differences->inserts, snapshot);
+	require_all_written(result->table->target, &differences->count, &published);
+	return published;
+}
+
 Published
 mdl_publish_result(DerivedResult *result, Snapshot snapshot)
 {
-	char	   *target = mdl_qualified_name(result->table->target);
-	Differences differences = {0};
+	Differences *differences;
 	Published	published;
 
+	if (result->differences)
+		return write_differences(result, result->differences, snapshot);
 	if (mdl_table_is_empty(result->table->target, snapshot))
 	{
 		mdl_progress_phase("publish", result->accepted_rows);
-		differences.count.inserted = result->accepted_rows;
 		published = (Published) {.inserted = apply_inserts(result, result->accepted, snapshot)};
-		require_all_written(result->table->target, &differences.count, &published);
+		require_all_written(result->table->target, &(Published) {.inserted = result->accepted_rows}, &published);
 		return published;
 	}
-	differences.placed_columns = placed_columns(result->columns);
-	differences.updates = tuplestore_begin_heap(false, false, work_mem);
-	differences.deletes = tuplestore_begin_heap(false, false, work_mem);
-	differences.inserts = tuplestore_begin_heap(false, false, work_mem);
-	find_differences(result, snapshot, &differences);
-	mdl_progress_phase("publish", differences.count.inserted + differences.count.updated + differences.count.deleted);
-
-	/* Deletes first: they make room for other unique keys of the table. */
-	published.deleted = apply(psprintf("DELETE FROM ONLY %s t USING medallion_deletes d(%s) WHERE t.ctid OPERATOR(pg_catalog.=) d.c1",
-									   target, mdl_numbered_columns(1, differences.placed_columns->natts, "")),
-							  "medallion_deletes", differences.deletes, differences.placed_columns, snapshot);
-	published.updated = differences.count.updated == 0 ? 0 :
-		apply(update_statement(result, differences.keys, differences.placed_columns), "medallion_updates",
-			  differences.updates, differences.placed_columns, snapshot);
-	published.inserted = apply_inserts(result, differences.inserts, snapshot);
-	tuplestore_end(differences.updates);
-	tuplestore_end(differences.deletes);
-	tuplestore_end(differences.inserts);
-	require_all_written(result->table->target, &differences.count, &published);
+	differences = mdl_differences_begin(result);
+	find_differences(result, snapshot, differences);
+	published = write_differences(result, differences, snapshot);
+	mdl_differences_free(differences);
 	return published;
 }
 
 Published
 mdl_publish_compare(DerivedResult *result, Snapshot snapshot)
 {
-	Differences differences = {0};
+	Differences differences = count_differences(result);
 
 	find_differences(result, snapshot, &differences);
 	return differences.count;

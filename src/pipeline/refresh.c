@@ -177,15 +177,12 @@ compute_as_owner(const DerivedTable *table, Snapshot snapshot, bool enforce, con
 {
 	const Units *units = plan && plan->possible ? plan->units : NULL;
 	OwnerWorld	world;
-	DerivedResult *result = NULL;
+	DerivedResult *result;
 
 	mdl_enter_owner_world(table, &world);
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
-	if (units && plan->deltas)
-		result = mdl_deltas_result(table, units, plan->deltas, snapshot);
-	if (result == NULL)
-		result = mdl_result_compute(table, snapshot, enforce, units, plan && plan->with_hidden);
+	result = mdl_result_compute(table, snapshot, enforce, units, plan && plan->with_hidden);
 	PopActiveSnapshot();
 	mdl_leave_owner_world(&world);
 	return result;
@@ -225,6 +222,13 @@ plan_as_owner(const DerivedTable *table, Snapshot snapshot)
 	return plan;
 }
 
+/* Whether there is more to an incremental refresh than to find that nothing has changed. */
+static bool
+has_work(const Incremental *plan)
+{
+	return plan->units || plan->followed;
+}
+
 /* Keeps what this refresh saw, for the next one. */
 static void
 remember(const DerivedTable *table, const Incremental *plan, const Reading *reading, const DerivedResult *result,
@@ -233,7 +237,7 @@ remember(const DerivedTable *table, const Incremental *plan, const Reading *read
 	RefreshState state = {.refresh_id = id, .fingerprint = plan->fingerprint, .rows = outcome->rows};
 
 	/* Where nothing has changed, what is kept still holds. */
-	state.hidden = plan->possible && plan->units == NULL ? plan->state.hidden : mdl_hidden_keep(result);
+	state.hidden = plan->possible && !has_work(plan) ? plan->state.hidden : mdl_hidden_keep(result);
 	if (plan->fingerprint == NULL || !mdl_seen_by(reading->snapshot, &state.seen))
 	{
 		mdl_refresh_state_forget(table->target);
@@ -281,10 +285,13 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	outcome = (Outcome) {.refresh_id = id, .mode = plan.possible ? "incremental" : "full", .reason = why ? why : plan.reason};
 	if (why == NULL && !plan.possible && !mdl_refresh_was_done(table->target))
 		outcome.reason = psprintf("first refresh%s", mdl_cursors_describe(plan.cursors));
-	result = plan.possible && plan.units == NULL ? mdl_result_begin(table)
-		: compute_as_owner(table, snapshot, true, &plan);
-	if (plan.deltas)
-		mdl_deltas_free(plan.deltas);
+	if (plan.followed && !plan.possible)
+	{
+		mdl_result_free(plan.followed);
+		plan.followed = NULL;
+	}
+	result = plan.followed ? plan.followed
+		: plan.possible && plan.units == NULL ? mdl_result_begin(table) : compute_as_owner(table, snapshot, true, &plan);
 	if (plan.possible && !settle_as_owner(result, &plan, snapshot, &outcome.reason))
 	{
 		mdl_result_free(result);
@@ -299,11 +306,10 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	if (result->quarantined_rows > 0)
 		mdl_quarantine_ensure(table);
 	mdl_enter_owner_world(table, &world);
-	if (!plan.possible || plan.units)
-	{
+	if (!plan.possible || has_work(&plan))
 		outcome.published = mdl_publish_result(result, snapshot);
+	if (!plan.possible || plan.units)
 		mdl_publish_quarantine(result, reading, id);
-	}
 	mdl_leave_owner_world(&world);
 	outcome.rows = plan.possible ? plan.rows_before + outcome.published.inserted - outcome.published.deleted
 		: result->accepted_rows;

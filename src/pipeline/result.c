@@ -551,5 +551,7 @@ mdl_result_free(DerivedResult *result)
 	close_stores(result);
 	if (result->hidden)
 		mdl_hidden_free(result->hidden);
+	if (result->differences)
+		mdl_differences_free(result->differences);
 	MemoryContextDelete(result->context);
 }

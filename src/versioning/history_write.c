@@ -22,6 +22,7 @@
 #include "storage/lmgr.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/sortsupport.h"
 
 /*
  * Copies a row whose columns follow the two of history in the same order: the two are 16 bytes, so what comes after
@@ -146,66 +147,117 @@ is_plain_index(Relation index)
 		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
 }
 
-/* Enters a row in an index of any kind that somebody has put on the history table. */
+/* Enters rows in an index of any kind that somebody has put on the history table. */
 static void
-insert_any_entry(Relation history, Relation index, IndexInfo *info, TupleTableSlot *slot, EState *estate)
+insert_any_entries(Relation history, Relation index, HeapTuple *tuples, int count)
 {
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
+	IndexInfo  *info = BuildIndexInfo(index);
+	EState	   *estate = CreateExecutorState();
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(history), &TTSOpsHeapTuple);
+	ExprState  *predicate = ExecPrepareQual(info->ii_Predicate, estate);
 
 	GetPerTupleExprContext(estate)->ecxt_scantuple = slot;
-	if (info->ii_PredicateState == NULL)
-		info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, estate);
-	if (!ExecQual(info->ii_PredicateState, GetPerTupleExprContext(estate)))
-		return;
-	FormIndexDatum(info, slot, estate, values, nulls);
-	index_insert(index, values, nulls, &slot->tts_tid, history,
-				 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+	for (int i = 0; i < count; i++)
+	{
+		Datum		values[INDEX_MAX_KEYS];
+		bool		nulls[INDEX_MAX_KEYS];
+
+		ExecStoreHeapTuple(tuples[i], slot, false);
+		if (!ExecQual(predicate, GetPerTupleExprContext(estate)))
+			continue;
+		FormIndexDatum(info, slot, estate, values, nulls);
+		index_insert(index, values, nulls, &tuples[i]->t_self, history,
+					 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+		ResetPerTupleExprContext(estate);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	FreeExecutorState(estate);
 }
 
 static void
-insert_plain_entry(Relation history, Relation index, IndexInfo *info, TupleTableSlot *slot)
+insert_plain_entry(Relation history, Relation index, IndexInfo *info, HeapTuple tuple)
 {
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
 
 	for (int i = 0; i < index->rd_index->indnatts; i++)
-		values[i] = slot_getattr(slot, index->rd_index->indkey.values[i], &nulls[i]);
-	index_insert(index, values, nulls, &slot->tts_tid, history,
+		values[i] = heap_getattr(tuple, index->rd_index->indkey.values[i], RelationGetDescr(history), &nulls[i]);
+	index_insert(index, values, nulls, &tuple->t_self, history,
 				 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
 }
 
-/*
- * Enters all rows in one index before the next: its pages stay in the processor's cache.  A block range index needs one
- * entry per block here, since all these rows died in one transaction and death is what it holds.
- */
+/* A block range index needs one entry per block here: all these rows died in one transaction, and death is what it holds. */
 static void
-insert_index_entries(Relation history, Relation index, TupleTableSlot **slots, int count)
+insert_death_entries(Relation history, Relation index, IndexInfo *info, HeapTuple *tuples, int count)
 {
-	bool		plain = is_plain_index(index);
-	bool		deaths = plain && index->rd_rel->relam == BRIN_AM_OID && index->rd_index->indnatts == 1 &&
-		index->rd_index->indkey.values[0] == MDL_DIED_ATTNO;
-	IndexInfo  *info = plain ? makeNode(IndexInfo) : BuildIndexInfo(index);
-	EState	   *estate = plain ? NULL : CreateExecutorState();
-
-	info->ii_Context = CurrentMemoryContext;
 	for (int i = 0; i < count; i++)
 	{
-		if (deaths)
-		{
-			BlockNumber block = ItemPointerGetBlockNumber(&slots[i]->tts_tid);
+		BlockNumber block = ItemPointerGetBlockNumber(&tuples[i]->t_self);
 
-			if (i > 0 && block == ItemPointerGetBlockNumber(&slots[i - 1]->tts_tid))
-				continue;
-			summarize_range(history, index, block);
-		}
-		if (plain)
-			insert_plain_entry(history, index, info, slots[i]);
-		else
-			insert_any_entry(history, index, info, slots[i], estate);
+		if (i > 0 && block == ItemPointerGetBlockNumber(&tuples[i - 1]->t_self))
+			continue;
+		summarize_range(history, index, block);
+		insert_plain_entry(history, index, info, tuples[i]);
 	}
-	if (estate != NULL)
-		FreeExecutorState(estate);
+}
+
+/* A row by the first column of an index. */
+typedef struct KeyedRow
+{
+	Datum		key;
+	bool		is_null;
+	HeapTuple	tuple;
+} KeyedRow;
+
+static int
+compare_keys(const void *a, const void *b, void *sort)
+{
+	const KeyedRow *left = a;
+	const KeyedRow *right = b;
+
+	return ApplySortComparator(left->key, left->is_null, right->key, right->is_null, sort);
+}
+
+/* Enters rows in a B-tree in the order of its first column: many of them go to one page after another, not to any at random. */
+static void
+insert_ordered_entries(Relation history, Relation index, IndexInfo *info, HeapTuple *tuples, int count)
+{
+	KeyedRow   *rows = palloc(count * sizeof(KeyedRow));
+	SortSupportData sort = {.ssup_cxt = CurrentMemoryContext, .ssup_attno = 1, .ssup_collation = index->rd_indcollation[0]};
+
+	PrepareSortSupportFromIndexRel(index, BTLessStrategyNumber, &sort);
+	for (int i = 0; i < count; i++)
+	{
+		rows[i].tuple = tuples[i];
+		rows[i].key = heap_getattr(tuples[i], index->rd_index->indkey.values[0], RelationGetDescr(history), &rows[i].is_null);
+	}
+	qsort_arg(rows, count, sizeof(KeyedRow), compare_keys, &sort);
+	for (int i = 0; i < count; i++)
+		insert_plain_entry(history, index, info, rows[i].tuple);
+	pfree(rows);
+}
+
+/* Enters all rows in one index before the next: its pages stay in the processor's cache. */
+static void
+insert_index_entries(Relation history, Relation index, HeapTuple *tuples, int count)
+{
+	IndexInfo  *info;
+
+	if (!is_plain_index(index))
+	{
+		insert_any_entries(history, index, tuples, count);
+		return;
+	}
+	info = makeNode(IndexInfo);
+	info->ii_Context = CurrentMemoryContext;
+	if (index->rd_rel->relam == BRIN_AM_OID && index->rd_index->indnatts == 1 &&
+		index->rd_index->indkey.values[0] == MDL_DIED_ATTNO)
+		insert_death_entries(history, index, info, tuples, count);
+	else if (index->rd_rel->relam == BTREE_AM_OID && count > 1)
+		insert_ordered_entries(history, index, info, tuples, count);
+	else
+		for (int i = 0; i < count; i++)
+			insert_plain_entry(history, index, info, tuples[i]);
 }
 
 /* A session does not keep slots with room for more values than this (9 bytes each). */
@@ -253,28 +305,43 @@ history_slots(Relation history, int count)
 	return kept_slots.slots;
 }
 
-void
-mdl_history_insert(Relation history, HeapTuple *tuples, int count)
+/* Rows that one call of the storage takes. */
+#define ROWS_AT_ONCE 1000
+
+/* Appends rows and notes where they went. */
+static void
+append_rows(Relation history, HeapTuple *tuples, int count, BulkInsertState bulk)
 {
 	TupleTableSlot **slots = history_slots(history, count);
-	BulkInsertState bulk = count > 1 ? GetBulkInsertState() : NULL;
-	ListCell   *cell;
 
 	for (int i = 0; i < count; i++)
 		ExecStoreHeapTuple(tuples[i], slots[i], false);
 	table_multi_insert(history, slots, count, GetCurrentCommandId(true), 0, bulk);
+	for (int i = 0; i < count; i++)
+	{
+		tuples[i]->t_self = slots[i]->tts_tid;
+		ExecClearTuple(slots[i]);
+	}
+	if (kept_slots.count * kept_slots.desc->natts > MAX_KEPT_VALUES)
+		kept_slots.desc = NULL;	/* the next call makes new ones */
+}
+
+void
+mdl_history_insert(Relation history, HeapTuple *tuples, int count)
+{
+	BulkInsertState bulk = count > 1 ? GetBulkInsertState() : NULL;
+	ListCell   *cell;
+
+	for (int i = 0; i < count; i += ROWS_AT_ONCE)
+		append_rows(history, tuples + i, Min(ROWS_AT_ONCE, count - i), bulk);
+	if (bulk != NULL)
+		FreeBulkInsertState(bulk);
 	foreach(cell, RelationGetIndexList(history))
 	{
 		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
 
 		if (index->rd_index->indisready)
-			insert_index_entries(history, index, slots, count);
+			insert_index_entries(history, index, tuples, count);
 		index_close(index, RowExclusiveLock);
 	}
-	for (int i = 0; i < count; i++)
-		ExecClearTuple(slots[i]);
-	if (kept_slots.count * kept_slots.desc->natts > MAX_KEPT_VALUES)
-		kept_slots.desc = NULL;	/* the next call makes new ones */
-	if (bulk != NULL)
-		FreeBulkInsertState(bulk);
 }

@@ -24,8 +24,8 @@
 #include "executor/executor.h"
 #include "utils/memutils.h"
 
-/* Kept rows of one table are written when there are this many, or this many bytes. */
-#define FLUSH_ROWS	1000
+/* Kept rows of one table are written when there are this many, or this many bytes: enough to meet pages of an index again. */
+#define FLUSH_ROWS	10000
 #define FLUSH_BYTES	(4 * 1024 * 1024)
 
 /* Those of all tables are written when so many bytes were kept since that was done last. */

@@ -16,10 +16,7 @@
 
 extern void mdl_capture_init(void);
 
-/* Writes buffered old rows of the current subtransaction to the history tables. */
-extern void mdl_capture_flush(void);
-
-/* The same, and makes them visible to the snapshots taken from now on. */
+/* What mdl_capture_flush() does, and makes what is written visible to the snapshots taken from now on. */
 extern void mdl_capture_show(void);
 extern bool mdl_capture_pending(void);	/* whether there are any */
 

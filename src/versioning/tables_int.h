@@ -139,9 +139,6 @@ extern bool mdl_table_has_history(Oid relid);
 /* What would be kept of a table if its columns were those of `desc`; palloc'd. */
 extern MdlTable *mdl_table_shaped(Relation relation, TupleDesc desc);
 
-/* Whether a trigger function is that of the capture triggers. */
-extern bool mdl_is_capture_function(Oid function);
-
 /* The stamp since which all rows of a table count as born; 0: none. */
 extern int64 mdl_table_moved(int32 table_id);
 

@@ -55,6 +55,14 @@ extern MDL_EXPORT int64 mdl_pin_remove(const char *holder_kind, const char *hold
  */
 extern MDL_EXPORT void mdl_refuse_while_travelling(const char *what);
 
+/* ---- for writes below SQL ----------------------------------------------------------------------------------------------- */
+
+/* Whether a trigger function is that of the triggers that keep the past of a table. */
+extern bool mdl_is_capture_function(Oid function);
+
+/* Writes buffered old rows of the current subtransaction to the history tables, as the end of a statement does. */
+extern void mdl_capture_flush(void);
+
 /* ---- net_changes.c: what is not as a former reader saw it ----------------------------------------------------------- */
 
 /* What a snapshot saw of the transactions, as stamps: those below low, and those below high that were not running; and own. */
