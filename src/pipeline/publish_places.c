@@ -1,7 +1,6 @@
 /*
  * publish_places.c: changes and deletes rows of a derived table by their places, as an UPDATE or DELETE that joins the
- * places by ctid does, without a statement: such a join reads all of the table to find some of its rows, and fetches
- * each a second time for the triggers that keep its past.
+ * places by ctid does, without a statement, since such a join reads all of the table to find some of its rows.
  *
  * Done here is what the executor does for a plain table (the way of logical replication, execReplication.c): constraints,
  * indexes, row triggers.  A table for which a statement does more (triggers of others, rules, generated columns, columns of
