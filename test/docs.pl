@@ -123,10 +123,10 @@ sub parameter_rows
 sub tables
 {
 	my ($text, $page, $of) = @_;
-	$text =~ s{(<!-- parameters: (.*?) -->\n)((?:\|.*\n)*)}{
+	$text =~ s{(<!-- parameters: (.*?) -->\n)\n?((?:\|.*\n)*)}{
 		my ($marker, $names, $table, $line) = ($1, $2, $3, 1 + (substr($text, 0, $-[0]) =~ tr/\n//));
 		my %meaning = map { /^\| (\S+ ?(?:\(.*?\))?) \|.*\| (.*?) \|$/ ? ($1 => $2) : () } split /\n/, $table;
-		$marker . "| parameter | type, range | default | meaning |\n|---|---|---|---|\n" . join('',
+		$marker . "\n| parameter | type, range | default | meaning |\n|---|---|---|---|\n" . join('',
 			map { "| $_->{cell} | $_->{kind} | $_->{default} | " . ($meaning{ $_->{cell} } // $_->{meaning}) . " |\n" }
 			  parameter_rows($of, $page, $line, split /,\s*/, $names));
 	}ge;
