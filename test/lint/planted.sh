@@ -35,4 +35,6 @@ clean; printf '\npip install --index-''url x\n' >README.md;     expect rule_tree
 clean; echo 'if' >test/a.sh;                                    expect rule_tree.sh 'test/a.sh:1: bash cannot parse it'
 clean; printf 'See [a](b.md).\n' >docs/a.md;          expect rule_docs.pl 'docs/a.md:1: links to b.md, which is not there'
 clean; : >docs/README.md;                                    expect rule_docs.pl 'docs/README.md:1: does not list a.md'
+clean; mkdir docs/plots; : >docs/plots/a.svg;       expect rule_docs.pl 'docs/plots/a.svg:1: is shown by no page'
+clean; mkdir docs/plots; seq 20000 >docs/plots/a.svg; expect rule_docs.pl 'docs/plots/a.svg:1: is larger than 60 kB'
 clean; echo 'v is a view' >docs/a.md;               expect rule_docs.pl 'sql/20_a.sql:1: function medallion.f is named in no page of docs/'

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
-# rule_docs.pl: relative links between pages lead somewhere; docs/README.md lists every page of docs/; and every public
-# function, aggregate and view of the install script is named in a page of docs/ (architecture.md does not count).
+# rule_docs.pl: relative links between pages lead somewhere; docs/README.md lists every page of docs/; every picture of
+# docs/plots is shown by a page and smaller than 60 kB; and every public function, aggregate and view of the install
+# script is named in a page of docs/ (architecture.md does not count).
 use strict;
 use warnings;
 my $bad = 0;
@@ -32,6 +33,12 @@ if (-e 'docs/README.md')
 	}
 }
 my $pages = join("\n", map { slurp($_) } grep { $_ !~ /architecture\.md$/ } glob('docs/*.md'));
+for my $picture (glob('docs/plots/*'))
+{
+	my ($name) = $picture =~ m{^docs/(.*)};
+	complain($picture, 1, 'is shown by no page') unless $pages =~ /\]\(\Q$name\E\)/;
+	complain($picture, 1, 'is larger than 60 kB') if -s $picture > 60 * 1024;
+}
 for my $file (glob('sql/[0-9]*.sql'))
 {
 	open(my $in, '<', $file) or die "$file: $!\n";
