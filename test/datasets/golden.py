@@ -17,6 +17,8 @@ import psycopg
 import cases_classes
 import cases_linear
 import cases_margins
+import cases_metrics
+import cases_unsupervised
 from compare import CASES, Database
 from sets import Sets
 
