@@ -184,6 +184,59 @@ ml_family_respond(const ml_family *f, const ml_matrix *m, size_t first, size_t n
 	return respond_tweedie(f, m, first, n, eta, residual, curvature);
 }
 
+bool
+ml_family_is_canonical(const ml_family *f)
+{
+	static const ml_glm_link natural[] = {ML_GLM_IDENTITY, ML_GLM_LOG, ML_GLM_INVERSE, ML_GLM_INVERSE_SQUARED};
+
+	if (f->kind == ML_FAMILY_BINOMIAL)
+		return true;
+	for (int power = 0; power < 4; power++)
+		if (f->power == power)
+			return f->link == natural[power];
+	return false;
+}
+
+/* The second derivative of the mean by eta. */
+static inline double
+bend_of(ml_glm_link link, double mu)
+{
+	switch (link)
+	{
+		case ML_GLM_LOG:
+			return mu;
+		case ML_GLM_INVERSE:
+			return 2 * mu * mu * mu;
+		case ML_GLM_SQRT:
+			return 2;
+		case ML_GLM_INVERSE_SQUARED:
+			return 0.75 * mu * mu * mu * mu * mu;
+		default:
+			return 0;
+	}
+}
+
+/* With h = mu' / V the derivative of the loss is -(y - mu) h, and so the second one mu' h - (y - mu) h'. */
+int
+ml_family_observe(const ml_family *f, const ml_matrix *m, size_t first, size_t n, const double *eta, double *curvature)
+{
+	int			kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		double		slope;
+		double		mu = mean_of(f->link, eta[i], &slope);
+		double		bend = (bend_of(f->link, mu) - f->power * slope * slope / mu) / variance(f->power, mu);
+		double		observed = curvature[i] - ml_family_weight(f, m, first + i) * (m->target[first + i] - mu) * bend;
+
+		if (observed > 0 && isfinite(observed))
+			curvature[i] = observed;
+		else
+			kept++;
+	}
+	return kept;
+}
+
 void
 ml_family_start(const ml_family *f, const ml_matrix *m, size_t first, size_t n, double *eta)
 {

@@ -52,6 +52,12 @@ typedef struct ml_family_sums
 extern double ml_family_respond(const ml_family *f, const ml_matrix *m, size_t first, size_t n, const double *eta,
 								double *residual, double *curvature);
 
+/* Whether the expected second derivative is the second derivative itself: the link is that of the family. */
+extern bool ml_family_is_canonical(const ml_family *f);
+
+/* Turns the curvatures of such rows into the second derivatives themselves; returns how many stay, since theirs is not above 0. */
+extern int	ml_family_observe(const ml_family *f, const ml_matrix *m, size_t first, size_t n, const double *eta, double *curvature);
+
 /* Linear predictors of means that the targets themselves suggest, as R's glm starts. */
 extern void ml_family_start(const ml_family *f, const ml_matrix *m, size_t first, size_t n, double *eta);
 

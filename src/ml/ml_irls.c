@@ -9,6 +9,9 @@
  * A fit of a tenth of the rows comes first, of all ranges alike: as the order is by hash it is a fair sample.  It starts the rounds over
  * all rows so near the end that two or three of them do, each of which squares the error.  A step that does not improve
  * the loss is halved.
+ *
+ * Where the link is not the family's own, steps with the expected Hessian take only a share of the error away.  They lead near the end,
+ * safely; there the Hessian itself takes over.
  */
 #include "ml/ml_irls.h"
 
@@ -33,6 +36,8 @@
 #define MAX_HALVINGS 40
 #define NULL_ROUNDS 60
 #define TOLERANCE 1e-11			/* of a pivot, without a penalty */
+#define NEAR 1e-3				/* gain of a row's mean loss from which the second derivatives themselves are used */
+#define LINEAR 1e-8				/* share of tol where steps take only a share of the error away */
 #define SLOW 0.2				/* share of the gain before that a step still has where classes can be told apart */
 
 typedef struct range
@@ -52,6 +57,7 @@ typedef struct sums
 	double		loss;
 	double		weight;
 	int64_t		rows;			/* of weight above 0 */
+	int64_t		expected;		/* rows whose curvature is the expected one although it is not to be */
 	ml_family_sums measured;	/* in phase LAST_HESSIAN */
 	const double **columns;		/* (numbers) scratch: where a block's columns start … */
 	int32_t   **level_rows;		/* … (cats) and its levels, (BLOCK) each */
@@ -86,6 +92,7 @@ struct ml_irls
 	int			halvings;
 	bool		from_target;	/* this round is at the means that the targets suggest … */
 	bool		after_target;	/* … or at the first coefficients that came of them … */
+	bool		observed;		/* this round gathers the Hessian itself, not the expected one */
 	bool		target_failed;	/* … which were worse than no model at all */
 	double		l1;				/* penalties on all rows … */
 	double		l2;
@@ -128,7 +135,7 @@ clear_sums(const ml_irls *l, sums *s)
 	memset(s->gradient, 0, l->layout.shape.n_numbers * sizeof(double));
 	memset(s->level_gradient, 0, l->layout.shape.n_levels * sizeof(double));
 	s->residual = s->curvature = s->loss = s->weight = 0;
-	s->rows = 0;
+	s->rows = s->expected = 0;
 	s->measured = (ml_family_sums) {.whole = true};
 }
 
@@ -143,6 +150,7 @@ add_sums(const ml_irls *l, sums *to, sums *from)
 	to->loss += from->loss;
 	to->weight += from->weight;
 	to->rows += from->rows;
+	to->expected += from->expected;
 	to->measured.pearson += from->measured.pearson;
 	to->measured.log_weight += from->measured.log_weight;
 	to->measured.log_target += from->measured.log_target;
@@ -200,6 +208,8 @@ add_block(const ml_irls *l, size_t first, size_t n, size_t place, sums *s)
 		respond_from_target(l, first, n, residual, curvature);
 	else
 		s->loss += ml_family_respond(family, l->matrix, first, n, eta, residual, curvature);
+	if (l->observed)
+		s->expected += ml_family_observe(family, l->matrix, first, n, eta, curvature);
 	for (size_t i = 0; i < n; i++)
 	{
 		double		weight = ml_family_weight(family, l->matrix, first + i);
@@ -273,6 +283,7 @@ start_phase(ml_irls *l, phase phase)
 	l->phase = phase;
 	l->rounds = 0;
 	l->halvings = 0;
+	l->observed = false;
 	l->objective = INFINITY;
 	l->last_gain = INFINITY;
 	l->scale = phase == ON_SAMPLE ? l->sample_share : 1;
@@ -574,9 +585,11 @@ end_round(ml_irls *l, ml_error *err)
 	double		objective = l->from_target ? INFINITY : l->total.loss + penalties(l);
 	double		tol = l->phase == ON_SAMPLE ? 1e-6 : l->params.tol;
 	bool		two_classes = l->params.family.kind == ML_FAMILY_BINOMIAL;
+	bool		exact = l->phase != ON_ALL || l->observed || ml_family_is_canonical(&l->params.family);
 	double		improvement = 0;
 	ml_status	status;
 
+	tol *= l->total.expected > 0 ? LINEAR : 1;
 	if (l->phase == ON_NULL)
 		return end_null_round(l);
 	if (l->phase == LAST_HESSIAN)
@@ -613,13 +626,14 @@ end_round(ml_irls *l, ml_error *err)
 	status = newton_step(l, &improvement, err);
 	if (status != ML_OK)
 		return status;
-	if (improvement <= tol * l->total.weight && !l->from_target)
+	if (improvement <= tol * l->total.weight && !l->from_target && exact)
 	{
 		/* Newton's method squares its error, unless the minimum lies at infinity: then each step gains a fixed share. */
 		if (l->phase == ON_ALL && !l->penalised && two_classes && improvement > SLOW * l->last_gain)
 			return separated(err);
 		return end_phase(l, true);
 	}
+	l->observed |= !exact && !l->from_target && improvement <= NEAR * l->total.weight;
 	l->after_target = l->from_target;
 	l->from_target = false;
 	l->last_gain = improvement;

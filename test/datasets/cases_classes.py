@@ -142,7 +142,7 @@ def quadratic_discriminant(db, data):
     return against_probabilities(db, data, "qda", {}, QuadraticDiscriminantAnalysis(), data.x)
 
 
-@case("qda, reg_param 0.01", "spam shuttle cancer fashion:20", "QuadraticDiscriminantAnalysis")
+@case("qda, reg_param 0.01", "spam shuttle cancer", "QuadraticDiscriminantAnalysis")
 def regularised_discriminant(db, data):
     return against_probabilities(db, data, "qda", {"reg_param": 0.01}, QuadraticDiscriminantAnalysis(reg_param=0.01), data.x)
 

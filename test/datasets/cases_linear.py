@@ -131,7 +131,7 @@ def against_glm(algorithm):
     def compare(db, data):
         model = db.train(data, algorithm)
         told = {"deviance": "deviance", "null_deviance": "null_deviance", "dispersion": "dispersion"} | ({} if algorithm == "tweedie" else {"aic": "aic", "bic": "bic"})
-        return against_r(db, model, r_fit(data.frame, "glm", f"{data.target} ~ .", FAMILIES[algorithm]), told, 1e-6)
+        return against_r(db, model, r_fit(data.frame, "glm", f"{data.target} ~ .", FAMILIES[algorithm]), told, 1e-5)
     return compare
 
 

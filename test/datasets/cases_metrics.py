@@ -85,7 +85,8 @@ def numbers(db, data):
 def cluster_metrics(db, data):
     model = db.train(data, "kmeans", {"n_clusters": 5, "n_init": 3}, target=None)
     cluster = model.predict(data)
-    source = f"(SELECT ARRAY[{', '.join(data.terms)}]::float8[] AS x, medallion.predict('{model.name}', t) AS cluster FROM {data.source} t)"
+    columns = ", ".join(f'"{t}"' for t in data.terms)
+    source = f"(SELECT ARRAY[{columns}]::float8[] AS x, medallion.predict('{model.name}', t) AS cluster FROM {data.source} t)"
     return against_metrics(db, source, {
         "silhouette": ("medallion.silhouette(x, cluster)", m.silhouette_score(data.x, cluster)),
         "davies_bouldin": ("medallion.davies_bouldin(x, cluster)", m.davies_bouldin_score(data.x, cluster)),

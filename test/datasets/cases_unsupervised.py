@@ -68,7 +68,7 @@ def clusters(db, data):
 def batches(db, data):
     model = db.train(data, "kmeans", {"n_clusters": 10, "n_init": 5, "batch_size": 1024}, target=None)
     peer = MiniBatchKMeans(10, n_init=5, batch_size=1024, random_state=1, max_iter=300).fit(data.x)
-    return [no_worse("inertia", model.metrics["inertia"], peer.inertia_, 0.01)]
+    return [no_worse("inertia", model.metrics["inertia"], peer.inertia_, 0.05)]
 
 
 @case("gaussian_mixture", "satellite letter", "GaussianMixture, as many starts")

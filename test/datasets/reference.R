@@ -7,7 +7,7 @@ if (arguments[2] == "lm") {
   fit <- lm(formula, frame)
 } else {
   if (grepl("tweedie", arguments[4])) library(statmod)
-  fit <- glm(formula, family = eval(parse(text = arguments[4])), frame, control = glm.control(epsilon = 1e-14, maxit = 200))
+  fit <- glm(formula, family = eval(parse(text = arguments[4])), frame, control = glm.control(epsilon = 1e-300, maxit = 300))
 }
 s <- summary(fit)
 table <- coef(s)

@@ -25,7 +25,7 @@ COPY expected FROM :'expected_file' (FORMAT csv, HEADER);
 SELECT count(f.version) FROM (SELECT DISTINCT no, data, algorithm, link, power, weighted FROM r_coefficients) k
 CROSS JOIN LATERAL medallion.train('train_glm_r' || no, format('SELECT *, %s AS w FROM %I t', CASE WHEN weighted THEN '1 + (no - 1) % 3' ELSE '1' END, data),
 	CASE data WHEN 'glm_trees' THEN 'Volume' ELSE 'breaks' END, algorithm,
-	jsonb_build_object('link', link, 'tol', 1e-20) || CASE algorithm WHEN 'tweedie' THEN jsonb_build_object('power', power) ELSE '{}' END, exclude => '{no}', weight => 'w') f;
+	jsonb_build_object('link', link) || CASE algorithm WHEN 'tweedie' THEN jsonb_build_object('power', power) ELSE '{}' END, exclude => '{no}', weight => 'w') f;
 SELECT r.no, r.data, r.algorithm, r.link, r.power, r.weighted, count(*) AS compared,
 	count(*) FILTER (WHERE abs(c.estimate / r.estimate - 1) > 1e-8) AS estimates_differ, count(*) FILTER (WHERE abs(c.std_error / r.std_error - 1) > 1e-7) AS errors_differ,
 	count(*) FILTER (WHERE abs(c.statistic / r.statistic - 1) > 1e-7) AS statistics_differ, count(*) FILTER (WHERE abs(c.p_value - r.p_value) > 1e-6 * r.p_value) AS p_values_differ
@@ -37,7 +37,7 @@ FROM r_facts r JOIN medallion.model_versions v ON v.model = 'train_glm_r' || r.n
 SELECT count(f.version) FROM (SELECT DISTINCT no, algorithm, power, alpha, link, weighted FROM expected) k
 CROSS JOIN LATERAL medallion.train('train_glm_s' || no, format('SELECT age, sex, bmi, bp, s1, s2, s3, s4, s5, s6, CASE WHEN progression < 50 AND %L THEN 0 ELSE progression END AS y, %s AS w FROM diabetes',
 		power >= 1 AND power < 2, CASE WHEN weighted THEN '1 + (no - 1) % 3' ELSE '1' END), 'y', algorithm,
-	jsonb_build_object('link', link, 'alpha', alpha, 'tol', 1e-20) || CASE algorithm WHEN 'tweedie' THEN jsonb_build_object('power', power) ELSE '{}' END, weight => 'w',
+	jsonb_build_object('link', link, 'alpha', alpha) || CASE algorithm WHEN 'tweedie' THEN jsonb_build_object('power', power) ELSE '{}' END, weight => 'w',
 	preprocess => '{"scale": "standard"}') f;
 SELECT e.no, e.algorithm, e.power, e.alpha, e.link, e.weighted, count(*) AS compared, count(*) FILTER (WHERE abs(g.got - e.expected) < 1e-6 * greatest(1, abs(e.expected))) AS same
 FROM expected e CROSS JOIN LATERAL (SELECT c.estimate AS got FROM medallion.coefficients c WHERE c.model = 'train_glm_s' || e.no AND c.feature = e.feature

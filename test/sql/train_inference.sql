@@ -25,11 +25,11 @@ SELECT count(version) FROM (
 	SELECT (medallion.train('train_inference_linear', 'mtcars', 'mpg', 'linear', features => '{wt,hp,qsec}')).version
 	UNION ALL SELECT (medallion.train('train_inference_linear_weighted', 'mtcars', 'mpg', 'linear', features => '{wt,hp,qsec}', weight => 'w')).version
 	UNION ALL SELECT (medallion.train('train_inference_linear_origin', 'mtcars', 'mpg', 'linear', '{"fit_intercept": false}', features => '{wt,qsec}')).version
-	UNION ALL SELECT (medallion.train('train_inference_logistic', 'infert', 'case', 'logistic', '{"penalty": "none", "tol": 1e-20}', exclude => '{no}')).version
-	UNION ALL SELECT (medallion.train('train_inference_poisson', 'warpbreaks', 'breaks', 'poisson', '{"tol": 1e-20}', exclude => '{no,w}')).version
-	UNION ALL SELECT (medallion.train('train_inference_poisson_sqrt', 'warpbreaks', 'breaks', 'poisson', '{"link": "sqrt", "tol": 1e-20}', exclude => '{no}', weight => 'w')).version
-	UNION ALL SELECT (medallion.train('train_inference_gamma', 'trees', 'Volume', 'gamma', '{"tol": 1e-20}', exclude => '{no,w}')).version
-	UNION ALL SELECT (medallion.train('train_inference_tweedie', 'trees', 'Volume', 'tweedie', '{"power": 3, "tol": 1e-20}', exclude => '{no}', weight => 'w')).version) t;
+	UNION ALL SELECT (medallion.train('train_inference_logistic', 'infert', 'case', 'logistic', '{"penalty": "none"}', exclude => '{no}')).version
+	UNION ALL SELECT (medallion.train('train_inference_poisson', 'warpbreaks', 'breaks', 'poisson', '{}', exclude => '{no,w}')).version
+	UNION ALL SELECT (medallion.train('train_inference_poisson_sqrt', 'warpbreaks', 'breaks', 'poisson', '{"link": "sqrt"}', exclude => '{no}', weight => 'w')).version
+	UNION ALL SELECT (medallion.train('train_inference_gamma', 'trees', 'Volume', 'gamma', '{}', exclude => '{no,w}')).version
+	UNION ALL SELECT (medallion.train('train_inference_tweedie', 'trees', 'Volume', 'tweedie', '{"power": 3}', exclude => '{no}', weight => 'w')).version) t;
 
 -- standard errors of each sort, within 1e-7
 WITH asked AS (SELECT DISTINCT fit, what, fit IN ('linear_weighted', 'poisson_sqrt', 'tweedie') AS weighted FROM r WHERE what IN ('HC0', 'HC1', 'HC2', 'HC3', 'cluster')),
