@@ -11,6 +11,8 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -137,6 +139,17 @@ mdl_task_launch_after_commit(const char *library, const char *function, const ch
 	describe(&extra, library, function, argument, role);
 	extra.after = GetTopTransactionId();
 	return launch(&extra, title, missing_ok);
+}
+
+bool
+mdl_extension_hold(void)
+{
+	Oid			extension = get_extension_oid("medallion", true);
+
+	if (!OidIsValid(extension))
+		return false;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	return get_extension_oid("medallion", true) == extension;
 }
 
 /* Waits for the end of the launching transaction; returns whether it committed. */

@@ -44,6 +44,13 @@ extern MDL_EXPORT BackgroundWorkerHandle *mdl_task_launch_after_commit(const cha
 																	   const char *argument, Oid role,
 																	   const char *title, bool missing_ok);
 
+/*
+ * Keeps DROP EXTENSION waiting until this transaction ends, or waits for it; false when the extension is gone.  For short
+ * transactions of workers, before they touch a table of ours: who has locked some of them while DROP EXTENSION locks them
+ * in its own order ends one of the two in a deadlock.
+ */
+extern MDL_EXPORT bool mdl_extension_hold(void);
+
 /* Entry point of every task, looked up by the server. */
 extern MDL_EXPORT void mdl_task_main(Datum main_arg);
 

@@ -102,6 +102,8 @@ write_changes(SweepRun *run, bool at_once)
 	if (!at_once && !TimestampDifferenceExceeds(run->written, GetCurrentTimestamp(), WRITE_EVERY_MS))
 		return;
 	run->written = GetCurrentTimestamp();
+	if (run->background)
+		(void) mdl_extension_hold();
 	n = mdl_board_collect(run->board, run->trials, run->changed);
 	rows = palloc(sizeof(MdlTrial) * Max(n, 1));
 	for (int i = 0; i < n; i++)
@@ -287,6 +289,11 @@ static void
 record_failure(SweepRun *run, const ErrorData *error)
 {
 	begin(run);
+	if (!mdl_extension_hold())
+	{
+		commit(run);
+		return;
+	}
 	mdl_sweep_trials_stopped(run->sweep.id);
 	if (mdl_sweep_is_wanted(run->sweep.id))
 		mdl_sweep_set_state(run->sweep.id, "failed", error->detail == NULL ? error->message

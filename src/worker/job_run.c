@@ -49,6 +49,7 @@ begin_record(void)
 	StartTransactionCommand();
 	XactReadOnly = false;
 	XactIsoLevel = XACT_READ_COMMITTED;
+	(void) mdl_extension_hold();
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 

@@ -112,6 +112,7 @@ begin_transaction(void)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	(void) mdl_extension_hold();
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
