@@ -41,6 +41,18 @@ JOIN gold.flights_to_predict f USING (scheduled_at, carrier, flight)
 LEFT JOIN habit h USING (origin, hour)
 GROUP BY f.month ORDER BY f.month;
 \set ECHO none
+\echo 'Do the probabilities mean what they say?  On the diagonal, of the flights that were given 0.3, 30 percent were late.'
+\echo
+\set ECHO queries
+SELECT medallion.plot(array_agg(p ORDER BY p), array_agg(late ORDER BY p), title => 'Late flights, July to December',
+  x_label => 'probability given', y_label => 'share late', height => 14, groups => array_agg(name ORDER BY p))
+FROM (SELECT CASE WHEN f.month < 10 THEN 'July to September' ELSE 'October to December' END AS name,
+             medallion.calibration_curve(f.late, s.probability, 8) AS bins
+      FROM gold.delay_scores s JOIN gold.flights_to_predict f USING (scheduled_at, carrier, flight) GROUP BY 1) c,
+     LATERAL (SELECT mean_probability AS p, observed AS late FROM unnest(bins) WHERE rows >= 100) b
+\g (tuples_only=on format=unaligned)
+\set ECHO none
+\echo
 \echo 'What drifted as the seasons turned: the three largest population stability indexes (PSI) of each month; from 0.2 on it'
 \echo 'is drift.  All of it is in medallion.drift, what was raised in medallion.alerts.'
 \echo
