@@ -22,7 +22,7 @@ COMMENT ON TABLE medallion._tables IS 'One row per derived table.';
 
 CREATE TABLE medallion._expectations
 (
-	target       regclass NOT NULL REFERENCES medallion._tables ON DELETE CASCADE,
+	target       regclass NOT NULL,				-- derived, or one that changes are applied to
 	name         text NOT NULL,
 	rule         text NOT NULL,					-- as it was written
 	expression   text NOT NULL,					-- as it is run: analysed, every name qualified

@@ -64,12 +64,13 @@ CREATE OR REPLACE FUNCTION medallion.apply_changes(target text, source text DEFA
 	column_list text[] DEFAULT NULL, except_column_list text[] DEFAULT NULL, scd_type int DEFAULT NULL,
 	track_history_column_list text[] DEFAULT NULL, track_history_except_column_list text[] DEFAULT NULL,
 	ignore_null_updates bool DEFAULT NULL, format text DEFAULT NULL, payload text DEFAULT NULL, source_table text DEFAULT NULL,
-	on_schema_change text DEFAULT NULL, on_invalid text DEFAULT NULL, decoding jsonb DEFAULT NULL, again bool DEFAULT false)
+	on_schema_change text DEFAULT NULL, on_invalid text DEFAULT NULL, decoding jsonb DEFAULT NULL, again bool DEFAULT false,
+	declare_only bool DEFAULT false)
 RETURNS TABLE (target text, mode text, events bigint, inserted bigint, updated bigint, deleted bigint, skipped bigint,
 	repeated bigint, late bigint, unresolved bigint, quarantined bigint, reason text, seconds float8)
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_apply_changes';
 COMMENT ON FUNCTION medallion.apply_changes(text, text, text[], text, text, text, text[], text[], int, text[], text[], bool, text, text,
-	text, text, text, jsonb, bool) IS
+	text, text, text, jsonb, bool, bool) IS
 'Applies a stream of changes to a table: its newest rows (scd_type 1) or all their versions (2). The first call declares, later ones need the target alone and apply what is new.';
 
 CREATE OR REPLACE FUNCTION medallion.retry_changes(target text)

@@ -53,6 +53,8 @@ LEFT JOIN LATERAL (SELECT r.refresh_id, r.mode, r.reason, r.sqlstate FROM medall
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS rules,
 		pg_catalog.sum(e.passed)::float8 / nullif(pg_catalog.sum(e.passed + e.failed), 0)::float8 AS passed_share,
 		pg_catalog.array_agg(e.name ORDER BY e.name) FILTER (WHERE NOT e.met) AS failing_rules
-	FROM medallion._expectation_results e WHERE e.refresh_id = l.refresh_id) q
+	FROM medallion._expectation_results e
+	WHERE e.refresh_id = CASE t.kind WHEN 'derived' THEN l.refresh_id
+		ELSE (SELECT pg_catalog.max(r.refresh_id) FROM medallion._refreshes r WHERE r.target = t.target AND r.checks IS NULL) END) q
 WHERE pg_catalog.has_any_column_privilege(c.oid, 'SELECT');
 COMMENT ON VIEW medallion.tables IS 'The tables that refresh() keeps up to date, derived ones and those that changes are applied to (kind): key, owner, freshness, rows, quality and state as of the last refresh, why it failed if it did, and the query.';

@@ -211,12 +211,17 @@ apply_logged(Flow *flow, ReadWhat what)
 	int64		id = mdl_refresh_next_id();
 	Reading		reading;
 	Applied		applied;
+	Outcome		outcome;
 
 	mdl_refresh_read(&reading);
 	applied = apply_flow(flow, what);
-	mdl_refresh_log_kept(id, mdl_pipeline_table(mdl_kept_tables(), flow->target),
-						 &(Outcome) {.mode = applied.mode, .reason = applied.reason, .rows = -1, .published = applied.published,
-						 .quarantined = applied.quarantined, .is_idle = mdl_applied_nothing(&applied)}, started, &reading);
+	outcome = (Outcome) {.mode = applied.mode, .reason = applied.reason, .rows = -1, .published = applied.published,
+		.dropped = applied.dropped, .quarantined = applied.quarantined, .is_idle = mdl_applied_nothing(&applied)};
+	outcome.refresh_id = mdl_refresh_log_kept(id, mdl_pipeline_table(mdl_kept_tables(), flow->target), &outcome, started, &reading);
+	outcome.is_continued = outcome.refresh_id != id;
+	if (applied.judged && !outcome.is_idle)
+		mdl_refresh_log_rules(outcome.refresh_id, applied.judged);
+	mdl_flow_judge(flow->target, &outcome, reading.snapshot);
 	UnregisterSnapshot(reading.snapshot);
 	return applied;
 }
@@ -251,6 +256,7 @@ static const struct
 };
 
 #define FIRST_DECLARING 2
+#define DECLARE_ONLY	(FIRST_DECLARING + lengthof(declaring) + 1)
 
 static Jsonb *
 json_of(const char *text)
@@ -454,6 +460,7 @@ mdl_apply_changes(PG_FUNCTION_ARGS)
 	mdl_require_argument(fcinfo, 0, "target");
 	mdl_require_argument(fcinfo, FIRST_DECLARING + lengthof(declaring), "again");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	mdl_require_argument(fcinfo, DECLARE_ONLY, "declare_only");
 	again = PG_GETARG_BOOL(FIRST_DECLARING + lengthof(declaring));
 	PreventCommandIfReadOnly("medallion.apply_changes()");
 	mdl_refuse_while_travelling("apply changes");
@@ -470,6 +477,11 @@ mdl_apply_changes(PG_FUNCTION_ARGS)
 	else
 		flow = declare_flow(fcinfo, name);
 	check_flow(flow);
+	if (PG_GETARG_BOOL(DECLARE_ONLY))
+	{
+		SPI_finish();
+		return (Datum) 0;
+	}
 	applied = apply_logged(flow, again ? READ_ALL : READ_NEW);
 	return_applied(fcinfo, flow, &applied);
 	SPI_finish();
@@ -478,23 +490,32 @@ mdl_apply_changes(PG_FUNCTION_ARGS)
 
 /* ---- the rest ------------------------------------------------------------------------------------------------------------------- */
 
+Applied
+mdl_flow_retry(Oid target)
+{
+	Flow	   *flow;
+
+	PreventCommandIfReadOnly("medallion.retry_quarantine()");
+	mdl_refuse_while_travelling("apply changes");
+	flow = lock_flow(target);
+	check_flow(flow);
+	mdl_flow_quarantine_ensure(flow);
+	return apply_logged(flow, READ_QUARANTINE);
+}
+
 MDL_FUNCTION(mdl_retry_changes);
 Datum
 mdl_retry_changes(PG_FUNCTION_ARGS)
 {
-	Flow	   *flow;
+	Oid			target;
 	Applied		applied;
 
 	mdl_require_argument(fcinfo, 0, "target");
-	PreventCommandIfReadOnly("medallion.retry_changes()");
-	mdl_refuse_while_travelling("apply changes");
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	flow = lock_flow(mdl_relation_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)), false));
-	check_flow(flow);
-	mdl_flow_quarantine_ensure(flow);
-	applied = apply_logged(flow, READ_QUARANTINE);
-	return_applied(fcinfo, flow, &applied);
+	target = mdl_relation_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+	applied = mdl_flow_retry(target);
+	return_applied(fcinfo, mdl_flow_find(target), &applied);
 	SPI_finish();
 	return (Datum) 0;
 }
@@ -566,6 +587,7 @@ mdl_flows_sql_drop(PG_FUNCTION_ARGS)
 		states = lappend_oid(states, DatumGetObjectId(mdl_field(i, 0, NULL)));
 		MemoryContextSwitchTo(old);
 	}
+	mdl_run(psprintf("DELETE FROM medallion._expectations WHERE target::pg_catalog.oid IN (%s)", dropped), NULL, false);
 	mdl_run(psprintf("UPDATE medallion._flow_runs SET target = NULL WHERE target::pg_catalog.oid IN (%s)", dropped), NULL, false);
 	mdl_run(psprintf("UPDATE medallion._refreshes SET target = NULL WHERE target::pg_catalog.oid IN (%s)", dropped), NULL, false);
 	mdl_run(psprintf("UPDATE medallion._refresh_failures SET target = NULL WHERE target::pg_catalog.oid IN (%s)", dropped), NULL, false);

@@ -258,6 +258,7 @@ mdl_flow_remove(Oid target)
 
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
 	mdl_owner_begin(&saved);
+	mdl_run("DELETE FROM medallion._expectations WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_run("DELETE FROM medallion._flows WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_owner_end(&saved);
 }

@@ -69,7 +69,7 @@ append_columns(StringInfo sql, const Flow *flow)
 
 /* The line ends keep a comment at the end of an expression from what follows. */
 char *
-mdl_flow_select(const Flow *flow, const char *from)
+mdl_flow_select(const Flow *flow, const char *from, bool with_row)
 {
 	StringInfoData sql;
 
@@ -85,7 +85,7 @@ mdl_flow_select(const Flow *flow, const char *from)
 		appendStringInfo(&sql, "NULL::pg_catalog.%s, ", flow->format == FLOW_WAL2JSON ? "pg_lsn" : "int8");
 	appendStringInfo(&sql, "(%s\n) IS TRUE, ", flow->deletes ? flow->deletes : "false");
 	appendStringInfo(&sql, "(%s\n) IS TRUE, ", flow->truncates ? flow->truncates : "false");
-	appendStringInfo(&sql, "%s FROM %s AS %s", flow->quarantines ? SOURCE_ALIAS : "NULL::pg_catalog.text", from, SOURCE_ALIAS);
+	appendStringInfo(&sql, "%s FROM %s AS %s", with_row ? SOURCE_ALIAS : "NULL::pg_catalog.text", from, SOURCE_ALIAS);
 	return sql.data;
 }
 
@@ -95,7 +95,7 @@ sequence_now(const Flow *flow, Oid *type, int32 *typmod)
 {
 	int			number = flow->format == FLOW_COLUMNS ? flow->column_count : 1;
 
-	mdl_run(psprintf("%s LIMIT 0", mdl_flow_select(flow, mdl_qualified_name(flow->source))), NULL, true);
+	mdl_run(psprintf("%s LIMIT 0", mdl_flow_select(flow, mdl_qualified_name(flow->source), false)), NULL, true);
 	*type = TupleDescAttr(SPI_tuptable->tupdesc, number)->atttypid;
 	*typmod = TupleDescAttr(SPI_tuptable->tupdesc, number)->atttypmod;
 	SPI_freetuptable(SPI_tuptable);

@@ -25,6 +25,8 @@ new_event(Reader *reader, char kind, int16 rank, Datum sequence)
 	int			count = reader->flow->column_count;
 
 	event->kind = kind;
+	event->row = reader->current;
+	event->fate = EVENT_KEPT;
 	event->rank = rank;
 	event->sequence = sequence;
 	event->values = palloc0_array(Datum, count);

@@ -130,6 +130,14 @@ enum
 #define EVENT_TRUNCATE	't'
 #define EVENT_LOST		'-'		/* of the state: its values were deleted from the target by hand */
 
+/* What rules say about an event. */
+typedef enum EventFate
+{
+	EVENT_KEPT,
+	EVENT_LEFT_OUT,
+	EVENT_SET_ASIDE
+} EventFate;
+
 typedef struct FlowEvent
 {
 	char		kind;
@@ -139,6 +147,9 @@ typedef struct FlowEvent
 	bool	   *nulls;
 	bool	   *missing;
 	bool	   *awaited;		/* missing, and a placeholder stands for it */
+	const struct SourceRow *row;	/* that tells it */
+	EventFate	fate;
+	char	   *reason;			/* of what is set aside */
 } FlowEvent;
 
 /* What one application did. */
@@ -152,6 +163,8 @@ typedef struct Applied
 	int64		late;			/* older than one of the key that was known before */
 	int64		unresolved;		/* rows with a value that only an event not yet seen can tell */
 	int64		quarantined;
+	int64		dropped;		/* by rules; among skipped, too */
+	DerivedResult *judged;		/* what rules found; NULL: there are none */
 	Published	published;
 	double		seconds;
 } Applied;
@@ -185,8 +198,8 @@ extern const char *mdl_flow_sequence_outgrown(const Flow *flow);
 /* Raises what is wrong with the arguments alone. */
 extern void mdl_flow_check(const Flow *flow);
 
-/* The SELECT that reads events of a flow from `from`: payload or values, sequence, is delete, is truncate, the row itself. */
-extern char *mdl_flow_select(const Flow *flow, const char *from);
+/* The SELECT that reads events of a flow from `from`: payload or values, sequence, is delete, is truncate, the row itself if asked for. */
+extern char *mdl_flow_select(const Flow *flow, const char *from, bool with_row);
 
 /* ---- cdc_tables.c: target, state and quarantine ----------------------------------------------------------------------- */
 
@@ -220,6 +233,8 @@ typedef struct Events
 	int64		read;
 	int64		skipped;
 	int64		quarantined;
+	int64		dropped;
+	DerivedResult *judged;
 } Events;
 
 typedef enum ReadWhat
@@ -232,8 +247,27 @@ typedef enum ReadWhat
 /* apply_changes.c: one application to a target that has a flow and that the current user owns, in an open SPI connection. */
 extern Applied mdl_flow_apply(Oid target, ReadWhat what);
 
+/* Applies what was set aside once more, and logs it. */
+extern Applied mdl_flow_retry(Oid target);
+
 /* Sets applied->mode, reason and counts.  Runs as the owner of the target. */
 extern Events *mdl_flow_read(Flow *flow, FlowShape *shape, ReadWhat what, Snapshot snapshot, Applied *applied);
+
+/* ---- cdc_rules.c ------------------------------------------------------------------------------------------------------ */
+
+typedef struct EventRules EventRules;
+
+/* The rules for rows of a target; NULL if it has none.  As its owner, like the rest. */
+extern EventRules *mdl_event_rules_begin(const Flow *flow);
+
+/* Counts what a batch violates, and sets the fate of its events. */
+extern void mdl_event_rules_judge(EventRules *rules, const FlowShape *shape, FlowEvent *events, int count);
+
+/* What they found; raises if a rule that says fail is violated. */
+extern DerivedResult *mdl_event_rules_end(EventRules *rules);
+
+/* Judges the target by its rules about it as a whole. */
+extern void mdl_flow_judge(Oid target, const Outcome *outcome, Snapshot snapshot);
 
 /* ---- cdc_sample.c ----------------------------------------------------------------------------------------------------- */
 

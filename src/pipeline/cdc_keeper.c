@@ -47,15 +47,25 @@ flow_refresh(Oid target, bool rebuild, MdlKeptOutcome *outcome)
 	outcome->inserted = applied.published.inserted;
 	outcome->updated = applied.published.updated;
 	outcome->deleted = applied.published.deleted;
+	outcome->dropped = applied.dropped;
 	outcome->rejected = applied.quarantined;
+	outcome->judged = applied.judged;
 	outcome->is_idle = mdl_applied_nothing(&applied);
+}
+
+static DerivedTable *
+flow_described(Oid target)
+{
+	return mdl_flow_as_table(mdl_flow_find(target));
 }
 
 static const MdlKeeperKind flow_kind = {
 	.name = "flow",
 	.targets = flow_targets,
 	.sources = flow_sources,
-	.refresh = flow_refresh
+	.refresh = flow_refresh,
+	.described = flow_described,
+	.judge = mdl_flow_judge
 };
 
 void

@@ -96,6 +96,46 @@ note_new_field(Reader *reader, const char *name, const char *type)
 	MemoryContextSwitchTo(old);
 }
 
+/* The row of the source as JSON; it was copied flat, so nothing of it can fail to be read. */
+static Datum
+whole_row(Reader *reader, const SourceRow *row)
+{
+	Datum		json = DirectFunctionCall1(row_to_json, row->values[reader->columns->natts - 1]);
+
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
+}
+
+static void
+quarantine_row(Reader *reader, const SourceRow *row, const char *reason)
+{
+	Datum		values[2] = {whole_row(reader, row), CStringGetTextDatum(reason)};
+	bool		nulls[2] = {false, false};
+
+	tuplestore_putvalues(reader->invalid, reader->invalid_columns, values, nulls);
+	reader->events->quarantined++;
+}
+
+/* Whether rules let an event pass; what they say of it goes for all that its row tells, such as the end of a key it had before. */
+static bool
+passes_rules(Reader *reader, int i)
+{
+	const FlowEvent *event = &reader->decoded[i];
+	const FlowEvent *first = i > 0 && event[-1].row == event->row ? event - 1 : event;
+
+	if (first->fate == EVENT_KEPT)
+		return true;
+	if (first != event)
+		return false;
+	if (event->fate == EVENT_SET_ASIDE)
+		quarantine_row(reader, event->row, event->reason);
+	else
+	{
+		reader->events->dropped++;
+		reader->events->skipped++;
+	}
+	return false;
+}
+
 /* Takes over what was decoded since. */
 static void
 keep_decoded(Reader *reader)
@@ -103,8 +143,11 @@ keep_decoded(Reader *reader)
 	ListCell   *name,
 			   *type;
 
+	if (reader->rules)
+		mdl_event_rules_judge(reader->rules, reader->shape, reader->decoded, reader->decoded_count);
 	for (int i = 0; i < reader->decoded_count; i++)
-		put_event(reader, &reader->decoded[i]);
+		if (passes_rules(reader, i))
+			put_event(reader, &reader->decoded[i]);
 	forboth(name, reader->decoded_names, type, reader->decoded_types)
 		note_new_field(reader, lfirst(name), lfirst(type));
 	reader->events->skipped += reader->decoded_skipped;
@@ -177,25 +220,6 @@ decode_guarded(Reader *reader, int first, int count, char **reason)
 	else
 		keep_decoded(reader);
 	return error == NULL;
-}
-
-/* The row of the source as JSON; it was copied flat, so nothing of it can fail to be read. */
-static Datum
-whole_row(Reader *reader, const SourceRow *row)
-{
-	Datum		json = DirectFunctionCall1(row_to_json, row->values[reader->columns->natts - 1]);
-
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
-}
-
-static void
-quarantine_row(Reader *reader, const SourceRow *row, const char *reason)
-{
-	Datum		values[2] = {whole_row(reader, row), CStringGetTextDatum(reason)};
-	bool		nulls[2] = {false, false};
-
-	tuplestore_putvalues(reader->invalid, reader->invalid_columns, values, nulls);
-	reader->events->quarantined++;
 }
 
 static void
@@ -391,6 +415,7 @@ begin_reading(Flow *flow, FlowShape *shape)
 	reader->invalid_columns = CreateTemplateTupleDesc(2);
 	TupleDescInitEntry(reader->invalid_columns, 1, "event", JSONBOID, -1, 0);
 	TupleDescInitEntry(reader->invalid_columns, 2, "reason", TEXTOID, -1, 0);
+	reader->rules = mdl_event_rules_begin(flow);
 	return reader;
 }
 
@@ -404,7 +429,7 @@ run_reading(Reader *reader, const char *from, Snapshot snapshot)
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
 	error_context_stack = &callback;
-	code = SPI_execute_extended(mdl_flow_select(reader->flow, from), &options);
+	code = SPI_execute_extended(mdl_flow_select(reader->flow, from, reader->flow->quarantines || reader->rules), &options);
 	if (code < 0)
 		elog(ERROR, "SPI could not read events: %s", SPI_result_code_string(code));
 	finish_batch(reader);
@@ -432,6 +457,8 @@ mdl_flow_read(Flow *flow, FlowShape *shape, ReadWhat what, Snapshot snapshot, Ap
 		SPI_unregister_relation("medallion_source");
 		tuplestore_end(new_rows.rows);
 	}
+	if (events->new_names == NIL && reader->rules)
+		events->judged = mdl_event_rules_end(reader->rules);
 	if (events->new_names == NIL)
 		write_quarantine(reader, what, snapshot);
 	tuplestore_end(reader->invalid);
@@ -439,5 +466,7 @@ mdl_flow_read(Flow *flow, FlowShape *shape, ReadWhat what, Snapshot snapshot, Ap
 	applied->events = events->read;
 	applied->skipped = events->skipped;
 	applied->quarantined = events->quarantined;
+	applied->dropped = events->dropped;
+	applied->judged = events->judged;
 	return events;
 }

@@ -11,7 +11,7 @@
 
 #define BATCH_ROWS 1000
 
-/* A row of mdl_flow_select: payload or values, sequence, is delete, is truncate, the row itself. */
+/* A row of mdl_flow_select: payload or values, sequence, is delete, is truncate, the row itself or NULL. */
 typedef struct SourceRow
 {
 	Datum	   *values;
@@ -40,6 +40,7 @@ typedef struct Reader
 	Tuplestorestate *invalid;	/* event jsonb, reason text */
 	TupleDesc	invalid_columns;
 	const SourceRow *current;	/* for messages */
+	EventRules *rules;			/* NULL: none */
 } Reader;
 
 /* Makes the events that a row of the source tells: reader->decoded; raises what is wrong with it. */

@@ -47,6 +47,7 @@ mdl_flow_as_table(const Flow *flow)
 	DerivedTable *table = palloc0_object(DerivedTable);
 
 	table->target = flow->target;
+	table->definition = flow->target;
 	table->settings = flow->settings;
 	table->setting_count = flow->setting_count;
 	table->keys = palloc_array(char *, flow->key_count + 1);

@@ -402,7 +402,7 @@ mdl_expect_table(PG_FUNCTION_ARGS)
 	mdl_rule_check_mostly(rule.mostly);
 	mdl_table_rule_parse(&rule);
 	SPI_connect();
-	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = mdl_ruled_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, ShareRowExclusiveLock);
 	check_as_owner(&rule, table);
 	store(table->target, &rule);

@@ -337,8 +337,8 @@ join_texts(List *texts)
 	return text.data;
 }
 
-static void
-enforce_fail_rules(const DerivedResult *result)
+void
+mdl_verdicts_enforce(const DerivedResult *result)
 {
 	for (int i = 0; i < result->rule_count; i++)
 	{
@@ -369,7 +369,7 @@ mdl_verdicts_settle(DerivedResult *result, bool enforce)
 	for (int i = 0; i < result->rule_count; i++)
 		result->counts[i].met = mdl_rule_is_met(&result->rules[i], &result->counts[i]);
 	if (enforce)
-		enforce_fail_rules(result);
+		mdl_verdicts_enforce(result);
 	if (tuplestore_tuple_count(result->undecided) == 0)
 		return;
 	slot = MakeSingleTupleTableSlot(result->aside_columns, &TTSOpsMinimalTuple);

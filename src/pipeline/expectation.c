@@ -195,6 +195,7 @@ mdl_expect(PG_FUNCTION_ARGS)
 	Rule		rule = {0};
 	char	   *alias;
 	DerivedTable *table;
+	Node	   *expression;
 
 	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	rule.name = text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -205,11 +206,14 @@ mdl_expect(PG_FUNCTION_ARGS)
 	mdl_rule_check_name(rule.name);
 	mdl_rule_check_mostly(rule.mostly);
 	SPI_connect();
-	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = mdl_ruled_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, ShareRowExclusiveLock);
 	alias = get_rel_name(table->target);
-	rule.expression = mdl_rule_text(mdl_rule_analyse(rule.rule, rule.name, table->definition, alias), table->definition, alias);
-	if (rule.action == RULE_QUARANTINE)
+	expression = mdl_rule_analyse(rule.rule, rule.name, table->definition, alias);
+	rule.expression = mdl_rule_text(expression, table->definition, alias);
+	if (table->keeper)
+		mdl_event_rule_check(table->target, &rule, expression);
+	else if (rule.action == RULE_QUARANTINE)
 		mdl_quarantine_ensure(table);
 	store_rule(table->target, &rule);
 	SPI_finish();
@@ -230,7 +234,7 @@ mdl_unexpect(PG_FUNCTION_ARGS)
 	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	SPI_connect();
-	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = mdl_ruled_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	LockRelationOid(table->target, ShareRowExclusiveLock);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
 	mdl_arg_text(&args, name);
@@ -241,7 +245,7 @@ mdl_unexpect(PG_FUNCTION_ARGS)
 	if (rows == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("derived table \"%s\" has no expectation \"%s\"", mdl_display_name(table->target), name),
+				 errmsg("\"%s\" has no expectation \"%s\"", mdl_display_name(table->target), name),
 				 errhint("The view medallion.expectations lists them.")));
 	SPI_finish();
 	PG_RETURN_VOID();

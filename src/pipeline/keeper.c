@@ -58,6 +58,19 @@ mdl_kept_owned_table(const char *name)
 	return table;
 }
 
+DerivedTable *
+mdl_ruled_table(const char *name)
+{
+	DerivedTable *table = mdl_kept_owned_table(name);
+	DerivedTable *described;
+
+	if (table->keeper == NULL || table->keeper->described == NULL)
+		return mdl_pipeline_owned_table(name);
+	described = table->keeper->described(table->target);
+	described->keeper = table->keeper;
+	return described;
+}
+
 List *
 mdl_kept_sources(const DerivedTable *table)
 {

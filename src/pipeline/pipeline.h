@@ -9,6 +9,11 @@
 
 #include "base/base.h"
 #include "nodes/pg_list.h"
+#include "utils/snapshot.h"
+
+struct DerivedResult;
+struct DerivedTable;
+struct Outcome;
 
 /* Registers callbacks; called once from _PG_init. */
 extern void mdl_incremental_init(void);
@@ -38,8 +43,10 @@ typedef struct MdlKeptOutcome
 	int64		inserted;
 	int64		updated;
 	int64		deleted;
-	int64		rejected;
+	int64		dropped;		/* by rules */
+	int64		rejected;		/* kept in quarantine */
 	bool		is_idle;		/* there was nothing to do */
+	const struct DerivedResult *judged; /* what rules for rows found; NULL: there are none */
 } MdlKeptOutcome;
 
 typedef struct MdlKeeperKind
@@ -59,6 +66,10 @@ typedef struct MdlKeeperKind
 
 	/* How many rows differ from what a rebuild would make; NULL: cannot be told. */
 	int64		(*verify) (Oid target);
+
+	/* What rules are declared for; NULL: there are none.  And judges the table as a whole when all of a call are written. */
+	struct DerivedTable *(*described) (Oid target);
+	void		(*judge) (Oid target, const struct Outcome *outcome, Snapshot snapshot);
 } MdlKeeperKind;
 
 /* Called from an init function of medallion.so; the struct is kept, not copied. */

@@ -261,6 +261,7 @@ mdl_pipeline_table_remove(Oid target)
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
 	mdl_owner_begin(&saved);
 	mdl_run("DELETE FROM medallion._aggregate_states WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
+	mdl_run("DELETE FROM medallion._expectations WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_run("DELETE FROM medallion._tables WHERE target OPERATOR(pg_catalog.=) $1", &args, false);
 	mdl_owner_end(&saved);
 	mdl_job_forget_target(target);

@@ -323,6 +323,14 @@ extern bool mdl_verdicts_stand(const DerivedResult *result, const char **why);
 
 extern void mdl_verdicts_settle(DerivedResult *result, bool enforce);
 
+/* Raises for violated rules whose action is fail; what is met is known. */
+extern void mdl_verdicts_enforce(const DerivedResult *result);
+
+/* ---- cdc_rules.c: rules of tables that changes are applied to -------------------------------------------------------- */
+
+/* Raises if such a table cannot have the rule, and makes the quarantine table if it wants one. */
+extern void mdl_event_rule_check(Oid target, const Rule *rule, Node *expression);
+
 /* ---- rule_eval.c ----------------------------------------------------------------------------------------------- */
 
 /* Tries work that judges rules: the error if it may be that of one row; others are raised again.  NULL: it went well. */
@@ -335,6 +343,9 @@ extern void mdl_rules_judge_rows(DerivedResult *result, Tuplestorestate *rows);
 typedef struct Judge Judge;
 extern Judge *mdl_judge_begin(DerivedResult *result);
 extern void mdl_judge_row(Judge *judge, Datum *values, bool *nulls, Verdict *verdicts, char **messages);
+
+/* The same for several: (count * rule_count) verdicts, and messages, palloc'd, of those that raised. */
+extern void mdl_judge_many(Judge *judge, Datum **values, bool **nulls, int count, Verdict *verdicts, char **messages);
 extern void mdl_judge_end(Judge *judge);
 
 /* ---- quarantine.c -------------------------------------------------------------------------------------------------- */
@@ -459,6 +470,9 @@ extern List *mdl_kept_tables(void);
 /* One of them by its name, which the current user must own; errors otherwise. */
 extern DerivedTable *mdl_kept_owned_table(const char *name);
 
+/* The same as what rules are declared for: `definition` is the relation whose rows they judge. */
+extern DerivedTable *mdl_ruled_table(const char *name);
+
 /* Relations that a table is made from, directly. */
 extern List *mdl_kept_sources(const DerivedTable *table);
 
@@ -508,8 +522,11 @@ typedef struct Outcome
 
 extern int64 mdl_refresh_next_id(void);
 
-/* The refresh of a table that a keeper keeps. */
-extern void mdl_refresh_log_kept(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started,
+/* What rules for rows found. */
+extern void mdl_refresh_log_rules(int64 id, const DerivedResult *result);
+
+/* The refresh of a table that a keeper keeps; returns its number as mdl_refresh_log does. */
+extern int64 mdl_refresh_log_kept(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started,
 								 const Reading *reading);
 extern bool mdl_refresh_was_done(Oid target);
 

@@ -5,7 +5,7 @@
  * refreshed, which judges the rows as they are now by the rules as they are now, with corrections; so nothing is lost or comes
  * twice, and the table is what a rebuild would make it.  This tells what it did to the rows that were in quarantine.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/cdc_int.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -71,6 +71,33 @@ count_rejected(Oid quarantine, const char *before, int64 *stayed, int64 *rejecte
 	*rejected = mdl_field_int8(0, 1);
 }
 
+/* Of a table that changes are applied to, events are in quarantine. */
+static void
+retry_events(FunctionCallInfo fcinfo, const DerivedTable *table)
+{
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	Applied		applied;
+	Datum		values[8];
+	bool		nulls[8] = {0};
+
+	if (!PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("events of \"%s\" in quarantine cannot be corrected", mdl_display_name(table->target)),
+				 errdetail("Changes are applied to the table: what is in quarantine are events, not rows."),
+				 errhint("Correct them where they come from, or change the rule, and retry without corrections.")));
+	applied = mdl_flow_retry(table->target);
+	values[0] = Int64GetDatum(applied.events);
+	values[1] = Int64GetDatum(applied.events - applied.quarantined);
+	values[2] = Int64GetDatum(applied.quarantined);
+	values[3] = Int64GetDatum(applied.published.inserted);
+	values[4] = Int64GetDatum(applied.published.updated);
+	values[5] = Int64GetDatum(applied.published.deleted);
+	values[6] = CStringGetTextDatum(applied.mode);
+	values[7] = CStringGetTextDatum(applied.reason);
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
 MDL_FUNCTION(mdl_retry_quarantine);
 Datum
 mdl_retry_quarantine(PG_FUNCTION_ARGS)
@@ -89,7 +116,13 @@ mdl_retry_quarantine(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	SPI_connect();
-	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = mdl_ruled_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (table->keeper)
+	{
+		retry_events(fcinfo, table);
+		SPI_finish();
+		return (Datum) 0;
+	}
 	if (!PG_ARGISNULL(1))
 		add_corrections(table, PG_GETARG_JSONB_P(1));
 	before = quarantine_ids(table->quarantine);

@@ -350,10 +350,14 @@ refresh_kept(DerivedTable *table, const Reading *reading, bool rebuild)
 	check_target_is_whole(table);
 	table->keeper->refresh(table->target, rebuild, &kept);
 	outcome = (Outcome) {
-		.mode = kept.mode, .reason = kept.reason, .rows = kept.rows, .quarantined = kept.rejected, .is_idle = kept.is_idle,
+		.mode = kept.mode, .reason = kept.reason, .rows = kept.rows, .dropped = kept.dropped, .quarantined = kept.rejected,
+		.is_idle = kept.is_idle,
 		.published = {.inserted = kept.inserted, .updated = kept.updated, .deleted = kept.deleted}
 	};
-	mdl_refresh_log_kept(id, table, &outcome, started, reading);
+	outcome.refresh_id = mdl_refresh_log_kept(id, table, &outcome, started, reading);
+	outcome.is_continued = outcome.refresh_id != id;
+	if (kept.judged && !kept.is_idle)
+		mdl_refresh_log_rules(outcome.refresh_id, kept.judged);
 	mdl_progress_end();
 	error_context_stack = callback.previous;
 	outcome.seconds = (double) (GetCurrentTimestamp() - started) / USECS_PER_SEC;
@@ -421,8 +425,10 @@ void
 mdl_refresh_judge(const DerivedTable *table, const Outcome *outcome, Snapshot snapshot)
 {
 	current_table = table->target;
-	if (outcome->refresh_id > 0)
+	if (outcome->refresh_id > 0 && table->keeper == NULL)
 		mdl_table_rules_judge(table, outcome, snapshot);
+	else if (outcome->refresh_id > 0 && table->keeper->judge)
+		table->keeper->judge(table->target, outcome, snapshot);
 }
 
 /* Refreshes the tables, or the one alone; returns what came of the last one.  `set` may be NULL. */

@@ -163,8 +163,8 @@ log_table(int64 id, const DerivedTable *table, const Outcome *outcome, Timestamp
 	return id;
 }
 
-static void
-log_expectations(int64 id, const DerivedResult *result)
+void
+mdl_refresh_log_rules(int64 id, const DerivedResult *result)
 {
 	for (int i = 0; i < result->rule_count; i++)
 	{
@@ -239,20 +239,20 @@ int64
 mdl_refresh_log(int64 id, const DerivedResult *result, const Outcome *outcome, TimestampTz started, const Reading *reading)
 {
 	id = log_table(id, result->table, outcome, started, reading);
-	log_expectations(id, result);
+	mdl_refresh_log_rules(id, result);
 	remember_raising(result);
 	mdl_extract_log(id, result->table, reading);
 	return id;
 }
 
-void
+int64
 mdl_refresh_log_kept(int64 id, const DerivedTable *table, const Outcome *outcome, TimestampTz started, const Reading *reading)
 {
 	Reading		later = *reading;
 
 	/* A keeper reads under a snapshot of its own. */
 	later.exact = false;
-	log_table(id, table, outcome, started, &later);
+	return log_table(id, table, outcome, started, &later);
 }
 
 /* ---- what failed ------------------------------------------------------------------------------------------------------ */

@@ -21,6 +21,7 @@
 struct Judge
 {
 	DerivedResult *result;
+	MemoryContext context;		/* in which it began */
 	Expr	  **expressions;	/* (rule_count), planned */
 	EState	   *estate;			/* made anew after an error */
 	ExprState **states;
@@ -63,8 +64,9 @@ judge_prepare(Judge *judge)
 
 	if (judge->estate)
 		MemoryContextDelete(judge->estate->es_query_cxt);	/* without the callbacks of a regular end */
+	old = MemoryContextSwitchTo(judge->context);
 	judge->estate = CreateExecutorState();
-	old = MemoryContextSwitchTo(judge->estate->es_query_cxt);
+	MemoryContextSwitchTo(judge->estate->es_query_cxt);
 	judge->states = palloc_array(ExprState *, judge->result->rule_count);
 	for (int i = 0; i < judge->result->rule_count; i++)
 		judge->states[i] = ExecInitExpr(judge->expressions[i], NULL);
@@ -77,6 +79,7 @@ mdl_judge_begin(DerivedResult *result)
 	Judge	   *judge = palloc0_object(Judge);
 
 	judge->result = result;
+	judge->context = CurrentMemoryContext;
 	judge->expressions = palloc_array(Expr *, result->rule_count);
 	for (int i = 0; i < result->rule_count; i++)
 		judge->expressions[i] = expression_planner((Expr *) mdl_rule_analyse(result->rules[i].expression,
@@ -208,6 +211,54 @@ mdl_judge_row(Judge *judge, Datum *values, bool *nulls, Verdict *verdicts, char 
 	ExecStoreMinimalTuple(heap_form_minimal_tuple(judge->result->columns, values, nulls), judge->slot, false);
 	for (int i = 0; i < judge->result->rule_count; i++)
 		verdicts[i] = judge_guarded(judge, i, &messages[i]);
+}
+
+typedef struct ManyRows
+{
+	Judge	   *judge;
+	Datum	  **values;
+	bool	  **nulls;
+	int			count;
+	Verdict    *verdicts;
+} ManyRows;
+
+static void
+judge_many(void *argument)
+{
+	ManyRows   *rows = argument;
+	Judge	   *judge = rows->judge;
+	int			rules = judge->result->rule_count;
+
+	for (int row = 0; row < rows->count; row++)
+	{
+		ExecStoreMinimalTuple(heap_form_minimal_tuple(judge->result->columns, rows->values[row], rows->nulls[row]), judge->slot, false);
+		for (int i = 0; i < rules; i++)
+			rows->verdicts[row * rules + i] = judge_one(judge, i);
+		ResetPerTupleExprContext(judge->estate);
+	}
+}
+
+void
+mdl_judge_many(Judge *judge, Datum **values, bool **nulls, int count, Verdict *verdicts, char **messages)
+{
+	ManyRows	rows = {.judge = judge, .values = values, .nulls = nulls, .count = count, .verdicts = verdicts};
+	ErrorData  *error = mdl_guarded(judge_many, &rows);
+	int			rules = judge->result->rule_count;
+
+	if (error == NULL)
+		return;
+	FreeErrorData(error);
+	judge_prepare(judge);
+	for (int row = 0; row < count; row++)
+	{
+		char	  **told = messages + row * rules;
+
+		CHECK_FOR_INTERRUPTS();
+		mdl_judge_row(judge, values[row], nulls[row], verdicts + row * rules, told);
+		for (int i = 0; i < rules; i++)
+			if (told[i])
+				told[i] = pstrdup(told[i]);
+	}
 }
 
 void
