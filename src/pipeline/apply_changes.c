@@ -208,13 +208,16 @@ static Applied
 apply_logged(Flow *flow, ReadWhat what)
 {
 	TimestampTz started = GetCurrentTimestamp();
-	int64		id = mdl_refresh_next_id();
+	int64		id;
 	Reading		reading;
 	Applied		applied;
 	Outcome		outcome;
 
 	mdl_refresh_read(&reading);
 	applied = apply_flow(flow, what);
+
+	/* A number drawn before may give this transaction an id, and what has a later one is read again: see mdl_flow_seen_write. */
+	id = mdl_refresh_next_id();
 	outcome = (Outcome) {.mode = applied.mode, .reason = applied.reason, .rows = -1, .published = applied.published,
 		.dropped = applied.dropped, .quarantined = applied.quarantined, .is_idle = mdl_applied_nothing(&applied)};
 	outcome.refresh_id = mdl_refresh_log_kept(id, mdl_pipeline_table(mdl_kept_tables(), flow->target), &outcome, started, &reading);

@@ -336,7 +336,7 @@ refresh_kept(DerivedTable *table, const Reading *reading, bool rebuild)
 	TimestampTz started = GetCurrentTimestamp();
 	MdlKeptOutcome kept = {.mode = "incremental", .reason = "", .rows = -1};
 	Outcome		outcome = {0};
-	int64		id = mdl_refresh_next_id();
+	int64		id;
 	ErrorContextCallback callback = {
 		.callback = tell_table,
 		.arg = mdl_display_name(table->target),
@@ -349,6 +349,9 @@ refresh_kept(DerivedTable *table, const Reading *reading, bool rebuild)
 	check_snapshot_is_fresh(table, reading->snapshot);
 	check_target_is_whole(table);
 	table->keeper->refresh(table->target, rebuild, &kept);
+
+	/* Drawn late, as it may give the transaction an id, behind which a flow takes nothing for seen. */
+	id = mdl_refresh_next_id();
 	outcome = (Outcome) {
 		.mode = kept.mode, .reason = kept.reason, .rows = kept.rows, .dropped = kept.dropped, .quarantined = kept.rejected,
 		.is_idle = kept.is_idle,
