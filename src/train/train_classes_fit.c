@@ -329,6 +329,8 @@ mdl_training_fit_classes(MdlTraining *t)
 
 	mdl_training_phase(t, "reading", -1);
 	f.head = read_state(t);
+	if (mdl_training_plan_again(t, mdl_class_counts(f.head)))
+		return;
 	mdl_training_phase(t, "fitting", 100);
 	fit(t, &f);
 	mdl_training_phase(t, "scoring", -1);

@@ -216,19 +216,14 @@ read_grams(MdlTraining *t)
 	DatasetTerm *terms;
 	dsm_segment *segment;
 	DatasetHead *head;
-	bytea	   *bytes;
 	int64		rows = 0;
 	int			n;
 	int			n_terms;
 
+	mdl_training_read_sums(t, &state);
 	/* Terms for all categories: params, which may leave one out, come later. */
 	mdl_training_describe_columns(t, false);
 	mdl_training_make_model(t);
-	bytes = mdl_source_aggregate(&t->source, "_linear_state", t->plan_bytes, InvalidOid, 0);
-	if (bytes == NULL)
-		mdl_training_too_few(t, 0);
-	mdl_linear_state_open(bytes, &t->plan, &state);
-	mdl_training_check_counts(t, state.counts);
 	sources = describe_terms(t, &terms, &n_terms, &n);
 	segment = dsm_create(TYPEALIGN(64, sizeof(DatasetHead)) + folds * gram_bytes(n) + sizeof(DatasetTerm) * (n_terms + 1), 0);
 	head = dsm_segment_address(segment);

@@ -189,7 +189,7 @@ check_memory(double bytes)
 {
 	if (bytes > (double) mdl_train_mem * 1024)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("the prepared rows take %.0f MB, more than medallion.train_mem, which is %d MB", bytes / (1024 * 1024),
 						mdl_train_mem / 1024),
 				 errhint("Raise medallion.train_mem, name fewer features, or train on a sample of the rows.")));

@@ -149,23 +149,33 @@ read_sets(const MdlTraining *t, const MdlLinearState *state, const ml_gram_sourc
 }
 
 void
+mdl_training_read_sums(MdlTraining *t, MdlLinearState *state)
+{
+	do
+	{
+		bytea	   *bytes;
+
+		mdl_training_phase(t, "reading", -1);
+		bytes = mdl_source_aggregate(&t->source, "_linear_state", t->plan_bytes, InvalidOid, 0);
+		if (bytes == NULL)
+			mdl_training_too_few(t, 0);
+		mdl_linear_state_open(bytes, &t->plan, state);
+	} while (mdl_training_plan_again(t, state->counts));
+	mdl_training_check_counts(t, state->counts);
+}
+
+void
 mdl_training_fit_gram(MdlTraining *t)
 {
 	MdlLinearState state;
 	ml_gram_source *sources;
 	ml_gram		gram;
 	ml_train_input input = {0};
-	bytea	   *bytes;
 	int			n;
 
+	mdl_training_read_sums(t, &state);
 	mdl_training_describe_columns(t, mdl_training_needs_reference(t));
 	mdl_training_make_model(t);
-	mdl_training_phase(t, "reading", -1);
-	bytes = mdl_source_aggregate(&t->source, "_linear_state", t->plan_bytes, InvalidOid, 0);
-	if (bytes == NULL)
-		mdl_training_too_few(t, 0);
-	mdl_linear_state_open(bytes, &t->plan, &state);
-	mdl_training_check_counts(t, state.counts);
 	sources = mdl_training_gram_sources(t, &n);
 	ml_gram_attach(&gram, n, MemoryContextAllocHuge(t->memory, sizeof(double) * ml_gram_doubles(n)));
 	read_sets(t, &state, sources, &gram, &input);

@@ -506,7 +506,10 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, cons
 	MdlMatrixImage head;
 
 	if (load->counts != NULL)
+	{
+		mdl_training_settle_nulls(t, load->counts);
 		mdl_training_check_counts(t, load->counts);
+	}
 	mdl_training_too_few(t, load->rows);
 	merge_categories(&b);
 	mdl_training_set_classes(t);

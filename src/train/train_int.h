@@ -283,6 +283,9 @@ extern int	mdl_source_pack(const MdlSource *source);	/* columns per packed argum
 extern bytea *mdl_source_aggregate(const MdlSource *source, const char *aggregate, bytea *plan, Oid second_type,
 								   Datum second);
 
+/* How many rows the planner expects of the source. */
+extern double mdl_source_estimate_rows(const MdlSource *source);
+
 /* ---- train_params.c ------------------------------------------------------------------------------------------- */
 
 /* The estimator and its parameters, defaults filled in; raises for what does not exist or is out of range. */
@@ -299,7 +302,8 @@ typedef enum MdlImpute
 	MDL_IMPUTE_MEAN,			/* of categories the most frequent, as for the two below */
 	MDL_IMPUTE_MEDIAN,
 	MDL_IMPUTE_MOST_FREQUENT,
-	MDL_IMPUTE_CONSTANT
+	MDL_IMPUTE_CONSTANT,
+	MDL_IMPUTE_AUTO				/* MEAN if the rows have NULLs, else ERROR; known once they are read */
 } MdlImpute;
 
 typedef enum MdlScale
@@ -367,6 +371,8 @@ typedef struct MdlTraining
 	MdlSource	source;
 	MdlRowPlan	plan;
 	bytea	   *plan_bytes;
+	bool		folds_apart;	/* means are those of the training rows of each fold */
+	bool		reads_profile;	/* a pass before that of the sums */
 	bool		has_profile;
 	MdlProfile	profile;
 	int			n_classes;
@@ -398,6 +404,18 @@ extern uint32 mdl_training_sample_rows(const MdlRowPlan *plan);
 
 /* Raises for NULLs, values that are not finite and so on, naming the column; counts is (n_columns). */
 extern void mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts);
+
+/*
+ * Decides, from the counts of all rows (n_columns), what stands for NULL in the features that left it open, and tells which
+ * have any; false if there was none such.
+ */
+extern bool mdl_training_settle_nulls(MdlTraining *t, const MdlRowCounts *counts);
+
+/*
+ * The same for a pass that took sums without knowing of NULLs.  True: there were some, the plan is another one now, and the
+ * rows are to be read again.
+ */
+extern bool mdl_training_plan_again(MdlTraining *t, const MdlRowCounts *counts);
 extern bool mdl_training_needs_reference(const MdlTraining *t);	/* one-hot columns need a reference category */
 extern void mdl_training_describe_columns(MdlTraining *t, bool reference);	/* t->columns, as far as the plan tells */
 extern void mdl_training_make_model(MdlTraining *t);	/* of t->columns, without a predictor */
@@ -415,11 +433,14 @@ extern void mdl_training_check_constant(const MdlTraining *t, const ml_gram *gra
 /* rows * terms^2 up to which QR in extended precision takes a moment */
 #define MDL_ROWS_FIT_LIMIT 5e7
 
-extern void mdl_training_fit_gram(MdlTraining *t);	/* train_gram.c: reads, fits, measures */
+/* train_gram.c: one pass for the sums of a plan, two if it finds NULLs that something is to stand for. */
+extern void mdl_training_read_sums(MdlTraining *t, MdlLinearState *state);
+extern void mdl_training_fit_gram(MdlTraining *t);	/* the same; fits, measures */
 extern void mdl_training_gram_of_set(const MdlTraining *t, const MdlLinearState *state, int set,
 									 const ml_gram_source *sources, ml_gram *gram);
 
-extern void mdl_training_fit_classes(MdlTraining *t);	/* train_classes_fit.c: the same with sums of each class */
+/* train_classes_fit.c: the same with sums of each class; not streaming any more if the rows have NULLs to be replaced. */
+extern void mdl_training_fit_classes(MdlTraining *t);
 extern void mdl_training_set_classes(MdlTraining *t);	/* train_image.c: from the target's dictionary; raises unless there are two or more */
 extern void mdl_training_too_many(const MdlTraining *t, int column) pg_attribute_noreturn();	/* categories or classes */
 

@@ -56,7 +56,7 @@ static void
 out_of_train_mem(void)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("the rows to train on do not fit into medallion.train_mem, which is %d MB", mdl_train_mem / 1024),
 			 errhint("Raise medallion.train_mem, name fewer features, or train on a sample of the rows.")));
 }
@@ -310,6 +310,24 @@ open_parts(const MatrixState *state, const MdlRowPlan *plan, MdlMatrixLoad *load
 	}
 }
 
+/* Adds to the error that rows do not fit what they are thought to take; that is known here, not where memory ended. */
+static void
+tell_size(double rows, const MdlRowPlan *plan)
+{
+	ErrorData  *error;
+	double		bytes = (double) mdl_sample_record_size(plan);
+
+	if (geterrcode() != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED)
+		return;
+	MemoryContextSwitchTo(TopTransactionContext);
+	error = CopyErrorData();
+	if (error->detail == NULL)
+		error->detail = psprintf("The source has about %.0f rows, of %.0f bytes each in memory: about %.0f MB.", rows, bytes,
+								 ceil(rows * bytes / (1024 * 1024)));
+	FlushErrorState();
+	ReThrowError(error);
+}
+
 void
 mdl_matrix_load(const MdlSource *source, const MdlRowPlan *plan, bytea *plan_bytes, MemoryContext memory,
 				MdlMatrixLoad *load)
@@ -318,7 +336,8 @@ mdl_matrix_load(const MdlSource *source, const MdlRowPlan *plan, bytea *plan_byt
 	MemoryContext saved = MemoryContextSwitchTo(memory);
 	char		handle[32];
 	int			level;
-	bytea	   *state;
+	double		rows;
+	bytea	   *volatile state = NULL;
 
 	memset(load, 0, sizeof(*load));
 	load->area = dsa_create(LWTRANCHE_PARALLEL_QUERY_DSA);
@@ -335,7 +354,17 @@ mdl_matrix_load(const MdlSource *source, const MdlRowPlan *plan, bytea *plan_byt
 	level = NewGUCNestLevel();
 	snprintf(handle, sizeof(handle), "%d", (int) attached_handle);
 	(void) set_config_option("medallion.matrix_area", handle, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	state = mdl_source_aggregate(source, "_matrix_state", plan_bytes, InvalidOid, 0);
+	rows = mdl_source_estimate_rows(source);
+	PG_TRY();
+	{
+		state = mdl_source_aggregate(source, "_matrix_state", plan_bytes, InvalidOid, 0);
+	}
+	PG_CATCH();
+	{
+		tell_size(rows, plan);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	AtEOXact_GUC(true, level);
 	if (state != NULL)
 		open_parts((MatrixState *) state, plan, load);

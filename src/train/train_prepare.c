@@ -44,11 +44,40 @@ role_name(MdlRole role)
 }
 
 static const char *
-null_hint(MdlRole role)
+null_hint(const MdlSourceColumn *column)
 {
-	if (role == MDL_ROLE_FEATURE)
-		return "Leave these rows out in the source query, or replace NULL with preprocess => '{\"impute\": \"mean\"}'.";
+	if (column->role == MDL_ROLE_FEATURE && column->kind != ML_VECTOR)
+		return "Leave these rows out in the source query, or say what stands for NULL by \"impute\" in argument \"preprocess\".";
 	return "Leave these rows out in the source query.";
+}
+
+bool
+mdl_training_settle_nulls(MdlTraining *t, const MdlRowCounts *counts)
+{
+	StringInfoData columns;
+	int			settled = 0;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < t->source.n_features; i++)
+	{
+		MdlColumnPrep *prep = &t->preps[i];
+
+		if (prep->impute != MDL_IMPUTE_AUTO)
+			continue;
+		prep->impute = counts[i].nulls > 0 ? MDL_IMPUTE_MEAN : MDL_IMPUTE_ERROR;
+		t->plan.columns[i].has_fill = counts[i].nulls > 0;
+		if (counts[i].nulls > 0)
+			appendStringInfo(&columns, "%s\"%s\" (in %lld of the rows by %s)", settled++ ? ", " : "", t->source.columns[i].name,
+							 (long long) counts[i].nulls,
+							 t->source.columns[i].kind == ML_CATEGORICAL ? "the most frequent category" : "the mean");
+	}
+	/* Of a thousand parts each would say so. */
+	if (settled > 0)
+		ereport(t->request->told_source ? DEBUG1 : NOTICE,
+				(errmsg("NULL is replaced in feature %s", columns.data),
+				 errdetail("The model replaces it in the same way where it predicts."),
+				 errhint("Argument \"preprocess\" chooses otherwise; {\"impute\": \"error\"} refuses NULL.")));
+	return settled > 0;
 }
 
 void
@@ -63,7 +92,7 @@ mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts)
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg_plural("%s \"%s\" is NULL in %lld row", "%s \"%s\" is NULL in %lld rows", counts[i].nulls,
 								   role_name(column->role), column->name, (long long) counts[i].nulls),
-					 errhint("%s", null_hint(column->role))));
+					 errhint("%s", null_hint(column))));
 		if (counts[i].not_finite > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -172,23 +201,34 @@ can_sum_classes(const MdlTraining *t, int folds, bool calibrated)
 	{
 		bool		is_vector = t->source.columns[i].kind == ML_VECTOR;
 
-		if (t->preps[i].impute != MDL_IMPUTE_ERROR || !mdl_prep_is_plain(&t->preps[i], is_vector ? ML_NUMERIC : t->source.columns[i].kind))
+		if ((t->preps[i].impute != MDL_IMPUTE_ERROR && t->preps[i].impute != MDL_IMPUTE_AUTO) ||
+			!mdl_prep_is_plain(&t->preps[i], is_vector ? ML_NUMERIC : t->source.columns[i].kind))
 			return false;
 	}
 	return true;
 }
 
+/* Whether something is known to stand for NULL in a feature; with AUTO, whether it may turn out so. */
 static bool
 any_fill(const MdlTraining *t)
 {
 	for (int i = 0; i < t->source.n_features; i++)
-		if (t->preps[i].impute != MDL_IMPUTE_ERROR)
+		if (t->preps[i].impute != MDL_IMPUTE_ERROR && t->preps[i].impute != MDL_IMPUTE_AUTO)
 			return true;
 	return false;
 }
 
+/* Whether a row that has NULL in the feature can be used. */
+static bool
+takes_null(const MdlTraining *t, int i)
+{
+	if (t->preps[i].impute == MDL_IMPUTE_AUTO && t->streaming)
+		return t->reads_profile;	/* else sums are taken without the mean that would stand for it */
+	return t->preps[i].impute != MDL_IMPUTE_ERROR || t->estimator->keeps_missing;
+}
+
 static void
-plan_columns(MdlTraining *t, int folds, int inner_folds)
+plan_columns(MdlTraining *t, int folds)
 {
 	MdlRowPlan *plan = &t->plan;
 
@@ -202,15 +242,15 @@ plan_columns(MdlTraining *t, int folds, int inner_folds)
 		plan->columns[i].length = t->source.columns[i].length;
 		if (plan->columns[i].role != MDL_ROLE_FEATURE)
 			continue;
-		plan->columns[i].has_fill = t->preps[i].impute != MDL_IMPUTE_ERROR || t->estimator->keeps_missing;
+		plan->columns[i].has_fill = takes_null(t, i);
 		plan->columns[i].fill_number = t->preps[i].fill_number;
 		if (t->preps[i].encode == MDL_ENCODE_HASHING)
 			plan->columns[i].buckets = t->preps[i].buckets;
 	}
 	plan->pack = mdl_source_pack(&t->source);
 	plan->seed = (uint64) t->request->seed;
-	plan->n_folds = Max(folds, inner_folds);
-	plan->indicate = folds > 1 && t->streaming && any_fill(t);
+	plan->n_folds = folds;
+	plan->indicate = t->folds_apart && t->streaming && any_fill(t);
 	plan->has_holdout = t->split.holdout;
 	plan->holdout = t->split.fraction;
 	plan->grid_root_exponent = 0;
@@ -237,6 +277,7 @@ read_profile(MdlTraining *t)
 	if (bytes == NULL)
 		mdl_training_too_few(t, 0);
 	mdl_profile_open(bytes, &t->plan, &t->profile);
+	mdl_training_settle_nulls(t, t->profile.counts);
 	mdl_training_check_counts(t, t->profile.counts);
 	mdl_training_too_few(t, t->profile.rows);
 	t->has_profile = true;
@@ -419,6 +460,37 @@ mdl_training_gram_sources(const MdlTraining *t, int *n)
 
 /* ---- all of it ------------------------------------------------------------------------------------------------- */
 
+static void
+make_plan(MdlTraining *t, int folds)
+{
+	t->reads_profile = t->streaming && !t->class_sums && (has_category_features(t) || any_fill(t) || t->request->reproducible);
+	plan_columns(t, folds);
+	if (t->reads_profile)
+	{
+		mdl_training_phase(t, "profiling", -1);
+		read_profile(t);
+		t->plan.indicate = t->folds_apart && any_fill(t);
+		use_profile(t);
+	}
+	mdl_row_plan_derive(&t->plan);
+	/* A matrix takes no sample; there the field carries the limit of categories. */
+	t->plan.sample = t->streaming ? mdl_training_sample_rows(&t->plan) :
+		(uint32) t->max_categories;
+	t->plan_bytes = mdl_row_plan_encode(&t->plan);
+}
+
+bool
+mdl_training_plan_again(MdlTraining *t, const MdlRowCounts *counts)
+{
+	if (t->reads_profile || !mdl_training_settle_nulls(t, counts))
+		return false;
+	/* Sums of classes are taken without what stands for NULL, which is known once all rows were seen. */
+	if (t->class_sums)
+		t->class_sums = t->streaming = false;
+	make_plan(t, t->plan.n_folds);
+	return true;
+}
+
 void
 mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 {
@@ -463,16 +535,6 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	t->preps = mdl_preprocess_read(request->preprocess, t->estimator, &t->source, &t->max_categories);
 	t->class_sums = can_sum_classes(t, folds, calibrated);
 	t->streaming = t->class_sums || can_stream(t, folds);
-	plan_columns(t, folds, inner_folds);
-	if (t->streaming && !t->class_sums && (has_category_features(t) || any_fill(t) || request->reproducible))
-	{
-		mdl_training_phase(t, "profiling", -1);
-		read_profile(t);
-		use_profile(t);
-	}
-	mdl_row_plan_derive(&t->plan);
-	/* A matrix takes no sample; there the field carries the limit of categories. */
-	t->plan.sample = t->streaming ? mdl_training_sample_rows(&t->plan) :
-		(uint32) t->max_categories;
-	t->plan_bytes = mdl_row_plan_encode(&t->plan);
+	t->folds_apart = folds > 1;
+	make_plan(t, Max(folds, inner_folds));
 }

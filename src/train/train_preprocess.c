@@ -13,7 +13,7 @@
 #define MAX_BUCKETS				1048576
 #define DEFAULT_QUANTILES		1000
 
-static const char *const impute_words[] = {"error", "mean", "median", "most_frequent", "constant", NULL};
+static const char *const impute_words[] = {"error", "mean", "median", "most_frequent", "constant", "auto", NULL};
 static const char *const scale_words[] = {"none", "standard", "minmax", "maxabs", "robust", NULL};
 static const char *const warp_words[] = {"none", "log", "yeo_johnson", "box_cox", "quantile", "quantile_normal", NULL};
 static const char *const encode_words[] = {"one_hot", "ordinal", "target", "frequency", "hashing", NULL};
@@ -89,12 +89,12 @@ read_impute(const Options *o, const MdlSourceColumn *column, MdlColumnPrep *prep
 
 	if (impute >= 0)
 	{
-		if (column->kind == ML_VECTOR && impute > 0)
+		if (column->kind == ML_VECTOR && impute != MDL_IMPUTE_ERROR && impute != MDL_IMPUTE_AUTO)
 		{
 			if (o->of_column)
 				does_not_fit(o, "impute", "columns other than arrays");
 		}
-		else
+		else if (column->kind != ML_VECTOR)
 			prep->impute = impute;
 	}
 	mdl_jsonb_bool(o->object, o->what, "indicator", &prep->indicator);
@@ -193,6 +193,7 @@ set_defaults(const ml_estimator *estimator, const MdlSourceColumn *column, MdlCo
 	bool		is_number = column->kind == ML_NUMERIC || column->kind == ML_VECTOR || column->kind == ML_TIME;
 
 	memset(prep, 0, sizeof(*prep));
+	prep->impute = column->kind == ML_VECTOR ? MDL_IMPUTE_ERROR : MDL_IMPUTE_AUTO;
 	prep->scale = estimator->wants_scaling && is_number ? MDL_SCALE_STANDARD : MDL_SCALE_NONE;
 	prep->buckets = DEFAULT_BUCKETS;
 	prep->quantiles = DEFAULT_QUANTILES;
@@ -200,9 +201,14 @@ set_defaults(const ml_estimator *estimator, const MdlSourceColumn *column, MdlCo
 		prep->parts = ML_PART_EPOCH | ML_PART_MONTH | ML_PART_DOW | (column->has_clock ? ML_PART_HOUR : 0);
 }
 
+/* Puts together what options of several places said of a column. */
 static void
-check(const MdlSourceColumn *column, const MdlColumnPrep *prep)
+finish(const ml_estimator *estimator, const MdlSourceColumn *column, MdlColumnPrep *prep)
 {
+	if (prep->impute == MDL_IMPUTE_AUTO && estimator->keeps_missing)
+		prep->impute = MDL_IMPUTE_ERROR;
+	else if (prep->impute == MDL_IMPUTE_AUTO && prep->indicator)
+		prep->impute = MDL_IMPUTE_MEAN;
 	if (prep->impute == MDL_IMPUTE_CONSTANT && !prep->has_fill_value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -277,7 +283,7 @@ mdl_preprocess_read(Jsonb *preprocess, const ml_estimator *estimator, const MdlS
 			mdl_jsonb_check_keys(own.object, own.what, column_keys);
 			read_options(&own, column, &preps[i]);
 		}
-		check(column, &preps[i]);
+		finish(estimator, column, &preps[i]);
 	}
 	return preps;
 }
@@ -287,6 +293,6 @@ mdl_prep_is_plain(const MdlColumnPrep *prep, ml_kind kind)
 {
 	return kind != ML_TIME && kind != ML_VECTOR && prep->scale == MDL_SCALE_NONE && prep->warp == ML_WARP_NONE &&
 		prep->encode == MDL_ENCODE_ONE_HOT && !prep->indicator &&
-		(prep->impute <= MDL_IMPUTE_MEAN || prep->impute == MDL_IMPUTE_CONSTANT ||
+		(prep->impute <= MDL_IMPUTE_MEAN || prep->impute == MDL_IMPUTE_CONSTANT || prep->impute == MDL_IMPUTE_AUTO ||
 		 (prep->impute != MDL_IMPUTE_MEDIAN && kind == ML_CATEGORICAL));
 }

@@ -50,7 +50,10 @@ check_column(const MdlRowColumn *column)
 		damaged_plan();
 }
 
-/* Cuts the columns into stretches of float8 numbers and single others, and lists those that are texts or vectors. */
+/*
+ * Cuts the columns into stretches of float8 numbers, each in the place behind that of the one before, and single others; lists
+ * those that are texts or vectors.
+ */
 static void
 find_runs(MdlRowPlan *plan)
 {
@@ -65,7 +68,7 @@ find_runs(MdlRowPlan *plan)
 
 		if (column->wire == MDL_WIRE_TEXT || column->wire == MDL_WIRE_VECTOR)
 			plan->varlenas[plan->n_varlenas++] = i;
-		if (plain && last != NULL && last->count > 0)
+		if (plain && last != NULL && last->count > 0 && column->number == last->number + last->count)
 			last->count++;
 		else
 			plan->runs[plan->n_runs++] = (MdlRowRun) {i, plain ? 1 : 0, column->number};

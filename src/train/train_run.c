@@ -103,11 +103,11 @@ mdl_training_read(MdlTraining *t)
 	/* Whether a classification has two classes or more is known later, but most mistakes are found before any work. */
 	if (t->task == ML_REGRESSION || t->task > ML_MULTICLASS)
 		mdl_model_check_new(t->request->model, ml_task_name(t->task));
+	if (t->class_sums)
+		mdl_training_fit_classes(t);
 	if (!t->streaming)
 		mdl_training_read_matrix(t);
-	else if (t->class_sums)
-		mdl_training_fit_classes(t);
-	else
+	else if (!t->class_sums)
 	{
 		mdl_training_fit_gram(t);
 		if (t->split.holdout)

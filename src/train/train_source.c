@@ -438,6 +438,22 @@ aggregate_sql(const MdlSource *source, const char *aggregate, bool second)
 	return sql.data;
 }
 
+double
+mdl_source_estimate_rows(const MdlSource *source)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	SPIPlanPtr	plan = SPI_prepare(psprintf("SELECT FROM %s AS source", source->from), 0, NULL);
+	CachedPlan *cached = plan ? SPI_plan_get_cached_plan(plan) : NULL;
+	double		rows = cached ? linitial_node(PlannedStmt, cached->stmt_list)->planTree->plan_rows : 0;
+
+	if (cached != NULL)
+		ReleaseCachedPlan(cached, NULL);	/* of a plan that is not saved no owner keeps count */
+	if (plan != NULL)
+		SPI_freeplan(plan);
+	MemoryContextSwitchTo(caller);	/* SPI leaves its own */
+	return rows;
+}
+
 bytea *
 mdl_source_aggregate(const MdlSource *source, const char *aggregate, bytea *plan, Oid second_type, Datum second)
 {

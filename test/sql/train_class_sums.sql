@@ -60,7 +60,7 @@ JOIN medallion.model_attributes c USING (model, attribute, i, j) WHERE model = '
 SELECT medallion.train('sums_bad', 'SELECT far, class FROM train_class_sums.one WHERE false', 'class', 'naive_bayes');
 SELECT medallion.train('sums_bad', 'SELECT far, class FROM train_class_sums.one LIMIT 1', 'class', 'naive_bayes');
 SELECT medallion.train('sums_bad', $$SELECT far, class FROM train_class_sums.one WHERE class = 'class 3'$$, 'class', 'naive_bayes');
-SELECT medallion.train('sums_bad', 'SELECT nullif(few, 3) AS few, far, class FROM train_class_sums.one', 'class', 'naive_bayes');
+SELECT medallion.train('sums_bad', 'SELECT nullif(few, 3) AS few, far, class FROM train_class_sums.one', 'class', 'naive_bayes', preprocess => '{"impute": "error"}');
 SELECT medallion.train('sums_bad', $$SELECT CASE WHEN few = 3 THEN 'NaN' ELSE far END AS far, small, class FROM train_class_sums.one$$, 'class', 'naive_bayes');
 SELECT medallion.train('sums_bad', $$SELECT CASE WHEN few = 3 THEN '-Infinity' ELSE far END AS far, small, kind, class FROM train_class_sums.one$$, 'class', 'naive_bayes');
 SELECT medallion.train('sums_bad', $$SELECT far, nullif(class, 'class 3') AS class FROM train_class_sums.one$$, 'class', 'naive_bayes');

@@ -57,9 +57,9 @@ SELECT medallion.train('m', 'SELECT y, ARRAY[a, b]::text[] AS both FROM t', 'y',
 SELECT medallion.train('m', 'SELECT a, y FROM t WHERE a < 0', 'y', 'linear');
 SELECT medallion.train('m', 'SELECT a, flag FROM t WHERE a < 0', 'flag', 'logistic');
 SELECT medallion.train('m', 'SELECT a, y FROM t LIMIT 1', 'y', 'linear');
-SELECT medallion.train('m', 'SELECT a, NULLIF(b, 3) AS b, y FROM t', 'y', 'linear');
-SELECT medallion.train('m', 'SELECT a, NULLIF(kind, ''k1'') AS kind, y FROM t', 'y', 'linear');
-SELECT medallion.train('m', 'SELECT a, NULLIF(b, 3) AS b, flag FROM t', 'flag', 'logistic');
+SELECT medallion.train('m', 'SELECT a, NULLIF(b, 3) AS b, y FROM t', 'y', 'linear', preprocess => '{"impute": "error"}');
+SELECT medallion.train('m', 'SELECT a, NULLIF(kind, ''k1'') AS kind, y FROM t', 'y', 'linear', preprocess => '{"impute": "error"}');
+SELECT medallion.train('m', 'SELECT a, NULLIF(b, 3) AS b, flag FROM t', 'flag', 'logistic', preprocess => '{"impute": "error"}');
 SELECT medallion.train('m', 'SELECT a, NULLIF(y, 4) AS y FROM t', 'y', 'linear');
 SELECT medallion.train('m', 'SELECT a, NULLIF(kind, ''k1'') AS kind FROM t', 'kind', 'logistic');
 SELECT medallion.train('m', 'SELECT a, NULL::float8 AS b, y FROM t', 'y', 'linear', preprocess => '{"impute": "mean"}');

@@ -63,7 +63,7 @@ CREATE FUNCTION try(preprocess jsonb, algorithm text DEFAULT 'linear') RETURNS v
 SELECT try('{"impute": "guess"}');
 SELECT try('{"scale": "log"}');
 SELECT try('{"impute": "constant"}');
-SELECT try('{"indicator": true}');
+SELECT try('{"impute": "error", "indicator": true}');
 SELECT try('{"impute": "mean", "columns": {"gap": {"encode": "ordinal"}}}');
 SELECT try('{"impute": "mean", "columns": {"kind": {"scale": "robust"}}}');
 SELECT try('{"impute": "mean", "columns": {"nothing": {"scale": "robust"}}}');
