@@ -47,7 +47,8 @@ $primary->restart;
 	$ENV{PGOPTIONS} = '-c medallion.as_of=' . ($time =~ s/ /\\ /r);
 	is($primary->safe_psql('postgres', $question), $then, 'PGOPTIONS with a time');
 	$ENV{PGOPTIONS} = '-c medallion.as_of=0';
-	($status, $out, $err) = $primary->psql('postgres', $question);
+	# (What is to be read from stdin might not find psql there any more.)
+	IPC::Run::run([ 'psql', '-X', '-d', $primary->connstr('postgres'), '-c', $question ], '>', \$out, '2>', \$err);
 	like($err, qr/invalid value for parameter "medallion.as_of": "0"/, 'PGOPTIONS with nothing that can be understood');
 }
 $primary->safe_psql('postgres', "ALTER DATABASE postgres SET medallion.as_of = '$v'");

@@ -52,7 +52,9 @@ sub kill_process
 	my $log_size = -s $node->logfile;
 	return 0 unless $pid && kill 'KILL', $pid;
 	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $log_size);
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+	# psql that cannot connect ends without reading its input, which would be a broken pipe: so no input.
+	my @ask = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT true');
+	wait_while(sub { !IPC::Run::run(\@ask, '>', \my $out, '2>', \my $err) }, 'the server did not come back');
 	return 1;
 }
 
