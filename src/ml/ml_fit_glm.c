@@ -78,26 +78,49 @@ begin_family(const ml_ctx *ctx, const ml_train_input *input, const double *param
 	return ml_irls_begin(ctx, input->matrix, input->use_fold, &p, &s->irls, err);
 }
 
-static ml_status
-poisson_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+void
+ml_glm_family(double power, const double *params, ml_family *family)
 {
-	return begin_family(ctx, input, params, (ml_family) {ML_FAMILY_TWEEDIE, 1, poisson_link[(int) params[PARAM_LINK]], NULL}, state, err);
+	int			choice = (int) params[PARAM_LINK];
+
+	*family = (ml_family) {ML_FAMILY_TWEEDIE, power, power == 1 ? poisson_link[choice] : gamma_link[choice], NULL};
 }
 
-static ml_status
-gamma_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
-{
-	return begin_family(ctx, input, params, (ml_family) {ML_FAMILY_TWEEDIE, 2, gamma_link[(int) params[PARAM_LINK]], NULL}, state, err);
-}
-
-static ml_status
-tweedie_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+void
+ml_tweedie_family(const double *params, ml_family *family)
 {
 	int			choice = (int) params[PARAM_LINK];
 	double		power = params[PARAM_POWER];
 	ml_glm_link link = choice == LINK_AUTO && power <= 0 ? ML_GLM_IDENTITY : tweedie_link[choice];
 
-	return begin_family(ctx, input, params, (ml_family) {ML_FAMILY_TWEEDIE, power, link, NULL}, state, err);
+	*family = (ml_family) {ML_FAMILY_TWEEDIE, power, link, NULL};
+}
+
+static ml_status
+poisson_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+{
+	ml_family	family;
+
+	ml_glm_family(1, params, &family);
+	return begin_family(ctx, input, params, family, state, err);
+}
+
+static ml_status
+gamma_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+{
+	ml_family	family;
+
+	ml_glm_family(2, params, &family);
+	return begin_family(ctx, input, params, family, state, err);
+}
+
+static ml_status
+tweedie_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+{
+	ml_family	family;
+
+	ml_tweedie_family(params, &family);
+	return begin_family(ctx, input, params, family, state, err);
 }
 
 static ml_status

@@ -67,4 +67,8 @@ extern void ml_irls_end(ml_irls *irls); /* NULL allowed */
 /* What goes beside the coefficients without a penalty: variance inflation, condition, quantiles of residuals. */
 extern ml_status ml_irls_report(const ml_ctx *ctx, const ml_irls_fit *fit, ml_report *report, ml_error *err);
 
+/* ml_fit_glm.c: the family that parameters of poisson (power 1) and gamma (2) mean; those of tweedie, which have a power. */
+extern void ml_glm_family(double power, const double *params, ml_family *family);
+extern void ml_tweedie_family(const double *params, ml_family *family);
+
 #endif							/* ML_IRLS_H */

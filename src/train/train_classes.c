@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 #include "ml/ml_hash.h"
+#include "train/train_states.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 
@@ -496,15 +497,6 @@ merge_states(MdlClassHead *head, MdlClassHead *from)
 
 /* ---- the aggregate ------------------------------------------------------------------------------------------------- */
 
-static void
-require_aggregate(FunctionCallInfo fcinfo)
-{
-	if (AggCheckCallContext(fcinfo, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("this function can only be called as part of an aggregate")));
-}
-
 /* {type, threshold, max_categories} */
 static MdlClassOptions
 options_argument(FunctionCallInfo fcinfo, int arg)
@@ -639,7 +631,7 @@ mdl_class_accum_impl(PG_FUNCTION_ARGS)
 	{
 		MdlClassOptions options = options_argument(fcinfo, 2);
 
-		require_aggregate(fcinfo);
+		mdl_require_aggregate(fcinfo);
 		if (plan->target < 0 || plan->columns[plan->target].cat < 0)
 			damaged_state();
 		if (PG_ARGISNULL(0))
@@ -665,7 +657,7 @@ mdl_class_combine_impl(PG_FUNCTION_ARGS)
 	MdlClassHead *head;
 	MdlClassHead *from;
 
-	require_aggregate(fcinfo);
+	mdl_require_aggregate(fcinfo);
 	head = mdl_class_state_argument(PG_GETARG_DATUM(0));
 	from = (MdlClassHead *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
 	mdl_class_state_check(from);

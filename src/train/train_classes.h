@@ -117,4 +117,7 @@ typedef struct MdlClassText
 /* Those of a column in the order of their bytes. */
 extern MdlClassText *mdl_class_column_texts(const MdlClassHead *head, int column, int *count);
 
+/* train_classes_fit.c: a model of a state; the plan has the columns that it was gathered from. */
+extern void mdl_training_fit_class_state(MdlTraining *t, MdlClassHead *head);
+
 #endif							/* MDL_TRAIN_CLASSES_H */

@@ -323,6 +323,15 @@ fit(MdlTraining *t, Found *f)
 }
 
 void
+mdl_training_fit_class_state(MdlTraining *t, MdlClassHead *head)
+{
+	Found		f = {.head = head};
+
+	fit(t, &f);
+	push_metrics(t, &f);
+}
+
+void
 mdl_training_fit_classes(MdlTraining *t)
 {
 	Found		f = {0};

@@ -5,7 +5,7 @@
  * counts.  Needed for one-hot encoding, imputation and the grid of exact moments.  Means are rounded from exact sums,
  * so they do not depend on the order of rows.
  */
-#include "train/train_int.h"
+#include "train/train_states.h"
 
 #include <math.h>
 
@@ -132,15 +132,6 @@ profile_argument(Datum value)
 	return (Profile *) bytes;
 }
 
-static void
-require_aggregate(FunctionCallInfo fcinfo)
-{
-	if (AggCheckCallContext(fcinfo, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("this function can only be called as part of an aggregate")));
-}
-
 /* Counts a category; returns the profile, which may have moved. */
 static Profile *
 add_category(Profile *p, int index, const char *text, size_t length, int64 count)
@@ -206,7 +197,7 @@ mdl_profile_accum_impl(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 	{
-		require_aggregate(fcinfo);
+		mdl_require_aggregate(fcinfo);
 		p = make_profile(reader->plan);
 		reader->state_checked = true;
 	}
@@ -215,7 +206,7 @@ mdl_profile_accum_impl(PG_FUNCTION_ARGS)
 		p = (Profile *) DatumGetPointer(PG_GETARG_DATUM(0));
 		if (unlikely(!reader->state_checked))
 		{
-			require_aggregate(fcinfo);
+			mdl_require_aggregate(fcinfo);
 			p = profile_argument(PG_GETARG_DATUM(0));
 			check_profile(p);
 			if (p->n_columns != reader->plan->n_columns)
@@ -267,7 +258,7 @@ mdl_profile_combine_impl(PG_FUNCTION_ARGS)
 	Profile    *p;
 	Profile    *from;
 
-	require_aggregate(fcinfo);
+	mdl_require_aggregate(fcinfo);
 	p = profile_argument(PG_GETARG_DATUM(0));
 	from = (Profile *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
 	check_profile(p);

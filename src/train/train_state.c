@@ -6,7 +6,7 @@
  *   SELECT medallion._linear_merge(s) FROM (SELECT medallion._linear_state(plan, …) AS s FROM part_1 UNION ALL …) parts
  * States may come from users' hands, so every call checks the head against the plan or the bytes.
  */
-#include "train/train_int.h"
+#include "train/train_states.h"
 
 #include "ml/ml_sample.h"
 #include "utils/float.h"
@@ -209,15 +209,6 @@ state_argument(Datum value)
 	return (Head *) bytes;
 }
 
-static void
-require_aggregate(FunctionCallInfo fcinfo)
-{
-	if (AggCheckCallContext(fcinfo, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("this function can only be called as part of an aggregate")));
-}
-
 void
 mdl_sample_fill(const MdlRowReader *reader, MdlSampleRecord *record, Size size)
 {
@@ -269,7 +260,7 @@ mdl_linear_accum_impl(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 	{
-		require_aggregate(fcinfo);
+		mdl_require_aggregate(fcinfo);
 		state = make_state(plan);
 	}
 	else
@@ -279,7 +270,7 @@ mdl_linear_accum_impl(PG_FUNCTION_ARGS)
 		{
 			Head		expected = plan_head(plan);
 
-			require_aggregate(fcinfo);
+			mdl_require_aggregate(fcinfo);
 			state = state_argument(PG_GETARG_DATUM(0));
 			check_state(state);
 			if (!same_layout(state, &expected))
@@ -321,7 +312,7 @@ mdl_linear_combine_impl(PG_FUNCTION_ARGS)
 	Head	   *state;
 	Head	   *from;
 
-	require_aggregate(fcinfo);
+	mdl_require_aggregate(fcinfo);
 	state = state_argument(PG_GETARG_DATUM(0));
 	from = (Head *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
 	check_state(state);

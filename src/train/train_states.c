@@ -1,0 +1,245 @@
+/*
+ * train_states.c: arguments of the public state aggregates.
+ */
+#include "train/train_states.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+void
+mdl_require_aggregate(FunctionCallInfo fcinfo)
+{
+	if (AggCheckCallContext(fcinfo, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this function can only be called as part of an aggregate")));
+}
+
+bool
+mdl_constant_same(MdlConstant *constant, FunctionCallInfo fcinfo, int arg, MemoryContext memory)
+{
+	bool		is_null = PG_ARGISNULL(arg);
+	const void *datum = is_null ? NULL : PG_GETARG_POINTER(arg);
+	Size		size = is_null ? 0 : VARSIZE_ANY(datum);
+
+	if (constant->known && is_null == (constant->bytes == NULL) && size == constant->size &&
+		(is_null || memcmp(constant->bytes, datum, size) == 0))
+		return true;
+	if (constant->bytes != NULL)
+		pfree(constant->bytes);
+	constant->bytes = is_null ? NULL : memcpy(MemoryContextAlloc(memory, size), datum, size);
+	constant->size = size;
+	constant->known = true;
+	return false;
+}
+
+/* ---- values of any type -------------------------------------------------------------------------------------------- */
+
+void
+mdl_argument_open(FunctionCallInfo fcinfo, int arg, const char *what, MdlArgument *argument)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, arg);
+	Oid			output;
+	bool		varlena;
+
+	argument->type = getBaseType(type);
+	switch (argument->type)
+	{
+		case FLOAT8OID:
+		case FLOAT4OID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case BOOLOID:
+			argument->form = MDL_ARGUMENT_NUMBER;
+			break;
+		case FLOAT8ARRAYOID:
+			argument->form = MDL_ARGUMENT_VECTOR;
+			break;
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case NAMEOID:
+		case CHAROID:
+		case UNKNOWNOID:
+			argument->form = MDL_ARGUMENT_TEXT;
+			break;
+		default:
+			if (get_typtype(argument->type) != TYPTYPE_ENUM && strcmp(what, "label") != 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DATATYPE_MISMATCH),
+						 errmsg("a %s cannot be of type %s", what, format_type_be(type)),
+						 errhint("Give numbers, booleans, texts or arrays of double precision.")));
+			argument->form = MDL_ARGUMENT_TEXT;
+	}
+	getTypeOutputInfo(argument->type, &output, &varlena);
+	fmgr_info_cxt(output, &argument->output, fcinfo->flinfo->fn_mcxt);
+}
+
+double
+mdl_argument_number(const MdlArgument *argument, Datum value)
+{
+	switch (argument->type)
+	{
+		case FLOAT8OID:
+			return DatumGetFloat8(value);
+		case FLOAT4OID:
+			return DatumGetFloat4(value);
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		case INT8OID:
+			return (double) DatumGetInt64(value);
+		case NUMERICOID:
+			return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value));
+		default:
+			return DatumGetBool(value) ? 1 : 0;
+	}
+}
+
+text *
+mdl_argument_text(MdlArgument *argument, Datum value)
+{
+	/* As its text, as train() casts a label: a boolean is true or false. */
+	if (argument->type == TEXTOID || argument->type == VARCHAROID)
+		return DatumGetTextPP(value);
+	if (argument->type == BOOLOID)
+		return cstring_to_text(DatumGetBool(value) ? "true" : "false");
+	if (argument->type == BPCHAROID)
+		return DatumGetTextPP(DirectFunctionCall1(rtrim1, value));
+	return cstring_to_text(OutputFunctionCall(&argument->output, value));
+}
+
+ArrayType *
+mdl_argument_vector(const MdlArgument *argument, Datum value)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+
+	(void) argument;
+	if (ARR_NDIM(array) != 1 || ARR_ELEMTYPE(array) != FLOAT8OID || ARR_HASNULL(array))
+		return NULL;
+	return array;
+}
+
+MdlArguments *
+mdl_arguments_open(FunctionCallInfo fcinfo, int first)
+{
+	MemoryContext caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	MdlArguments *a = palloc0(sizeof(MdlArguments));
+
+	a->first = first;
+	a->count = PG_NARGS() - first;
+	a->arguments = palloc0(sizeof(MdlArgument) * (a->count + 1));
+	for (int i = 0; i < a->count; i++)
+		mdl_argument_open(fcinfo, first + i, "feature", &a->arguments[i]);
+	a->room = a->count + 16;
+	a->numbers = palloc(sizeof(double) * (a->room + 1));	/* and one for what the caller puts behind them */
+	MemoryContextSwitchTo(caller);
+	return a;
+}
+
+void
+mdl_wrong_feature(int index, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("feature %d %s", index, what),
+			 errhint("Leave such rows out with FILTER (WHERE …), or turn the values into numbers.")));
+}
+
+static void
+put_number(MdlArguments *a, int index, double number)
+{
+	if (a->n_numbers == a->room)
+	{
+		a->room *= 2;
+		a->numbers = repalloc(a->numbers, sizeof(double) * (a->room + 1));
+	}
+	if (unlikely(!isfinite(number)))
+		mdl_wrong_feature(index + 1, "is NaN or infinite");
+	a->numbers[a->n_numbers++] = number;
+}
+
+void
+mdl_arguments_numbers(MdlArguments *a, FunctionCallInfo fcinfo)
+{
+	a->n_numbers = 0;
+	for (int i = 0; i < a->count; i++)
+	{
+		const MdlArgument *argument = &a->arguments[i];
+		const NullableDatum *value = &fcinfo->args[a->first + i];
+
+		if (unlikely(value->isnull))
+			mdl_wrong_feature(i + 1, "is NULL");
+		if (argument->form == MDL_ARGUMENT_NUMBER)
+			put_number(a, i, mdl_argument_number(argument, value->value));
+		else if (argument->form == MDL_ARGUMENT_TEXT)
+			mdl_wrong_feature(i + 1, "is a text");
+		else
+		{
+			ArrayType  *array = mdl_argument_vector(argument, value->value);
+
+			if (array == NULL)
+				mdl_wrong_feature(i + 1, "is no array of one dimension without NULLs");
+			for (int k = 0; k < ARR_DIMS(array)[0]; k++)
+				put_number(a, i, ((const double *) ARR_DATA_PTR(array))[k]);
+		}
+	}
+}
+
+double
+mdl_weight_argument(FunctionCallInfo fcinfo, int arg)
+{
+	double		weight = PG_ARGISNULL(arg) ? NAN : PG_GETARG_FLOAT8(arg);
+
+	if (!(weight >= 0) || isinf(weight))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("a weight is NULL, negative, NaN or infinite"),
+				 errhint("Give 1 where rows have no weights.")));
+	return weight;
+}
+
+/* ---- arrays of numbers --------------------------------------------------------------------------------------------- */
+
+const double *
+mdl_doubles_argument(Datum value, const char *name, int dimensions, int *rows, int *columns)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	const double *values = (const double *) ARR_DATA_PTR(array);
+
+	if (ARR_NDIM(array) != dimensions || ARR_ELEMTYPE(array) != FLOAT8OID || ARR_HASNULL(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be an array of %d dimensions without NULLs", name, dimensions)));
+	*rows = dimensions == 2 ? ARR_DIMS(array)[0] : 1;
+	*columns = ARR_DIMS(array)[dimensions - 1];
+	for (int i = 0; i < *rows * *columns; i++)
+		if (!isfinite(values[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("argument \"%s\" has an element that is NaN or infinite", name)));
+	return values;
+}
+
+Datum
+mdl_doubles_datum(const double *values, int rows, int columns)
+{
+	int			n = Max(rows, 1) * columns;
+	int			dims[2] = {rows > 0 ? rows : columns, columns};
+	int			lower[2] = {1, 1};
+	Datum	   *datums = palloc(sizeof(Datum) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+		datums[i] = Float8GetDatum(values[i]);
+	return PointerGetDatum(construct_md_array(datums, NULL, rows > 0 ? 2 : 1, dims, lower, FLOAT8OID, 8, true, TYPALIGN_DOUBLE));
+}
