@@ -89,7 +89,7 @@ make_call(FunctionCallInfo fcinfo)
 	BayesCall  *call = MemoryContextAllocZero(memory, sizeof(BayesCall));
 	MemoryContext caller;
 
-	mdl_require_aggregate(fcinfo);
+	mdl_only_in_aggregate(fcinfo);
 	call->features = mdl_arguments_open(fcinfo, FIRST_FEATURE);
 	if (call->features->count < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a row has no features")));

@@ -631,7 +631,7 @@ mdl_class_accum_impl(PG_FUNCTION_ARGS)
 	{
 		MdlClassOptions options = options_argument(fcinfo, 2);
 
-		mdl_require_aggregate(fcinfo);
+		mdl_only_in_aggregate(fcinfo);
 		if (plan->target < 0 || plan->columns[plan->target].cat < 0)
 			damaged_state();
 		if (PG_ARGISNULL(0))
@@ -657,7 +657,7 @@ mdl_class_combine_impl(PG_FUNCTION_ARGS)
 	MdlClassHead *head;
 	MdlClassHead *from;
 
-	mdl_require_aggregate(fcinfo);
+	mdl_only_in_aggregate(fcinfo);
 	head = mdl_class_state_argument(PG_GETARG_DATUM(0));
 	from = (MdlClassHead *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
 	mdl_class_state_check(from);

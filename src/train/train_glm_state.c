@@ -262,7 +262,7 @@ make_call(FunctionCallInfo fcinfo)
 {
 	GlmCall    *call = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(GlmCall));
 
-	mdl_require_aggregate(fcinfo);
+	mdl_only_in_aggregate(fcinfo);
 	call->features = mdl_arguments_open(fcinfo, 6);
 	mdl_argument_open(fcinfo, 4, "y", &call->y);
 	if (call->y.form != MDL_ARGUMENT_NUMBER)
@@ -310,7 +310,7 @@ mdl_glm_combine_impl(PG_FUNCTION_ARGS)
 	GlmState   *s;
 	GlmState   *from;
 
-	mdl_require_aggregate(fcinfo);
+	mdl_only_in_aggregate(fcinfo);
 	s = state_argument(PG_GETARG_DATUM(0), false);
 	from = state_argument(PG_GETARG_DATUM(1), true);
 	same_round(s, from);

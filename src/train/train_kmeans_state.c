@@ -145,7 +145,7 @@ mdl_kmeans_accum_impl(PG_FUNCTION_ARGS)
 
 	if (unlikely(call == NULL))
 	{
-		mdl_require_aggregate(fcinfo);
+		mdl_only_in_aggregate(fcinfo);
 		call = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(KmeansCall));
 		call->features = mdl_arguments_open(fcinfo, 3);
 		fcinfo->flinfo->fn_extra = call;
@@ -181,7 +181,7 @@ mdl_kmeans_combine_impl(PG_FUNCTION_ARGS)
 	KmeansState *s;
 	KmeansState *from;
 
-	mdl_require_aggregate(fcinfo);
+	mdl_only_in_aggregate(fcinfo);
 	s = state_argument(PG_GETARG_DATUM(0), false);
 	from = state_argument(PG_GETARG_DATUM(1), false);
 	same_centres(s, from);

@@ -197,7 +197,7 @@ mdl_profile_accum_impl(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 	{
-		mdl_require_aggregate(fcinfo);
+		mdl_only_in_aggregate(fcinfo);
 		p = make_profile(reader->plan);
 		reader->state_checked = true;
 	}
@@ -206,7 +206,7 @@ mdl_profile_accum_impl(PG_FUNCTION_ARGS)
 		p = (Profile *) DatumGetPointer(PG_GETARG_DATUM(0));
 		if (unlikely(!reader->state_checked))
 		{
-			mdl_require_aggregate(fcinfo);
+			mdl_only_in_aggregate(fcinfo);
 			p = profile_argument(PG_GETARG_DATUM(0));
 			check_profile(p);
 			if (p->n_columns != reader->plan->n_columns)
@@ -258,7 +258,7 @@ mdl_profile_combine_impl(PG_FUNCTION_ARGS)
 	Profile    *p;
 	Profile    *from;
 
-	mdl_require_aggregate(fcinfo);
+	mdl_only_in_aggregate(fcinfo);
 	p = profile_argument(PG_GETARG_DATUM(0));
 	from = (Profile *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
 	check_profile(p);

@@ -260,7 +260,7 @@ mdl_linear_accum_impl(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 	{
-		mdl_require_aggregate(fcinfo);
+		mdl_only_in_aggregate(fcinfo);
 		state = make_state(plan);
 	}
 	else
@@ -270,7 +270,7 @@ mdl_linear_accum_impl(PG_FUNCTION_ARGS)
 		{
 			Head		expected = plan_head(plan);
 
-			mdl_require_aggregate(fcinfo);
+			mdl_only_in_aggregate(fcinfo);
 			state = state_argument(PG_GETARG_DATUM(0));
 			check_state(state);
 			if (!same_layout(state, &expected))
@@ -312,7 +312,7 @@ mdl_linear_combine_impl(PG_FUNCTION_ARGS)
 	Head	   *state;
 	Head	   *from;
 
-	mdl_require_aggregate(fcinfo);
+	mdl_only_in_aggregate(fcinfo);
 	state = state_argument(PG_GETARG_DATUM(0));
 	from = (Head *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
 	check_state(state);

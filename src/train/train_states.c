@@ -14,7 +14,7 @@
 #include "utils/memutils.h"
 
 void
-mdl_require_aggregate(FunctionCallInfo fcinfo)
+mdl_only_in_aggregate(FunctionCallInfo fcinfo)
 {
 	if (AggCheckCallContext(fcinfo, NULL) == 0)
 		ereport(ERROR,

@@ -7,7 +7,7 @@
 
 #include "train/train_int.h"
 
-extern void mdl_require_aggregate(FunctionCallInfo fcinfo);
+extern void mdl_only_in_aggregate(FunctionCallInfo fcinfo);
 
 /* An argument that is the same in every row; starts as zeros. */
 typedef struct MdlConstant
