@@ -95,10 +95,10 @@ BEGIN
 			UPDATE fits SET coefficients = r.coefficients, std_errors = r.std_errors, deviance = r.deviance, dispersion = r.dispersion, rounds = n WHERE what = f.what;
 			EXIT WHEN r.moved < 1e-9;
 		END LOOP;
-		PERFORM medallion.train('states_' || replace(f.what, ' ', '_'), 'train_states.one', f.target, f.family, coalesce(f.params, '{}') || '{"tol": 1e-15}', features => '{x1,x2,few}', weight => f.weight);
+		PERFORM medallion.train('states_' || replace(f.what, ' ', '_'), 'train_states.one', f.target, f.family, coalesce(f.params, '{}') || '{"tol": 1e-20}', features => '{x1,x2,few}', weight => f.weight);
 	END LOOP;
 END $$;
-SELECT what, rounds < 40 AS converged, max(abs(c.estimate - f.coefficients[c.position]) / greatest(abs(c.estimate), coalesce(c.std_error, 1e-3))) AS coefficients, max(abs(c.std_error / f.std_errors[c.position] - 1)) < 1e-7 AS std_errors,
+SELECT what, rounds < 40 AS converged, max(abs(c.estimate - f.coefficients[c.position]) / greatest(abs(c.estimate), coalesce(c.std_error, 1e-3))) < 1e-8 AS coefficients, max(abs(c.std_error / f.std_errors[c.position] - 1)) < 1e-7 AS std_errors,
 	bool_and(abs((v.metrics->>'deviance')::float8 / f.deviance - 1) < 1e-9) AS deviance
 FROM fits f JOIN medallion.coefficients c ON c.model = 'states_' || replace(what, ' ', '_') JOIN medallion.model_versions v ON v.model = c.model GROUP BY what, rounds ORDER BY what;
 

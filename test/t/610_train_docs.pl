@@ -7,7 +7,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @pages = map { "docs/$_.md" } qw(training linear_models svm neighbors probabilistic calibration unsupervised metrics prediction);
+my @pages = map { "docs/$_.md" } qw(training states linear_models svm neighbors probabilistic calibration unsupervised metrics prediction);
 my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
 $node->start;
