@@ -1,13 +1,13 @@
 /*
  * ml_fit_quantile.c: the estimator quantile_regression: a linear model of a quantile of the target.
  *
- * Minimises sum of w rho(y - b0 - x b) / sum of w + alpha |b|_1 with rho(r) = q r for r >= 0, (q - 1) r below, as scikit-learn's
- * QuantileRegressor does.  That is a linear programme; its dual, max y'a with X'a = X'(1 - q)w and 0 <= a <= w, is solved by the
- * interior point method of Portnoy and Koenker (1997, "The Gaussian hare and the Laplacian tortoise"): Mehrotra's predictor and corrector,
- * each of which is a weighted least squares problem.  The penalty is one more row for each coefficient, of quantile 1/2.  At
- * the end the solution is moved to the vertex next to it: the rows that the plane goes through determine it to all digits.
+ * Of many rows only those near the plane decide where it lies; the others only have to stay on their side.  So a part of the
+ * rows is drawn and fitted roughly; rows whose residuals from that are far from 0 are taken together into two, one on either
+ * side (Portnoy and Koenker 1997, section 5, preprocessing); what is left is solved; and rows that came to lie on the other
+ * side than they were taken for are put back, until there are none.  Then the solution is that of all rows: the sum of the
+ * losses of rows on one side is that of one row with their sums.  ml_quantile.h solves.
  *
- * Letters are those of the paper: a the dual, s = w - a, z and u their multipliers (u is w there).
+ * Words: a row is *kept*, or *taken* for above or below the plane.
  */
 #include "ml/ml_estimator.h"
 
@@ -15,13 +15,16 @@
 #include <string.h>
 
 #include "ml/ml_kernels.h"
+#include "ml/ml_quantile.h"
+#include "ml/ml_random.h"
 #include "ml/ml_solve.h"
 #include "ml/ml_weighted.h"
 
-#define NEARLY_ALL 0.9995		/* of the way to the border */
-#define DEPENDENT 1e-11			/* of a pivot of the first least squares: the term is left out */
-#define VERTEX_MOST 300			/* coefficients up to which a vertex is looked for */
-#define CANDIDATES 6			/* rows looked at for each coefficient of the vertex */
+#define MANY_ROWS 20000			/* fewer are solved as they are */
+#define DEPENDENT 1e-11			/* of a pivot of least squares: the term is left out, as in ml_quantile.c */
+#define ROUGHLY 1e-3			/* what the objective of the drawn rows is known to */
+#define MOST_CHECKS 12
+#define RANDOM_QUANTILE 0x717561
 
 enum
 {
@@ -42,75 +45,33 @@ static const ml_param_spec quantile_specs[] = {
 
 typedef enum phase
 {
-	FIRST = 0,					/* least squares */
-	RESIDUALS,					/* and from it where to begin */
-	PREDICT,					/* products for the predictor */
-	PREDICT_STEP,				/* how far it may go */
-	CORRECT,					/* right side of the corrector */
-	CORRECT_STEP,
-	AT_SOLUTION,				/* residuals of the solution */
-	AT_VERTEX					/* and of the vertex */
+	WHOLE = 0,					/* all rows are solved */
+	RANK,						/* which terms depend on others */
+	DRAWN,						/* a part is solved roughly */
+	RESIDUALS,					/* of all rows from that */
+	KEPT,						/* kept rows, and the two, are solved */
+	CHECK						/* on which side rows came to lie */
 } phase;
-
-enum
-{
-	SUM_PRIMAL = 0,				/* sum of w rho(r) */
-	SUM_GAP,					/* a z + s u … */
-	SUM_GAP_AFTER,				/* … as it was, for the full steps: terms of 1 … */
-	SUM_ONE_PRIMAL,				/* … of the primal step, of the dual's … */
-	SUM_ONE_DUAL,
-	SUM_BOTH					/* … and of both */
-};
-
-enum
-{
-	LEAST_PRIMAL = 0,			/* steps to the border */
-	LEAST_DUAL
-};
-
-/* What the interior point method keeps for each row, penalty rows last. */
-typedef struct dual_row
-{
-	double		a;
-	double		s;
-	double		z;
-	double		u;
-	double		da;				/* steps; ds is -da */
-	double		dz;
-	double		du;
-	double		dadz;			/* of the predictor */
-	double		dsdu;
-} dual_row;
 
 typedef struct quantile_state
 {
 	ml_ctx		ctx;
-	ml_weighted rounds;
-	double		alpha;
-	double		quantile;
-	bool		fit_intercept;
-	double		tol;
-	int			max_iter;
+	const ml_design *design;
+	ml_quantile_params params;
 	phase		phase;
-	size_t		n;				/* rows and penalty rows */
-	dual_row   *rows;			/* (n) */
+	ml_quantile *solver;
+	int			iterations;		/* of solvers before */
+
+	/* Of many rows. */
+	ml_weighted rounds;			/* over all rows */
+	size_t		wanted;			/* rows drawn, and kept */
 	double	   *theta;			/* (p + 1) coefficients and the level at the means */
-	double	   *dtheta;			/* (p + 1) */
-	double	   *right;			/* (p + 1) */
-	double	   *work;			/* (p + 1) */
-	double	   *residuals;		/* (design rows) of the solution */
-	double	   *vertex;			/* (p + 1) */
-	ml_cholesky factor;
-	double		mu;
-	double		primal_share;
-	double		dual_share;
-	double		primal;			/* objective at theta */
-	double		previous_gap;
-	int			stalled;
-	int			iterations;
-	bool		converged;
-	double	   *coefficients;	/* (p) */
-	double		intercept;
+	double	   *distances;		/* (rows) sizes of residuals over what they may be wrong by */
+	signed char *sides;			/* (rows) taken for: 1 above, -1 below, 0 kept; 2, -2: seen on the wrong side */
+	double	   *part;			/* the rows being solved: (part.rows, p + 2) terms, target, weight */
+	ml_design	small;
+	int			checks;
+	double		objective;		/* of all rows */
 } quantile_state;
 
 static ml_status
@@ -119,557 +80,327 @@ no_memory(ml_error *err)
 	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
 }
 
-static double
-check_loss(double quantile, double r)
-{
-	return r >= 0 ? quantile * r : (quantile - 1) * r;
-}
-
-/* ---- rows: those of the design in rounds, penalty rows by themselves ------------------------------------------------ */
-
-/* Residual of a row at coefficients: y - z'theta. */
-static double
-residual_of(const quantile_state *s, const ml_weighted_block *b, size_t i, const double *theta)
-{
-	return s->rounds.design->target[b->first + i] - ml_dot(b->z + i * b->stride, theta, s->rounds.p + 1);
-}
-
-static void
-look_first(void *arg, ml_weighted_block *b)
-{
-	quantile_state *s = arg;
-
-	for (size_t i = 0; i < b->n; i++)
-	{
-		b->d[i] = ml_weighted_row(s->rounds.design, b->first + i);
-		b->v[i] = b->d[i] * s->rounds.design->target[b->first + i];
-	}
-}
-
-/* Feasible a, and multipliers by the sign of the residual. */
-static void
-begin_row(dual_row *row, double weight, double quantile, double r, double small)
-{
-	row->a = (1 - quantile) * weight;
-	row->s = quantile * weight;
-	/* The dual of the paper has -y: its multiplier z belongs to residuals below 0, u to those above. */
-	row->z = (r < 0 ? -r : 0) + small;
-	row->u = (r > 0 ? r : 0) + small;
-}
-
-static void
-look_begin(void *arg, ml_weighted_block *b)
-{
-	quantile_state *s = arg;
-
-	for (size_t i = 0; i < b->n; i++)
-	{
-		double		r = residual_of(s, b, i, s->theta);
-		double		weight = ml_weighted_row(s->rounds.design, b->first + i);
-
-		s->residuals[b->first + i] = r;
-		b->sums[SUM_PRIMAL] += weight * check_loss(s->quantile, r);
-		b->sums[SUM_GAP] += weight * fabs(r);
-	}
-}
-
-static double
-curvature(const dual_row *row)
-{
-	return 1 / (row->z / row->a + row->u / row->s);
-}
-
-static void
-look_predict(void *arg, ml_weighted_block *b)
-{
-	quantile_state *s = arg;
-
-	for (size_t i = 0; i < b->n; i++)
-	{
-		const dual_row *row = &s->rows[b->first + i];
-
-		b->d[i] = curvature(row);
-		b->v[i] = b->d[i] * (row->u - row->z);
-	}
-}
-
-/* How far a value may go with a step before it is 0. */
-static double
-room(double value, double step)
-{
-	return step < 0 ? -value / step : 1e20;
-}
-
-static void
-measure_step(const dual_row *row, double *least)
-{
-	least[LEAST_PRIMAL] = fmin(least[LEAST_PRIMAL], fmin(room(row->a, row->da), room(row->s, -row->da)));
-	least[LEAST_DUAL] = fmin(least[LEAST_DUAL], fmin(room(row->z, row->dz), room(row->u, row->du)));
-}
-
-/* The predictor's step of a row for the change `change` of its linear predictor. */
-static void
-predict_row(dual_row *row, double change, double *sums, double *least)
-{
-	row->da = curvature(row) * (row->u - row->z - change);
-	row->dz = -row->z * (1 + row->da / row->a);
-	row->du = -row->u * (1 - row->da / row->s);
-	row->dadz = row->da * row->dz;
-	row->dsdu = -row->da * row->du;
-	measure_step(row, least);
-	sums[SUM_GAP] += row->a * row->z + row->s * row->u;
-	sums[SUM_ONE_PRIMAL] += row->da * (row->z - row->u);
-	sums[SUM_ONE_DUAL] += row->a * row->dz + row->s * row->du;
-	sums[SUM_BOTH] += row->dadz + row->dsdu;
-}
-
-static void
-look_predict_step(void *arg, ml_weighted_block *b)
-{
-	quantile_state *s = arg;
-
-	for (size_t i = 0; i < b->n; i++)
-		predict_row(&s->rows[b->first + i], ml_dot(b->z + i * b->stride, s->dtheta, s->rounds.p + 1), b->sums, b->least);
-}
-
-/* What the corrector adds to the residual of a row. */
-static double
-correction(const dual_row *row, double mu)
-{
-	return (mu - row->dadz) / row->a - (mu - row->dsdu) / row->s;
-}
-
-static void
-look_correct(void *arg, ml_weighted_block *b)
-{
-	quantile_state *s = arg;
-
-	for (size_t i = 0; i < b->n; i++)
-	{
-		const dual_row *row = &s->rows[b->first + i];
-
-		b->v[i] = curvature(row) * (row->u - row->z + correction(row, s->mu));
-	}
-}
-
-static void
-correct_row(dual_row *row, double change, double mu, double *least)
-{
-	row->da = curvature(row) * (row->u - row->z + correction(row, mu) - change);
-	row->dz = (mu - row->dadz - row->z * row->da) / row->a - row->z;
-	row->du = (mu - row->dsdu + row->u * row->da) / row->s - row->u;
-	measure_step(row, least);
-}
-
-static void
-look_correct_step(void *arg, ml_weighted_block *b)
-{
-	quantile_state *s = arg;
-
-	for (size_t i = 0; i < b->n; i++)
-		correct_row(&s->rows[b->first + i], ml_dot(b->z + i * b->stride, s->dtheta, s->rounds.p + 1), s->mu, b->least);
-}
-
-static void
-look_at_vertex(void *arg, ml_weighted_block *b)
-{
-	quantile_state *s = arg;
-
-	for (size_t i = 0; i < b->n; i++)
-		b->sums[SUM_PRIMAL] += ml_weighted_row(s->rounds.design, b->first + i) * check_loss(s->quantile, residual_of(s, b, i, s->vertex));
-}
-
-/* ---- phases -------------------------------------------------------------------------------------------------------- */
-
-/* The penalty row of term j. */
-static dual_row *
-penalty_row(const quantile_state *s, size_t j)
-{
-	return &s->rows[s->rounds.design->rows + j];
-}
-
-static double
-sizes(const quantile_state *s, const double *theta)
-{
-	double		sum = 0;
-
-	for (size_t j = 0; j < s->rounds.p; j++)
-		sum += fabs(theta[j]);
-	return s->alpha * s->rounds.weight * sum;
-}
-
-/* Least squares to start from; terms that depend on others are left out from here on. */
 static ml_status
-end_first(quantile_state *s, ml_error *err)
+solve(quantile_state *s, const ml_design *design, phase next, ml_error *err)
+{
+	ml_quantile_params params = s->params;
+
+	params.vertex = next != DRAWN;
+	params.tol = next == DRAWN ? fmax(params.tol, ROUGHLY) : params.tol;
+	s->phase = next;
+	return ml_quantile_begin(&s->ctx, design, &params, &s->solver, err);
+}
+
+static void
+forget_solver(quantile_state *s)
+{
+	s->iterations += ml_quantile_solution(s->solver).iterations;
+	ml_quantile_free(s->solver);
+	s->solver = NULL;
+}
+
+/* ---- parts of the rows --------------------------------------------------------------------------------------------- */
+
+static void
+forget_part(quantile_state *s)
+{
+	ml_free(&s->ctx, s->part);
+	s->part = NULL;
+}
+
+/* Room for rows of which none is there yet. */
+static bool
+make_part(quantile_state *s, size_t rows)
+{
+	size_t		p = s->rounds.p;
+
+	forget_part(s);
+	s->part = ml_alloc_zero(&s->ctx, rows * (p + 2), sizeof(double));
+	if (s->part == NULL)
+		return false;
+	s->small = (ml_design) {.rows = 0, .n_terms = (int) p, .x = s->part, .stride = p, .target = s->part + rows * p, .weights = s->part + rows * (p + 1)};
+	return true;
+}
+
+/* Adds a share of a row to row `to` of the part. */
+static void
+add_share(quantile_state *s, size_t to, size_t row, double share)
+{
+	size_t		p = s->rounds.p;
+
+	ml_axpy(s->part + to * p, share, s->design->x + row * s->design->stride, p);
+	((double *) s->small.target)[to] += share * s->design->target[row];
+}
+
+static void
+append_row(quantile_state *s, size_t row)
+{
+	add_share(s, s->small.rows, row, 1);
+	((double *) s->small.weights)[s->small.rows++] = ml_weighted_row(s->design, row);
+}
+
+static bool
+stop(const quantile_state *s, size_t row)
+{
+	return row % 65536 == 0 && ml_is_cancelled(&s->ctx);
+}
+
+static ml_status
+cancelled(ml_error *err)
+{
+	return ml_fail(err, ML_CANCELLED, NULL, "cancelled");
+}
+
+/* Selection sampling (Knuth, The Art of Computer Programming 2, algorithm S). */
+static ml_status
+draw_rows(quantile_state *s, ml_error *err)
+{
+	ml_random	random = ml_random_stream(0, RANDOM_QUANTILE, 0);
+	size_t		n = s->design->rows;
+
+	if (!make_part(s, s->wanted))
+		return no_memory(err);
+	for (size_t i = 0; i < n && s->small.rows < s->wanted; i++)
+	{
+		if (stop(s, i))
+			return cancelled(err);
+		if (ml_random_unit(&random) * (double) (n - i) < (double) (s->wanted - s->small.rows))
+			append_row(s, i);
+	}
+	return solve(s, &s->small, DRAWN, err);
+}
+
+/* The kept rows, and two for all others. */
+static ml_status
+gather_rows(quantile_state *s, ml_error *err)
+{
+	size_t		n = s->design->rows;
+	size_t		kept = 0;
+	double		weights[2] = {0, 0};	/* below, above */
+	size_t		to[2] = {0, 0};
+
+	for (size_t i = 0; i < n; i++)
+		if (s->sides[i] == 0)
+			kept++;
+		else
+			weights[s->sides[i] > 0] += ml_weighted_row(s->design, i);
+	if (kept > n / 2)
+	{
+		forget_part(s);
+		return solve(s, s->design, WHOLE, err);
+	}
+	if (!make_part(s, kept + 2))
+		return no_memory(err);
+	for (int side = 0; side < 2; side++)
+		if (weights[side] > 0)
+		{
+			((double *) s->small.weights)[s->small.rows] = weights[side];
+			to[side] = s->small.rows++;
+		}
+	for (size_t i = 0; i < n; i++)
+	{
+		if (stop(s, i))
+			return cancelled(err);
+		if (s->sides[i] == 0)
+			append_row(s, i);
+		else
+			add_share(s, to[s->sides[i] > 0], i, ml_weighted_row(s->design, i) / weights[s->sides[i] > 0]);
+	}
+	return solve(s, &s->small, KEPT, err);
+}
+
+/* ---- rounds over all rows ------------------------------------------------------------------------------------------ */
+
+static double
+residual_of(const quantile_state *s, const ml_weighted_block *b, size_t i)
+{
+	return s->design->target[b->first + i] - ml_dot(b->z + i * b->stride, s->theta, s->rounds.p + 1);
+}
+
+static void
+look_rank(void *arg, ml_weighted_block *b)
+{
+	quantile_state *s = arg;
+
+	for (size_t i = 0; i < b->n; i++)
+		b->d[i] = ml_weighted_row(s->design, b->first + i);
+}
+
+/* A plane is less certain far from the middle of the rows. */
+static void
+look_residuals(void *arg, ml_weighted_block *b)
+{
+	quantile_state *s = arg;
+
+	for (size_t i = 0; i < b->n; i++)
+	{
+		double		r = residual_of(s, b, i);
+		double		far = 1;
+
+		for (size_t j = 0; j < s->rounds.p; j++)
+			if (!s->rounds.dropped[j])
+			{
+				double		z = b->z[i * b->stride + j] / s->rounds.spread[j];
+
+				far += z * z;
+			}
+		s->distances[b->first + i] = fabs(r) / sqrt(far);
+		s->sides[b->first + i] = r < 0 ? -1 : 1;
+	}
+}
+
+enum
+{
+	SUM_LOSS = 0,
+	SUM_WRONG
+};
+
+static void
+look_check(void *arg, ml_weighted_block *b)
+{
+	quantile_state *s = arg;
+
+	for (size_t i = 0; i < b->n; i++)
+	{
+		double		r = residual_of(s, b, i);
+		signed char *side = &s->sides[b->first + i];
+
+		b->sums[SUM_LOSS] += ml_weighted_row(s->design, b->first + i) * (r >= 0 ? s->params.quantile : s->params.quantile - 1) * r;
+		if (*side * r < 0)
+		{
+			*side *= 2;
+			b->sums[SUM_WRONG]++;
+		}
+	}
+}
+
+/* Terms that depend on others, as a solver of all rows would leave them out. */
+static ml_status
+end_rank(quantile_state *s, ml_error *err)
 {
 	ml_weighted *w = &s->rounds;
-	ml_status	status = ml_cholesky_make(&s->ctx, &s->factor, w->matrix, (int) w->width, 0, DEPENDENT, err);
+	ml_cholesky factor = {0};
+	ml_status	status = ml_cholesky_make(&s->ctx, &factor, w->matrix, (int) w->width, 0, DEPENDENT, err);
 	int			kept = 0;
 
-	if (status != ML_OK)
-		return status;
-	ml_cholesky_solve(&s->factor, w->total, s->theta, s->work);
-	for (size_t j = 0; j < w->p; j++)
+	for (size_t j = 0; j < w->p && status == ML_OK; j++)
 	{
-		bool		found = kept < s->factor.rank && s->factor.kept[kept] == (int) j;
+		bool		found = kept < factor.rank && factor.kept[kept] == (int) j;
 
 		kept += found;
 		w->dropped[j] = !found;
 	}
-	s->phase = RESIDUALS;
-	return ML_MORE;
+	ml_cholesky_free(&s->ctx, &factor);
+	return status == ML_OK ? draw_rows(s, err) : status;
 }
 
-/* Multipliers by the residuals of least squares. */
+/* The number at place `at` of (n) if they were in order (Hoare's find); changes their order. */
+static double
+number_at(double *numbers, size_t n, size_t at)
+{
+	size_t		low = 0,
+				high = n - 1;
+
+	while (low < high)
+	{
+		double		pivot = numbers[low + (high - low) / 2];
+		size_t		i = low,
+					j = high;
+
+		while (i <= j)
+		{
+			while (numbers[i] < pivot)
+				i++;
+			while (numbers[j] > pivot)
+				j--;
+			if (i > j)
+				break;
+			{
+				double		other = numbers[i];
+
+				numbers[i++] = numbers[j];
+				numbers[j] = other;
+			}
+			if (j-- == 0)
+				break;
+		}
+		if (at <= j && j < n)
+			high = j;
+		else if (at >= i)
+			low = i;
+		else
+			break;
+	}
+	return numbers[at];
+}
+
+/* Rows near the plane are kept. */
 static ml_status
 end_residuals(quantile_state *s, ml_error *err)
 {
-	const ml_design *design = s->rounds.design;
-	double		mean = s->rounds.sums[SUM_GAP] / s->rounds.weight;
+	size_t		n = s->design->rows;
+	double	   *copy = ml_alloc(&s->ctx, n, sizeof(double));
+	double		border;
 
-	if (!isfinite(mean))
-		return ml_fail(err, ML_BAD_DATA, "Scale the columns down.", "the sums of squares overflow");
-	if (mean == 0)
-	{
-		s->converged = true;	/* nothing is left to explain */
-		if (s->alpha == 0)
-			return ML_DONE;
-		for (size_t j = 0; j < s->rounds.p; j++)
-			mean += 1e-6 * fabs(s->theta[j]) * s->rounds.spread[j];
-		mean = mean > 0 ? mean : 1;
-	}
-	for (size_t i = 0; i < design->rows; i++)
-		begin_row(&s->rows[i], ml_weighted_row(design, i), s->quantile, s->residuals[i], 0.001 * mean);
-	for (size_t j = 0; j < s->rounds.p && s->alpha > 0; j++)
-		begin_row(penalty_row(s, j), 2 * s->alpha * s->rounds.weight, 0.5, s->rounds.dropped[j] ? 0 : -s->theta[j], 0.001 * mean);
-	s->previous_gap = INFINITY;
-	s->phase = PREDICT;
-	return ML_MORE;
+	if (copy == NULL)
+		return no_memory(err);
+	memcpy(copy, s->distances, n * sizeof(double));
+	border = number_at(copy, n, s->wanted);
+	ml_free(&s->ctx, copy);
+	for (size_t i = 0; i < n; i++)
+		if (!(s->distances[i] > border))
+			s->sides[i] = 0;
+	return gather_rows(s, err);
 }
 
-/* Solves for the change of the coefficients, with the rows of the penalty. */
+/* The optimum of all rows if none is on the wrong side; else those are put back. */
 static ml_status
-end_predict(quantile_state *s, ml_error *err)
+end_check(quantile_state *s, ml_error *err)
 {
-	ml_weighted *w = &s->rounds;
-	ml_status	status;
+	ml_quantile_result r = ml_quantile_solution(s->solver);
 
-	memcpy(s->right, w->total, w->width * sizeof(double));
-	for (size_t j = 0; j < w->p && s->alpha > 0; j++)
-		if (!w->dropped[j])
-		{
-			const dual_row *row = penalty_row(s, j);
-
-			w->matrix[j * (w->width + 1)] += curvature(row);
-			s->right[j] += curvature(row) * (row->u - row->z);
-		}
-	ml_cholesky_free(&s->ctx, &s->factor);
-	status = ml_cholesky_make(&s->ctx, &s->factor, w->matrix, (int) w->width, 0, 1e-15, err);
-	if (status != ML_OK)
-		return status;
-	ml_cholesky_solve(&s->factor, s->right, s->dtheta, s->work);
-	s->phase = PREDICT_STEP;
-	return ML_MORE;
-}
-
-static void
-take_shares(quantile_state *s, const double *least)
-{
-	s->primal_share = fmin(NEARLY_ALL * least[LEAST_PRIMAL], 1);
-	s->dual_share = fmin(NEARLY_ALL * least[LEAST_DUAL], 1);
-}
-
-/* Goes the step, and tells whether the gap is closed. */
-static ml_status
-move(quantile_state *s)
-{
-	double		gap = 0;
-
-	for (size_t j = 0; j <= s->rounds.p; j++)
-		s->theta[j] += s->dual_share * s->dtheta[j];
-	for (size_t i = 0; i < s->n; i++)
-	{
-		dual_row   *row = &s->rows[i];
-
-		if (i >= s->rounds.design->rows && (s->alpha == 0 || s->rounds.dropped[i - s->rounds.design->rows]))
-			continue;
-		row->a += s->primal_share * row->da;
-		row->s -= s->primal_share * row->da;
-		row->z += s->dual_share * row->dz;
-		row->u += s->dual_share * row->du;
-		gap += row->a * row->z + row->s * row->u;
-	}
-	s->iterations++;
-	s->stalled = gap > 0.9 * s->previous_gap ? s->stalled + 1 : 0;
-	s->previous_gap = gap;
-	s->converged = gap <= s->tol * s->primal;
-	s->phase = s->converged || s->stalled > 5 || s->iterations >= s->max_iter || !isfinite(gap) ? AT_SOLUTION : PREDICT;
-	return ML_MORE;
-}
-
-static ml_status
-end_predict_step(quantile_state *s)
-{
-	double	   *sums = s->rounds.sums;
-	double		gap;
-	double		after;
-
-	for (size_t j = 0; j < s->rounds.p && s->alpha > 0; j++)
-		if (!s->rounds.dropped[j])
-			predict_row(penalty_row(s, j), s->dtheta[j], sums, s->rounds.least);
-	take_shares(s, s->rounds.least);
-	if (s->primal_share >= 1 && s->dual_share >= 1)
-		return move(s);
-	gap = sums[SUM_GAP];
-	after = gap + s->primal_share * sums[SUM_ONE_PRIMAL] + s->dual_share * sums[SUM_ONE_DUAL] +
-		s->primal_share * s->dual_share * sums[SUM_BOTH];
-	s->mu = gap * pow(fmax(after, 0) / gap, 3) / (2 * (double) s->n);
-	s->phase = CORRECT;
-	return ML_MORE;
-}
-
-static ml_status
-end_correct(quantile_state *s)
-{
-	memcpy(s->right, s->rounds.total, s->rounds.width * sizeof(double));
-	for (size_t j = 0; j < s->rounds.p && s->alpha > 0; j++)
-		if (!s->rounds.dropped[j])
-		{
-			const dual_row *row = penalty_row(s, j);
-
-			s->right[j] += curvature(row) * (row->u - row->z + correction(row, s->mu));
-		}
-	ml_cholesky_solve(&s->factor, s->right, s->dtheta, s->work);
-	s->phase = CORRECT_STEP;
-	return ML_MORE;
-}
-
-static ml_status
-end_correct_step(quantile_state *s)
-{
-	for (size_t j = 0; j < s->rounds.p && s->alpha > 0; j++)
-		if (!s->rounds.dropped[j])
-			correct_row(penalty_row(s, j), s->dtheta[j], s->mu, s->rounds.least);
-	take_shares(s, s->rounds.least);
-	return move(s);
-}
-
-/* ---- the vertex ---------------------------------------------------------------------------------------------------- */
-
-typedef struct candidate
-{
-	double		slack;			/* how far from both borders, as a share of the weight: greater is likelier */
-	size_t		row;
-} candidate;
-
-/* The `most` rows of greatest slack, by insertion; the first of equal ones stays. */
-static int
-choose_candidates(const quantile_state *s, candidate *best, int most)
-{
-	int			count = 0;
-
-	for (size_t i = 0; i < s->n; i++)
-	{
-		const dual_row *row = &s->rows[i];
-		double		slack = fmin(row->a, row->s) / (row->a + row->s);
-		int			at;
-
-		if (i >= s->rounds.design->rows && (s->alpha == 0 || s->rounds.dropped[i - s->rounds.design->rows]))
-			continue;
-		if (!(slack > 0) || (count == most && slack <= best[count - 1].slack))
-			continue;
-		at = count < most ? count++ : count - 1;
-		for (; at > 0 && best[at - 1].slack < slack; at--)
-			best[at] = best[at - 1];
-		best[at] = (candidate) {slack, i};
-	}
-	return count;
-}
-
-/* One equation: the row's z and its target. */
-static void
-write_equation(const quantile_state *s, size_t row, long double *equation)
-{
-	const ml_weighted *w = &s->rounds;
-	size_t		width = w->width;
-
-	for (size_t j = 0; j <= width; j++)
-		equation[j] = 0;
-	if (row >= w->design->rows)
-	{
-		equation[row - w->design->rows] = 1;
-		return;
-	}
-	for (size_t j = 0; j < w->p; j++)
-		equation[j] = w->dropped[j] ? 0 : (long double) w->design->x[row * w->design->stride + j] - w->mean[j];
-	equation[w->p] = w->fit_intercept ? 1 : 0;
-	equation[width] = w->design->target[row];
-}
-
-/*
- * Gaussian elimination that takes one candidate after the other while it brings something new, until there are as many as
- * coefficients.  False: there are not enough.  matrix is (width, width + 1), pivots (width).
- */
-static bool
-solve_vertex(quantile_state *s, const candidate *candidates, int count, long double *matrix, int *pivots)
-{
-	size_t		width = s->rounds.width;
-	size_t		cells = width + 1;
-	int			wanted = s->factor.rank;
-	int			found = 0;
-
-	for (int c = 0; c < count && found < wanted; c++)
-	{
-		long double *row = matrix + found * cells;
-		long double size = 0;
-		size_t		pivot = 0;
-
-		write_equation(s, candidates[c].row, row);
-		for (size_t j = 0; j < width; j++)
-			size = fmaxl(size, fabsl(row[j]) / (j < s->rounds.p && s->rounds.spread[j] > 0 ? s->rounds.spread[j] : 1));
-		for (int k = 0; k < found; k++)
-		{
-			long double factor = row[pivots[k]];
-
-			for (size_t j = 0; j < cells; j++)
-				row[j] -= factor * matrix[k * cells + j];
-		}
-		for (size_t j = 1; j < width; j++)
-			if (fabsl(row[j]) * (j < s->rounds.p ? s->rounds.spread[j] : 1) > fabsl(row[pivot]) * (pivot < s->rounds.p ? s->rounds.spread[pivot] : 1))
-				pivot = j;
-		if (!(fabsl(row[pivot]) / (pivot < s->rounds.p && s->rounds.spread[pivot] > 0 ? s->rounds.spread[pivot] : 1) > 1e-9L * size))
-			continue;
-		for (size_t j = cells; j-- > 0;)
-			if (j != pivot)
-				row[j] /= row[pivot];
-		row[pivot] = 1;
-		for (int k = 0; k < found; k++)
-		{
-			long double factor = matrix[k * cells + pivot];
-
-			for (size_t j = 0; j < cells; j++)
-				matrix[k * cells + j] -= factor * row[j];
-		}
-		pivots[found++] = (int) pivot;
-	}
-	memset(s->vertex, 0, width * sizeof(double));
-	for (int k = 0; k < found; k++)
-		s->vertex[pivots[k]] = (double) matrix[k * cells + width];
-	return found == wanted;
-}
-
-/* At the solution: its objective is the round's; then the vertex beside it is tried. */
-static ml_status
-end_solution(quantile_state *s, ml_error *err)
-{
-	size_t		width = s->rounds.width;
-	int			most = CANDIDATES * (int) width;
-	candidate  *candidates;
-	long double *matrix;
-	int		   *pivots;
-	bool		found = false;
-
-	s->primal = s->rounds.sums[SUM_PRIMAL] + sizes(s, s->theta);
-	if (width > VERTEX_MOST)
+	s->objective = s->rounds.sums[SUM_LOSS] / s->rounds.weight;
+	for (size_t j = 0; j < s->rounds.p; j++)
+		s->objective += s->params.alpha * fabs(r.coefficients[j]);
+	if (s->rounds.sums[SUM_WRONG] == 0 || !r.converged)
 		return ML_DONE;
-	candidates = ml_alloc(&s->ctx, most, sizeof(candidate));
-	matrix = ml_alloc(&s->ctx, width * (width + 1), sizeof(long double));
-	pivots = ml_alloc(&s->ctx, width, sizeof(int));
-	if (candidates != NULL && matrix != NULL && pivots != NULL)
-		found = solve_vertex(s, candidates, choose_candidates(s, candidates, most), matrix, pivots);
-	if (candidates == NULL || matrix == NULL || pivots == NULL)
-	{
-		ml_free(&s->ctx, candidates);
-		ml_free(&s->ctx, matrix);
-		ml_free(&s->ctx, pivots);
-		return no_memory(err);
-	}
-	ml_free(&s->ctx, candidates);
-	ml_free(&s->ctx, matrix);
-	ml_free(&s->ctx, pivots);
-	s->phase = AT_VERTEX;
-	return found ? ML_MORE : ML_DONE;
+	forget_solver(s);
+	if (++s->checks == MOST_CHECKS)
+		return solve(s, s->design, WHOLE, err);
+	for (size_t i = 0; i < s->design->rows; i++)
+		if (s->sides[i] == 2 || s->sides[i] == -2)
+			s->sides[i] = 0;
+	return gather_rows(s, err);
 }
 
+/* ---- steps --------------------------------------------------------------------------------------------------------- */
+
+/* A part is solved: the round over all rows that follows, or, if it lacks terms that all rows have, all rows. */
 static ml_status
-end_vertex(quantile_state *s)
+end_part(quantile_state *s, ml_error *err)
 {
-	double		primal = s->rounds.sums[SUM_PRIMAL] + sizes(s, s->vertex);
+	ml_quantile_result r = ml_quantile_solution(s->solver);
+	size_t		p = s->rounds.p;
 
-	if (primal <= s->primal * (1 + 1e-12))
+	if (memcmp(r.dropped, s->rounds.dropped, p) != 0)
 	{
-		s->primal = primal;
-		memcpy(s->theta, s->vertex, s->rounds.width * sizeof(double));
+		forget_solver(s);
+		return solve(s, s->design, WHOLE, err);
 	}
-	return ML_DONE;
-}
-
-/* ---- the estimator ------------------------------------------------------------------------------------------------- */
-
-static ml_status
-quantile_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
-{
-	quantile_state *s = ml_alloc_zero(ctx, 1, sizeof(quantile_state));
-	const ml_design *design = input->design;
-	size_t		width = (size_t) design->n_terms + 1;
-
-	*state = s;
-	if (s == NULL)
-		return no_memory(err);
-	s->ctx = *ctx;
-	s->alpha = params[PARAM_ALPHA];
-	s->quantile = params[PARAM_QUANTILE];
-	s->fit_intercept = params[PARAM_FIT_INTERCEPT] != 0;
-	s->tol = params[PARAM_TOL];
-	s->max_iter = (int) params[PARAM_MAX_ITER];
-	s->n = design->rows + (s->alpha > 0 ? design->n_terms : 0);
-	s->rows = ml_alloc_zero(ctx, s->n, sizeof(dual_row));
-	s->residuals = ml_alloc_zero(ctx, design->rows, sizeof(double));
-	s->theta = ml_alloc_zero(ctx, width, sizeof(double));
-	s->dtheta = ml_alloc_zero(ctx, width, sizeof(double));
-	s->right = ml_alloc_zero(ctx, width, sizeof(double));
-	s->work = ml_alloc_zero(ctx, width, sizeof(double));
-	s->vertex = ml_alloc_zero(ctx, width, sizeof(double));
-	s->coefficients = ml_alloc_zero(ctx, width, sizeof(double));
-	if (!s->rows || !s->residuals || !s->theta || !s->dtheta || !s->right || !s->work || !s->vertex || !s->coefficients)
-		return no_memory(err);
-	return ml_weighted_begin(ctx, &s->rounds, design, s->fit_intercept, false, err);
-}
-
-static void
-start_round(quantile_state *s)
-{
-	static const ml_weighted_look looks[] = {look_first, look_begin, look_predict, look_predict_step, look_correct, look_correct_step, look_begin,
-	look_at_vertex};
-
-	ml_weighted_start(&s->rounds, looks[s->phase], s, s->phase == FIRST || s->phase == PREDICT);
+	memcpy(s->theta, r.coefficients, p * sizeof(double));
+	s->theta[p] = r.intercept + ml_dot(s->rounds.mean, r.coefficients, p);
+	if (s->phase == DRAWN)
+		forget_solver(s);
+	s->phase = s->phase == DRAWN ? RESIDUALS : CHECK;
+	return ML_MORE;
 }
 
 static ml_status
 end_round(quantile_state *s, ml_error *err)
 {
-	switch (s->phase)
-	{
-		case FIRST:
-			return end_first(s, err);
-		case RESIDUALS:
-			s->primal = s->rounds.sums[SUM_PRIMAL] + sizes(s, s->theta);
-			return end_residuals(s, err);
-		case PREDICT:
-			return end_predict(s, err);
-		case PREDICT_STEP:
-			return end_predict_step(s);
-		case CORRECT:
-			return end_correct(s);
-		case CORRECT_STEP:
-			return end_correct_step(s);
-		case AT_SOLUTION:
-			return end_solution(s, err);
-		case AT_VERTEX:
-			return end_vertex(s);
-		default:
-			return ML_DONE;
-	}
+	ml_status	status = s->phase == RANK ? end_rank(s, err) : s->phase == RESIDUALS ? end_residuals(s, err) : end_check(s, err);
+
+	return status == ML_OK ? ML_MORE : status;
 }
 
 static ml_status
@@ -678,49 +409,91 @@ quantile_step(void *state, ml_progress *progress, ml_error *err)
 	quantile_state *s = state;
 	ml_status	status = ML_MORE;
 
-	if (s->rounds.pass.done == 0)
-		start_round(s);
-	if (ml_weighted_step(&s->rounds))
-		status = end_round(s, err);
-	progress->iteration = s->iterations;
-	progress->share = status == ML_DONE ? 1 : s->iterations / (s->iterations + 8.0);
+	if (s->phase == WHOLE || s->phase == DRAWN || s->phase == KEPT)
+	{
+		status = ml_quantile_step(s->solver, err);
+		progress->iteration = s->iterations + ml_quantile_solution(s->solver).iterations;
+		if (status == ML_DONE && s->phase != WHOLE)
+			status = end_part(s, err);
+		status = status == ML_OK ? ML_MORE : status;
+	}
+	else
+	{
+		if (s->rounds.pass.done == 0)
+			ml_weighted_start(&s->rounds, s->phase == RANK ? look_rank : s->phase == RESIDUALS ? look_residuals : look_check, s, s->phase == RANK);
+		if (ml_weighted_step(&s->rounds))
+			status = end_round(s, err);
+		progress->iteration = s->iterations;
+	}
+	progress->share = status == ML_DONE ? 1 : progress->iteration / (progress->iteration + 8.0);
 	return status;
+}
+
+/* ---- before and after ---------------------------------------------------------------------------------------------- */
+
+static ml_status
+begin_many(quantile_state *s, ml_error *err)
+{
+	size_t		n = s->design->rows;
+
+	s->phase = RANK;
+	s->theta = ml_alloc_zero(&s->ctx, (size_t) s->design->n_terms + 1, sizeof(double));
+	s->distances = ml_alloc(&s->ctx, n, sizeof(double));
+	s->sides = ml_alloc_zero(&s->ctx, n, 1);
+	if (s->theta == NULL || s->distances == NULL || s->sides == NULL)
+		return no_memory(err);
+	return ml_weighted_begin(&s->ctx, &s->rounds, s->design, s->params.fit_intercept, false, err);
+}
+
+static ml_status
+quantile_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
+{
+	quantile_state *s = ml_alloc_zero(ctx, 1, sizeof(quantile_state));
+	double		n = (double) input->design->rows;
+
+	*state = s;
+	if (s == NULL)
+		return no_memory(err);
+	s->ctx = *ctx;
+	s->design = input->design;
+	s->params = (ml_quantile_params) {.alpha = params[PARAM_ALPHA], .quantile = params[PARAM_QUANTILE],
+	.fit_intercept = params[PARAM_FIT_INTERCEPT] != 0, .tol = params[PARAM_TOL], .max_iter = (int) params[PARAM_MAX_ITER]};
+	/* Koenker's rule, of the R package quantreg. */
+	s->wanted = (size_t) (sqrt(input->design->n_terms + 1.0) * pow(n, 2.0 / 3));
+	if (input->design->rows >= MANY_ROWS && s->wanted < input->design->rows / 4)
+		return begin_many(s, err);
+	return solve(s, s->design, WHOLE, err);
 }
 
 static ml_status
 quantile_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 {
 	quantile_state *s = state;
-	size_t		p = s->rounds.p;
-	int			intercept = s->fit_intercept ? 1 : 0;
+	ml_quantile_result r = ml_quantile_solution(s->solver);
+	size_t		p = s->design->n_terms;
+	int			intercept = s->params.fit_intercept ? 1 : 0;
 	int			nonzero = 0;
-	ml_status	status;
+	ml_status	status = ml_model_set_linear(model, ML_LINK_IDENTITY, r.coefficients, &r.intercept, err);
 
-	for (size_t j = 0; j < p; j++)
-	{
-		s->coefficients[j] = s->rounds.dropped[j] ? 0 : s->theta[j];
-		nonzero += s->coefficients[j] != 0;
-	}
-	s->intercept = s->fit_intercept ? s->theta[p] - ml_dot(s->rounds.mean, s->coefficients, p) : 0;
-	status = ml_model_set_linear(model, ML_LINK_IDENTITY, s->coefficients, &s->intercept, err);
 	if (status != ML_OK || report == NULL)
 		return status;
 	status = ml_report_init(&s->ctx, report, p + intercept, err);
 	if (status != ML_OK)
 		return status;
 	if (intercept)
-		report->coefficients[0] = (ml_coefficient) {0, -1, s->intercept, NAN, NAN, NAN};
+		report->coefficients[0] = (ml_coefficient) {0, -1, r.intercept, NAN, NAN, NAN};
 	for (size_t j = 0; j < p; j++)
 	{
-		bool		aliased = s->alpha == 0 && s->rounds.dropped[j];
+		bool		aliased = s->params.alpha == 0 && r.dropped[j];
 
-		report->coefficients[j + intercept] = (ml_coefficient) {0, (int) j, aliased ? NAN : s->coefficients[j], NAN, NAN, NAN};
+		report->coefficients[j + intercept] = (ml_coefficient) {0, (int) j, aliased ? NAN : r.coefficients[j], NAN, NAN, NAN};
 		report->n_aliased += aliased;
+		nonzero += r.coefficients[j] != 0;
 	}
-	report->iterations = s->iterations;
-	report->converged = s->converged;
-	ml_report_fact(report, "objective", s->primal / s->rounds.weight);
-	if (s->alpha > 0)
+	report->iterations = s->iterations + r.iterations;
+	report->converged = r.converged;
+	ml_report_fact(report, "objective", s->phase == WHOLE ? r.objective : s->objective);
+	if (s->params.alpha > 0)
 		ml_report_fact(report, "nonzero", nonzero);
 	return ML_OK;
 }
@@ -734,16 +507,12 @@ quantile_end(void *state)
 	if (s == NULL)
 		return;
 	ctx = s->ctx;
+	ml_quantile_free(s->solver);
 	ml_weighted_free(&s->rounds);
-	ml_cholesky_free(&ctx, &s->factor);
-	ml_free(&ctx, s->rows);
-	ml_free(&ctx, s->residuals);
 	ml_free(&ctx, s->theta);
-	ml_free(&ctx, s->dtheta);
-	ml_free(&ctx, s->right);
-	ml_free(&ctx, s->work);
-	ml_free(&ctx, s->vertex);
-	ml_free(&ctx, s->coefficients);
+	ml_free(&ctx, s->distances);
+	ml_free(&ctx, s->sides);
+	ml_free(&ctx, s->part);
 	ml_free(&ctx, s);
 }
 

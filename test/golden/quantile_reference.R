@@ -1,0 +1,25 @@
+# Quantile regression of many rows by R's quantreg: quantile_expected.csv.
+# Run with: Rscript quantile_reference.R  (made with R 4.2.2, quantreg 5.94)
+suppressMessages(library(quantreg))
+here <- dirname(sub("--file=", "", grep("--file=", commandArgs(), value = TRUE)))
+i <- 1:30000
+x1 <- (i * 7919) %% 10007 / 1000
+x2 <- (i * 104729) %% 7919 / 1000
+x3 <- i %% 3
+noise <- (i * 48271) %% 65537 / 65537
+y <- 1 + x1 - x2 / 2 + x3 + (1 + x1 / 5) * (20 * noise^3 - 5)
+out <- NULL
+add <- function(no, quantile, whole, feature, value)
+  out <<- rbind(out, data.frame(no, quantile, whole, feature, value = sprintf("%.17g", value)))
+no <- 0
+for (whole in c(FALSE, TRUE)) for (quantile in c(0.5, 0.05, 0.9)) {
+  no <- no + 1
+  target <- if (whole) round(y) else y
+  fit <- rq(target ~ x1 + x2 + x3, tau = quantile, method = "br")
+  r <- residuals(fit)
+  add(no, quantile, whole, "objective", mean(r * (quantile - (r < 0))))
+  # Whole targets: many rows lie on the plane, and where it lies is not certain.
+  if (!whole) for (k in 1:4)
+    add(no, quantile, whole, c("(intercept)", "x1", "x2", "x3")[k], coef(fit)[k])
+}
+write.csv(out, file.path(here, "quantile_expected.csv"), row.names = FALSE, quote = FALSE)
