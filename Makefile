@@ -72,7 +72,7 @@ include $(PGXS)
 
 # The numeric library never sees the server's headers.
 $(KERNEL_OBJS): %.o: %.c
-	$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden -ffp-contract=off -Wall -Wextra $(COPT) -MMD -MP -Isrc -c $< -o $@
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno -Wall -Wextra $(COPT) -MMD -MP -Isrc -c $< -o $@
 $(KERNEL_LIB): $(KERNEL_OBJS) ; rm -f $@ && $(AR) crs $@ $^
 
 link = $(CC) $(CFLAGS) -shared -o $@ $(filter %.o %.a,$^) $(LDFLAGS) $(LDFLAGS_SL)

@@ -9,6 +9,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "ml/ml_lanes.h"
 #include "ml/ml_parallel.h"
 
 #define NO_MEMORY(err) ml_fail(err, ML_NO_MEMORY, NULL, "out of memory")
@@ -395,22 +396,21 @@ ml_davies_bouldin(const ml_ctx *ctx, const ml_points *points, double *value, ml_
 
 /* ---- silhouette ---------------------------------------------------------------------------------------------- */
 
-#define LANES 8
-typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
-
-#define LARGEST_PIECE 64		/* points of one piece of work */
+#define LARGEST_PIECE 64		/* points of one piece of work, a multiple of ROWS */
 #define PIECE_WORK 2e7			/* coordinates that a piece may read, some 10 ms; a distance itself counts as 8 */
 #define ROUND 8					/* pieces between two looks for a cancel */
+#define ROWS 4					/* points whose distances are computed together */
 
 /*
- * Points lie by columns, (width, padded), so that the distances of one point to eight others are computed at once.
- * Distances are added up by cluster: totals is (ROUND, n_clusters), a row for each piece of a round.
+ * Points lie cluster after cluster in panels of ML_LANES, (panels, width, ML_LANES), so that the distances of some points to
+ * eight others are computed at once and added up by cluster as they are; what fills a cluster's last panel up does not count.
+ * totals is (ROUND, ROWS, n_clusters), a part for each piece of a round.
  */
 typedef struct silhouette
 {
 	const ml_points *points;
-	const lanes *columns;
-	size_t		blocks;			/* padded / LANES */
+	const double *panels;
+	const size_t *starts;		/* (n_clusters + 1) first panel of each cluster */
 	const double *counts;
 	double	   *totals;
 	double	   *values;			/* (n) */
@@ -418,37 +418,62 @@ typedef struct silhouette
 	size_t		first;			/* of the round */
 } silhouette;
 
-static double
-silhouette_of(const silhouette *s, size_t i, double *totals)
+/* Sums of the distances of ROWS points to those of one cluster, of whose last panel `last` points count. */
+EVERY_PROCESSOR static void
+distance_sums(const double *const x[ROWS], const double *panels, size_t n_panels, size_t last, int width, double sums[ROWS])
 {
-	const ml_points *points = s->points;
-	const double *x = point(points, i);
-	int			own = points->clusters[i];
+	const lane_bits numbers = {0, 1, 2, 3, 4, 5, 6, 7};
+	const lane_bits counted = numbers < (int64_t) last;
+	lanes		total[ROWS] = {{0}};
+
+	for (size_t p = 0; p < n_panels; p++)
+	{
+		lanes		squares[ROWS] = {{0}};
+		double		roots[ROWS * ML_LANES];
+
+		for (int k = 0; k < width; k++, panels += ML_LANES)
+			for (int r = 0; r < ROWS; r++)
+			{
+				lanes		difference = *(const lanes *) panels - x[r][k];
+
+				squares[r] += difference * difference;
+			}
+		for (int r = 0; r < ROWS; r++)
+			*(lanes *) (roots + r * ML_LANES) = squares[r];
+		/* A loop of its own over plain numbers, which the compiler makes vectors of. */
+		for (int i = 0; i < ROWS * ML_LANES; i++)
+			roots[i] = sqrt(roots[i]);
+		for (int r = 0; r < ROWS; r++)
+		{
+			lanes		distances = *(const lanes *) (roots + r * ML_LANES);
+
+			if (p + 1 == n_panels)
+				distances = (lanes) ((lane_bits) distances & counted);
+			total[r] += distances;
+		}
+	}
+	for (int r = 0; r < ROWS; r++)
+	{
+		sums[r] = 0;
+		for (int l = 0; l < ML_LANES; l++)
+			sums[r] += total[r][l];
+	}
+}
+
+/* Of a point, from its sums of distances, which are ROWS apart. */
+static double
+silhouette_of(const silhouette *s, size_t i, const double *totals)
+{
+	int			own = s->points->clusters[i];
 	double		inside,
 				outside = INFINITY;
 
-	for (int j = 0; j < points->n_clusters; j++)
-		totals[j] = 0;
-	for (size_t b = 0; b < s->blocks; b++)
-	{
-		lanes		sum = {0};
-		size_t		first = b * LANES;
-
-		for (int k = 0; k < points->width; k++)
-		{
-			lanes		difference = s->columns[k * s->blocks + b] - x[k];
-
-			sum += difference * difference;
-		}
-		for (size_t l = 0; l < LANES && first + l < points->n; l++)
-			totals[points->clusters[first + l]] += sqrt(sum[l]);
-	}
 	if (s->counts[own] == 1)
 		return 0;
-	inside = totals[own] / (s->counts[own] - 1);
-	for (int j = 0; j < points->n_clusters; j++)
+	inside = totals[own * ROWS] / (s->counts[own] - 1);
+	for (int j = 0; j < s->points->n_clusters; j++)
 		if (j != own)
-			outside = fmin(outside, totals[j] / s->counts[j]);
+			outside = fmin(outside, totals[j * ROWS] / s->counts[j]);
 	return inside == outside ? 0 : (outside - inside) / fmax(inside, outside);
 }
 
@@ -456,55 +481,90 @@ static void
 silhouette_piece(void *arg, int index)
 {
 	const silhouette *s = arg;
-	size_t		first = s->first + (size_t) index * s->piece;
+	const ml_points *points = s->points;
+	size_t		begin = s->first + (size_t) index * s->piece;
+	size_t		end = begin + s->piece < points->n ? begin + s->piece : points->n;
+	double	   *totals = s->totals + (size_t) index * ROWS * points->n_clusters;
 
-	for (size_t i = first; i < first + s->piece && i < s->points->n; i++)
-		s->values[i] = silhouette_of(s, i, s->totals + (size_t) index * s->points->n_clusters);
+	for (size_t i = begin; i < end; i += ROWS)
+	{
+		const double *x[ROWS];
+
+		for (size_t r = 0; r < ROWS; r++)
+			x[r] = point(points, i + r < end ? i + r : i);
+		for (int j = 0; j < points->n_clusters; j++)
+			distance_sums(x, s->panels + s->starts[j] * points->width * ML_LANES, s->starts[j + 1] - s->starts[j],
+						  ((size_t) s->counts[j] + ML_LANES - 1) % ML_LANES + 1, points->width, totals + (size_t) j * ROWS);
+		for (size_t r = 0; r < ROWS && i + r < end; r++)
+			s->values[i + r] = silhouette_of(s, i + r, totals + r);
+	}
+}
+
+/* Counts the clusters and lays the points out in panels, in their order within a cluster; next is room for (n_clusters). */
+static void
+lay_out(const ml_points *points, double *counts, size_t *starts, size_t *next, double *panels)
+{
+	for (size_t i = 0; i < points->n; i++)
+		counts[points->clusters[i]]++;
+	starts[0] = 0;
+	for (int j = 0; j < points->n_clusters; j++)
+	{
+		starts[j + 1] = starts[j] + ((size_t) counts[j] + ML_LANES - 1) / ML_LANES;
+		next[j] = starts[j] * ML_LANES;
+	}
+	for (size_t i = 0; i < points->n; i++)
+	{
+		size_t		place = next[points->clusters[i]]++;
+		double	   *panel = panels + place / ML_LANES * points->width * ML_LANES;
+
+		for (int k = 0; k < points->width; k++)
+			panel[k * ML_LANES + place % ML_LANES] = point(points, i)[k];
+	}
+}
+
+static ml_status
+silhouettes(const ml_ctx *ctx, silhouette *s, ml_error *err)
+{
+	double		most = PIECE_WORK / ((double) s->points->n * (s->points->width + 8));
+
+	s->piece = most >= LARGEST_PIECE ? LARGEST_PIECE : most < ROWS ? ROWS : (size_t) most / ROWS * ROWS;
+	for (s->first = 0; s->first < s->points->n; s->first += ROUND * s->piece)
+	{
+		if (ml_is_cancelled(ctx))
+			return CANCELLED(err);
+		ml_parallel(ctx, ROUND, silhouette_piece, s);
+	}
+	return ML_OK;
 }
 
 ml_status
 ml_silhouette(const ml_ctx *ctx, const ml_points *points, double *value, ml_error *err)
 {
-	size_t		blocks = (points->n + LANES - 1) / LANES;
-	char	   *room = ml_alloc_zero(ctx, blocks * points->width + 1, sizeof(lanes));
+	size_t		n_panels = points->n / ML_LANES + points->n_clusters + 1;
+	double	   *panels = ml_alloc_zero(ctx, n_panels * ML_LANES * points->width, sizeof(double));
 	double	   *counts = ml_alloc_zero(ctx, points->n_clusters, sizeof(double));
-	double	   *totals = ml_alloc(ctx, (size_t) ROUND * points->n_clusters, sizeof(double));
+	size_t	   *starts = ml_alloc(ctx, 2 * (size_t) points->n_clusters + 1, sizeof(size_t));
+	double	   *totals = ml_alloc(ctx, (size_t) ROUND * ROWS * points->n_clusters, sizeof(double));
 	double	   *values = ml_alloc(ctx, points->n, sizeof(double));
+	silhouette	s = {points, panels, starts, counts, totals, values, 0, 0};
 	ml_status	status = ML_OK;
 	double		sum = 0;
 
 	*value = NAN;
-	if (room == NULL || counts == NULL || totals == NULL || values == NULL)
+	if (panels == NULL || counts == NULL || starts == NULL || totals == NULL || values == NULL)
 		status = NO_MEMORY(err);
 	else if (has_separation(points))
 	{
-		size_t		aligned = ((size_t) room + sizeof(lanes) - 1) / sizeof(lanes) * sizeof(lanes);
-		double	   *columns = (double *) aligned;
-		silhouette	s = {points, (const lanes *) aligned, blocks, counts, totals, values, LARGEST_PIECE, 0};
-		double		most = PIECE_WORK / ((double) points->n * (points->width + 8));
-
-		if (most < LARGEST_PIECE)
-			s.piece = most < 1 ? 1 : (size_t) most;
-
-		for (size_t i = 0; i < points->n; i++)
-		{
-			counts[points->clusters[i]]++;
-			for (int k = 0; k < points->width; k++)
-				columns[(size_t) k * blocks * LANES + i] = point(points, i)[k];
-		}
-		for (; s.first < points->n && status == ML_OK; s.first += ROUND * s.piece)
-		{
-			if (ml_is_cancelled(ctx))
-				status = CANCELLED(err);
-			else
-				ml_parallel(ctx, ROUND, silhouette_piece, &s);
-		}
+		lay_out(points, counts, starts, starts + points->n_clusters + 1, panels);
+		status = silhouettes(ctx, &s, err);
 		for (size_t i = 0; i < points->n && status == ML_OK; i++)
 			sum += values[i];
-		*value = sum / (double) points->n;
+		if (status == ML_OK)
+			*value = sum / (double) points->n;
 	}
-	ml_free(ctx, room);
+	ml_free(ctx, panels);
 	ml_free(ctx, counts);
+	ml_free(ctx, starts);
 	ml_free(ctx, totals);
 	ml_free(ctx, values);
 	return status;

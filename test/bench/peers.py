@@ -10,10 +10,11 @@ import time
 import numpy as np
 import pandas
 import sqlalchemy
+import statsmodels.api
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import ElasticNetCV, LassoCV, LinearRegression, LogisticRegression, Ridge
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, silhouette_score
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
@@ -83,6 +84,15 @@ def copy_logistic():
 def copy_roc_auc():
     x, y = copy_binary("label", ["score"], "bench.scored")
     return roc_auc_score(y, x[:, 0])
+
+
+def copy_quantreg():
+    x, y = copy_binary("y")
+    return statsmodels.api.QuantReg(y, statsmodels.api.add_constant(x)).fit(q=0.5).params.sum()
+
+
+def copy_silhouette():
+    return silhouette_score(*copy_binary("label", ["c1", "c2", "c3", "c4"]))
 
 
 def copy_svc():
