@@ -9,6 +9,8 @@
 
 #include "pipeline/pipeline_int.h"
 
+#include "datatype/timestamp.h"
+
 typedef enum TableRuleKind
 {
 	TABLE_ROW_COUNT,
@@ -66,5 +68,19 @@ extern char *mdl_table_rule_keys(const TableRule *rule, const DerivedTable *tabl
 
 extern bool mdl_table_rule_is_aggregate(const TableRule *rule);
 extern bool mdl_table_rule_is_about_rows(const TableRule *rule);
+
+/* ---- expect_table_stream.c ---- */
+
+/* What a rule finds. */
+typedef struct TableFound
+{
+	bool		has_value;
+	double		value;			/* of distributions */
+	TimestampTz latest;			/* of freshness */
+	int64		failed;			/* rows, of accepted values */
+} TableFound;
+
+/* What the rows told of a rule; false if it has to be asked of the table.  Runs in the owner's world. */
+extern bool mdl_table_stream_found(const struct TableStream *stream, const TableRule *rule, TableFound *found);
 
 #endif							/* MDL_EXPECT_TABLE_INT_H */

@@ -2,11 +2,13 @@
  * expect_table_judge.c: judges the rules about a table as a whole, once all tables of a refresh are written and before
  * anything is published.
  *
- * All rules that are aggregates are computed in one pass.  If one raises, each runs alone, so that it is known which; one
+ * What the rows of a full refresh told on their way into the table is known (expect_table_stream.c).  All other rules that are aggregates
+ * are computed in one pass.  If one raises, each runs alone, so that it is known which; one
  * that raises is violated.  Where a refresh changed nothing, what the last one found still holds, and the table is not read,
  * except for rules that depend on another table.
  */
 #include "pipeline/expect_table_int.h"
+#include "versioning/versioning.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -211,6 +213,29 @@ ask_keys(Judgement *judgement, int i)
 
 typedef void (*Question) (Judgement *judgement, int i);
 
+/* Takes what the rows told on their way into the table, if nobody has written to it since. */
+static void
+take_followed(Judgement *judgement, int unused)
+{
+	const Outcome *outcome = judgement->outcome;
+
+	if (outcome->stream == NULL || mdl_changes_so_far(judgement->table->target) != outcome->changes)
+		return;
+	for (int i = 0; i < judgement->count; i++)
+	{
+		const TableRule *rule = &judgement->rules[i];
+		Finding    *finding = &judgement->findings[i];
+		TableFound	found;
+
+		if (finding->known || !mdl_table_stream_found(outcome->stream, rule, &found))
+			continue;
+		finding->known = true;
+		finding->has_value = found.has_value;
+		finding->failed = found.failed;
+		finding->value = rule->kind == TABLE_FRESHNESS ? number_of(found.latest) : found.value;
+	}
+}
+
 static void
 ask_all_aggregates(Judgement *judgement, int i)
 {
@@ -246,6 +271,7 @@ ask_table(void *argument)
 {
 	Judgement  *judgement = argument;
 
+	guarded(judgement, take_followed, 0);
 	guarded(judgement, ask_all_aggregates, 0);	/* if this raises, each is asked alone */
 	for (int i = 0; i < judgement->count; i++)
 	{

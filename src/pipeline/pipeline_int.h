@@ -197,6 +197,15 @@ extern void mdl_rules_check_again(const DerivedTable *table);
 /* Raises if a rule is about a column that the query does not return any more. */
 extern void mdl_table_rules_check_again(const DerivedTable *table);
 
+/*
+ * expect_table_stream.c: follows all rows on their way into a table, for the rules about it; NULL if no rule is of the kinds
+ * that this is done for.  Lives in the current context.
+ */
+struct TableStream;
+extern struct TableStream *mdl_table_stream_begin(const DerivedTable *table, TupleDesc columns);
+extern void mdl_table_stream_take(struct TableStream *stream, const Datum *values, const bool *nulls);
+extern void mdl_table_stream_reset(struct TableStream *stream);	/* the rows come anew */
+
 /* Judges a table that a refresh has written, keeps what is found, and raises if a rule that is violated says fail. */
 struct Outcome;
 extern void mdl_table_rules_judge(const DerivedTable *table, const struct Outcome *outcome, Snapshot snapshot);
@@ -269,6 +278,7 @@ typedef struct DerivedResult
 	int64		null_keys;
 	char	   *null_key_column;
 	char	   *null_key_sample;
+	struct TableStream *stream;	/* follows the accepted rows, which are all that the table will have; NULL: not done */
 	MemoryContext context;		/* of all this */
 	MemoryContext row_context;	/* reset for each row */
 } DerivedResult;
@@ -435,6 +445,9 @@ extern bool mdl_table_is_empty(Oid relid, Snapshot snapshot);
 
 /* ---- publish_places.c ------------------------------------------------------------------------------------------ */
 
+/* Whether what is written to a table is what is in it then: no rules, triggers or generated columns, and the result's types. */
+extern bool mdl_target_is_plain(const DerivedResult *result);
+
 /*
  * Gives the rows of the table at the places (first column) the other columns' values, or deletes them; returns how many were
  * there, or -1 if the table is one that takes a statement for this.
@@ -518,6 +531,8 @@ typedef struct Outcome
 	double		seconds;
 	bool		is_idle;		/* nothing had changed */
 	bool		is_continued;	/* nor at the one before: its record was written over */
+	struct TableStream *stream;	/* of all rows of the table; NULL: none */
+	int64		changes;		/* mdl_changes_so_far() when they were written */
 } Outcome;
 
 extern int64 mdl_refresh_next_id(void);

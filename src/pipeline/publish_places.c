@@ -48,11 +48,11 @@ has_other_triggers(Relation relation)
 
 /* Fills in where the columns of the result are in the table; false if their types are not the same. */
 static bool
-map_columns(Relation relation, const DerivedResult *result, const KeyColumn *keys, AttrNumber *map)
+map_columns(Relation relation, TupleDesc columns, AttrNumber *map)
 {
-	for (int i = 0; i < result->columns->natts; i++)
+	for (int i = 0; i < columns->natts; i++)
 	{
-		Form_pg_attribute column = TupleDescAttr(result->columns, i);
+		Form_pg_attribute column = TupleDescAttr(columns, i);
 		Form_pg_attribute own;
 
 		map[i] = get_attnum(RelationGetRelid(relation), NameStr(column->attname));
@@ -61,8 +61,6 @@ map_columns(Relation relation, const DerivedResult *result, const KeyColumn *key
 		own = TupleDescAttr(RelationGetDescr(relation), map[i] - 1);
 		if (own->atttypid != column->atttypid || own->atttypmod != column->atttypmod)
 			return false;
-		if (mdl_is_settled_by_key(result, keys, i + 1))
-			map[i] = 0;
 	}
 	return true;
 }
@@ -71,12 +69,30 @@ static bool
 is_plain(Relation relation)
 {
 	TupleConstr *constraints = RelationGetDescr(relation)->constr;
-	AclMode		needed = ACL_SELECT | ACL_UPDATE | ACL_DELETE;
 
 	return relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam == HEAP_TABLE_AM_OID &&
 		relation->rd_rules == NULL && !relation->rd_rel->relispartition && !has_other_triggers(relation) &&
-		(constraints == NULL || !constraints->has_generated_stored) &&
-		pg_class_aclmask(RelationGetRelid(relation), GetUserId(), needed, ACLMASK_ALL) == needed;
+		(constraints == NULL || !constraints->has_generated_stored);
+}
+
+/* Otherwise a statement says what is missing. */
+static bool
+may_write(Relation relation)
+{
+	AclMode		needed = ACL_SELECT | ACL_UPDATE | ACL_DELETE;
+
+	return pg_class_aclmask(RelationGetRelid(relation), GetUserId(), needed, ACLMASK_ALL) == needed;
+}
+
+bool
+mdl_target_is_plain(const DerivedResult *result)
+{
+	Relation	relation = table_open(result->table->target, AccessShareLock);
+	AttrNumber *columns = palloc_array(AttrNumber, result->columns->natts);
+	bool		plain = is_plain(relation) && map_columns(relation, result->columns, columns);
+
+	table_close(relation, NoLock);
+	return plain;
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
@@ -199,8 +215,12 @@ mdl_write_places(const DerivedResult *result, const KeyColumn *keys, Tuplestores
 
 	writer.columns = palloc_array(AttrNumber, writer.count);
 	writer.relation = table_open(result->table->target, RowExclusiveLock);
-	if (is_plain(writer.relation) && map_columns(writer.relation, result, keys, writer.columns))
+	if (is_plain(writer.relation) && may_write(writer.relation) &&
+		map_columns(writer.relation, result->columns, writer.columns))
 	{
+		for (int i = 0; i < writer.count; i++)
+			if (mdl_is_settled_by_key(result, keys, i + 1))
+				writer.columns[i] = 0;
 		PushCopiedSnapshot(snapshot);
 		UpdateActiveSnapshotCommandId();
 		begin(&writer, updates);

@@ -313,6 +313,8 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	mdl_leave_owner_world(&world);
 	outcome.rows = plan.possible ? plan.rows_before + outcome.published.inserted - outcome.published.deleted
 		: result->accepted_rows;
+	outcome.stream = result->stream;
+	outcome.changes = mdl_changes_so_far(table->target);
 	outcome.dropped = result->dropped_rows;
 	outcome.quarantined = result->quarantined_rows;
 	outcome.cursors = mdl_cursors_json(plan.cursors);

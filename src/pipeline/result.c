@@ -161,6 +161,8 @@ mdl_result_accept(DerivedResult *result, Datum *values, bool *nulls)
 		}
 	key_hashes_add(result->key_hashes, result, values);
 	tuplestore_putvalues(result->accepted, result->columns, values, nulls);
+	if (result->stream)
+		mdl_table_stream_take(result->stream, values, nulls);
 	result->accepted_rows++;
 }
 
@@ -498,6 +500,8 @@ run_and_judge(DerivedResult *result)
 	{
 		close_stores(result);
 		open_stores(result);
+		if (result->stream)
+			mdl_table_stream_reset(result->stream);
 		run_then_judge(result);
 	}
 	mdl_verdicts_correct(result);
@@ -528,6 +532,8 @@ mdl_result_compute(const DerivedTable *table, Snapshot snapshot, bool enforce, c
 	result->with_hidden = with_hidden;
 	mdl_progress_phase("query", -1);
 	result->corrections = mdl_corrections_read(table);
+	if (units == NULL && enforce && mdl_target_is_plain(result))
+		result->stream = mdl_table_stream_begin(table, result->columns);
 	run_and_judge(result);
 	if (units == NULL)
 		mdl_result_settle(result, snapshot, enforce);
