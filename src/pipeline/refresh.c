@@ -318,7 +318,7 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	outcome.dropped = result->dropped_rows;
 	outcome.quarantined = result->quarantined_rows;
 	outcome.cursors = mdl_cursors_json(plan.cursors);
-	outcome.is_idle = plan.possible && plan.units == NULL;
+	outcome.is_idle = plan.possible && !has_work(&plan);
 	outcome.refresh_id = mdl_refresh_log(id, result, &outcome, started, reading);
 	outcome.is_continued = outcome.refresh_id != id;
 	id = outcome.refresh_id;
