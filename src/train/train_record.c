@@ -290,6 +290,16 @@ tell_aliased(const MdlTraining *t)
 					t->report.n_aliased > told ? ", …" : "")));
 }
 
+/* So does an end that came too early: the metrics tell it among many other things.  Of sgd one says how many epochs, and can go on. */
+static void
+tell_unconverged(const MdlTraining *t)
+{
+	if (t->report.iterations > 0 && !t->report.converged && strcmp(t->request->algorithm, "sgd") != 0)
+		ereport(NOTICE,
+				(errmsg("%s has not converged after %.0f iterations", t->request->algorithm, (double) t->report.iterations),
+				 errhint("Raise its limit of iterations, such as \"max_iter\", or give it features of like sizes with preprocess => '{\"scale\": \"standard\"}'.")));
+}
+
 void
 mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
 {
@@ -305,6 +315,7 @@ mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
 	if (status != ML_OK)
 		mdl_ml_raise(status, &err);
 	tell_aliased(t);
+	tell_unconverged(t);
 	version.model = request->model;
 	version.algorithm = t->estimator->name;
 	version.task = ml_task_name(t->task);
