@@ -26,6 +26,13 @@ LANGUAGE C STABLE PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'mdl_design_row';
 COMMENT ON FUNCTION medallion.design_row(text, record) IS
 'The numbers that a model''s learner sees for a row: missing values filled, scaled, transformed, encoded; in the order of medallion.terms(model).';
 
+CREATE OR REPLACE FUNCTION medallion.model_columns(model text)
+RETURNS TABLE(feature text, type text, kind text, null_value text, indicator boolean, transform text, shift double precision,
+	scale double precision, encoding text, terms integer)
+LANGUAGE C STABLE PARALLEL SAFE ROWS 20 AS 'MODULE_PATHNAME', 'mdl_model_columns';
+COMMENT ON FUNCTION medallion.model_columns(text) IS
+'What a model does with each column before its learner sees it, as given by "preprocess" or chosen by train(): what stands for NULL, the transformation, shift and scale, the encoding, how many terms come of it.';
+
 CREATE OR REPLACE FUNCTION medallion.terms(model text) RETURNS text[]
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_terms';
 COMMENT ON FUNCTION medallion.terms(text) IS 'The names of the numbers that a model''s learner sees: age, carrier=AA, day.month, pixels[3], "age is missing", word#17.';

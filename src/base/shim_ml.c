@@ -121,6 +121,7 @@ MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_weighted_confusion_step);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_metric_weighted_roc_auc);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_ml_library);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_model_calibration_curve);
+MDL_SHIM(MDL_LIBRARY_ML, mdl_model_columns);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_model_lift_curve);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_model_pr_curve);
 MDL_SHIM(MDL_LIBRARY_ML, mdl_model_roc_curve);

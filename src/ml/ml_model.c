@@ -425,6 +425,22 @@ ml_model_column_takes_null(const ml_model *model, int column)
 	return model->columns[column].has_fill || model->columns[column].keeps_missing;
 }
 
+void
+ml_model_column_spec(const ml_model *model, int column, ml_column_spec *spec)
+{
+	const ml_column *c = &model->columns[column];
+
+	*spec = (ml_column_spec) {
+		.name = c->name, .type = c->type, .kind = c->kind, .has_fill = c->has_fill, .fill_number = c->fill_number,
+		.fill_code = c->fill_code, .shift = c->shift, .scale = c->scale, .n_categories = c->categories.count,
+		.categories = (const char *const *) c->categories.texts, .reference = c->reference,
+		.unknown_is_zero = c->unknown_is_zero, .encoding = c->encoding, .keeps_missing = c->keeps_missing,
+		.indicator = c->indicator, .length = c->length, .buckets = c->buckets, .parts = c->parts, .table = c->table,
+		.unknown_value = c->unknown_value, .warp = c->warp, .lambda = c->lambda, .n_knots = c->n_knots, .knots = c->knots,
+		.shifts = c->shifts, .scales = c->scales
+	};
+}
+
 int
 ml_model_column_length(const ml_model *model, int column)
 {

@@ -253,6 +253,9 @@ typedef struct ml_model_spec
 
 struct ml_predictor_class;
 
+/* What the model keeps of a column, as it would be given again; its pointers live as long as the model. */
+extern void ml_model_column_spec(const ml_model *model, int column, ml_column_spec *spec);
+
 /* Makes a model without a predictor: its terms can be asked for.  Everything is copied. */
 extern ml_status ml_model_new(const ml_ctx *ctx, const ml_model_spec *spec, ml_model **model, ml_error *err);
 

@@ -97,7 +97,8 @@ read_impute(const Options *o, const MdlSourceColumn *column, MdlColumnPrep *prep
 		else if (column->kind != ML_VECTOR)
 			prep->impute = impute;
 	}
-	mdl_jsonb_bool(o->object, o->what, "indicator", &prep->indicator);
+	if (column->kind != ML_VECTOR || o->of_column)
+		mdl_jsonb_bool(o->object, o->what, "indicator", &prep->indicator);
 	/* A value for all columns is one for those of its type. */
 	if (!o->of_column && mdl_jsonb_is_text(o->object, "fill_value") != (column->kind == ML_CATEGORICAL))
 		has_fill = false;

@@ -37,6 +37,14 @@ SELECT algorithm, features, s.raw = s.told AS same, s.raw > 0.5 AS sound
 FROM (VALUES ('ridge', 'y', '{"alpha": [1]}'::jsonb, '{gap,whole}'::text[]), ('ridge', 'y', '{"alpha": [1]}', '{gap,kind,whole}'),
 	('naive_bayes', 'flag', '{"var_smoothing": [1e-9]}', '{gap,kind,day}')) a(algorithm, target, space, features),
 	LATERAL (SELECT score(algorithm, target, space, features, NULL) AS raw, score(algorithm, target, space, features, '{"impute": "mean"}') AS told) s;
+-- what is done with each column, chosen or given
+SELECT feature, kind, CASE WHEN kind IN ('numeric', 'time') THEN left(null_value, 8) ELSE null_value END AS null_value, indicator, transform, shift, scale, encoding, terms
+FROM medallion.model_columns('raw_rows');
+SELECT (medallion.train('raw_given', 'train_raw.t', 'flag', 'naive_bayes', exclude => '{id,y}', preprocess => '{"encode": "hashing", "buckets": 8, "indicator": true,
+	"date_parts": ["year", "minute"], "columns": {"whole": {"transform": "log", "scale": "minmax"}}}')).rows;
+SELECT feature, kind, null_value IS NULL AS refused, indicator, transform, round(shift::numeric, 3) AS shift, round(scale::numeric, 3) AS scale, encoding, terms
+FROM medallion.model_columns('raw_given');
+SELECT feature, null_value IS NULL AS refused FROM medallion.model_columns('raw_sums');
 -- predictions: NULL in a feature that had it, and in one that had none
 SELECT medallion.predict('raw_sums', r) = medallion.predict('raw_sums', m) AS by_the_mean
 FROM (SELECT NULL::float8 AS gap, 0.5 AS whole) r, (SELECT avg(gap) AS gap, 0.5 AS whole FROM t) m;
@@ -46,6 +54,9 @@ SELECT (medallion.train('raw_parts', 'SELECT id % 2 AS part, CASE WHEN id % 2 = 
 	features => '{gap,whole}', partition_by => '{part}')).rows;
 SELECT medallion.predict('raw_parts', r) IS NOT NULL AS replaced FROM (SELECT 0 AS part, NULL::float8 AS gap, 0.5 AS whole) r;
 SELECT medallion.predict('raw_parts', r) FROM (SELECT 1 AS part, NULL::float8 AS gap, 0.5 AS whole) r;
+SELECT medallion.model_columns('raw_parts');
+SELECT medallion.model_columns('raw_nothing');
+SELECT medallion.model_columns(NULL);
 -- still errors: NULL in arrays, in the target, in every row; when told so
 SELECT medallion.train('raw_bad', 'SELECT whole, CASE WHEN id > 3 THEN vector END AS vector, y FROM train_raw.t', 'y', 'linear');
 SELECT medallion.train('raw_bad', 'SELECT whole, CASE WHEN id > 3 THEN y END AS y FROM train_raw.t', 'y', 'linear');
