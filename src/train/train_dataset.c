@@ -279,7 +279,7 @@ read_matrix(MdlTraining *t)
 	DatasetHead *head;
 	MdlMatrixImage *image;
 	uint32		sample = 0;
-	const MdlSampleRecord **records;
+	MdlSampleRecord **records;
 	const uint64 *starts;
 
 	t->ctx.nthreads = mdl_training_threads();

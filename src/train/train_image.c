@@ -2,12 +2,16 @@
  * train_image.c: from rows in shared memory to a matrix in canonical order.
  *
  * The parts' texts are put together into one dictionary per column; the rows are sorted by fold and then by a hash of
- * their content; then the columns are written, in threads.  Missing values stay missing: what stands for them is learnt
- * from the rows that are trained on (train_design.c).
+ * their content; then the columns are written, in threads, a group of the chunks' arrays after the other.  When a group is
+ * written its pages in shared memory are given back, so that there are never two copies of the rows.  Missing values stay
+ * missing: what stands for them is learnt from the rows that are trained on (train_design.c).
+ *
+ * A *place* tells where a row is: the number of its chunk, and in the low bits which of the chunk it is.
  */
 #include "train/train_matrix.h"
 
 #include <math.h>
+#include <sys/mman.h>
 
 #include "miscadmin.h"
 #include "ml/ml_catset.h"
@@ -16,25 +20,43 @@
 #include "utils/memutils.h"
 
 #define IMAGE_MAGIC 0x494d4731u
-#define PIECE 8192				/* rows that a thread writes at a time */
+#define PIECE 16384				/* rows that a thread writes at a time */
 #define PIECES_AT_ONCE 256
+#define AHEAD 16				/* rows whose memory is asked for before their turn */
+#define GROUP_AT_MOST 64		/* numbers of a group */
+#define GIVE_BACK_PAGE 4096
+#define WORTH_GIVING_BACK (4 * 1024 * 1024)	/* bytes of a group */
 
 /* ---- categories ------------------------------------------------------------------------------------------------- */
+
+/* A chunk of rows and the part it is from. */
+typedef struct Chunk
+{
+	char	   *data;
+	int32		count;
+	int32		room;
+	int32		part;
+} Chunk;
 
 typedef struct Build
 {
 	MdlTraining *t;
 	const MdlMatrixLoad *load;
+	MdlChunkLayout layout;
+	Chunk	   *chunks;			/* (n_chunks) of all parts */
+	int			n_chunks;
 	int32	  **codes;			/* (n_parts) code by index of the part's set */
 	int		   *n_categories;	/* (n_columns) */
-	ml_order_entry *rows;		/* (load->rows) sorted */
+	ml_order_entry *rows;		/* (load->rows) while they are being sorted; the row is its place */
+	uint32	   *order;			/* (load->rows) places in the order */
 	int			n_folds;
 	size_t	   *fold_start;		/* (n_folds + 1) */
 	MdlMatrixImage *image;
+	const char **arrays;		/* (n_chunks) of the group at work */
+	int			group;
 	int			first_piece;	/* of those being written */
 } Build;
 
-/* A row to sort: where it is and which part it is from, which its codes need. */
 static const MdlMatrixPart *
 part_of(const Build *b, int index)
 {
@@ -137,96 +159,109 @@ merge_categories(Build *b)
 	}
 }
 
-/* A chunk of rows and the part it is from. */
-typedef struct Chunk
-{
-	char	   *rows;
-	int32		count;
-	int32		part;
-} Chunk;
-
-typedef struct Recoding
-{
-	const Build *b;
-	Chunk	   *chunks;
-	Size		record_size;
-	bool	   *is_bucket;		/* (n_cats) hashed: the code is final */
-} Recoding;
-
+/* Lists the chunks.  Addresses are looked up here: threads must not call the server. */
 static void
-recode_chunk(void *arg, int index)
+list_chunks(Build *b)
 {
-	const Recoding *r = arg;
-	const MdlRowPlan *plan = &r->b->t->plan;
-	const int32 *dictionary = r->b->codes[r->chunks[index].part];
-	char	   *row = r->chunks[index].rows;
-
-	for (int i = 0; i < r->chunks[index].count; i++, row += r->record_size)
-	{
-		int32	   *codes = (int32 *) (((MdlSampleRecord *) row)->numbers + plan->n_numbers);
-
-		for (int k = 0; k < plan->n_cats; k++)
-			if (!r->is_bucket[k])
-				codes[k] = codes[k] < 0 ? -1 : dictionary[codes[k]];
-	}
-}
-
-/* The codes in the rows become those of the dictionaries. */
-static void
-recode(const Build *b)
-{
-	const MdlRowPlan *plan = &b->t->plan;
-	Recoding	r = {b, NULL, mdl_sample_record_size(plan), palloc0(sizeof(bool) * (plan->n_cats + 1))};
 	int			n = 0;
 
-	for (int i = 0; i < plan->n_columns; i++)
-		if (plan->columns[i].cat >= 0)
-			r.is_bucket[plan->columns[i].cat] = plan->columns[i].buckets > 0;
-
+	mdl_chunk_lay_out(&b->t->plan, &b->layout);
 	for (int p = 0; p < b->load->n_parts; p++)
 		n += part_of(b, p)->n_chunks;
-	r.chunks = palloc(sizeof(Chunk) * (n + 1));
-	n = 0;
-	/* Addresses are looked up here: threads must not call the server. */
+	if ((Size) n > (Size) PG_UINT32_MAX >> MDL_CHUNK_BITS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("there are more rows to train on than a training in memory can tell apart"),
+				 errhint("Train on a sample of the rows.")));
+	b->chunks = palloc(sizeof(Chunk) * (n + 1));
+	b->arrays = palloc(sizeof(char *) * (n + 1));
 	for (int p = 0; p < b->load->n_parts; p++)
 	{
 		const MdlMatrixChunk *chunks = dsa_get_address(b->load->area, part_of(b, p)->chunks);
 
 		for (int c = 0; c < part_of(b, p)->n_chunks; c++)
-			r.chunks[n++] = (Chunk) {dsa_get_address(b->load->area, chunks[c].rows), chunks[c].count, p};
+			b->chunks[b->n_chunks++] = (Chunk) {dsa_get_address(b->load->area, chunks[c].data), chunks[c].count, chunks[c].room, p};
 	}
-	ml_parallel(&b->t->ctx, n, recode_chunk, &r);
-	pfree(r.chunks);
+}
+
+static int32 *
+codes_of_chunk(const Build *b, const Chunk *chunk, int cat)
+{
+	return mdl_chunk_codes(chunk->data, chunk->room, &b->layout, cat);
+}
+
+static void
+recode_chunk(void *arg, int index)
+{
+	const Build *b = arg;
+	const MdlRowPlan *plan = &b->t->plan;
+	const Chunk *chunk = &b->chunks[index];
+	const int32 *dictionary = b->codes[chunk->part];
+
+	/* What is hashed has its final code. */
+	for (int i = 0; i < plan->n_columns; i++)
+		if (plan->columns[i].cat >= 0 && plan->columns[i].buckets == 0)
+		{
+			int32	   *codes = codes_of_chunk(b, chunk, plan->columns[i].cat);
+
+			for (int row = 0; row < chunk->count; row++)
+				codes[row] = codes[row] < 0 ? -1 : dictionary[codes[row]];
+		}
 }
 
 /* ---- order ------------------------------------------------------------------------------------------------------ */
 
-static const int32 *
-codes_of(const MdlRowPlan *plan, const void *row)
+#define chunk_of(b, place)	(&(b)->chunks[(place) >> MDL_CHUNK_BITS])
+#define row_of(place)		((place) & (MDL_CHUNK_ROWS - 1))
+
+static uint64
+split_of(const Build *b, const Chunk *chunk, int row)
 {
-	return (const int32 *) (((const MdlSampleRecord *) row)->numbers + plan->n_numbers);
+	Size		at = b->layout.split_at;
+
+	return ((const uint64 *) mdl_chunk_array(chunk->data, chunk->room, at))[row];
 }
 
 /* Folds of training rows first, then the holdout. */
 static int
-fold_of(const MdlRowPlan *plan, const MdlSampleRecord *record)
+fold_of(const MdlRowPlan *plan, uint64 split)
 {
-	if (mdl_row_holdout(plan, record->split))
+	if (mdl_row_holdout(plan, split))
 		return plan->n_folds;
-	return mdl_row_fold(plan, record->split);
+	return mdl_row_fold(plan, split);
+}
+
+static int
+compare_bytes(const void *left, const void *right, Size row_left, Size row_right, Size size)
+{
+	return memcmp((const char *) left + row_left * size, (const char *) right + row_right * size, size);
 }
 
 /* Rows of one hash: by all they hold, so that only equal rows are equal. */
 static int
 compare_rows(const void *a, const void *b, void *arg)
 {
-	const MdlSampleRecord *left = a;
-	const MdlSampleRecord *right = b;
-	const Size *size = arg;
+	const Build *build = arg;
+	const MdlChunkLayout *layout = &build->layout;
+	const Chunk *left = chunk_of(build, (uintptr_t) a);
+	const Chunk *right = chunk_of(build, (uintptr_t) b);
+	int			i = row_of((uintptr_t) a);
+	int			j = row_of((uintptr_t) b);
+	uint64		left_hash = ((const uint64 *) left->data)[i];
+	uint64		right_hash = ((const uint64 *) right->data)[j];
+	int			result = 0;
 
-	if (left->hash != right->hash)
-		return left->hash < right->hash ? -1 : 1;
-	return memcmp(&left->weight, &right->weight, *size - offsetof(MdlSampleRecord, weight));
+	if (left_hash != right_hash)
+		return left_hash < right_hash ? -1 : 1;
+	if (layout->weight_at > 0)
+		result = compare_bytes(mdl_chunk_array(left->data, left->room, layout->weight_at),
+							   mdl_chunk_array(right->data, right->room, layout->weight_at), i, j, sizeof(double));
+	for (int g = 0; g < layout->n_groups && result == 0; g++)
+		result = compare_bytes(mdl_chunk_group(left->data, left->room, layout, g), mdl_chunk_group(right->data, right->room, layout, g),
+							   i, j, layout->groups[g].width * sizeof(double));
+	for (int cat = 0; cat < build->t->plan.n_cats && result == 0; cat++)
+		result = compare_bytes(codes_of_chunk(build, left, cat), codes_of_chunk(build, right, cat), i, j, sizeof(int32));
+	return result;
 }
 
 /* Puts all rows into b->rows, each with the key to sort it by, and counts the folds. */
@@ -234,29 +269,25 @@ static void
 list_rows(Build *b)
 {
 	const MdlRowPlan *plan = &b->t->plan;
-	Size		record_size = mdl_sample_record_size(plan);
 	bool		stratify = b->t->split.stratify;
 	Size		at = 0;
 
-	for (int p = 0; p < b->load->n_parts; p++)
+	for (int c = 0; c < b->n_chunks; c++)
 	{
-		const MdlMatrixChunk *chunks = dsa_get_address(b->load->area, part_of(b, p)->chunks);
+		const Chunk *chunk = &b->chunks[c];
+		const uint64 *hashes = (const uint64 *) chunk->data;
 
-		for (int c = 0; c < part_of(b, p)->n_chunks; c++)
+		for (int i = 0; i < chunk->count; i++)
 		{
-			const char *row = dsa_get_address(b->load->area, chunks[c].rows);
+			uint64		split = split_of(b, chunk, i);
+			int			fold = stratify ? 0 : fold_of(plan, split);
+			uint64		hash = stratify ? mdl_row_shuffle(plan, split) : hashes[i];
 
-			for (int i = 0; i < chunks[c].count; i++, row += record_size)
-			{
-				const MdlSampleRecord *record = (const MdlSampleRecord *) row;
-				int			fold = stratify ? 0 : fold_of(plan, record);
-				uint64		hash = stratify ? mdl_row_shuffle(plan, record->split) : record->hash;
-
-				b->fold_start[fold + 1]++;
-				b->rows[at].key = (uint64) fold << 54 | hash >> 10;
-				b->rows[at++].row = row;
-			}
+			b->fold_start[fold + 1]++;
+			b->rows[at].key = (uint64) fold << 54 | hash >> 10;
+			b->rows[at++].row = (const void *) (((uintptr_t) c << MDL_CHUNK_BITS) | i);
 		}
+		CHECK_FOR_INTERRUPTS();
 	}
 }
 
@@ -268,6 +299,12 @@ stratum_fold(const Build *b, int64 rank, int64 count)
 	int			folds = b->t->plan.n_folds; /* of the training rows; the holdout comes after them */
 
 	return rank < held_out ? folds : (int) ((rank - held_out) % folds);
+}
+
+static int32
+code_at(const Build *b, Size place, int cat)
+{
+	return codes_of_chunk(b, chunk_of(b, place), cat)[row_of(place)];
 }
 
 /* Gives each fold the same share of every class; the rows are in random order, which they keep within a fold. */
@@ -283,11 +320,11 @@ stratify_rows(Build *b, ml_order_entry *to)
 	Size		n = b->load->rows;
 
 	for (Size i = 0; i < n; i++)
-		counts[codes_of(plan, b->rows[i].row)[cat]]++;
+		counts[code_at(b, (uintptr_t) b->rows[i].row, cat)]++;
 	memset(b->fold_start, 0, sizeof(size_t) * (b->n_folds + 1));
 	for (Size i = 0; i < n; i++)
 	{
-		int			label = codes_of(plan, b->rows[i].row)[cat];
+		int			label = code_at(b, (uintptr_t) b->rows[i].row, cat);
 
 		b->rows[i].key = stratum_fold(b, ranks[label]++, counts[label]);
 		b->fold_start[b->rows[i].key + 1]++;
@@ -298,32 +335,34 @@ stratify_rows(Build *b, ml_order_entry *to)
 		to[place[b->rows[i].key]++] = b->rows[i];
 }
 
+/* Puts the rows into their order: by fold, then by content. */
 static void
 sort_rows(Build *b)
 {
-	Size		record_size = mdl_sample_record_size(&b->t->plan);
 	Size		n = b->load->rows;
 	ml_order_entry *scratch = mdl_train_alloc_large(b->t->memory, sizeof(ml_order_entry) * (n + 1));
 	ml_order_entry *unsorted = mdl_train_alloc_large(b->t->memory, sizeof(ml_order_entry) * (n + 1));
-	ml_order_entry *other;
+	ml_order_entry *sorted;
 
 	b->rows = unsorted;
 	b->n_folds = b->t->plan.n_folds + (b->t->split.holdout ? 1 : 0);
 	b->fold_start = palloc0(sizeof(size_t) * (b->n_folds + 1));
 	list_rows(b);
-	b->rows = ml_order_sort(b->rows, scratch, n, compare_rows, &record_size);
-	other = b->rows == scratch ? unsorted : scratch;
+	sorted = b->rows = ml_order_sort(b->rows, scratch, n, compare_rows, b);
 	if (b->t->split.stratify)
 	{
-		stratify_rows(b, other);
-		scratch = b->rows;
-		b->rows = other;
-		pfree(scratch);
-		return;
+		sorted = b->rows == scratch ? unsorted : scratch;
+		stratify_rows(b, sorted);
 	}
-	for (int fold = 0; fold < b->n_folds; fold++)
-		b->fold_start[fold + 1] += b->fold_start[fold];
-	pfree(other);
+	else
+		for (int fold = 0; fold < b->n_folds; fold++)
+			b->fold_start[fold + 1] += b->fold_start[fold];
+	b->order = mdl_train_alloc_large(b->t->memory, sizeof(uint32) * (n + 1));
+	for (Size i = 0; i < n; i++)
+		b->order[i] = (uint32) (uintptr_t) sorted[i].row;
+	pfree(unsorted);
+	pfree(scratch);
+	b->rows = NULL;
 }
 
 /* ---- the image --------------------------------------------------------------------------------------------------- */
@@ -366,66 +405,160 @@ lay_out(Build *b, MdlMatrixImage *head)
 	head->size = at;
 }
 
-/* Writes a piece of the rows into all columns: reading a row once is what costs. */
+/* Where column i of the features has its values in the image. */
+static char *
+column_data(const Build *b, int column)
+{
+	char	   *data = (char *) b->image + b->image->data_at;
+
+	for (int i = 0; i < column; i++)
+		data += column_bytes(&b->t->plan.columns[i], b->image->rows);
+	return data;
+}
+
+/* Where number `number` goes: the first of it in the image, and how far apart they lie. */
+static double *
+number_place(const Build *b, int number, Size *stride)
+{
+	const MdlRowPlan *plan = &b->t->plan;
+
+	*stride = 1;
+	for (int i = 0; i < b->image->n_columns; i++)
+	{
+		const MdlRowColumn *column = &plan->columns[i];
+
+		if (column->number < 0 || number < column->number || number >= column->number + column->length)
+			continue;
+		*stride = column->length;
+		return (double *) column_data(b, i) + (number - column->number);
+	}
+	return (double *) ((char *) b->image + b->image->target_at);
+}
+
+#define piece_of(b, index, first, end) \
+	Size		first = (Size) ((b)->first_piece + (index)) * PIECE; \
+	Size		end = Min(first + PIECE, (Size) (b)->image->rows)
+
+/* A row of the group at work. */
+static inline const double *
+fetch(const Build *b, Size place, int width)
+{
+	return (const double *) b->arrays[place >> MDL_CHUNK_BITS] + row_of(place) * width;
+}
+
+/* Writes a piece of the rows of a group: fetching a row is what costs. */
 static void
-write_piece(void *arg, int index)
+write_group_piece(void *arg, int index)
 {
 	const Build *b = arg;
-	const MdlRowPlan *plan = &b->t->plan;
-	MdlMatrixImage *image = b->image;
-	Size		first = (Size) (b->first_piece + index) * PIECE;
-	Size		end = Min(first + PIECE, (Size) image->rows);
-	int32	   *labels = (int32 *) ((char *) image + image->labels_at);
-	double	   *target = (double *) ((char *) image + image->target_at);
-	double	   *weights = (double *) ((char *) image + image->weights_at);
-	int			label_cat = image->n_classes > 0 ? plan->columns[plan->target].cat : -1;
-	Size		record_size = mdl_sample_record_size(plan);
+	const MdlChunkGroup *group = &b->layout.groups[b->group];
+	const uint32 *order = b->order;
+	int			width = group->width;
 
-	for (Size block = first; block < end; block += 64)
+	piece_of(b, index, first, end);
+	Size		last = end - 1;
+	double	   *to[GROUP_AT_MOST];
+	Size		stride = 1;
+
+	for (int k = 0; k < width; k++)
+		to[k] = number_place(b, group->first + k, &stride);
+	for (Size r = first; r < end; r++)
 	{
-		Size		stop = Min(block + 64, end);
-		char	   *data = (char *) image + image->data_at;
+		const double *from = fetch(b, order[r], width);
 
-		for (Size r = block; r < stop; r++)
-			for (Size line = 0; line < record_size; line += 64)
-				__builtin_prefetch((const char *) b->rows[Min(r + 64, (Size) image->rows - 1)].row + line);
-		for (int i = 0; i < image->n_columns; i++)
-		{
-			const MdlRowColumn *column = &plan->columns[i];
-
-			if (column->cat >= 0)
-				for (Size r = block; r < stop; r++)
-					((int32 *) data)[r] = codes_of(plan, b->rows[r].row)[column->cat];
-			else if (column->length > 1)
-				for (Size r = block; r < stop; r++)
-					memcpy((double *) data + r * column->length, ((const MdlSampleRecord *) b->rows[r].row)->numbers + column->number,
-						   sizeof(double) * column->length);
-			else
-				for (Size r = block; r < stop; r++)
-					((double *) data)[r] = ((const MdlSampleRecord *) b->rows[r].row)->numbers[column->number];
-			data += column_bytes(column, image->rows);
-		}
-		for (Size r = block; r < stop && label_cat >= 0; r++)
-			labels[r] = codes_of(plan, b->rows[r].row)[label_cat];
-		for (Size r = block; r < stop && image->has_target; r++)
-			target[r] = ((const MdlSampleRecord *) b->rows[r].row)->numbers[plan->n_numbers - 1];
-		if (image->has_weights)
-			for (Size r = block; r < stop; r++)
-				weights[r] = ((const MdlSampleRecord *) b->rows[r].row)->weight;
+		__builtin_prefetch(fetch(b, order[Min(r + AHEAD, last)], width));
+		if (stride > 1)
+			memcpy(to[0] + r * stride, from, width * sizeof(double));
+		else
+			for (int k = 0; k < width; k++)
+				to[k][r] = from[k];
 	}
+}
+
+/* Likewise the codes of a categorical column, whose index is the group. */
+static void
+write_codes_piece(void *arg, int index)
+{
+	const Build *b = arg;
+	int32	   *to = b->group < b->image->n_columns ? (int32 *) column_data(b, b->group) :
+		(int32 *) ((char *) b->image + b->image->labels_at);
+
+	piece_of(b, index, first, end);
+	for (Size r = first; r < end; r++)
+		to[r] = ((const int32 *) b->arrays[b->order[r] >> MDL_CHUNK_BITS])[row_of(b->order[r])];
+}
+
+static void
+write_weights_piece(void *arg, int index)
+{
+	const Build *b = arg;
+	double	   *to = (double *) ((char *) b->image + b->image->weights_at);
+
+	piece_of(b, index, first, end);
+	for (Size r = first; r < end; r++)
+		to[r] = *fetch(b, b->order[r], 1);
 }
 
 /* All pieces, some at a time, so that a cancel need not wait for the end. */
 static void
-write_columns(Build *b)
+write_pieces(Build *b, void (*write) (void *arg, int index))
 {
 	int			pieces = (int) ((b->image->rows + PIECE - 1) / PIECE);
 
 	for (b->first_piece = 0; b->first_piece < pieces; b->first_piece += PIECES_AT_ONCE)
 	{
 		CHECK_FOR_INTERRUPTS();
-		ml_parallel(&b->t->ctx, Min(PIECES_AT_ONCE, pieces - b->first_piece), write_piece, b);
+		ml_parallel(&b->t->ctx, Min(PIECES_AT_ONCE, pieces - b->first_piece), write, b);
 	}
+}
+
+/*
+ * Gives the pages of the group of a chunk back to the system; they read as zeros from then on.  Where it cannot be done,
+ * nothing is lost but memory for a while.
+ */
+static void
+give_back(void *arg, int index)
+{
+#ifdef MADV_REMOVE
+	const Build *b = arg;
+	const Chunk *chunk = &b->chunks[index];
+	uintptr_t	start = TYPEALIGN(GIVE_BACK_PAGE, (uintptr_t) b->arrays[index]);
+	uintptr_t	end = TYPEALIGN_DOWN(GIVE_BACK_PAGE, (uintptr_t) b->arrays[index] +
+									 (Size) chunk->room * b->layout.groups[b->group].width * sizeof(double));
+
+	if (end > start)
+		(void) madvise((void *) start, end - start, MADV_REMOVE);
+#endif
+}
+
+static void
+write_columns(Build *b)
+{
+	const MdlRowPlan *plan = &b->t->plan;
+
+	for (b->group = 0; b->group < b->layout.n_groups; b->group++)
+	{
+		for (int c = 0; c < b->n_chunks; c++)
+			b->arrays[c] = (const char *) mdl_chunk_group(b->chunks[c].data, b->chunks[c].room, &b->layout, b->group);
+		write_pieces(b, write_group_piece);
+		if ((Size) b->image->rows * b->layout.groups[b->group].width * sizeof(double) >= WORTH_GIVING_BACK)
+			ml_parallel(&b->t->ctx, b->n_chunks, give_back, b);
+	}
+	for (b->group = 0; b->group < plan->n_columns; b->group++)
+	{
+		int			cat = plan->columns[b->group].cat;
+
+		if (cat < 0)
+			continue;
+		for (int c = 0; c < b->n_chunks; c++)
+			b->arrays[c] = (const char *) codes_of_chunk(b, &b->chunks[c], cat);
+		write_pieces(b, write_codes_piece);
+	}
+	if (!b->image->has_weights)
+		return;
+	for (int c = 0; c < b->n_chunks; c++)
+		b->arrays[c] = mdl_chunk_array(b->chunks[c].data, b->chunks[c].room, b->layout.weight_at);
+	write_pieces(b, write_weights_piece);
 }
 
 /* The classes of a classification: at least two, and two at most where the algorithm can tell no more apart. */
@@ -487,19 +620,45 @@ check_categories(const Build *b)
 }
 
 /* `count` of the training rows, evenly spaced in the order, so that content which comes often has its share. */
-static const MdlSampleRecord **
+static MdlSampleRecord **
 sample_rows(const Build *b, uint32 count)
 {
-	const MdlSampleRecord **records = palloc(sizeof(MdlSampleRecord *) * (count + 1));
-	Size		training = b->fold_start[b->t->plan.n_folds];
+	const MdlRowPlan *plan = &b->t->plan;
+	Size		training = b->fold_start[plan->n_folds];
+	Size		size = mdl_sample_record_size(plan);
+	MdlSampleRecord **records = palloc(sizeof(MdlSampleRecord *) * (count + 1));
+	char	   *memory = MemoryContextAllocHuge(CurrentMemoryContext, size * (count + 1));
+	const double *weights = (const double *) ((const char *) b->image + b->image->weights_at);
 
+#define sampled_row(i) ((Size) ((double) (i) * training / count))
+	memset(memory, 0, size * count);
 	for (uint32 i = 0; i < count; i++)
-		records[i] = b->rows[(Size) ((double) i * training / count)].row;
+	{
+		records[i] = (MdlSampleRecord *) (memory + size * i);
+		records[i]->weight = b->image->has_weights ? weights[sampled_row(i)] : 1;
+	}
+	for (int number = 0; number < plan->n_numbers; number++)
+	{
+		Size		stride;
+		const double *values = number_place(b, number, &stride);
+
+		for (uint32 i = 0; i < count; i++)
+			records[i]->numbers[number] = values[sampled_row(i) * stride];
+	}
+	for (int c = 0; c < plan->n_columns; c++)
+		if (plan->columns[c].cat >= 0)
+		{
+			const int32 *codes = c < b->image->n_columns ? (const int32 *) column_data(b, c) :
+				(const int32 *) ((const char *) b->image + b->image->labels_at);
+
+			for (uint32 i = 0; i < count; i++)
+				((int32 *) (records[i]->numbers + plan->n_numbers))[plan->columns[c].cat] = codes[sampled_row(i)];
+		}
 	return records;
 }
 
 MdlMatrixImage *
-mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, const MdlSampleRecord ***records,
+mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, MdlSampleRecord ***records,
 				 void *(*allocate) (Size size, void *arg), void *arg)
 {
 	Build		b = {.t = t, .load = load};
@@ -511,12 +670,13 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, cons
 		mdl_training_check_counts(t, load->counts);
 	}
 	mdl_training_too_few(t, load->rows);
+	list_chunks(&b);
 	merge_categories(&b);
 	mdl_training_set_classes(t);
 	check_categories(&b);
 	find_fill_codes(&b);
 	if (t->plan.n_cats > 0)
-		recode(&b);
+		ml_parallel(&t->ctx, b.n_chunks, recode_chunk, &b);
 	CHECK_FOR_INTERRUPTS();
 	sort_rows(&b);
 	lay_out(&b, &head);
@@ -532,6 +692,6 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, cons
 	write_columns(&b);
 	*sample = Min(*sample, b.fold_start[t->plan.n_folds]);
 	*records = sample_rows(&b, *sample);
-	pfree(b.rows);
+	pfree(b.order);
 	return b.image;
 }

@@ -11,16 +11,21 @@
 #include "train/train_matrix.h"
 
 #include <math.h>
+#include <sys/mman.h>
 
 #include "executor/spi.h"
 #include "ml/ml_catset.h"
+#include "port/atomics.h"
 #include "storage/lwlock.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-#define STATE_MAGIC 0x4d545831u
+#define STATE_MAGIC 0x4d545832u
 #define FIRST_CHUNK (64 * 1024)
-#define CHUNK (1024 * 1024)
+#define LARGEST_CHUNK (16 * 1024 * 1024)
+#define GROUP 4					/* numbers side by side … */
+#define VECTOR_GROUP 64			/* … and elements of a vector */
+#define HEAD_SIZE (256 * 1024)
 
 typedef struct MatrixState
 {
@@ -31,23 +36,41 @@ typedef struct MatrixState
 	dsa_pointer parts[FLEXIBLE_ARRAY_MEMBER];
 } MatrixState;
 
-/* The area this process is attached to, and its handle. */
+/*
+ * The head of the area.  An area left to itself doubles its segments, and would be half empty in the end; so it may grow
+ * by a sixteenth at a time only.
+ */
+typedef struct MatrixHead
+{
+	pg_atomic_uint64 limit;		/* bytes that the area may take just now */
+	uint64		most;			/* and at all: medallion.train_mem of the leader */
+	char		place[FLEXIBLE_ARRAY_MEMBER];
+} MatrixHead;
+
+/* The area this process is attached to, its head, and the segment that has it. */
 static dsa_area *attached = NULL;
-static dsa_handle attached_handle = 0;
+static MatrixHead *attached_head = NULL;
+static dsm_handle attached_handle = 0;
 
 /* What a call site appends to. */
 typedef struct Appender
 {
 	MdlRowReader *reader;
+	MdlChunkLayout layout;
 	dsa_area   *area;
 	dsa_pointer part_pointer;
 	MdlMatrixPart *part;
 	MdlRowCounts *counts;
 	ml_catset  *texts;
-	char	   *next;			/* where the next row goes … */
-	int32		left;			/* … and how many fit the chunk */
-	Size		record_size;
 	uint32	   *n_texts;		/* (n_columns) distinct ones so far */
+	MdlMatrixChunk *chunk;		/* at work, and its arrays */
+	int32		used;
+	int32		room;
+	uint64	   *hash;
+	uint64	   *split;
+	double	   *weight;
+	double	  **groups;			/* (n_groups) */
+	int32	  **codes;			/* (n_columns) of those that are categorical */
 } Appender;
 
 /* ---- shared memory --------------------------------------------------------------------------------------------- */
@@ -62,20 +85,32 @@ out_of_train_mem(void)
 }
 
 static dsa_pointer
-allocate(dsa_area *area, Size size)
+allocate(Size size)
 {
-	dsa_pointer found = dsa_allocate_extended(area, size, DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
+	dsa_pointer found;
 
-	if (!DsaPointerIsValid(found))
-		out_of_train_mem();
+	/* What the area keeps for itself is a five hundredth. */
+	while (!DsaPointerIsValid(found = dsa_allocate_extended(attached, size, DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM)))
+	{
+		uint64		limit = pg_atomic_read_u64(&attached_head->limit);
+		uint64		count = Max(1, limit / 16 / size);
+		uint64		step = Max(count * (size + size / 128 + BLCKSZ), 1024 * 1024);
+		uint64		grown = Min(limit + step, attached_head->most);
+
+		if (limit >= attached_head->most)
+			out_of_train_mem();
+		if (pg_atomic_compare_exchange_u64(&attached_head->limit, &limit, grown))
+			dsa_set_size_limit(attached, grown);
+	}
 	return found;
 }
 
 static dsa_area *
-current_area(MemoryContext memory)
+current_area(void)
 {
-	dsa_handle	handle = (dsa_handle) mdl_matrix_area;
+	dsm_handle	handle = (dsm_handle) mdl_matrix_area;
 	MemoryContext saved;
+	dsm_segment *segment;
 
 	if (handle == 0)
 		ereport(ERROR,
@@ -84,12 +119,82 @@ current_area(MemoryContext memory)
 	if (attached != NULL && attached_handle == handle)
 		return attached;
 	saved = MemoryContextSwitchTo(TopMemoryContext);
-	attached = dsa_attach(handle);
-	attached_handle = handle;
+	segment = dsm_attach(handle);
+	if (segment == NULL)
+		elog(ERROR, "the shared memory of the load is gone");
 	/* The process is a worker of this query and ends with it. */
+	dsm_pin_mapping(segment);
+	attached_head = dsm_segment_address(segment);
+	attached = dsa_attach_in_place(attached_head->place, segment);
+	attached_handle = handle;
 	dsa_pin_mapping(attached);
 	MemoryContextSwitchTo(saved);
 	return attached;
+}
+
+/* ---- chunks ---------------------------------------------------------------------------------------------------- */
+
+static void
+add_group(MdlChunkLayout *layout, int first, int width)
+{
+	layout->groups[layout->n_groups++] = (MdlChunkGroup) {first, width, layout->row_bytes};
+	layout->row_bytes += width * sizeof(double);
+}
+
+void
+mdl_chunk_lay_out(const MdlRowPlan *plan, MdlChunkLayout *layout)
+{
+	int			open = -1;		/* group that single numbers still go to */
+
+	memset(layout, 0, sizeof(*layout));
+	layout->groups = palloc(sizeof(MdlChunkGroup) * (plan->n_numbers + 1));
+	layout->row_bytes = sizeof(uint64);	/* the hash */
+	if (plan->fold >= 0 || plan->n_groups > 0)
+	{
+		layout->split_at = layout->row_bytes;
+		layout->row_bytes += sizeof(uint64);
+	}
+	if (plan->weight >= 0)
+	{
+		layout->weight_at = layout->row_bytes;
+		layout->row_bytes += sizeof(double);
+	}
+	for (int i = 0; i < plan->n_columns; i++)
+	{
+		const MdlRowColumn *column = &plan->columns[i];
+
+		if (column->number < 0)
+			continue;
+		if (column->length > 1)
+			for (int k = 0; k < column->length; k += VECTOR_GROUP)
+				add_group(layout, column->number + k, Min(VECTOR_GROUP, column->length - k));
+		else if (open >= 0 && layout->groups[open].width < GROUP)
+		{
+			layout->groups[open].width++;
+			layout->row_bytes += sizeof(double);
+			continue;
+		}
+		else
+		{
+			open = layout->n_groups;
+			add_group(layout, column->number, 1);
+			continue;
+		}
+		open = -1;
+	}
+	layout->codes_at = layout->row_bytes;
+	layout->row_bytes += plan->n_cats * sizeof(int32);
+}
+
+/* The rows of a new chunk: more in each, so that few rows take little memory, and many few chunks. */
+static int32
+chunk_rows(const Appender *a)
+{
+	Size		most = Min(MDL_CHUNK_ROWS, LARGEST_CHUNK / a->layout.row_bytes);
+	Size		rows = a->room == 0 ? FIRST_CHUNK / a->layout.row_bytes : (Size) a->room * 2;
+
+	rows = Max(Min(rows, most), 16);
+	return (int32) (rows >= 512 ? rows / 512 * 512 : rows / 16 * 16);
 }
 
 /* ---- appending ------------------------------------------------------------------------------------------------- */
@@ -100,31 +205,46 @@ make_part(Appender *a)
 	int			n_columns = a->reader->plan->n_columns;
 	uint32		room = a->reader->plan->n_cats > 0 ? 64 : 0;
 
-	a->part_pointer = allocate(a->area, sizeof(MdlMatrixPart));
+	a->part_pointer = allocate(sizeof(MdlMatrixPart));
 	a->part = dsa_get_address(a->area, a->part_pointer);
 	memset(a->part, 0, sizeof(MdlMatrixPart));
-	a->part->counts = allocate(a->area, sizeof(MdlRowCounts) * (n_columns + 1));
+	a->part->counts = allocate(sizeof(MdlRowCounts) * (n_columns + 1));
 	a->counts = dsa_get_address(a->area, a->part->counts);
 	memset(a->counts, 0, sizeof(MdlRowCounts) * (n_columns + 1));
-	a->part->texts = allocate(a->area, ml_catset_size(room, room * 16));
+	a->part->texts = allocate(ml_catset_size(room, room * 16));
 	a->texts = dsa_get_address(a->area, a->part->texts);
 	ml_catset_init(a->texts, room, room * 16);
 	a->part->chunk_room = 64;
-	a->part->chunks = allocate(a->area, sizeof(MdlMatrixChunk) * a->part->chunk_room);
-	a->left = 0;
+	a->part->chunks = allocate(sizeof(MdlMatrixChunk) * a->part->chunk_room);
+}
+
+/* The arrays of a chunk. */
+static void
+find_arrays(Appender *a, char *data)
+{
+	const MdlRowPlan *plan = a->reader->plan;
+	const MdlChunkLayout *layout = &a->layout;
+
+	a->hash = (uint64 *) data;
+	a->split = layout->split_at > 0 ? (uint64 *) mdl_chunk_array(data, a->room, layout->split_at) : NULL;
+	a->weight = layout->weight_at > 0 ? (double *) mdl_chunk_array(data, a->room, layout->weight_at) : NULL;
+	for (int g = 0; g < layout->n_groups; g++)
+		a->groups[g] = mdl_chunk_group(data, a->room, layout, g);
+	for (int i = 0; i < plan->n_columns; i++)
+		if (plan->columns[i].cat >= 0)
+			a->codes[i] = mdl_chunk_codes(data, a->room, layout, plan->columns[i].cat);
 }
 
 static void
 add_chunk(Appender *a)
 {
 	MdlMatrixPart *part = a->part;
-	Size		size = part->n_chunks == 0 ? FIRST_CHUNK : CHUNK;
-	int32		room = (int32) Max(size / a->record_size, 16);
-	MdlMatrixChunk *chunk;
+	Size		size;
+	char	   *data;
 
 	if (part->n_chunks == part->chunk_room)
 	{
-		dsa_pointer grown = allocate(a->area, sizeof(MdlMatrixChunk) * part->chunk_room * 2);
+		dsa_pointer grown = allocate(sizeof(MdlMatrixChunk) * part->chunk_room * 2);
 
 		memcpy(dsa_get_address(a->area, grown), dsa_get_address(a->area, part->chunks),
 			   sizeof(MdlMatrixChunk) * part->chunk_room);
@@ -132,13 +252,21 @@ add_chunk(Appender *a)
 		part->chunks = grown;
 		part->chunk_room *= 2;
 	}
-	chunk = (MdlMatrixChunk *) dsa_get_address(a->area, part->chunks) + part->n_chunks;
-	chunk->rows = allocate(a->area, room * a->record_size);
-	chunk->room = room;
-	chunk->count = 0;
+	a->room = chunk_rows(a);
+	a->used = 0;
+	size = a->room * a->layout.row_bytes + (a->layout.n_groups + 1) * MDL_CHUNK_STAGGER;
+	a->chunk = (MdlMatrixChunk *) dsa_get_address(a->area, part->chunks) + part->n_chunks;
+	a->chunk->data = allocate(size);
+	a->chunk->room = a->room;
+	a->chunk->count = 0;
 	part->n_chunks++;
-	a->next = dsa_get_address(a->area, chunk->rows);
-	a->left = room;
+	data = dsa_get_address(a->area, a->chunk->data);
+#ifdef MADV_POPULATE_WRITE
+	/* One call of the kernel instead of a fault for every 4 kB; where it cannot, there are faults. */
+	if (size >= 1024 * 1024)
+		(void) madvise((char *) TYPEALIGN_DOWN(BLCKSZ, (uintptr_t) data), size, MADV_POPULATE_WRITE);
+#endif
+	find_arrays(a, data);
 }
 
 /* The index of a text in the part's set, which may grow; -1 when there are too many. */
@@ -157,7 +285,7 @@ text_code(Appender *a, int column, const ml_text *text)
 	{
 		uint32		entry_room = a->texts->entry_room * 2 + 64;
 		uint32		heap_room = a->texts->heap_room * 2 + 2 * MAXALIGN(ML_CATSET_LONGEST);
-		dsa_pointer grown = allocate(a->area, ml_catset_size(entry_room, heap_room));
+		dsa_pointer grown = allocate(ml_catset_size(entry_room, heap_room));
 		ml_catset  *larger = dsa_get_address(a->area, grown);
 
 		ml_catset_init(larger, entry_room, heap_room);
@@ -170,39 +298,64 @@ text_code(Appender *a, int column, const ml_text *text)
 	return code;
 }
 
+/* The numbers of the row into their groups. */
+static inline void
+append_numbers(const Appender *a, const double *numbers, Size at)
+{
+	for (int g = 0; g < a->layout.n_groups; g++)
+	{
+		const MdlChunkGroup *group = &a->layout.groups[g];
+
+		if (group->width == GROUP)
+			memcpy(a->groups[g] + at * GROUP, numbers + group->first, GROUP * sizeof(double));
+		else
+			for (int k = 0; k < group->width; k++)
+				a->groups[g][at * group->width + k] = numbers[group->first + k];
+	}
+}
+
 static void
 append_row(Appender *a)
 {
 	const MdlRowPlan *plan = a->reader->plan;
 	const MdlRow *row = &a->reader->row;
-	MdlSampleRecord *record;
-	int32	   *codes;
+	Size		at;
 
-	if (a->left == 0)
+	if (a->used == a->room)
 		add_chunk(a);
-	record = (MdlSampleRecord *) a->next;
-	a->next += a->record_size;
-	a->left--;
-	record->hash = row->hash;
-	record->split = row->split;
-	record->weight = row->weight;
-	memcpy(record->numbers, row->numbers, plan->n_numbers * sizeof(double));
+	at = a->used++;
+	a->hash[at] = row->hash;
+	if (a->split != NULL)
+		a->split[at] = row->split;
+	if (a->weight != NULL)
+		a->weight[at] = row->weight;
 	if (row->any_null)
 		for (int j = 0; j < plan->n_numbers; j++)
 			if (row->number_nulls[j])
-				record->numbers[j] = NAN;
-	codes = (int32 *) (record->numbers + plan->n_numbers);
+				row->numbers[j] = NAN;
+	append_numbers(a, row->numbers, at);
 	for (int i = 0; i < plan->n_columns && plan->n_cats > 0; i++)
 	{
 		int			cat = plan->columns[i].cat;
 
 		if (cat >= 0)
-			codes[cat] = row->texts[cat].data == NULL ? -1 :
+			a->codes[i][at] = row->texts[cat].data == NULL ? -1 :
 				plan->columns[i].buckets > 0 ? ml_hash_bucket(&row->texts[cat], plan->columns[i].buckets) :
 				text_code(a, i, &row->texts[cat]);
 	}
-	((MdlMatrixChunk *) dsa_get_address(a->area, a->part->chunks))[a->part->n_chunks - 1].count++;
+	a->chunk->count = a->used;
 	a->part->rows++;
+}
+
+static void
+lay_out_in(Appender *a, MemoryContext memory)
+{
+	MemoryContext saved = MemoryContextSwitchTo(memory);
+
+	mdl_chunk_lay_out(a->reader->plan, &a->layout);
+	a->groups = palloc0(sizeof(double *) * (a->layout.n_groups + 1));
+	a->codes = palloc0(sizeof(int32 *) * (a->reader->plan->n_columns + 1));
+	MemoryContextSwitchTo(saved);
 }
 
 MDL_SHIM_TARGET(mdl_matrix_accum);
@@ -221,8 +374,8 @@ mdl_matrix_accum_impl(PG_FUNCTION_ARGS)
 		reader = mdl_row_reader(fcinfo, 1);
 		a = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Appender));
 		a->reader = reader;
-		a->area = current_area(fcinfo->flinfo->fn_mcxt);
-		a->record_size = mdl_sample_record_size(reader->plan);
+		a->area = current_area();
+		lay_out_in(a, fcinfo->flinfo->fn_mcxt);
 		a->n_texts = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(uint32) * (reader->plan->n_columns + 1));
 		fcinfo->flinfo->fn_extra = a;
 	}
@@ -272,15 +425,17 @@ detach(void *arg)
 {
 	MdlMatrixLoad *load = arg;
 
-	if (load->area == NULL)
-		return;
-	if (attached == load->area)
+	if (load->area != NULL && attached == load->area)
 	{
 		attached = NULL;
 		attached_handle = 0;
 	}
-	dsa_detach(load->area);
+	if (load->area != NULL)
+		dsa_detach(load->area);
+	if (load->segment != NULL)
+		dsm_detach(load->segment);
 	load->area = NULL;
+	load->segment = NULL;
 }
 
 void
@@ -340,14 +495,20 @@ mdl_matrix_load(const MdlSource *source, const MdlRowPlan *plan, bytea *plan_byt
 	bytea	   *volatile state = NULL;
 
 	memset(load, 0, sizeof(*load));
-	load->area = dsa_create(LWTRANCHE_PARALLEL_QUERY_DSA);
-	dsa_pin_mapping(load->area);
 	callback->func = detach;
 	callback->arg = load;
 	MemoryContextRegisterResetCallback(memory, callback);
-	dsa_set_size_limit(load->area, (size_t) mdl_train_mem * 1024);
+	load->segment = dsm_create(HEAD_SIZE, 0);
+	dsm_pin_mapping(load->segment);
+	attached_head = dsm_segment_address(load->segment);
+	pg_atomic_init_u64(&attached_head->limit, HEAD_SIZE);
+	attached_head->most = (uint64) mdl_train_mem * 1024;
+	load->area = dsa_create_in_place(attached_head->place, HEAD_SIZE - offsetof(MatrixHead, place), LWTRANCHE_PARALLEL_QUERY_DSA,
+									 load->segment);
+	dsa_pin_mapping(load->area);
+	dsa_set_size_limit(load->area, HEAD_SIZE);
 	attached = load->area;
-	attached_handle = dsa_get_handle(load->area);
+	attached_handle = dsm_segment_handle(load->segment);
 	MemoryContextSwitchTo(saved);
 
 	/* The setting lasts until the query ends, by error too, and goes with it to the workers. */

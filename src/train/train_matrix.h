@@ -7,11 +7,12 @@
 #include "train/train_int.h"
 
 #include "ml/ml_prep.h"
+#include "storage/dsm.h"
 #include "utils/dsa.h"
 
 /*
- * A *part* is what one process read: its rows in chunks, in the layout of MdlSampleRecord with codes that are indexes
- * into the part's own set of texts, and counts.  It lies in the dynamic shared memory area of the load.
+ * A *part* is what one process read: its rows in chunks, and counts.  It lies in the dynamic shared memory area of the
+ * load.  Codes are indexes into the part's own set of texts until mdl_matrix_build gives them those of the dictionaries.
  */
 typedef struct MdlMatrixPart
 {
@@ -26,14 +27,50 @@ typedef struct MdlMatrixPart
 
 typedef struct MdlMatrixChunk
 {
-	dsa_pointer rows;
+	dsa_pointer data;
 	int32		count;
-	int32		room;
+	int32		room;			/* rows, at most MDL_CHUNK_ROWS */
 } MdlMatrixChunk;
+
+#define MDL_CHUNK_BITS	13
+#define MDL_CHUNK_ROWS	(1 << MDL_CHUNK_BITS)
+
+/*
+ * A chunk holds arrays over its rows: hashes, what divides the rows, weights, numbers in *groups*, codes of each
+ * categorical column.  A group is a few numbers of a row side by side: a row that is fetched by itself then costs a cache
+ * line for so many numbers, and what was copied can be given back a group at a time.
+ */
+typedef struct MdlChunkGroup
+{
+	int32		first;			/* number */
+	int32		width;
+	Size		at;				/* bytes of a row before it */
+} MdlChunkGroup;
+
+typedef struct MdlChunkLayout
+{
+	int			n_groups;
+	MdlChunkGroup *groups;		/* (n_groups) */
+	Size		split_at;		/* bytes of a row before these arrays; 0: what divides the rows is the hash … */
+	Size		weight_at;		/* … all weights are 1 */
+	Size		codes_at;
+	Size		row_bytes;
+} MdlChunkLayout;
+
+/* Arrays are moved apart a little, so that the same place in each is not in the same set of the processor's cache. */
+#define MDL_CHUNK_STAGGER	192
+#define mdl_chunk_array(data, room, at)	((char *) (data) + (Size) (room) * (at))
+#define mdl_chunk_group(data, room, layout, g) \
+	((double *) (mdl_chunk_array(data, room, (layout)->groups[g].at) + ((g) + 1) * MDL_CHUNK_STAGGER))
+#define mdl_chunk_codes(data, room, layout, cat) \
+	((int32 *) (mdl_chunk_array(data, room, (layout)->codes_at + (cat) * sizeof(int32)) + ((layout)->n_groups + 1) * MDL_CHUNK_STAGGER))
+
+extern void mdl_chunk_lay_out(const MdlRowPlan *plan, MdlChunkLayout *layout);	/* in the current context */
 
 /* All parts of a load, while the area is there. */
 typedef struct MdlMatrixLoad
 {
+	dsm_segment *segment;		/* with the head of the area, which the workers share */
 	dsa_area   *area;
 	int			n_parts;
 	MdlMatrixPart **parts;
@@ -43,7 +80,7 @@ typedef struct MdlMatrixLoad
 
 /*
  * Reads the source into shared memory.  The area is detached by mdl_matrix_unload, or when the memory context `memory`
- * is reset (as it is on error).
+ * is reset (as it is on error).  The counts live as long as that context.
  */
 extern void mdl_matrix_load(const MdlSource *source, const MdlRowPlan *plan, bytea *plan_bytes, MemoryContext memory,
 							MdlMatrixLoad *load);
@@ -82,13 +119,13 @@ typedef struct MdlMatrixImage
 } MdlMatrixImage;
 
 /*
- * Makes the image from what was loaded, in canonical order.  Decides categories and classes, which go into t->plan's
- * dictionaries and t->classes, and the task of a classification; raises for what cannot be learnt from.  `allocate`
- * gives the memory of the image.  *records gets up to `*sample` training rows, which live as long as the load; *sample
- * becomes their number.
+ * Makes the image from what was loaded, in canonical order; the pages of the load are given back on the way, so that
+ * both together take little more than one.  Decides categories and classes, which go into t->plan's dictionaries and
+ * t->classes, and the task of a classification; raises for what cannot be learnt from.  `allocate` gives the memory of the
+ * image.  *records gets up to `*sample` training rows in the current context, without hashes; *sample becomes their number.
  */
 extern MdlMatrixImage *mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample,
-										const MdlSampleRecord ***records, void *(*allocate) (Size size, void *arg),
+										MdlSampleRecord ***records, void *(*allocate) (Size size, void *arg),
 										void *arg);
 
 /* ---- train_fit.c, train_design.c: what learners get from an image ------------------------------------------------------------- */

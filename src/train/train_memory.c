@@ -89,10 +89,10 @@ push_metrics(MdlTraining *t, const MdlMatrixData *data, const char *prefix, size
 /* The rows of a training in memory. */
 typedef struct MdlTrainingRows
 {
-	MdlMatrixLoad load;
+	MdlMatrixLoad load;			/* of which only the counts outlive the reading */
 	MdlMatrixData *data;
 	uint32		sample;
-	const MdlSampleRecord **records;	/* (sample) of the training rows */
+	MdlSampleRecord **records;	/* (sample) of the training rows */
 } MdlTrainingRows;
 
 void
@@ -107,6 +107,7 @@ mdl_training_read_matrix(MdlTraining *t)
 	mdl_training_phase(t, "ordering", -1);
 	rows->sample = mdl_training_sample_rows(&t->plan);
 	rows->data = mdl_matrix_open(mdl_matrix_build(t, &rows->load, &rows->sample, &rows->records, allocate_here, t->memory));
+	mdl_matrix_unload(&rows->load);
 }
 
 void
@@ -143,6 +144,5 @@ mdl_training_fit_matrix(MdlTraining *t)
 		push_metrics(t, data, "", training, data->rows - training);
 	}
 	mdl_training_phase(t, "describing", -1);
-	mdl_training_make_baseline(t, rows->records, rows->sample, rows->load.counts);
-	mdl_matrix_unload(&rows->load);
+	mdl_training_make_baseline(t, (const MdlSampleRecord *const *) rows->records, rows->sample, rows->load.counts);
 }
