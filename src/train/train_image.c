@@ -52,9 +52,11 @@ typedef struct Build
 	int			n_folds;
 	size_t	   *fold_start;		/* (n_folds + 1) */
 	MdlMatrixImage *image;
+	Size		image_size;
 	const char **arrays;		/* (n_chunks) of the group at work */
 	int			group;
 	int			first_piece;	/* of those being written */
+	Size		give_back;		/* bytes per row of the arrays given back */
 } Build;
 
 static const MdlMatrixPart *
@@ -335,36 +337,6 @@ stratify_rows(Build *b, ml_order_entry *to)
 		to[place[b->rows[i].key]++] = b->rows[i];
 }
 
-/* Puts the rows into their order: by fold, then by content. */
-static void
-sort_rows(Build *b)
-{
-	Size		n = b->load->rows;
-	ml_order_entry *scratch = mdl_train_alloc_large(b->t->memory, sizeof(ml_order_entry) * (n + 1));
-	ml_order_entry *unsorted = mdl_train_alloc_large(b->t->memory, sizeof(ml_order_entry) * (n + 1));
-	ml_order_entry *sorted;
-
-	b->rows = unsorted;
-	b->n_folds = b->t->plan.n_folds + (b->t->split.holdout ? 1 : 0);
-	b->fold_start = palloc0(sizeof(size_t) * (b->n_folds + 1));
-	list_rows(b);
-	sorted = b->rows = ml_order_sort(b->rows, scratch, n, compare_rows, b);
-	if (b->t->split.stratify)
-	{
-		sorted = b->rows == scratch ? unsorted : scratch;
-		stratify_rows(b, sorted);
-	}
-	else
-		for (int fold = 0; fold < b->n_folds; fold++)
-			b->fold_start[fold + 1] += b->fold_start[fold];
-	b->order = mdl_train_alloc_large(b->t->memory, sizeof(uint32) * (n + 1));
-	for (Size i = 0; i < n; i++)
-		b->order[i] = (uint32) (uintptr_t) sorted[i].row;
-	pfree(unsorted);
-	pfree(scratch);
-	b->rows = NULL;
-}
-
 /* ---- the image --------------------------------------------------------------------------------------------------- */
 
 static Size
@@ -513,22 +485,60 @@ write_pieces(Build *b, void (*write) (void *arg, int index))
 }
 
 /*
- * Gives the pages of the group of a chunk back to the system; they read as zeros from then on.  Where it cannot be done,
+ * Gives the pages of an array of a chunk back to the system; they read as zeros from then on.  Where it cannot be done,
  * nothing is lost but memory for a while.
  */
 static void
-give_back(void *arg, int index)
+give_back_chunk(void *arg, int index)
 {
 #ifdef MADV_REMOVE
 	const Build *b = arg;
-	const Chunk *chunk = &b->chunks[index];
 	uintptr_t	start = TYPEALIGN(GIVE_BACK_PAGE, (uintptr_t) b->arrays[index]);
-	uintptr_t	end = TYPEALIGN_DOWN(GIVE_BACK_PAGE, (uintptr_t) b->arrays[index] +
-									 (Size) chunk->room * b->layout.groups[b->group].width * sizeof(double));
+	uintptr_t	end = TYPEALIGN_DOWN(GIVE_BACK_PAGE, (uintptr_t) b->arrays[index] + (Size) b->chunks[index].room * b->give_back);
 
 	if (end > start)
 		(void) madvise((void *) start, end - start, MADV_REMOVE);
 #endif
+}
+
+/* The same of all chunks, for the arrays that were just used, of so many bytes per row. */
+static void
+give_back(Build *b, Size bytes)
+{
+	b->give_back = bytes;
+	if (b->load->rows * bytes >= WORTH_GIVING_BACK)
+		ml_parallel(&b->t->ctx, b->n_chunks, give_back_chunk, b);
+}
+
+/* Puts the rows into their order, by fold and then by content.  What that takes fits into the image, which is still empty. */
+static void
+sort_rows(Build *b)
+{
+	Size		n = b->load->rows;
+	Size		size = sizeof(ml_order_entry) * n;
+	char	   *memory = b->image_size >= 2 * size ? (char *) b->image : mdl_train_alloc_large(b->t->memory, 2 * size);
+	ml_order_entry *unsorted = (ml_order_entry *) memory;
+	ml_order_entry *scratch = (ml_order_entry *) (memory + size);
+	ml_order_entry *sorted;
+
+	b->rows = unsorted;
+	b->fold_start = palloc0(sizeof(size_t) * (b->n_folds + 1));
+	list_rows(b);
+	sorted = b->rows = ml_order_sort(b->rows, scratch, n, compare_rows, b);
+	if (b->t->split.stratify)
+	{
+		sorted = b->rows == scratch ? unsorted : scratch;
+		stratify_rows(b, sorted);
+	}
+	else
+		for (int fold = 0; fold < b->n_folds; fold++)
+			b->fold_start[fold + 1] += b->fold_start[fold];
+	b->order = mdl_train_alloc_large(b->t->memory, sizeof(uint32) * (n + 1));
+	for (Size i = 0; i < n; i++)
+		b->order[i] = (uint32) (uintptr_t) sorted[i].row;
+	if (memory != (char *) b->image)
+		pfree(memory);
+	b->rows = NULL;
 }
 
 static void
@@ -536,13 +546,16 @@ write_columns(Build *b)
 {
 	const MdlRowPlan *plan = &b->t->plan;
 
+	/* Nobody needs the hashes any more, which come first. */
+	for (int c = 0; c < b->n_chunks; c++)
+		b->arrays[c] = b->chunks[c].data;
+	give_back(b, sizeof(uint64));
 	for (b->group = 0; b->group < b->layout.n_groups; b->group++)
 	{
 		for (int c = 0; c < b->n_chunks; c++)
 			b->arrays[c] = (const char *) mdl_chunk_group(b->chunks[c].data, b->chunks[c].room, &b->layout, b->group);
 		write_pieces(b, write_group_piece);
-		if ((Size) b->image->rows * b->layout.groups[b->group].width * sizeof(double) >= WORTH_GIVING_BACK)
-			ml_parallel(&b->t->ctx, b->n_chunks, give_back, b);
+		give_back(b, b->layout.groups[b->group].width * sizeof(double));
 	}
 	for (b->group = 0; b->group < plan->n_columns; b->group++)
 	{
@@ -678,9 +691,11 @@ mdl_matrix_build(MdlTraining *t, const MdlMatrixLoad *load, uint32 *sample, MdlS
 	if (t->plan.n_cats > 0)
 		ml_parallel(&t->ctx, b.n_chunks, recode_chunk, &b);
 	CHECK_FOR_INTERRUPTS();
-	sort_rows(&b);
+	b.n_folds = t->plan.n_folds + (t->split.holdout ? 1 : 0);
 	lay_out(&b, &head);
 	b.image = allocate(head.size, arg);
+	b.image_size = head.size;
+	sort_rows(&b);
 	*b.image = head;
 	for (int fold = 0; fold <= b.n_folds; fold++)
 		((uint64 *) ((char *) b.image + head.folds_at))[fold] = b.fold_start[fold];

@@ -205,11 +205,11 @@ def floor_milliseconds():
 def memory_in_use(backend, postmaster):
     """MB of a backend and its workers: what is their own, and their segments of shared memory but for the buffers."""
     own, segments = 0, set()
-    for process in [backend] + open(f"/proc/{postmaster}/task/{postmaster}/children").read().split():
+    for process in open(f"/proc/{postmaster}/task/{postmaster}/children").read().split():
         try:
             if process != backend and f"parallel worker for PID {backend}" not in open(f"/proc/{process}/cmdline").read():
                 continue
-            own += int(re.search(r"^RssAnon:\s+(\d+)", open(f"/proc/{process}/status").read(), re.M).group(1))
+            own += int(re.search(r"^Anonymous:\s+(\d+)", open(f"/proc/{process}/smaps_rollup").read(), re.M).group(1))
             segments.update(re.findall(r"/dev/shm/\S+", open(f"/proc/{process}/maps").read()))
         except (FileNotFoundError, ProcessLookupError):
             pass
@@ -222,14 +222,14 @@ def load_memory():
     with psycopg.connect(autocommit=True) as connection:
         backend = str(connection.info.backend_pid)
         postmaster = connection.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)").fetchone()[0]
-        connection.execute("SELECT medallion.train('bench_small', source => '(SELECT * FROM bench.higgs LIMIT 1000) rows',"
+        connection.execute("SELECT medallion.train('bench_small', source => 'SELECT * FROM bench.higgs LIMIT 1000',"
                            " target => 'label', algorithm => 'logistic', exclude => '{y}')")
         before = peak = memory_in_use(backend, postmaster)
         training = threading.Thread(target=connection.execute, args=(LOADED,))
         training.start()
         while training.is_alive():
             peak = max(peak, memory_in_use(backend, postmaster))
-            time.sleep(0.001)
+            time.sleep(0.005)
         training.join()
     return peak - before
 
