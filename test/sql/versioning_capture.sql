@@ -79,9 +79,11 @@ UPDATE silver.stored SET n = 4 WHERE id = 11;
 UPDATE silver.stored SET n = 5;
 UPDATE silver.stored SET n = 6;
 SET enable_seqscan = off;
+SET enable_incremental_sort = off;
 EXPLAIN (COSTS OFF) SELECT id, n FROM medallion_history."silver.stored" WHERE n > 3 AND n + 1 > 0 ORDER BY n + 1, id;
 SELECT id, n FROM medallion_history."silver.stored" WHERE n > 3 AND n + 1 > 0 ORDER BY n + 1, id;
 RESET enable_seqscan;
+RESET enable_incremental_sort;
 
 -- The feed and as_of read no more of a history than they must, also before VACUUM or ANALYZE has seen it.
 INSERT INTO silver.capture SELECT i, 0 FROM generate_series(1, 20000) i ON CONFLICT DO NOTHING;
