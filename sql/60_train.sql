@@ -191,8 +191,8 @@ COMMENT ON TYPE medallion.trained_model IS 'What medallion.train returns: the re
 CREATE OR REPLACE FUNCTION medallion.train(
 	model text,
 	source text,
-	target text,
-	algorithm text,
+	target text DEFAULT NULL,
+	algorithm text DEFAULT NULL,
 	params jsonb DEFAULT NULL,
 	features text[] DEFAULT NULL,
 	exclude text[] DEFAULT NULL,

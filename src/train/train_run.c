@@ -225,6 +225,11 @@ read_request(FunctionCallInfo fcinfo, MdlTrainRequest *request)
 	request->model = mdl_required_text(fcinfo, 0, "model");
 	request->source = mdl_required_text(fcinfo, 1, "source");
 	request->target = mdl_optional_text(fcinfo, 2);
+	if (PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"algorithm\" must not be NULL"),
+				 errhint("See the view medallion.algorithms for what there is.")));
 	request->algorithm = mdl_required_text(fcinfo, 3, "algorithm");
 	request->params = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
 	request->features = text_array(fcinfo, 5, "features", &request->n_features);

@@ -10,6 +10,7 @@ FROM generate_series(1, 40) i;
 -- the request
 SELECT medallion.train(NULL, 't', 'y', 'linear');
 SELECT medallion.train('m', NULL, 'y', 'linear');
+SELECT medallion.train('m', 't', 'y');
 -- the hint lists the algorithms
 \set VERBOSITY terse
 SELECT medallion.train('m', 't', 'y', 'lasagne');

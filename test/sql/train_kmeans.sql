@@ -28,7 +28,7 @@ SELECT feature, round(value::numeric, 3) AS centre FROM medallion.model_attribut
 CREATE TABLE many AS SELECT (hashint4(i) % 1000) / 10.0 AS x, (hashint4(i + 7) % 997) / 3.0 + i % 5 * 100 AS y, 1 + i % 3 AS w FROM generate_series(1, 20000) i;
 CREATE TABLE turned AS SELECT * FROM many ORDER BY y DESC, x;
 SET medallion.train_threads = 1;
-SELECT metrics AS one FROM medallion.train('train_kmeans_one', 'train_kmeans.many', NULL, 'kmeans', '{"n_clusters": 7}', weight => 'w') \gset
+SELECT metrics AS one FROM medallion.train('train_kmeans_one', 'train_kmeans.many', algorithm => 'kmeans', params => '{"n_clusters": 7}', weight => 'w') \gset
 SET medallion.train_threads = 4;
 SELECT metrics = :'one'::jsonb AS same FROM medallion.train('train_kmeans_four', 'train_kmeans.turned', NULL, 'kmeans', '{"n_clusters": 7}', weight => 'w');
 RESET medallion.train_threads;
