@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ml/ml_dist.h"
 #include "ml/ml_kernels.h"
 #include "ml/ml_quantile.h"
 #include "ml/ml_random.h"
@@ -53,6 +54,15 @@ typedef enum phase
 	CHECK						/* on which side rows came to lie */
 } phase;
 
+/* Standard errors, once the solution is there. */
+typedef enum errors
+{
+	NOT_YET = 0,
+	CROSS,						/* products of the terms, and residuals */
+	DENSITY,					/* products weighted with the density of residuals near 0 */
+	MADE
+} errors;
+
 typedef struct quantile_state
 {
 	ml_ctx		ctx;
@@ -72,6 +82,12 @@ typedef struct quantile_state
 	ml_design	small;
 	int			checks;
 	double		objective;		/* of all rows */
+
+	errors		errors;
+	double	   *cross;			/* (p + 1, p + 1) */
+	double	   *std_errors;		/* (p + 1) of the coefficients and the intercept; NULL: there are none */
+	double		bandwidth;		/* of residuals */
+	double		df;
 } quantile_state;
 
 static ml_status
@@ -373,6 +389,175 @@ end_check(quantile_state *s, ml_error *err)
 	return gather_rows(s, err);
 }
 
+/* ---- standard errors ----------------------------------------------------------------------------------------------- */
+
+static void
+look_cross(void *arg, ml_weighted_block *b)
+{
+	quantile_state *s = arg;
+
+	for (size_t i = 0; i < b->n; i++)
+	{
+		b->d[i] = 1;
+		s->distances[b->first + i] = residual_of(s, b, i);
+	}
+}
+
+static void
+look_density(void *arg, ml_weighted_block *b)
+{
+	quantile_state *s = arg;
+
+	for (size_t i = 0; i < b->n; i++)
+	{
+		double		u = residual_of(s, b, i) / s->bandwidth;
+
+		b->d[i] = exp(-0.5 * u * u) / (sqrt(2 * M_PI) * s->bandwidth);
+	}
+}
+
+/* A quantile of (n) numbers by linear interpolation, R's type 7; changes their order. */
+static double
+quantile_of(double *numbers, size_t n, double share)
+{
+	double		place = share * (double) (n - 1);
+	size_t		low = (size_t) place;
+	double		below = number_at(numbers, n, low);
+
+	return low + 1 < n ? below + (place - (double) low) * (number_at(numbers, n, low + 1) - below) : below;
+}
+
+/* Hall and Sheather's bandwidth of quantiles (1988), 5 % level, as a distance of residuals; 0: they are all alike. */
+static double
+bandwidth_of(double *residuals, size_t n, double quantile)
+{
+	double		z = ml_normal_quantile(quantile);
+	double		density = exp(-0.5 * z * z) / sqrt(2 * M_PI);
+	double		h = pow((double) n, -1.0 / 3) * pow(ml_normal_quantile(0.975), 2.0 / 3) * cbrt(1.5 * density * density / (2 * z * z + 1));
+	double		mean = 0,
+				squares = 0,
+				spread;
+
+	for (size_t i = 0; i < n; i++)
+		mean += (residuals[i] - mean) / (double) (i + 1);
+	for (size_t i = 0; i < n; i++)
+		squares += (residuals[i] - mean) * (residuals[i] - mean);
+	spread = (quantile_of(residuals, n, 0.75) - quantile_of(residuals, n, 0.25)) / 1.34;
+	while (quantile - h <= 0 || quantile + h >= 1)
+		h /= 2;
+	return (ml_normal_quantile(quantile + h) - ml_normal_quantile(quantile - h)) * fmin(spread, sqrt(squares / (double) (n - 1)));
+}
+
+/* a'Ma */
+static double
+square_form(const double *a, const double *m, size_t n)
+{
+	double		sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * ml_dot(m + i * n, a, n);
+	return sum;
+}
+
+/* The variances q (1 - q) F^-1 Z'Z F^-1, F the products weighted with densities; the intercept is the level less the means' part. */
+static void
+fill_errors(quantile_state *s, const double *inverse, double *line)
+{
+	const ml_weighted *w = &s->rounds;
+	size_t		width = w->width;
+	double		factor = s->params.quantile * (1 - s->params.quantile);
+
+	for (size_t j = 0; j < w->p; j++)
+		s->std_errors[j] = w->dropped[j] ? NAN : sqrt(factor * square_form(inverse + j * width, s->cross, width));
+	for (size_t j = 0; j < width; j++)
+		line[j] = inverse[w->p * width + j];
+	for (size_t k = 0; k < w->p; k++)
+		ml_axpy(line, -w->mean[k], inverse + k * width, width);
+	s->std_errors[w->p] = sqrt(factor * square_form(line, s->cross, width));
+}
+
+static ml_status
+end_density(quantile_state *s, ml_error *err)
+{
+	ml_weighted *w = &s->rounds;
+	ml_cholesky factor = {0};
+	double	   *inverse = ml_alloc(&s->ctx, w->width * (w->width + 1), sizeof(double));
+	ml_status	status = inverse ? ml_cholesky_make(&s->ctx, &factor, w->matrix, (int) w->width, 0, DEPENDENT, err) : no_memory(err);
+	int			rank = s->params.fit_intercept ? 1 : 0;
+
+	for (size_t j = 0; j < w->p; j++)
+		rank += !w->dropped[j];
+	if (status == ML_OK && factor.rank == rank)
+	{
+		s->std_errors = ml_alloc(&s->ctx, w->width, sizeof(double));
+		status = s->std_errors ? ml_cholesky_inverse(&s->ctx, &factor, inverse, err) : no_memory(err);
+		if (status == ML_OK)
+			fill_errors(s, inverse, inverse + w->width * w->width);
+	}
+	ml_cholesky_free(&s->ctx, &factor);
+	ml_free(&s->ctx, inverse);
+	s->errors = MADE;
+	return status;
+}
+
+static ml_status
+end_cross(quantile_state *s, ml_error *err)
+{
+	size_t		cells = s->rounds.width * s->rounds.width;
+
+	s->cross = ml_alloc(&s->ctx, cells, sizeof(double));
+	if (s->cross == NULL)
+		return no_memory(err);
+	memcpy(s->cross, s->rounds.matrix, cells * sizeof(double));
+	s->bandwidth = bandwidth_of(s->distances, s->design->rows, s->params.quantile);
+	s->errors = s->bandwidth > 0 && isfinite(s->bandwidth) ? DENSITY : MADE;
+	return ML_OK;
+}
+
+/* The solution is there; whether there are to be standard errors. */
+static ml_status
+begin_errors(quantile_state *s, ml_error *err)
+{
+	ml_quantile_result r = ml_quantile_solution(s->solver);
+	size_t		p = s->design->n_terms;
+	ml_status	status = ML_OK;
+
+	s->df = (double) s->design->rows - (s->params.fit_intercept ? 1 : 0);
+	for (size_t j = 0; j < p; j++)
+		s->df -= !r.dropped[j];
+	s->errors = MADE;
+	if (s->params.alpha > 0 || s->design->weights != NULL || !(s->df > 0) || !r.converged)
+		return ML_OK;
+	if (s->theta == NULL)
+	{
+		s->theta = ml_alloc_zero(&s->ctx, p + 1, sizeof(double));
+		s->distances = ml_alloc(&s->ctx, s->design->rows, sizeof(double));
+		if (s->theta == NULL || s->distances == NULL)
+			return no_memory(err);
+		status = ml_weighted_begin(&s->ctx, &s->rounds, s->design, s->params.fit_intercept, false, err);
+	}
+	if (status != ML_OK)
+		return status;
+	memcpy(s->rounds.dropped, r.dropped, p);
+	memcpy(s->theta, r.coefficients, p * sizeof(double));
+	s->theta[p] = r.intercept + ml_dot(s->rounds.mean, r.coefficients, p);
+	s->errors = CROSS;
+	return ML_OK;
+}
+
+/* A slice of the rounds for standard errors. */
+static ml_status
+step_errors(quantile_state *s, ml_error *err)
+{
+	ml_status	status = ML_OK;
+
+	if (s->rounds.pass.done == 0)
+		ml_weighted_start(&s->rounds, s->errors == CROSS ? look_cross : look_density, s, true);
+	if (ml_weighted_step(&s->rounds))
+		status = s->errors == CROSS ? end_cross(s, err) : end_density(s, err);
+	return status == ML_OK ? s->errors == MADE ? ML_DONE : ML_MORE : status;
+}
+
 /* ---- steps --------------------------------------------------------------------------------------------------------- */
 
 /* A part is solved: the round over all rows that follows, or, if it lacks terms that all rows have, all rows. */
@@ -409,6 +594,12 @@ quantile_step(void *state, ml_progress *progress, ml_error *err)
 	quantile_state *s = state;
 	ml_status	status = ML_MORE;
 
+	if (s->errors != NOT_YET)
+	{
+		progress->iteration = s->iterations + ml_quantile_solution(s->solver).iterations;
+		progress->share = 0.99;
+		return step_errors(s, err);
+	}
 	if (s->phase == WHOLE || s->phase == DRAWN || s->phase == KEPT)
 	{
 		status = ml_quantile_step(s->solver, err);
@@ -425,8 +616,11 @@ quantile_step(void *state, ml_progress *progress, ml_error *err)
 			status = end_round(s, err);
 		progress->iteration = s->iterations;
 	}
-	progress->share = status == ML_DONE ? 1 : progress->iteration / (progress->iteration + 8.0);
-	return status;
+	progress->share = progress->iteration / (progress->iteration + 8.0);
+	if (status != ML_DONE)
+		return status;
+	status = begin_errors(s, err);
+	return status == ML_OK ? s->errors == MADE ? ML_DONE : ML_MORE : status;
 }
 
 /* ---- before and after ---------------------------------------------------------------------------------------------- */
@@ -465,6 +659,14 @@ quantile_begin(const ml_ctx *ctx, const ml_train_input *input, const double *par
 	return solve(s, s->design, WHOLE, err);
 }
 
+static ml_coefficient
+reported(const quantile_state *s, int term, double estimate, size_t place)
+{
+	double		error = s->std_errors ? s->std_errors[place] : NAN;
+
+	return (ml_coefficient) {0, term, estimate, error, estimate / error, ml_t_two_sided(estimate / error, s->df)};
+}
+
 static ml_status
 quantile_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 {
@@ -481,12 +683,12 @@ quantile_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	if (status != ML_OK)
 		return status;
 	if (intercept)
-		report->coefficients[0] = (ml_coefficient) {0, -1, r.intercept, NAN, NAN, NAN};
+		report->coefficients[0] = reported(s, -1, r.intercept, p);
 	for (size_t j = 0; j < p; j++)
 	{
 		bool		aliased = s->params.alpha == 0 && r.dropped[j];
 
-		report->coefficients[j + intercept] = (ml_coefficient) {0, (int) j, aliased ? NAN : r.coefficients[j], NAN, NAN, NAN};
+		report->coefficients[j + intercept] = reported(s, (int) j, aliased ? NAN : r.coefficients[j], j);
 		report->n_aliased += aliased;
 		nonzero += r.coefficients[j] != 0;
 	}
@@ -495,6 +697,8 @@ quantile_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	ml_report_fact(report, "objective", s->phase == WHOLE ? r.objective : s->objective);
 	if (s->params.alpha > 0)
 		ml_report_fact(report, "nonzero", nonzero);
+	if (s->std_errors)
+		ml_report_fact(report, "df_residual", s->df);
 	return ML_OK;
 }
 
@@ -513,6 +717,8 @@ quantile_end(void *state)
 	ml_free(&ctx, s->distances);
 	ml_free(&ctx, s->sides);
 	ml_free(&ctx, s->part);
+	ml_free(&ctx, s->cross);
+	ml_free(&ctx, s->std_errors);
 	ml_free(&ctx, s);
 }
 

@@ -1,4 +1,4 @@
-# Quantile regression of many rows by R's quantreg: quantile_expected.csv.
+# Quantile regression of many rows, and standard errors, by R's quantreg: quantile_expected.csv.
 # Run with: Rscript quantile_reference.R  (made with R 4.2.2, quantreg 5.94)
 suppressMessages(library(quantreg))
 here <- dirname(sub("--file=", "", grep("--file=", commandArgs(), value = TRUE)))
@@ -22,4 +22,17 @@ for (whole in c(FALSE, TRUE)) for (quantile in c(0.5, 0.05, 0.9)) {
   if (!whole) for (k in 1:4)
     add(no, quantile, whole, c("(intercept)", "x1", "x2", "x3")[k], coef(fit)[k])
 }
+# Standard errors by Powell's sandwich, of the rows and of mtcars.
+add_errors <- function(fit, quantile, names) {
+  no <<- no + 1
+  table <- suppressWarnings(summary(fit, se = "ker"))$coefficients
+  for (k in seq_along(names)) {
+    add(no, quantile, FALSE, names[k], table[k, 1])
+    add(no, quantile, FALSE, paste(names[k], "error"), table[k, 2])
+    add(no, quantile, FALSE, paste(names[k], "p"), table[k, 4])
+  }
+}
+for (quantile in c(0.5, 0.9)) add_errors(rq(y ~ x1 + x2 + x3, tau = quantile, method = "br"), quantile, c("(intercept)", "x1", "x2", "x3"))
+cars <- read.csv(file.path(here, "train_mtcars.csv"))
+for (quantile in c(0.5, 0.25)) add_errors(rq(mpg ~ wt + hp + qsec, data = cars, tau = quantile, method = "br"), quantile, c("(intercept)", "wt", "hp", "qsec"))
 write.csv(out, file.path(here, "quantile_expected.csv"), row.names = FALSE, quote = FALSE)

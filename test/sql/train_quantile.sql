@@ -10,12 +10,25 @@ CREATE TABLE rows_y AS SELECT x1, x2, x3, y FROM numbers;
 CREATE TABLE rows_whole AS SELECT x1, x2, x3, round(y) AS y FROM numbers;
 CREATE TABLE expected (no int, quantile float8, whole bool, feature text, value float8);
 COPY expected FROM :'expected_file' (FORMAT csv, HEADER);
-SELECT count(f.version) FROM (SELECT DISTINCT no, quantile, whole FROM expected) k
+SELECT count(f.version) FROM (SELECT DISTINCT no, quantile, whole FROM expected WHERE no <= 6) k
 CROSS JOIN LATERAL medallion.train('train_quantile_' || no, CASE WHEN whole THEN 'rows_whole' ELSE 'rows_y' END, 'y', 'quantile_regression', jsonb_build_object('quantile', quantile)) f;
 SELECT e.no, e.quantile, e.whole, count(*) AS compared, max(abs(g.got / e.value - 1)) < CASE WHEN e.no = 2 THEN 1e-9 ELSE 1e-11 END AS same
 FROM expected e CROSS JOIN LATERAL (SELECT c.estimate AS got FROM medallion.coefficients c WHERE c.model = 'train_quantile_' || e.no AND c.feature = e.feature
 	UNION ALL SELECT (v.metrics->>e.feature)::float8 FROM medallion.model_versions v WHERE v.model = 'train_quantile_' || e.no AND e.feature = 'objective') g
 GROUP BY 1, 2, 3 ORDER BY 1;
+-- standard errors and p-values, of many rows and of few
+\set cars_file :dir '/golden/train_mtcars.csv'
+CREATE TABLE cars (mpg float8, wt float8, hp float8, qsec float8, cyl int);
+COPY cars FROM :'cars_file' (FORMAT csv, HEADER);
+SELECT count(f.version) FROM (SELECT DISTINCT no, quantile FROM expected WHERE no > 6) k
+CROSS JOIN LATERAL medallion.train('train_quantile_' || no, CASE WHEN no > 8 THEN 'SELECT mpg AS y, wt, hp, qsec FROM cars' ELSE 'rows_y' END, 'y', 'quantile_regression', jsonb_build_object('quantile', quantile)) f;
+SELECT e.no, e.quantile, count(*) AS compared, bool_and(abs(CASE e.feature WHEN c.feature THEN c.estimate WHEN c.feature || ' error' THEN c.std_error ELSE c.p_value END - e.value) < 1e-6 * abs(e.value) + 1e-12) AS same
+FROM expected e JOIN medallion.coefficients c ON c.model = 'train_quantile_' || e.no AND c.feature = split_part(e.feature, ' ', 1) WHERE e.no > 6 GROUP BY 1, 2 ORDER BY 1;
+\pset format unaligned
+\pset tuples_only on
+SELECT medallion.summary('train_quantile_9');
+\pset format aligned
+\pset tuples_only off
 -- the plane goes through as many rows as it has coefficients
 SELECT count(*) FILTER (WHERE abs(y - p) < 1e-9) AS there, count(*) FILTER (WHERE y < p - 1e-9) AS below FROM (SELECT y, medallion.predict('train_quantile_3', r) AS p FROM rows_y r) t;
 -- the same bits whatever the order of the rows and the number of threads
