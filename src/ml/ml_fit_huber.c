@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ml/ml_dist.h"
 #include "ml/ml_kernels.h"
 #include "ml/ml_solve.h"
 #include "ml/ml_weighted.h"
@@ -49,6 +50,11 @@ enum
 	SUM_TARGET,
 	SUM_SQUARES
 };
+enum							/* of the round at the end */
+{
+	SUM_INSIDE = 0,				/* rows */
+	SUM_PSI						/* squares of u, at most epsilon */
+};
 
 typedef struct huber_state
 {
@@ -74,6 +80,8 @@ typedef struct huber_state
 	bool		converged;
 	double	   *coefficients;	/* (p) at the end */
 	double		intercept;
+	bool		ended;			/* the round for standard errors is on */
+	double	   *std_errors;		/* (p + 1) of the coefficients and the intercept; NULL: there are none */
 } huber_state;
 
 static void
@@ -112,6 +120,23 @@ look_at_residuals(void *arg, ml_weighted_block *b)
 		b->sums[SUM_LOSS] += weight * scale * (1 + (inside ? u * u : s->epsilon * (2 * fabs(u) - s->epsilon)));
 		b->sums[SUM_SCALE] += weight * (1 - (inside ? u * u : s->epsilon * s->epsilon));
 		b->sums[SUM_OUTLIERS] += !inside && weight > 0;
+	}
+}
+
+/* At the end: products of the terms, and what the sandwich needs to know of the residuals. */
+static void
+look_at_end(void *arg, ml_weighted_block *b)
+{
+	huber_state *s = arg;
+	size_t		p = s->rounds.p;
+
+	for (size_t i = 0; i < b->n; i++)
+	{
+		double		u = (s->rounds.design->target[b->first + i] - ml_dot(b->z + i * b->stride, s->accepted, p + 1)) / s->accepted[p + 1];
+
+		b->d[i] = 1;
+		b->sums[SUM_INSIDE] += fabs(u) <= s->epsilon;
+		b->sums[SUM_PSI] += fmin(u * u, s->epsilon * s->epsilon);
 	}
 }
 
@@ -237,6 +262,47 @@ end_round(huber_state *s, ml_error *err)
 	return ML_MORE;
 }
 
+/*
+ * Huber's first covariance (Huber 1981, 7.6; H1 of statsmodels): k² s² (Σ ψ² / (n - p)) / (mean of ψ')² (Z'Z)^-1 with the
+ * correction k = 1 + p / n var(ψ') / (mean of ψ')², where ψ' is 1 inside and 0 outside.
+ */
+static ml_status
+end_errors(huber_state *s, ml_error *err)
+{
+	ml_weighted *w = &s->rounds;
+	size_t		p = w->p;
+	size_t		width = p + 2;
+	double		n = (double) w->design->rows;
+	double		inside = w->sums[SUM_INSIDE] / n;
+	double	   *inverse = ml_alloc(&s->ctx, width * width, sizeof(double));
+	ml_cholesky factor = {0};
+	ml_status	status = inverse ? ml_cholesky_make(&s->ctx, &factor, w->matrix, (int) width, 0, TOLERANCE, err) :
+		ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+
+	if (status == ML_OK && n > factor.rank && inside > 0)
+	{
+		double		k = 1 + factor.rank / n * (1 - inside) / inside;
+		double		scale = k * s->accepted[p + 1] / inside * sqrt(w->sums[SUM_PSI] / (n - factor.rank));
+
+		s->std_errors = ml_alloc(&s->ctx, p + 1, sizeof(double));
+		status = s->std_errors ? ml_cholesky_inverse(&s->ctx, &factor, inverse, err) : ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		if (status == ML_OK)
+		{
+			double		variance = inverse[p * width + p];
+
+			for (size_t j = 0; j < p; j++)
+			{
+				s->std_errors[j] = w->dropped[j] ? NAN : scale * sqrt(inverse[j * width + j]);
+				variance += w->mean[j] * (ml_dot(inverse + j * width, w->mean, p) - 2 * inverse[j * width + p]);
+			}
+			s->std_errors[p] = scale * sqrt(variance);
+		}
+	}
+	ml_cholesky_free(&s->ctx, &factor);
+	ml_free(&s->ctx, inverse);
+	return status == ML_OK ? ML_DONE : status;
+}
+
 static ml_status
 huber_step(void *state, ml_progress *progress, ml_error *err)
 {
@@ -244,13 +310,26 @@ huber_step(void *state, ml_progress *progress, ml_error *err)
 	ml_status	status = ML_MORE;
 
 	if (s->rounds.pass.done == 0)
-		ml_weighted_start(&s->rounds, s->started ? look_at_residuals : look_at_target, s, s->started);
+		ml_weighted_start(&s->rounds, s->ended ? look_at_end : s->started ? look_at_residuals : look_at_target, s, s->started);
 	if (ml_weighted_step(&s->rounds))
-		status = s->started ? end_round(s, err) : start(s, err);
+		status = s->ended ? end_errors(s, err) : s->started ? end_round(s, err) : start(s, err);
+	if (status == ML_DONE && !s->ended && s->converged && s->rounds.design->weights == NULL && s->accepted[s->rounds.p + 1] > SMALLEST_SCALE * s->spread)
+	{
+		s->ended = true;
+		status = ML_MORE;
+	}
 	progress->iteration = s->iterations;
 	progress->share = status == ML_DONE ? 1 : s->iterations / (s->iterations + 10.0);
 	progress->loss = isfinite(s->objective) ? s->objective / s->rounds.weight : NAN;
 	return status;
+}
+
+static ml_coefficient
+reported(const huber_state *s, int term, double estimate, size_t place)
+{
+	double		error = s->std_errors ? s->std_errors[place] : NAN;
+
+	return (ml_coefficient) {0, term, estimate, error, estimate / error, ml_normal_two_sided(estimate / error)};
 }
 
 static ml_status
@@ -271,9 +350,9 @@ huber_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	if (status != ML_OK)
 		return status;
 	if (intercept)
-		report->coefficients[0] = (ml_coefficient) {0, -1, s->intercept, NAN, NAN, NAN};
+		report->coefficients[0] = reported(s, -1, s->intercept, p);
 	for (size_t j = 0; j < p; j++)
-		report->coefficients[j + intercept] = (ml_coefficient) {0, (int) j, s->coefficients[j], NAN, NAN, NAN};
+		report->coefficients[j + intercept] = reported(s, (int) j, s->coefficients[j], j);
 	report->iterations = s->iterations;
 	report->converged = s->converged;
 	ml_report_fact(report, "objective", s->objective);
@@ -298,6 +377,7 @@ huber_end(void *state)
 	ml_free(&ctx, s->gradient);
 	ml_free(&ctx, s->work);
 	ml_free(&ctx, s->coefficients);
+	ml_free(&ctx, s->std_errors);
 	ml_free(&ctx, s);
 }
 

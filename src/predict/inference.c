@@ -279,7 +279,7 @@ mdl_inference_make(const char *reference, const MdlInferenceRequest *request, Md
 	mdl_refuse_parts(result->used.model, result->used.version.model);
 	read_version(result);
 	result->df = mdl_inference_metric(result, "df_residual");
-	if (!family_of(result, &family) || isnan(result->df) || family.kind == ML_FAMILY_BINOMIAL || family.power == 1)
+	if (isnan(result->df) || (family_of(result, &family) && (family.kind == ML_FAMILY_BINOMIAL || family.power == 1)))
 		result->df = INFINITY;
 	result->errors = clustered ? "cluster" : request->errors;
 	result->cluster = request->cluster;

@@ -19,6 +19,15 @@ SELECT e.no, e.algorithm, e.alpha, e.shape, e.weighted, e.intercept, count(*) AS
 FROM expected e CROSS JOIN LATERAL (SELECT c.estimate AS got FROM medallion.coefficients c WHERE c.model = 'train_robust_' || e.no AND c.feature = e.feature
 	UNION ALL SELECT (v.metrics->>e.feature)::float8 FROM medallion.model_versions v WHERE v.model = 'train_robust_' || e.no AND e.feature IN ('objective', 'scale')) g
 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1;
+-- standard errors of huber against statsmodels (test/golden/robust_errors_reference.py); with weights there are none
+\set errors_file :dir '/golden/robust_errors_expected.csv'
+CREATE TABLE errors (no int, epsilon float8, intercept bool, feature text, estimate float8, std_error float8, p_value float8);
+COPY errors FROM :'errors_file' (FORMAT csv, HEADER);
+SELECT count(f.version) FROM (SELECT DISTINCT no, epsilon, intercept FROM errors) k CROSS JOIN LATERAL medallion.train('train_robust_e' || no, 'SELECT age, sex, bmi, bp, s5, progression FROM diabetes', 'progression', 'huber',
+	jsonb_build_object('alpha', 0, 'epsilon', epsilon, 'fit_intercept', intercept)) f;
+SELECT e.no, count(*) AS compared, bool_and(abs(c.estimate - e.estimate) < 1e-6 * abs(e.estimate)) AS estimates, bool_and(abs(c.std_error - e.std_error) < 1e-6 * e.std_error) AS errors, bool_and(abs(c.p_value - e.p_value) < 1e-6) AS p_values
+FROM errors e JOIN medallion.coefficients c ON c.model = 'train_robust_e' || e.no AND c.feature = e.feature GROUP BY 1 ORDER BY 1;
+SELECT count(std_error) AS weighted FROM medallion.coefficients WHERE model = 'train_robust_1';
 -- far rows are told; so are those on either side of a quantile
 SELECT metrics->'outliers' AS outliers, metrics->'converged' AS converged FROM medallion.model_versions WHERE model = 'train_robust_1';
 SELECT no, count(*) FILTER (WHERE progression < p - 1e-9) AS below, count(*) FILTER (WHERE abs(progression - p) < 1e-9) AS there, count(*) FILTER (WHERE progression > p + 1e-9) AS above
