@@ -116,6 +116,7 @@ describe_numbers(const ml_ctx *ctx, drift_column *column, double *values, size_t
 {
 	double		edges[DRIFT_MAX_BINS];
 	double	   *scratch = ml_alloc(ctx, n, sizeof(double));
+	int			bin = 0;
 
 	if (scratch == NULL)
 		return NO_MEMORY(err);
@@ -133,8 +134,13 @@ describe_numbers(const ml_ctx *ctx, drift_column *column, double *values, size_t
 	memcpy(column->edges, edges, column->n_edges * sizeof(double));
 	for (int i = 0; i < column->n_sketch; i++)
 		column->sketch[i] = values[n <= ML_DRIFT_SKETCH ? (size_t) i : (size_t) (((double) i + 0.5) * (double) n / ML_DRIFT_SKETCH)];
+	/* As drift_bin_of, but the values are sorted. */
 	for (size_t i = 0; i < n; i++)
-		column->counts[drift_bin_of(column, values[i])]++;
+	{
+		while (bin < column->n_edges && edges[bin] < values[i])
+			bin++;
+		column->counts[bin]++;
+	}
 	column->counts[column->n_bins - 1] = column->n_missing;
 	return ML_OK;
 }
