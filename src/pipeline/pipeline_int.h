@@ -614,7 +614,7 @@ typedef struct Turn
 	bool		is_recorded;	/* its failure is in the log */
 	int			sqlstate;		/* of its failure */
 	TimestampTz started;
-	BackgroundWorkerHandle *handle;
+	int			worker;			/* number of the one at work */
 	Outcome		outcome;
 } Turn;
 
@@ -623,8 +623,10 @@ typedef struct Call
 	Oid			target;			/* InvalidOid: all */
 	Turn	   *turns;			/* (count), sources first */
 	int			count;
-	int			running;
 	int			ended;
+	int			running;		/* workers */
+	int			worker_count;
+	BackgroundWorkerHandle **workers;	/* (worker_count); NULL: there is none */
 	dsm_segment *segment;
 	struct Board *board;
 	bool		are_tied;		/* rules compare tables with each other, so that none can come first */
