@@ -6,6 +6,8 @@
  * All runs as the owner of the target, as a refresh does.
  */
 #include "pipeline/cdc_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
 #include "base/background.h"
 #include "base/progress.h"
 

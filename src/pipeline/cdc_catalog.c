@@ -4,6 +4,8 @@
  * What was declared is kept as it was given, a JSON object by argument; what follows from it is worked out on each reading.
  */
 #include "pipeline/cdc_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
 
 #include "access/transam.h"
 #include "catalog/namespace.h"

@@ -2,6 +2,8 @@
  * cdc_declare.c: what a flow must be: source, keys, sequence, columns; and the SELECT that reads its source.
  */
 #include "pipeline/cdc_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/pipeline.h"
 
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"

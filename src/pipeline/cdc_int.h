@@ -14,7 +14,9 @@
 #ifndef MDL_CDC_INT_H
 #define MDL_CDC_INT_H
 
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "versioning/versioning.h"
 
 #include "storage/itemptr.h"

@@ -2,6 +2,8 @@
  * cdc_keeper.c: tables that changes are applied to, as medallion.refresh, its workers and schedules see them; see keeper.c.
  */
 #include "pipeline/cdc_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/pipeline.h"
 
 #include "executor/spi.h"
 #include "utils/lsyscache.h"

@@ -5,6 +5,7 @@
  * memory.  A new truncate concerns all keys.  Rows that stay as they are are not written.
  */
 #include "pipeline/cdc_int.h"
+#include "pipeline/refresh_int.h"
 #include "base/progress.h"
 
 #include "access/table.h"

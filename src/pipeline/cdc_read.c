@@ -8,6 +8,9 @@
  * batch that had an error.
  */
 #include "pipeline/cdc_read_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "base/progress.h"
 
 #include "catalog/pg_type.h"

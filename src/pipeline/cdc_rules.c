@@ -9,6 +9,9 @@
  * A rule is judged for an event that tells all columns it reads.  Values that an event leaves out were told, and judged, by others.
  */
 #include "pipeline/cdc_read_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 
 #include "access/sysattr.h"
 #include "executor/spi.h"

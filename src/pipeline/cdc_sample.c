@@ -2,6 +2,7 @@
  * cdc_sample.c: which columns a table that is not there yet is to have, as the first events of its source tell.
  */
 #include "pipeline/cdc_int.h"
+#include "pipeline/result_int.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

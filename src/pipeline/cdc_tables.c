@@ -5,6 +5,8 @@
  * (c1 …) in the order of the flow's, so that renaming a column of the target concerns the record of the flow alone.
  */
 #include "pipeline/cdc_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/result_int.h"
 
 #include "access/nbtree.h"
 #include "access/relation.h"

@@ -2,6 +2,7 @@
  * cdc_write.c: writes the changes that a merge has collected into target and state.
  */
 #include "pipeline/cdc_int.h"
+#include "pipeline/refresh_int.h"
 #include "base/progress.h"
 
 #include "executor/spi.h"

@@ -5,7 +5,9 @@
  * are records of their own, since a correction that is taken back leaves none.  A refresh that has read them takes them away
  * by their numbers: one that commits meanwhile waits for the next.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_int.h"
+#include "pipeline/result_int.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"

@@ -6,7 +6,7 @@
  * tell apart are told apart by their other columns, so that the answer does not depend on the plan.  Rows without a key are all
  * kept, for rules to reject.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
 
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"

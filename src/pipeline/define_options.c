@@ -5,7 +5,7 @@
  * Indexes that were declared are known by their comment, so that they follow renames, are dumped, and nothing has to be kept
  * about them; an index without it is its maker's, and left alone.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
 
 #include "access/table.h"
 #include "catalog/dependency.h"

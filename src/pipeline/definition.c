@@ -9,7 +9,10 @@
  * The table is an ordinary one.  Its indexes, grants, comments and further columns are its owner's; a refresh writes the
  * columns of the query.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "versioning/versioning.h"
 
 #include "access/relation.h"

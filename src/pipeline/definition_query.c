@@ -4,7 +4,7 @@
  * One SELECT whose answer depends on its sources alone: no volatile function (found through views too), no parameter, no
  * change of data, no temporary table, no sample, no row lock; and every output column can be a column of a table.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
 
 #include "catalog/heap.h"
 #include "catalog/pg_class.h"

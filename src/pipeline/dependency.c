@@ -5,7 +5,7 @@
  * not parsed.  Functions whose body the server analysed (BEGIN ATOMIC) are looked through; what a function with its body in
  * a string reads is not known to anybody before it runs.  A derived table reads what its definition reads.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

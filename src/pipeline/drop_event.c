@@ -5,7 +5,7 @@
  * table.  Dropping a definition, by itself or with a source (CASCADE), leaves the table with its rows as an ordinary table.
  * It is not refused, since pg_restore --clean drops view by view.  All this holds without preloading, because it is an event trigger.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
 
 #include "access/xact.h"
 #include "catalog/dependency.h"

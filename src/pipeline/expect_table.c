@@ -4,7 +4,9 @@
  * A rule is a kind and options, kept as they were given; a table referred to is kept by its OID, so that it may be renamed.
  * What is checked when a rule is declared is checked again when the query of the table changes.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/expect_table_int.h"
+#include "pipeline/result_int.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

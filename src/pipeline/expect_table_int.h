@@ -7,7 +7,8 @@
 #ifndef MDL_EXPECT_TABLE_INT_H
 #define MDL_EXPECT_TABLE_INT_H
 
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/result_int.h"
 
 #include "datatype/timestamp.h"
 

@@ -7,7 +7,10 @@
  * that raises is violated.  Where a refresh changed nothing, what the last one found still holds, and the table is not read,
  * except for rules that depend on another table.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/expect_table_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "versioning/versioning.h"
 
 #include "access/xact.h"

@@ -4,7 +4,9 @@
  * Rules that are aggregates over the rows (how many have no accepted value, the mean of a column, the latest time) are
  * computed together in one pass over the table; unique and relationships take a statement each.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/expect_table_int.h"
+#include "pipeline/result_int.h"
 
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"

@@ -10,8 +10,10 @@
  * Numerics are summed digit by digit, without carrying: positions[i] is the sum of the digits (base 10,000) at place i - ONES.
  * Their stored form (numeric.c, NumericShort) is read here.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/expect_table_int.h"
 #include "pipeline/incremental_int.h"
+#include "pipeline/result_int.h"
 
 #include "catalog/pg_type.h"
 #include "utils/date.h"

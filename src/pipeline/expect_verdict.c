@@ -8,7 +8,8 @@
  *   - those to correct are rejected, but there is a correction for exactly this row (quarantine_correct.c): the corrected row
  *     is judged once the query has run, and takes the place of the row if no rule rejects it.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/result_int.h"
 
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"

@@ -5,7 +5,8 @@
  * is kept for running is the analysed expression turned back to text with every name qualified, so that it means the same
  * whoever refreshes the table and whatever the search path.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/result_int.h"
 #include "versioning/versioning.h"
 
 #include "access/relation.h"

@@ -5,7 +5,8 @@
  * Nothing here depends on a certain foreign data wrapper: what a server was asked is what the wrapper shows in EXPLAIN VERBOSE
  * ("Remote SQL" of postgres_fdw).
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
 #include "versioning/versioning.h"
 
 #include "access/xact.h"

@@ -7,7 +7,10 @@
  *
  * A table is refreshed in full when that cannot be told, or when so much has changed that it is no less work.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 
 #include "access/table.h"
 #include "catalog/pg_class.h"

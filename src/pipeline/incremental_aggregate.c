@@ -5,6 +5,7 @@
  * are, their sum and the sum of their squares, and min and max from what they were, unless a value as extreme was taken away.
  * All is exact: nothing is done with floating-point numbers.  What of this the query does not show becomes a hidden column.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_delta_int.h"
 
 #include "access/htup_details.h"

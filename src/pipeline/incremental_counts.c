@@ -6,7 +6,10 @@
  * that did not act because most rows pass, can have failed, and in the quarantine table, whose rows name the rules they violate.  Former rows that were dropped are
  * nowhere; once there are such, counts are of the rows computed (`whole` is false) until the next full refresh.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

@@ -7,7 +7,9 @@
  * are not met, nor what a changed row led to before.  Rows whose cursor is NULL are always taken.  What is declared is believed;
  * a rebuild does not use it.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_int.h"
+#include "pipeline/refresh_int.h"
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"

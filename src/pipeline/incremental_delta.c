@@ -8,7 +8,10 @@
  * Words: *signed rows* are the images that the query would group, each 1 or -1 times; *deltas* are what they add to each
  * group.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_delta_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 
 #include "access/table.h"
 #include "catalog/pg_type.h"

@@ -9,6 +9,7 @@
 #ifndef MDL_INCREMENTAL_DELTA_INT_H
 #define MDL_INCREMENTAL_DELTA_INT_H
 
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_int.h"
 
 #include "nodes/primnodes.h"

@@ -6,7 +6,10 @@
  * meant by the record of the last refresh (incremental_state.c), which says of which kind it is; without that it means nothing.
  * It is no part of a dump.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_delta_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"

@@ -9,7 +9,8 @@
 #ifndef MDL_INCREMENTAL_INT_H
 #define MDL_INCREMENTAL_INT_H
 
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/result_int.h"
 #include "versioning/versioning.h"
 
 #include "nodes/bitmapset.h"

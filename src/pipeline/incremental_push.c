@@ -8,7 +8,9 @@
  * condition on their column.  Rows they lose could only have joined rows of other units, which the condition on the
  * outside takes away anyhow.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_int.h"
+#include "pipeline/result_int.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"

@@ -4,7 +4,8 @@
  *
  * A table that a keeper keeps appears among derived tables as one that has no definition.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/pipeline.h"
 
 #include "catalog/pg_class.h"
 #include "utils/lsyscache.h"

@@ -3,6 +3,7 @@
  *
  * Both functions go breadth first, so that everything is met at its least depth, and show an edge once; cycles end so.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/lineage_int.h"
 
 #include "catalog/namespace.h"

@@ -5,6 +5,7 @@
  * functions) to the columns of relations.  Steps are composed as OpenLineage's own integrations do it: what is indirect
  * stays so, and of two direct uses the stronger one counts (identity, transformation, aggregation).
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/lineage_columns_int.h"
 
 #include "access/relation.h"

@@ -4,6 +4,7 @@
  * Views and definitions are read off their analysed queries here; what was written by functions of the extension (ingests,
  * training sets, models, predictions) comes from their records (lineage_records.c).
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/lineage_graph_int.h"
 
 #include "catalog/partition.h"

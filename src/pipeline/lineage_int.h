@@ -7,7 +7,7 @@
 #ifndef MDL_LINEAGE_INT_H
 #define MDL_LINEAGE_INT_H
 
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
 
 /* Transformations of OpenLineage's column lineage facet; the order of the direct ones is used. */
 typedef enum ColumnUse

@@ -6,6 +6,7 @@
  * of their neighbours, back and forth.  Here a spot stays in its lane, which is that of its node or of the node the link
  * goes to.  Nothing depends on OIDs or chance: the same graph gives the same picture.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/lineage_layout_int.h"
 
 #include <math.h>

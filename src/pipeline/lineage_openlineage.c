@@ -4,6 +4,7 @@
  * What is made from something is the output of a *job*, described by a JobEvent that names its inputs; what is not is a
  * *dataset* and described by a DatasetEvent.  Both are static: they tell how things are, not that something has run.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/lineage_openlineage_int.h"
 
 #include "access/xact.h"

@@ -3,6 +3,7 @@
  *
  * The picture stands alone: no scripts, fonts or styles from elsewhere.  Boxes tell their full name and columns when pointed at.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/lineage_layout_int.h"
 
 #include "executor/spi.h"

@@ -1,7 +1,7 @@
 /*
  * owner_world.c: what text of a user's runs in when a table is brought up to date: that of the table's owner.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
 
 #include "miscadmin.h"
 #include "utils/guc.h"

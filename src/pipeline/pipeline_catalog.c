@@ -3,7 +3,8 @@
  *
  * The records belong to the extension; users change them through functions that check ownership of the table first.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/pipeline.h"
 #include "base/background.h"
 
 #include "catalog/pg_type.h"

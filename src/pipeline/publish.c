@@ -6,7 +6,9 @@
  * operator (1.0 and 1.00 are equal but not the same), so that the table is what the query returned and unchanged rows get
  * no history.  An empty table takes the result as it is.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "base/progress.h"
 
 #include "catalog/pg_type.h"

@@ -6,7 +6,8 @@
  * indexes, row triggers.  A table for which a statement does more (triggers of others, rules, generated columns, columns of
  * other types than the result's) is left to a statement.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "versioning/versioning.h"
 
 #include "access/sysattr.h"

@@ -4,7 +4,9 @@
  * It holds the rows that the rules reject now, each with all its values, the rules it violates, and when, by which refresh
  * and from which versions of the sources it was first rejected as it is.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "versioning/versioning.h"
 
 #include "access/relation.h"

@@ -8,7 +8,8 @@
  *
  * Rows are recognised by an *image*: a checksum of the names and values of their columns, these as text under fixed settings.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/result_int.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"

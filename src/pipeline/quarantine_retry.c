@@ -6,6 +6,9 @@
  * twice, and the table is what a rebuild would make it.  This tells what it did to the rows that were in quarantine.
  */
 #include "pipeline/cdc_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/result_int.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

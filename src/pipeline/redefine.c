@@ -4,7 +4,9 @@
  * A table keeps its identity (grants, indexes, history) when its query changes; its columns are altered as its
  * on_schema_change allows.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "versioning/versioning.h"
 
 #include "access/xact.h"

@@ -8,7 +8,11 @@
  * A table is refreshed as its owner, with the rights, row-level security and settings that say what its query means, whoever
  * asks; only the owner (or a member of that role) may ask.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_int.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "versioning/versioning.h"
 #include "base/progress.h"
 

@@ -8,7 +8,8 @@
  * Rules about a table as a whole may be about two tables, so they are judged when all are written.  A table that such a rule
  * rejects then is taken out and the others are done again, as if it had failed at once: that is rare, and right.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
 #include "base/progress.h"
 
 #include "access/htup_details.h"

@@ -1,7 +1,9 @@
 /*
  * refresh_log.c: the records of refreshes (medallion.refreshes) and of what the rules found (medallion.expectation_results).
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "versioning/versioning.h"
 
 #include "access/xact.h"

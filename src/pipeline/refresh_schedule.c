@@ -6,7 +6,9 @@
  * and what a crash interrupts is tried again.  A table whose target_lag is 'downstream' has no job: it is refreshed with
  * those that read it.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/refresh_int.h"
 #include "base/background.h"
 
 #include "access/htup_details.h"

@@ -4,7 +4,8 @@
  * A table has its *turn* when all derived tables that it reads have ended.  What fails keeps those back that read it, directly
  * or not, and nobody else.  Who does the work is no matter here: workers (refresh_workers.c), or the session (refresh_all.c).
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/refresh_int.h"
 #include "base/progress.h"
 
 #include "utils/timestamp.h"

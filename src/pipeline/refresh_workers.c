@@ -8,7 +8,7 @@
  * which who does it claims first.  Nothing is rolled back with the leader, so it may not be inside a transaction that already
  * did something.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/refresh_int.h"
 #include "base/background.h"
 #include "base/progress.h"
 

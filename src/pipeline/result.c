@@ -9,7 +9,10 @@
  * failure the query runs again without the rules, whose rows are then judged one by one (rule_eval.c).  A rule remembers
  * that it raised, and the next refresh goes that way at once.
  */
+#include "pipeline/definition_int.h"
 #include "pipeline/incremental_int.h"
+#include "pipeline/refresh_int.h"
+#include "pipeline/result_int.h"
 #include "base/progress.h"
 
 #include "access/relation.h"

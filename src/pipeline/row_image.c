@@ -4,7 +4,8 @@
  * The *image* of a value is its stored bytes.  Equal values may have different images (1.0 and 1.00), and some types have
  * no equality operator (json, point), so images are what a refresh compares.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/definition_int.h"
+#include "pipeline/result_int.h"
 
 #include "access/genam.h"
 #include "access/nbtree.h"

@@ -5,7 +5,7 @@
  * batch raises, the subtransaction is rolled back, the batch is read again, and each row, and in it each rule, gets a
  * subtransaction of its own.  Rules change nothing, so rolling back loses nothing.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/result_int.h"
 
 #include "access/relation.h"
 #include "executor/executor.h"

@@ -5,7 +5,7 @@
  * it into index lookups where there are few values and into a hash table where there are many.  With several columns the
  * units are all combinations of their values, which may be more than changed; computing more is never wrong.
  */
-#include "pipeline/pipeline_int.h"
+#include "pipeline/result_int.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_operator.h"
