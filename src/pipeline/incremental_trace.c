@@ -34,270 +34,8 @@
 #include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
-#include "utils/typcache.h"
-
-/* What one changed item, or one changed SubLink, leads to. */
-typedef struct Branch
-{
-	TraceBlock *block;
-	int			target;			/* the changed item */
-	List	   *items;			/* jointree nodes */
-	List	   *conjuncts;
-	List	   *lefts;			/* JoinExpr of left joins whose right side did not change */
-	Bitmapset  *present;		/* items whose columns may be used */
-} Branch;
 
 static TracePart trace_query(TraceContext *context, Query *query, Bitmapset *wanted);
-
-static void
-stop(TraceContext *context, char *obstacle)
-{
-	if (context->obstacle == NULL)
-		context->obstacle = obstacle;
-}
-
-/* ---- the join tree of a branch ------------------------------------------------------------------------------------ */
-
-Bitmapset *
-mdl_relids_of(Node *node)
-{
-	Bitmapset  *relids = NULL;
-	ListCell   *cell;
-
-	if (IsA(node, RangeTblRef))
-		return bms_make_singleton(((RangeTblRef *) node)->rtindex);
-	if (IsA(node, JoinExpr))
-		return bms_union(mdl_relids_of(((JoinExpr *) node)->larg), mdl_relids_of(((JoinExpr *) node)->rarg));
-	foreach(cell, ((FromExpr *) node)->fromlist)
-		relids = bms_union(relids, mdl_relids_of(lfirst(cell)));
-	return relids;
-}
-
-/* The entries of the joins themselves. */
-static void
-collect_join_ids(Node *node, Bitmapset **ids)
-{
-	ListCell   *cell;
-
-	if (IsA(node, JoinExpr))
-	{
-		JoinExpr   *join = (JoinExpr *) node;
-
-		if (join->rtindex)
-			*ids = bms_add_member(*ids, join->rtindex);
-		collect_join_ids(join->larg, ids);
-		collect_join_ids(join->rarg, ids);
-	}
-	else if (IsA(node, FromExpr))
-		foreach(cell, ((FromExpr *) node)->fromlist)
-			collect_join_ids(lfirst(cell), ids);
-}
-
-static bool
-any_quals_read_changed(Node *node, TraceContext *context)
-{
-	ListCell   *cell;
-
-	if (IsA(node, RangeTblRef))
-		return false;
-	if (IsA(node, JoinExpr))
-	{
-		JoinExpr   *join = (JoinExpr *) node;
-
-		return mdl_trace_reads_changed(join->quals, context) || any_quals_read_changed(join->larg, context) ||
-			any_quals_read_changed(join->rarg, context);
-	}
-	foreach(cell, ((FromExpr *) node)->fromlist)
-		if (any_quals_read_changed(lfirst(cell), context))
-			return true;
-	return mdl_trace_reads_changed(((FromExpr *) node)->quals, context);
-}
-
-/* Items that an entry refers to from the side (LATERAL). */
-static Bitmapset *
-lateral_refs(Query *query, int rtindex)
-{
-	RangeTblEntry *entry = list_nth_node(RangeTblEntry, query->rtable, rtindex - 1);
-
-	switch (entry->rtekind)
-	{
-		case RTE_SUBQUERY:
-			return pull_varnos_of_level(NULL, (Node *) entry->subquery, 1);
-		case RTE_FUNCTION:
-			return pull_varnos_of_level(NULL, (Node *) entry->functions, 0);
-		case RTE_TABLEFUNC:
-			return pull_varnos_of_level(NULL, (Node *) entry->tablefunc, 0);
-		case RTE_VALUES:
-			return pull_varnos_of_level(NULL, (Node *) entry->values_lists, 0);
-		default:
-			return NULL;
-	}
-}
-
-static Bitmapset *
-lateral_refs_of_all(Query *query, Bitmapset *relids)
-{
-	Bitmapset  *refs = NULL;
-	int			rtindex = -1;
-
-	while ((rtindex = bms_next_member(relids, rtindex)) >= 0)
-		refs = bms_union(refs, lateral_refs(query, rtindex));
-	return bms_difference(refs, relids);
-}
-
-static void
-add_conjuncts(Branch *branch, Node *quals, Bitmapset *known)
-{
-	if (quals == NULL)
-		return;
-	if (is_andclause(quals))
-	{
-		ListCell   *cell;
-
-		foreach(cell, ((BoolExpr *) quals)->args)
-			add_conjuncts(branch, lfirst(cell), known);
-	}
-	else if (mdl_trace_is_usable(branch->block, known, quals, NULL, NULL))
-		branch->conjuncts = lappend(branch->conjuncts, quals);
-}
-
-static Bitmapset *collect_join(Branch *branch, Node *node);
-
-/* A left join: `left` is preserved. */
-static Bitmapset *
-collect_left_join(Branch *branch, JoinExpr *join, Node *left, Node *right)
-{
-	TraceBlock *block = branch->block;
-	Bitmapset  *right_ids = mdl_relids_of(right);
-	Bitmapset  *known = collect_join(branch, left);
-	Bitmapset  *needed;
-	JoinExpr   *copy;
-
-	if (bms_is_member(branch->target, right_ids))
-	{
-		/* What joins the changed rows is as before or not; what is beside it in the right side may be missing altogether. */
-		add_conjuncts(branch, join->quals, bms_union(known, collect_join(branch, right)));
-		return known;
-	}
-	if (bms_overlap(right_ids, block->changed) || any_quals_read_changed(right, block->context))
-		return known;
-	needed = bms_difference(bms_union(pull_varnos_of_level(NULL, join->quals, 0),
-									  lateral_refs_of_all(block->query, right_ids)), right_ids);
-	if (!bms_is_subset(needed, known) || !mdl_trace_is_usable(block, bms_union(known, right_ids), join->quals, NULL, NULL))
-		return known;
-	copy = makeNode(JoinExpr);
-	*copy = *join;
-	copy->jointype = JOIN_LEFT;
-	copy->larg = left;
-	copy->rarg = right;
-	branch->lefts = lappend(branch->lefts, copy);
-	return bms_union(known, right_ids);
-}
-
-/* Collects the items and conditions of a join tree; returns the items whose columns can be used above it. */
-static Bitmapset *
-collect_join(Branch *branch, Node *node)
-{
-	Bitmapset  *known = NULL;
-	Node	   *quals;
-
-	check_stack_depth();
-	if (IsA(node, RangeTblRef))
-	{
-		int			rtindex = ((RangeTblRef *) node)->rtindex;
-
-		/* What it is beside rows that are not known is not known; D of it has left out what it could not tell. */
-		if (rtindex != branch->target && mdl_trace_refers_to_unknown(branch->block, rtindex))
-			return NULL;
-		branch->items = lappend(branch->items, node);
-		return bms_make_singleton(rtindex);
-	}
-	if (IsA(node, FromExpr))
-	{
-		ListCell   *cell;
-
-		foreach(cell, ((FromExpr *) node)->fromlist)
-			known = bms_union(known, collect_join(branch, lfirst(cell)));
-		quals = ((FromExpr *) node)->quals;
-	}
-	else
-	{
-		JoinExpr   *join = (JoinExpr *) node;
-		TraceContext *context = branch->block->context;
-
-		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_RIGHT)
-		{
-			if (mdl_trace_reads_changed(join->quals, context))
-				stop(context, "a subquery in the condition of an outer join reads a table that has changed");
-			return join->jointype == JOIN_LEFT ? collect_left_join(branch, join, join->larg, join->rarg)
-				: collect_left_join(branch, join, join->rarg, join->larg);
-		}
-		if (join->jointype != JOIN_INNER)
-		{
-			known = mdl_relids_of(node);
-			if (bms_overlap(known, branch->block->changed) || any_quals_read_changed(node, context))
-				stop(context, "a FULL JOIN reads a table that has changed");
-			branch->items = lappend(branch->items, node);
-			return known;
-		}
-		known = bms_union(collect_join(branch, join->larg), collect_join(branch, join->rarg));
-		quals = join->quals;
-	}
-	add_conjuncts(branch, quals, known);
-	return known;
-}
-
-/* ---- what is connected ---------------------------------------------------------------------------------------------- */
-
-/* Adds a set to the component if they overlap; returns whether it grew. */
-static bool
-connect_set(Bitmapset **component, Bitmapset *set)
-{
-	if (!bms_overlap(*component, set) || bms_is_subset(set, *component))
-		return false;
-	*component = bms_union(*component, set);
-	return true;
-}
-
-/* The items that conditions and lateral references connect with the target, those of `start` included. */
-static Bitmapset *
-component_of(Branch *branch, Bitmapset *start)
-{
-	Query	   *query = branch->block->query;
-	Bitmapset  *component = start;
-	bool		grew = true;
-	ListCell   *cell;
-
-	while (grew)
-	{
-		grew = false;
-		foreach(cell, branch->conjuncts)
-			grew |= connect_set(&component, pull_varnos_of_level(NULL, lfirst(cell), 0));
-		foreach(cell, branch->items)
-		{
-			Bitmapset  *ids = mdl_relids_of(lfirst(cell));
-
-			grew |= connect_set(&component, ids);
-			grew |= connect_set(&component, bms_union(ids, lateral_refs_of_all(query, ids)));
-		}
-		foreach(cell, branch->lefts)
-		{
-			JoinExpr   *join = lfirst_node(JoinExpr, cell);
-			Bitmapset  *right = mdl_relids_of(join->rarg);
-			Bitmapset  *needed = bms_difference(bms_union(pull_varnos_of_level(NULL, join->quals, 0),
-														  lateral_refs_of_all(query, right)), right);
-
-			if (bms_is_subset(needed, component) && !bms_is_subset(right, component))
-			{
-				component = bms_union(component, right);
-				grew = true;
-			}
-			else if (bms_overlap(right, component))
-				grew |= connect_set(&component, bms_union(right, needed));
-		}
-	}
-	return component;
-}
 
 /* ---- entries ---------------------------------------------------------------------------------------------------------- */
 
@@ -539,7 +277,7 @@ prune(Branch *branch, Bitmapset *wanted)
 		if (!target->resjunk && bms_is_member(target->resno, wanted))
 			needed = bms_union(needed, pull_varnos_of_level(NULL, (Node *) target->expr, 0));
 	}
-	if (bms_is_subset(needed, alone) && bms_is_empty(lateral_refs(branch->block->query, branch->target)))
+	if (bms_is_subset(needed, alone) && bms_is_empty(mdl_trace_lateral_refs(branch->block->query, bms_make_singleton(branch->target))))
 		keep_component(branch, alone);
 }
 
@@ -566,9 +304,9 @@ replace_entries(TraceBlock *block, const Branch *branch, const Query *query, boo
 		taken = bms_union(taken, mdl_relids_of(lfirst(cell)));
 	foreach(cell, branch->lefts)
 		taken = bms_union(taken, mdl_relids_of(lfirst_node(JoinExpr, cell)->rarg));
-	if (!bms_is_subset(lateral_refs_of_all(block->query, taken), taken))
-		stop(block->context, "a LATERAL subquery refers to the optional side of an outer join that has changed");
-	collect_join_ids((Node *) query->jointree, &joins);
+	if (!bms_is_subset(mdl_trace_lateral_refs(block->query, taken), taken))
+		mdl_trace_stop(block->context, "a LATERAL subquery refers to the optional side of an outer join that has changed");
+	mdl_trace_join_ids((Node *) query->jointree, &joins);
 	foreach(cell, query->rtable)
 	{
 		rtindex++;
@@ -680,8 +418,8 @@ item_branch(TraceBlock *block, int target, List *stages, Bitmapset *wanted, Trac
 {
 	Branch		branch = {.block = block, .target = target};
 
-	branch.present = collect_join(&branch, (Node *) block->query->jointree);
-	keep_component(&branch, component_of(&branch, bms_make_singleton(target)));
+	branch.present = mdl_branch_collect(&branch, (Node *) block->query->jointree);
+	keep_component(&branch, mdl_branch_component(&branch, bms_make_singleton(target)));
 	if (wanted)
 		prune(&branch, wanted);
 	return branch_query(block, &branch, stages, wanted, result);
@@ -768,7 +506,7 @@ link_branch(TraceBlock *block, SubLink *link, List *stages, Bitmapset *wanted, T
 		return NULL;
 	if (contain_aggs_of_level(link->subselect, 1))
 	{
-		stop(block->context, "a subquery that refers to an aggregate of the query around it reads a table that has changed");
+		mdl_trace_stop(block->context, "a subquery that refers to an aggregate of the query around it reads a table that has changed");
 		return NULL;
 	}
 	/* D(subquery) stands beside the items, as an entry of the same level, which keeps its references to them right. */
@@ -786,16 +524,16 @@ link_branch(TraceBlock *block, SubLink *link, List *stages, Bitmapset *wanted, T
 	widened.parts[rtindex] = part;
 	ref->rtindex = rtindex;
 
-	known = collect_join(&branch, (Node *) block->query->jointree);
+	known = mdl_branch_collect(&branch, (Node *) block->query->jointree);
 	if (!bms_is_subset(outer, known))
 	{
-		stop(block->context, "a subquery that reads a table that has changed refers to the optional side of an outer join");
+		mdl_trace_stop(block->context, "a subquery that reads a table that has changed refers to the optional side of an outer join");
 		return NULL;
 	}
 	branch.items = lappend(branch.items, ref);
 	branch.present = bms_add_member(bms_copy(known), rtindex);
 	add_test(&branch, link, block->query->jointree->quals, rtindex, &part, known);
-	keep_component(&branch, component_of(&branch, bms_make_singleton(rtindex)));
+	keep_component(&branch, mdl_branch_component(&branch, bms_make_singleton(rtindex)));
 	return branch_query(&widened, &branch, stages, wanted, result);
 }
 
@@ -823,7 +561,7 @@ trace_items(TraceBlock *block)
 				 (mdl_trace_reads_changed((Node *) entry->functions, block->context) ||
 				  mdl_trace_reads_changed((Node *) entry->values_lists, block->context) ||
 				  mdl_trace_reads_changed((Node *) entry->tablefunc, block->context)))
-			stop(block->context, "a subquery in the arguments of a function in FROM reads a table that has changed");
+			mdl_trace_stop(block->context, "a subquery in the arguments of a function in FROM reads a table that has changed");
 	}
 }
 
@@ -839,8 +577,8 @@ collect_tree_links(Node *node, TraceBlock *block)
 	{
 		JoinExpr   *join = (JoinExpr *) node;
 
-		if (join->jointype != JOIN_INNER && any_quals_read_changed(node, block->context))
-			stop(block->context, "a subquery in the condition of an outer join reads a table that has changed");
+		if (join->jointype != JOIN_INNER && mdl_trace_quals_read_changed(node, block->context))
+			mdl_trace_stop(block->context, "a subquery in the condition of an outer join reads a table that has changed");
 		collect_tree_links(join->larg, block);
 		collect_tree_links(join->rarg, block);
 		mdl_trace_collect_links(join->quals, block);
@@ -868,7 +606,7 @@ trace_block(TraceContext *context, Query *query, Bitmapset *wanted)
 	mdl_trace_collect_links((Node *) query->targetList, &block);
 	mdl_trace_collect_links(query->havingQual, &block);
 	if (mdl_trace_reads_changed(query->limitCount, context) || mdl_trace_reads_changed(query->limitOffset, context))
-		stop(context, "a subquery in LIMIT reads a table that has changed");
+		mdl_trace_stop(context, "a subquery in LIMIT reads a table that has changed");
 	while (context->obstacle == NULL && (rtindex = bms_next_member(block.changed, rtindex)) >= 0)
 		branches = lappend(branches, item_branch(&block, rtindex, stages, wanted, &result));
 	foreach(cell, block.links)
@@ -952,7 +690,7 @@ trace_query(TraceContext *context, Query *query, Bitmapset *wanted)
 {
 	check_stack_depth();
 	if (query->cteList != NIL && mdl_trace_reads_changed((Node *) query, context))
-		stop(context, "the query is recursive");
+		mdl_trace_stop(context, "the query is recursive");
 	if (context->obstacle)
 		return (TracePart) {0};
 	return query->setOperations ? trace_set_operation(context, query, wanted) : trace_block(context, query, wanted);

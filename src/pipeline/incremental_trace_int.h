@@ -1,5 +1,5 @@
 /*
- * incremental_trace_int.h: what incremental_trace.c and incremental_known.c share.
+ * incremental_trace_int.h: what incremental_trace.c, incremental_branch.c and incremental_known.c share.
  */
 #ifndef MDL_INCREMENTAL_TRACE_INT_H
 #define MDL_INCREMENTAL_TRACE_INT_H
@@ -33,6 +33,34 @@ typedef struct TraceBlock
 	Bitmapset  *changed;		/* items with changed sources beneath */
 	List	   *links;			/* SubLinks with changed sources beneath */
 } TraceBlock;
+
+/* What one changed item, or one changed SubLink, leads to. */
+typedef struct Branch
+{
+	TraceBlock *block;
+	int			target;			/* the changed item */
+	List	   *items;			/* jointree nodes */
+	List	   *conjuncts;
+	List	   *lefts;			/* JoinExpr of left joins whose right side did not change */
+	Bitmapset  *present;		/* items whose columns may be used */
+} Branch;
+
+/* ---- incremental_branch.c ------------------------------------------------------------------------------------------ */
+
+/* Notes why the query cannot be traced; the first reason stays. */
+extern void mdl_trace_stop(TraceContext *context, char *obstacle);
+
+/* Collects the items and conditions of a join tree; returns the items whose columns can be used above it. */
+extern Bitmapset *mdl_branch_collect(Branch *branch, Node *node);
+
+/* The items that conditions and lateral references connect with the target, those of `start` included. */
+extern Bitmapset *mdl_branch_component(Branch *branch, Bitmapset *start);
+
+extern bool mdl_trace_quals_read_changed(Node *node, TraceContext *context);	/* any condition of a join tree */
+extern void mdl_trace_join_ids(Node *node, Bitmapset **ids);	/* the entries of the joins themselves */
+
+/* Items outside a set that its entries refer to from the side (LATERAL). */
+extern Bitmapset *mdl_trace_lateral_refs(Query *query, Bitmapset *relids);
 
 /* ---- incremental_known.c ------------------------------------------------------------------------------------------ */
 
