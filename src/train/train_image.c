@@ -574,6 +574,31 @@ write_columns(Build *b)
 	write_pieces(b, write_weights_piece);
 }
 
+/*
+ * Numbers that are not whole are taken for classes only where a parameter says so: whoever asks an algorithm that knows classes
+ * alone for such a target means a quantity.
+ */
+static void
+refuse_quantities(const MdlTraining *t)
+{
+	const char *type = mdl_source_target(&t->source)->type_name;
+
+	if ((t->estimator->tasks & ML_TASK_BIT(ML_REGRESSION)) != 0 ||
+		(strncmp(type, "numeric", 7) != 0 && strcmp(type, "double precision") != 0 && strcmp(type, "real") != 0))
+		return;
+	for (int k = 0; k < t->n_classes; k++)
+	{
+		double		value = strtod(t->classes[k], NULL);
+
+		if (isfinite(value) && value != floor(value))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("the target \"%s\" has values such as %s, which are quantities, but algorithm \"%s\" tells classes apart",
+							t->request->target, t->classes[k], t->estimator->name),
+					 errhint("Choose an algorithm for regression, such as linear; if the numbers are labels, cast them to text in the source query.")));
+	}
+}
+
 /* The classes of a classification: at least two, and two at most where the algorithm can tell no more apart. */
 void
 mdl_training_set_classes(MdlTraining *t)
@@ -585,6 +610,7 @@ mdl_training_set_classes(MdlTraining *t)
 	labels = &t->plan.columns[t->plan.target].dictionary;
 	t->n_classes = labels->count;
 	t->classes = (const char **) labels->texts;
+	refuse_quantities(t);
 	if (t->n_classes == 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),

@@ -11,6 +11,8 @@ FROM generate_series(1, 40) i;
 SELECT medallion.train(NULL, 't', 'y', 'linear');
 SELECT medallion.train('m', NULL, 'y', 'linear');
 SELECT medallion.train('m', 't', 'y');
+SELECT medallion.train('m', 'SELECT a, y / 3 AS y FROM t', 'y', 'logistic');
+SELECT medallion.train('m', 'SELECT a, (y / 3)::numeric(6,2) AS y FROM t', 'y', 'naive_bayes');
 -- the hint lists the algorithms
 \set VERBOSITY terse
 SELECT medallion.train('m', 't', 'y', 'lasagne');
