@@ -3,6 +3,7 @@
  */
 #include "ml/ml_distances.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "ml/ml_kernel_rows.h"
@@ -93,7 +94,7 @@ distances4(ml_metric metric, const double *const *x, const double *panels, size_
 EVERY_PROCESSOR void
 ml_distances1(ml_metric metric, const double *x, const double *panels, size_t n_panels, int n_terms, double *out)
 {
-	if (metric == ML_METRIC_EUCLIDEAN)
+	if (metric == ML_METRIC_EUCLIDEAN || metric == ML_METRIC_COSINE)
 		distances1(ML_METRIC_EUCLIDEAN, x, panels, n_panels, n_terms, out);
 	else if (metric == ML_METRIC_MANHATTAN)
 		distances1(ML_METRIC_MANHATTAN, x, panels, n_panels, n_terms, out);
@@ -105,7 +106,7 @@ EVERY_PROCESSOR void
 ml_distances4(ml_metric metric, const double *const x[4], const double *panels, size_t n_panels, int n_terms, double *out,
 			  size_t stride)
 {
-	if (metric == ML_METRIC_EUCLIDEAN)
+	if (metric == ML_METRIC_EUCLIDEAN || metric == ML_METRIC_COSINE)
 		distances4(ML_METRIC_EUCLIDEAN, x, panels, n_panels, n_terms, out, stride);
 	else if (metric == ML_METRIC_MANHATTAN)
 		distances4(ML_METRIC_MANHATTAN, x, panels, n_panels, n_terms, out, stride);
@@ -122,7 +123,7 @@ ml_box_distance(ml_metric metric, const double *x, const double *least, const do
 	{
 		double		way = x[j] < least[j] ? least[j] - x[j] : x[j] > largest[j] ? x[j] - largest[j] : 0;
 
-		if (metric == ML_METRIC_EUCLIDEAN)
+		if (metric == ML_METRIC_EUCLIDEAN || metric == ML_METRIC_COSINE)
 			sum += way * way;
 		else if (metric == ML_METRIC_MANHATTAN)
 			sum += way;
@@ -132,8 +133,39 @@ ml_box_distance(ml_metric metric, const double *x, const double *least, const do
 	return sum;
 }
 
+bool
+ml_unit_point(const double *x, int n_terms, double *point)
+{
+	double		largest = 0;
+	double		sum = 0;
+
+	/* Relative to the largest number, whose square could be infinite or 0. */
+	for (int j = 0; j < n_terms; j++)
+		largest = fmax(largest, fabs(x[j]));
+	for (int j = 0; j < n_terms; j++)
+	{
+		point[j] = largest > 0 ? x[j] / largest : 0;
+		sum += point[j] * point[j];
+	}
+	for (int j = 0; j < n_terms && largest > 0; j++)
+		point[j] /= sqrt(sum);
+	point[n_terms] = largest > 0 ? 0 : 1;
+	return largest == 0;
+}
+
+/* A norm of n terms is off by at most about n / 2 roundings, each number divided by it by two more, and there are two points. */
+double
+ml_unit_distance(double distance, int n_terms)
+{
+	double		rounding = (n_terms + 4) * DBL_EPSILON;
+
+	return distance <= rounding * rounding ? 0 : distance;
+}
+
 double
 ml_distance_proper(ml_metric metric, double distance)
 {
+	if (metric == ML_METRIC_COSINE)
+		return fmin(distance / 2, 2);
 	return metric == ML_METRIC_EUCLIDEAN ? sqrt(distance) : distance;
 }

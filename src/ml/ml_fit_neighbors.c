@@ -36,14 +36,15 @@ enum
 };
 
 static const char *const algorithms[] = {"auto", "brute", "kd_tree", NULL};
-static const char *const metrics[] = {"euclidean", "manhattan", "chebyshev", NULL};	/* as ml_metric */
+static const char *const metrics[] = {"euclidean", "manhattan", "chebyshev", "cosine", NULL};	/* as ml_metric */
 static const char *const weightings[] = {"uniform", "distance", NULL};
 static const char *const tasks[] = {"auto", "classification", "regression", NULL};
 
 static const ml_param_spec specs[] = {
 	[PARAM_ALGORITHM] = {"algorithm", ML_PARAM_CHOICE, ALGORITHM_AUTO, 0, 2, false, algorithms,
 	"How neighbours are found, which changes nothing but the time; auto: a tree up to 15 terms"},
-	[PARAM_METRIC] = {"metric", ML_PARAM_CHOICE, ML_METRIC_EUCLIDEAN, 0, 2, false, metrics, "The distance of two rows"},
+	[PARAM_METRIC] = {"metric", ML_PARAM_CHOICE, ML_METRIC_EUCLIDEAN, 0, 3, false, metrics,
+	"The distance of two rows; cosine is 1 - the cosine of their angle, 1 for a row of zeros"},
 	[PARAM_N_NEIGHBORS] = {"n_neighbors", ML_PARAM_INTEGER, 5, 1, 1e6, false, NULL, "Rows that a prediction is made from"},
 	[PARAM_TASK] = {"task", ML_PARAM_CHOICE, 0, 0, 2, false, tasks,
 	"What to learn; auto: a regression of numbers, a classification of anything else"},
@@ -63,6 +64,10 @@ typedef struct neighbors_state
 	ml_ctx		ctx;
 	const ml_design *design;
 	ml_neighbors *nb;			/* handed to the model by finish */
+	const double *x;			/* the points: row i at x + i * stride, nb->n_terms numbers */
+	size_t		stride;
+	double	   *units;			/* cosine: the points, made of the rows; else NULL */
+	size_t		n_units;		/* made so far */
 	uint32_t   *order;			/* (rows) the points by place */
 	range		stack[64];		/* a path down the tree has fewer nodes */
 	int			depth;
@@ -81,6 +86,9 @@ neighbors_begin(const ml_ctx *ctx, const ml_train_input *input, const double *pa
 {
 	neighbors_state *s = ml_alloc_zero(ctx, 1, sizeof(neighbors_state));
 	const ml_design *d = input->design;
+	ml_metric	metric = (ml_metric) params[PARAM_METRIC];
+	int			n_terms = ml_neighbors_terms(metric, d->n_terms);
+	double		unit_bytes = metric == ML_METRIC_COSINE ? (double) d->rows * n_terms * sizeof(double) : 0;
 	int			algorithm = (int) params[PARAM_ALGORITHM];
 	bool		has_tree = algorithm == ALGORITHM_KD_TREE ||
 		(algorithm == ALGORITHM_AUTO && d->n_terms <= TREE_TERMS && d->rows >= TREE_POINTS);
@@ -97,14 +105,18 @@ neighbors_begin(const ml_ctx *ctx, const ml_train_input *input, const double *pa
 	if (d->rows > MOST_POINTS)
 		return ml_fail(err, ML_TOO_LARGE, "Train on a sample of the rows.", "there are %zu rows, more than the %d that neighbors takes",
 					   d->rows, MOST_POINTS);
-	status = ml_check_memory(ctx, ml_neighbors_bytes(d->rows, d->n_terms, has_tree), "the points of the model", err);
+	status = ml_check_memory(ctx, ml_neighbors_bytes(d->rows, n_terms, has_tree) + unit_bytes, "the points of the model", err);
 	if (status != ML_OK)
 		return status;
-	s->nb = ml_neighbors_new(ctx, d->rows, d->n_terms, d->n_classes, has_tree);
+	s->nb = ml_neighbors_new(ctx, d->rows, n_terms, d->n_classes, has_tree);
 	s->order = ml_alloc(ctx, d->rows + 1, sizeof(uint32_t));
-	if (s->nb == NULL || s->order == NULL)
+	if (metric == ML_METRIC_COSINE)
+		s->units = ml_alloc(ctx, d->rows + 1, n_terms * sizeof(double));
+	if (s->nb == NULL || s->order == NULL || (metric == ML_METRIC_COSINE && s->units == NULL))
 		return no_memory(err);
-	s->nb->metric = (ml_metric) params[PARAM_METRIC];
+	s->x = s->units != NULL ? s->units : d->x;
+	s->stride = s->units != NULL ? (size_t) n_terms : d->stride;
+	s->nb->metric = metric;
 	s->nb->by_distance = params[PARAM_WEIGHTS] != 0;
 	s->nb->k = (uint32_t) params[PARAM_N_NEIGHBORS];
 	for (size_t i = 0; i < d->rows; i++)
@@ -119,7 +131,7 @@ neighbors_begin(const ml_ctx *ctx, const ml_train_input *input, const double *pa
 static inline double
 number(const neighbors_state *s, uint32_t point, int term)
 {
-	return s->design->x[point * s->design->stride + term];
+	return s->x[point * s->stride + term];
 }
 
 /* The term in which some points spread most. */
@@ -129,7 +141,7 @@ widest_term(const neighbors_state *s, size_t first, size_t end)
 	int			widest = 0;
 	double		width = -1;
 
-	for (int j = 0; j < s->design->n_terms; j++)
+	for (int j = 0; j < s->nb->n_terms; j++)
 	{
 		double		least = INFINITY;
 		double		largest = -INFINITY;
@@ -214,7 +226,20 @@ divide_node(neighbors_state *s)
 	divide(s, first, end, middle * ML_PANEL, widest_term(s, first, end));
 	s->stack[s->depth++] = (range) {middle, node.end};
 	s->stack[s->depth++] = (range) {node.first, middle};
-	return (double) (end - first) * (s->design->n_terms + 8);
+	return (double) (end - first) * (s->nb->n_terms + 8);
+}
+
+/* Makes the points of some rows. */
+static void
+make_units(neighbors_state *s)
+{
+	const ml_design *d = s->design;
+
+	for (double done = 0; s->n_units < d->rows && done < STEP_NUMBERS; done += d->n_terms)
+	{
+		ml_unit_point(d->x + s->n_units * d->stride, d->n_terms, s->units + s->n_units * s->stride);
+		s->n_units++;
+	}
 }
 
 static ml_status
@@ -223,6 +248,11 @@ neighbors_step(void *state, ml_progress *progress, ml_error *err)
 	neighbors_state *s = state;
 
 	(void) err;
+	if (s->units != NULL && s->n_units < s->design->rows)
+	{
+		make_units(s);
+		return ML_MORE;
+	}
 	if (!s->nb->has_tree)
 		return ML_DONE;
 	for (double done = 0; s->depth > 0 && done < STEP_NUMBERS;)
@@ -243,7 +273,7 @@ ml_neighbors_take(void *state)
 		nb->ids[i] = s->order[i];
 		nb->targets[i] = d->labels ? d->labels[s->order[i]] : d->target ? d->target[s->order[i]] : 0;
 	}
-	ml_pack_points(nb->panels, d->x, d->stride, s->order, d->rows, d->n_terms);
+	ml_pack_points(nb->panels, s->x, s->stride, s->order, d->rows, nb->n_terms);
 	ml_neighbors_make_boxes(nb);
 	s->nb = NULL;
 	return nb;
@@ -276,6 +306,7 @@ neighbors_end(void *state)
 	ctx = s->ctx;
 	ml_free(&ctx, s->nb);
 	ml_free(&ctx, s->order);
+	ml_free(&ctx, s->units);
 	ml_free(&ctx, s);
 }
 

@@ -26,6 +26,7 @@ typedef struct nearest
 {
 	uint32_t	count;
 	uint32_t	k;
+	bool		is_zero;		/* cosine: the row is, and as far from all points */
 	neighbor   *list;			/* (k) */
 } nearest;
 
@@ -223,9 +224,20 @@ put_in_order(nearest *found)
 	}
 }
 
+/*
+ * A distance as it counts, of a point or a box.  As greater ones never become less, a box stays no farther than its points.
+ */
+static inline double
+counted(const ml_neighbors *nb, const nearest *found, double distance)
+{
+	if (nb->metric != ML_METRIC_COSINE)
+		return distance;
+	return found->is_zero ? 2 : ml_unit_distance(distance, nb->n_terms);
+}
+
 /* Offers the points of some panels. */
 static void
-offer_points(const ml_neighbors *nb, nearest *found, const double *distances, size_t first_panel, size_t n_panels)
+offer_points(const ml_neighbors *nb, nearest *found, double *distances, size_t first_panel, size_t n_panels)
 {
 	size_t		first = first_panel * ML_PANEL;
 	size_t		n = n_panels * ML_PANEL;
@@ -233,6 +245,9 @@ offer_points(const ml_neighbors *nb, nearest *found, const double *distances, si
 
 	if (n > nb->n - first)
 		n = nb->n - first;
+	if (nb->metric == ML_METRIC_COSINE)
+		for (size_t i = 0; i < n; i++)
+			distances[i] = counted(nb, found, distances[i]);
 	for (size_t i = 0; i < n; i++)
 		if (distances[i] <= limit)
 		{
@@ -259,8 +274,8 @@ search_node(const ml_neighbors *nb, const double *x, size_t node, size_t first, 
 		offer_points(nb, found, distances, first, end - first);
 		return;
 	}
-	left = ml_box_distance(nb->metric, x, box(nb, 2 * node + 1), box(nb, 2 * node + 1) + nb->n_terms, nb->n_terms);
-	right = ml_box_distance(nb->metric, x, box(nb, 2 * node + 2), box(nb, 2 * node + 2) + nb->n_terms, nb->n_terms);
+	left = counted(nb, found, ml_box_distance(nb->metric, x, box(nb, 2 * node + 1), box(nb, 2 * node + 1) + nb->n_terms, nb->n_terms));
+	right = counted(nb, found, ml_box_distance(nb->metric, x, box(nb, 2 * node + 2), box(nb, 2 * node + 2) + nb->n_terms, nb->n_terms));
 	if (left <= right)
 		search_node(nb, x, 2 * node + 1, first, middle, left, found);
 	search_node(nb, x, 2 * node + 2, middle, end, right, found);
@@ -401,30 +416,37 @@ neighbors_work_size(const void *predictor, const ml_model_shape *shape)
 	const ml_neighbors *nb = predictor;
 
 	(void) shape;
-	return 4 * CHUNK_PANELS * ML_PANEL * sizeof(double) + rows_together(nb) * (sizeof(nearest) + nb->k * sizeof(neighbor));
+	return 4 * CHUNK_PANELS * ML_PANEL * sizeof(double) + rows_together(nb) * (sizeof(nearest) + nb->k * sizeof(neighbor)) +
+		(nb->metric == ML_METRIC_COSINE ? rows_together(nb) * nb->n_terms * sizeof(double) : 0);
 }
 
 /* Finds the neighbours of each row and has something made of them. */
 static void
-for_rows(const ml_neighbors *nb, const double *x, size_t n, double *out, size_t width, void *work,
+for_rows(const ml_neighbors *nb, int n_terms, const double *x, size_t n, double *out, size_t width, void *work,
 		 void (*make) (const ml_neighbors *nb, const nearest *found, double *out))
 {
 	size_t		together = rows_together(nb);
 	double	   *distances = work;
 	nearest    *found = (nearest *) (distances + 4 * CHUNK_PANELS * ML_PANEL);
 	neighbor   *lists = (neighbor *) (found + together);
+	double	   *units = (double *) (lists + together * nb->k);
 
 	for (size_t first = 0; first < n; first += together)
 	{
 		size_t		here = n - first < together ? n - first : together;
+		const double *rows = nb->metric == ML_METRIC_COSINE ? units : x + first * n_terms;
 
 		for (size_t i = 0; i < here; i++)
-			found[i] = (nearest) {0, nb->k, lists + i * nb->k};
+		{
+			found[i] = (nearest) {0, nb->k, false, lists + i * nb->k};
+			if (nb->metric == ML_METRIC_COSINE)
+				found[i].is_zero = ml_unit_point(x + (first + i) * n_terms, n_terms, units + i * nb->n_terms);
+		}
 		if (nb->has_tree)
 			for (size_t i = 0; i < here; i++)
-				search_node(nb, x + (first + i) * nb->n_terms, 0, 0, nb->n_panels, 0, &found[i]);
+				search_node(nb, rows + i * nb->n_terms, 0, 0, nb->n_panels, 0, &found[i]);
 		else
-			search_all(nb, x + first * nb->n_terms, here, found, distances);
+			search_all(nb, rows, here, found, distances);
 		for (size_t i = 0; i < here; i++)
 		{
 			put_in_order(&found[i]);
@@ -436,7 +458,7 @@ for_rows(const ml_neighbors *nb, const double *x, size_t n, double *out, size_t 
 static void
 neighbors_predict(const void *predictor, const ml_model_shape *shape, const double *x, size_t n, double *out, void *work)
 {
-	for_rows(predictor, x, n, out, shape->width, work, conclude);
+	for_rows(predictor, shape->n_terms, x, n, out, shape->width, work, conclude);
 }
 
 static void
@@ -451,8 +473,7 @@ neighbors_transform(const void *predictor, const ml_model_shape *shape, const do
 {
 	const ml_neighbors *nb = predictor;
 
-	(void) shape;
-	for_rows(nb, x, n, out, nb->k, work, copy_distances);
+	for_rows(nb, shape->n_terms, x, n, out, nb->k, work, copy_distances);
 }
 
 static int
@@ -501,14 +522,14 @@ neighbors_load(const ml_ctx *ctx, ml_reader *r, const ml_model_shape *shape, voi
 	bool		has_tree = ml_get_u8(r) != 0;
 	uint32_t	k = ml_get_u32(r);
 	uint32_t	n = ml_get_u32(r);
-	double		bytes = (double) n * (sizeof(uint32_t) + sizeof(double)) +
-		(double) ml_panels(n) * ML_PANEL * shape->n_terms * sizeof(double);
+	int			n_terms = ml_neighbors_terms(metric, shape->n_terms);
+	double		bytes = (double) n * (sizeof(uint32_t) + sizeof(double)) + (double) ml_panels(n) * ML_PANEL * n_terms * sizeof(double);
 	ml_neighbors *nb;
 
-	if (r->failed || metric > ML_METRIC_CHEBYSHEV || n == 0 || k == 0 || k > n || bytes > (double) (r->length - r->at) ||
+	if (r->failed || metric > ML_METRIC_COSINE || n == 0 || k == 0 || k > n || bytes > (double) (r->length - r->at) ||
 		shape->width != (shape->n_classes > 0 ? shape->n_classes : 1))
 		return ML_BAD_MODEL;
-	*predictor = nb = ml_neighbors_new(ctx, n, shape->n_terms, shape->n_classes, has_tree);
+	*predictor = nb = ml_neighbors_new(ctx, n, n_terms, shape->n_classes, has_tree);
 	if (nb == NULL)
 		return ML_NO_MEMORY;
 	nb->metric = metric;

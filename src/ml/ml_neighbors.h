@@ -19,7 +19,7 @@
 typedef struct ml_neighbors
 {
 	ml_metric	metric;
-	int			n_terms;
+	int			n_terms;		/* of the points: one more than rows have for the cosine metric, see ml_unit_point */
 	int			n_classes;		/* 0: regression */
 	bool		by_distance;	/* neighbours count by 1 / distance, else alike */
 	bool		has_tree;
@@ -33,6 +33,13 @@ typedef struct ml_neighbors
 	double	   *boxes;			/* (n_nodes, 2, n_terms) least and largest */
 } ml_neighbors;
 
+/* Terms of the points of rows with so many. */
+static inline int
+ml_neighbors_terms(ml_metric metric, int n_terms)
+{
+	return n_terms + (metric == ML_METRIC_COSINE ? 1 : 0);
+}
+
 /* With its arrays in the same block, zeroed; NULL when there is no memory. */
 extern ml_neighbors *ml_neighbors_new(const ml_ctx *ctx, size_t n, int n_terms, int n_classes, bool has_tree);
 extern double ml_neighbors_bytes(size_t n, int n_terms, bool has_tree);
@@ -42,7 +49,7 @@ extern void ml_neighbors_make_boxes(ml_neighbors *nb);
 
 /*
  * Calls visit for each point no farther from x than the radius, in no order that means anything but always the same;
- * returns the number of points that were compared.  Takes no memory, so threads may call it.
+ * returns the number of points that were compared.  Takes no memory, so threads may call it.  Not for the cosine metric.
  */
 extern size_t ml_neighbors_within(const ml_neighbors *nb, const double *x, double radius,
 								  void (*visit) (void *arg, uint32_t id, double distance), void *arg);

@@ -1,5 +1,6 @@
 """Writes neighbors_expected.csv and neighbors_facts.csv: what scikit-learn's nearest neighbours predict on train_cancer.csv,
-train_iris.csv and train_diabetes.csv, standardised as medallion does by default, for rows whose first number is greater by 0.05.
+train_iris.csv, train_wine.csv and train_diabetes.csv, standardised as medallion does by default, for rows whose first number is
+greater by 0.05.
 
 Rows whose last neighbour is as far away as the next point are left out: which of the two counts is a matter of taste.
 
@@ -13,11 +14,19 @@ import pandas as pd
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 
-TARGETS = {"cancer": "diagnosis", "iris": "species", "diabetes": "progression"}
+TARGETS = {"cancer": "diagnosis", "iris": "species", "diabetes": "progression", "wine": "class"}
 CASES = [
     ("cancer", {}), ("cancer", {"n_neighbors": 15, "weights": "distance"}), ("cancer", {"metric": "manhattan"}),
     ("iris", {}), ("iris", {"n_neighbors": 12, "metric": "chebyshev"}), ("iris", {"n_neighbors": 1, "algorithm": "brute"}),
     ("diabetes", {}), ("diabetes", {"n_neighbors": 20, "weights": "distance"}), ("diabetes", {"metric": "manhattan", "n_neighbors": 10}),
+    ("iris", {"metric": "cosine"}), ("iris", {"metric": "cosine", "weights": "distance", "n_neighbors": 10}),
+    ("iris", {"metric": "manhattan", "weights": "distance"}),
+    ("wine", {"metric": "cosine"}), ("wine", {"metric": "cosine", "weights": "distance", "n_neighbors": 15, "algorithm": "brute"}),
+    ("wine", {"metric": "manhattan", "weights": "distance"}),
+    ("diabetes", {"metric": "cosine", "n_neighbors": 10}), ("diabetes", {"metric": "cosine", "weights": "distance", "n_neighbors": 8}),
+    ("diabetes", {"metric": "manhattan", "weights": "distance", "n_neighbors": 12}),
+    ("wine", {"metric": "cosine", "weights": "distance", "n_neighbors": 178}),
+    ("wine", {"metric": "chebyshev", "weights": "distance", "n_neighbors": 9}),
 ]
 
 with open("neighbors_expected.csv", "w", newline="") as f, open("neighbors_facts.csv", "w", newline="") as g:
@@ -34,8 +43,8 @@ with open("neighbors_expected.csv", "w", newline="") as f, open("neighbors_facts
         moved = frame.drop(columns=TARGETS[data]).to_numpy(float)
         moved[:, 0] += 0.05
         queries = scaler.transform(moved)
-        distances = model.kneighbors(queries, model.n_neighbors + 1)[0]
-        clear = distances[:, -1] - distances[:, -2] > 1e-9
+        distances = model.kneighbors(queries, min(model.n_neighbors + 1, len(x)))[0]
+        clear = (distances[:, -1] - distances[:, -2] > 1e-9) | (model.n_neighbors == len(x))
         values = model.predict(queries)[:, None] if data == "diabetes" else model.predict_proba(queries)
         facts.writerow([no, data, json.dumps(params)])
         expected.writerows([no, i, k, f"{v:.12g}"] for i, row in enumerate(values, 1) if clear[i - 1] for k, v in enumerate(row, 1))

@@ -3,6 +3,7 @@
 \set iris_file :dir '/golden/train_iris.csv'
 \set cancer_file :dir '/golden/train_cancer.csv'
 \set diabetes_file :dir '/golden/train_diabetes.csv'
+\set wine_file :dir '/golden/train_wine.csv'
 \set expected_file :dir '/golden/neighbors_expected.csv'
 \set facts_file :dir '/golden/neighbors_facts.csv'
 CREATE SCHEMA train_neighbors;
@@ -22,6 +23,11 @@ FROM unnest('{1,2,3}'::int[]) i, unnest('{mean,error,worst}'::text[]) WITH ORDIN
 	unnest('{radius,texture,perimeter,area,smoothness,compactness,concavity,concave_points,symmetry,fractal_dimension}'::text[]) WITH ORDINALITY AS y(m, j) WHERE i = n \gset
 :make;
 :fill;
+CREATE TABLE wine (alcohol float8, malic_acid float8, ash float8, alcalinity float8, magnesium float8, phenols float8, flavanoids float8, nonflavanoids float8,
+	proanthocyanins float8, color float8, hue float8, od280 float8, proline float8, class text, id int GENERATED ALWAYS AS IDENTITY);
+COPY wine (alcohol, malic_acid, ash, alcalinity, magnesium, phenols, flavanoids, nonflavanoids, proanthocyanins, color, hue, od280, proline, class) FROM :'wine_file' (FORMAT csv, HEADER);
+CREATE TABLE wine_moved AS TABLE wine;
+UPDATE wine_moved SET alcohol = alcohol + 0.05;
 CREATE TABLE iris_moved AS TABLE iris;
 UPDATE iris_moved SET sepal_length = sepal_length + 0.05;
 CREATE TABLE diabetes_moved AS TABLE diabetes;
@@ -30,11 +36,12 @@ CREATE TABLE cancer_moved AS TABLE cancer;
 UPDATE cancer_moved SET radius_mean = radius_mean + 0.05;
 CREATE FUNCTION learn(no int, data text, params jsonb) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT metrics FROM medallion.train('train_neighbors_' || no, 'train_neighbors.' || data,
-		(jsonb_build_object('cancer', 'diagnosis', 'iris', 'species', 'diabetes', 'progression'))->>data, 'neighbors', params, exclude => '{id}') $$;
+		(jsonb_build_object('cancer', 'diagnosis', 'iris', 'species', 'diabetes', 'progression', 'wine', 'class'))->>data, 'neighbors', params, exclude => '{id}') $$;
 CREATE TABLE learnt AS SELECT no, data, params, learn(no, data, params) AS metrics FROM facts ORDER BY no;
 CREATE TABLE predicted AS
 SELECT no, id, k, p AS value FROM learnt, cancer_moved c, unnest(medallion.predict_proba('train_neighbors_' || no, c)) WITH ORDINALITY AS x(p, k) WHERE data = 'cancer'
 UNION ALL SELECT no, id, k, p FROM learnt, iris_moved c, unnest(medallion.predict_proba('train_neighbors_' || no, c)) WITH ORDINALITY AS x(p, k) WHERE data = 'iris'
+UNION ALL SELECT no, id, k, p FROM learnt, wine_moved c, unnest(medallion.predict_proba('train_neighbors_' || no, c)) WITH ORDINALITY AS x(p, k) WHERE data = 'wine'
 UNION ALL SELECT no, id, 1, medallion.predict('train_neighbors_' || no, c) FROM learnt, diabetes_moved c WHERE data = 'diabetes';
 SELECT no, data, params, count(*), max(abs(p.value - e.value) / greatest(1, abs(e.value))) < 1e-9 AS same
 FROM learnt JOIN predicted p USING (no) JOIN expected e USING (no, id, k) GROUP BY no, data, params ORDER BY no;
@@ -55,13 +62,39 @@ SELECT count(*), bool_and(medallion.predict_proba('train_neighbors_one', m) = me
 	bool_and(medallion.transform('train_neighbors_one', m) = medallion.transform('train_neighbors_two', m)) AS same_distances FROM many m;
 SELECT max((medallion.transform('train_neighbors_4', i))[1]) AS nearest FROM iris i;
 SELECT rows FROM medallion.predict_batch('train_neighbors_7', 'train_neighbors.diabetes', 'train_neighbors.scores', keys => '{id}');
+-- every distance and weighting: the same model and the same metrics with any number of threads, whatever the order of the rows; the tree finds what comparing all finds
+CREATE FUNCTION vary(metric text, weights text, threads int, source text, model text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	target text := CASE weights WHEN 'uniform' THEN 'b' ELSE 'z' END;
+BEGIN
+	PERFORM set_config('medallion.train_threads', threads::text, true);
+	RETURN metrics FROM medallion.train(model, 'train_neighbors.' || source, target, 'neighbors', jsonb_build_object('metric', metric, 'weights', weights, 'algorithm', 'kd_tree'),
+		features => CASE target WHEN 'b' THEN '{x,y,z}' ELSE '{x,y}' END::text[], validation => '{"fraction": 0.2}');
+END $$;
+CREATE TABLE variants AS SELECT metric, weights, model, vary(metric, weights, threads, source, model) AS metrics
+FROM unnest('{euclidean,manhattan,chebyshev,cosine}'::text[]) metric, unnest('{uniform,distance}'::text[]) weights, (VALUES (1, 'many'), (8, 'turned')) t(threads, source),
+	format('train_neighbors_v_%s_%s_%s', metric, weights, threads) model;
+SELECT v.metric, v.weights, count(DISTINCT v.metrics) AS metrics, count(DISTINCT b.content) AS artifacts FROM variants v JOIN medallion._models m ON m.name = v.model JOIN medallion._model_versions n USING (model_id)
+JOIN medallion._model_blobs b ON b.version_id = n.version_id AND b.kind = 'artifact' GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT count(medallion.train('train_neighbors_cosine_' || a, 'train_neighbors.many', 'b', 'neighbors', jsonb_build_object('metric', 'cosine', 'weights', 'distance', 'algorithm', a))) FROM unnest('{brute,kd_tree}'::text[]) a;
+SELECT bool_and(medallion.predict_proba('train_neighbors_cosine_brute', m) = medallion.predict_proba('train_neighbors_cosine_kd_tree', m)) AS same,
+	bool_and(medallion.transform('train_neighbors_cosine_brute', m) = medallion.transform('train_neighbors_cosine_kd_tree', m)) AS same_distances FROM many m;
+-- rows in one direction are at cosine distance 0 and, by distance, count alone; a row of zeros is at distance 1 from all, itself too; k may be all rows
+CREATE TABLE few (x float8, y float8, value float8);
+INSERT INTO few VALUES (1, 2, 10), (3, 6, 20), (0.1, 0.2, 60), (1, 2, 30), (0, 0, 1), (2, -1, 2), (-4, -8, 3);
+SELECT (medallion.train('train_neighbors_few', 'train_neighbors.few', 'value', 'neighbors', '{"metric": "cosine", "weights": "distance", "n_neighbors": 7}', preprocess => '{"scale": "none"}')).rows;
+CREATE TYPE pair AS (x float8, y float8);
+SELECT q.x, q.y, medallion.predict('train_neighbors_few', q) AS value, (SELECT array_agg(round(d::numeric, 12) ORDER BY i) FROM unnest(medallion.transform('train_neighbors_few', q)) WITH ORDINALITY AS t(d, i)) AS distances
+FROM (VALUES (ROW(70, 140)::pair), (ROW(0, 0)::pair), (ROW(1e-200, -5e-201)::pair)) v(p), LATERAL (SELECT (p).*) q ORDER BY 1, 2;
+SELECT round(medallion.predict('train_neighbors_few', ROW(1, 0)::pair)::numeric, 9) AS value, round((SELECT sum(value / d) / sum(1 / d) FROM few, LATERAL (SELECT 1 - coalesce(x / NULLIF(sqrt(x * x + y * y), 0), 0) AS d) c)::numeric, 9) AS by_hand;
 -- predictions that are dear are made of a part of the training rows
 SELECT metrics->'train_rows_scored' AS scored, metrics ? 'train_accuracy' AS accuracy FROM medallion.train('train_neighbors_large',
 	'SELECT i % 7 < 3 AS b, ' || (SELECT string_agg(format('hashint4(i + %s) %% 100 AS c%s', n, n), ', ') FROM generate_series(1, 60) n) || ' FROM generate_series(1, 25000) i', 'b', 'neighbors');
 -- errors
 SELECT medallion.train('train_neighbors_bad', 'train_neighbors.iris', 'species', 'neighbors', '{"n_neighbors": 0}', exclude => '{id}');
 SELECT medallion.train('train_neighbors_bad', 'train_neighbors.iris', 'species', 'neighbors', '{"n_neighbors": 151}', exclude => '{id}');
-SELECT medallion.train('train_neighbors_bad', 'train_neighbors.iris', 'species', 'neighbors', '{"metric": "cosine"}', exclude => '{id}');
+SELECT medallion.train('train_neighbors_bad', 'train_neighbors.iris', 'species', 'neighbors', '{"metric": "minkowski"}', exclude => '{id}');
+SELECT medallion.train('train_neighbors_bad', 'train_neighbors.iris', 'species', 'neighbors', '{"weights": "inverse"}', exclude => '{id}');
 SELECT medallion.train('train_neighbors_bad', 'train_neighbors.iris', 'species', 'neighbors', weight => 'id');
 SELECT medallion.train('train_neighbors_bad', 'train_neighbors.iris', NULL, 'neighbors', exclude => '{id,species}');
 SET client_min_messages = warning;

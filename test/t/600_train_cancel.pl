@@ -49,6 +49,8 @@ my %trainings = (
 	sgd => q{medallion.train('m', 'big', 'won', 'sgd', '{"tol": 0, "max_iter": 100000, "n_iter_no_change": 100000}', exclude => '{y}')},
 	linear_svm => q{medallion.train('m', 'big', 'won', 'linear_svm', '{"tol": 1e-300, "max_iter": 1000000}', exclude => '{y}')},
 	calibrated => q{medallion.train('m', 'big', 'won', 'logistic', '{"calibration": "isotonic"}', exclude => '{y}')},
+	calibrated_classes => q{medallion.train('m', 'SELECT x1, x2, x3, x4, x5, x6, ''k'' || (y / 2)::int AS team FROM big', 'team', 'naive_bayes', '{"calibration": "isotonic", "calibration_folds": 10}')},
+	cosine => q{medallion.train('m', 'SELECT x1, x2, x3, x4, x5, x6, won FROM big', 'won', 'neighbors', '{"metric": "cosine", "weights": "distance"}')},
 	svm => q{medallion.train('m', 'SELECT * FROM big WHERE y < 1.5', 'won', 'svm', '{"probability": true}', exclude => '{y,kind}')},
 	free => q{medallion.train('m', 'big', 'won', 'logistic', '{"tol": 1e-300, "penalty": "none"}', exclude => '{y,kind}')});
 my ($slowest, $cancelled, $ended) = (0, 0, 0);
