@@ -113,6 +113,13 @@ ml_softmax_end_descent(ml_softmax *l, bool converged, ml_error *err)
 	return ML_MORE;
 }
 
+ml_status
+ml_softmax_told_apart(ml_error *err)
+{
+	return ml_fail(err, ML_NOT_CONVERGED, "Use a penalty, or leave out the features that tell the classes apart.",
+				   "the classes can be told apart without error, so coefficients without a penalty have no finite value");
+}
+
 /*
  * Standard errors of coefficients whose sums over the classes are 0.  The Hessian does not feel shifts of all classes:
  * with S, the projection on them, H + c S has the inverse H^+ + S / c.
@@ -128,22 +135,7 @@ end_errors(ml_softmax *l, ml_error *err)
 	if (status == ML_OK)
 	{
 		ml_softmax_fill_hessian(l);
-		for (size_t j = 0; j < l->width; j++)
-		{
-			double		c = 0;
-
-			/* Aliased terms are out of it. */
-			if (j < l->p && l->fit.aliased[j])
-				for (int k = 0; k < l->k; k++)
-					for (size_t i = 0; i < n; i++)
-						l->full[(k * l->width + j) * n + i] = l->full[i * n + k * l->width + j] = 0;
-			for (int k = 0; k < l->k; k++)
-				c += l->full[(k * l->width + j) * (n + 1)] / l->k;
-			l->work[j] = c;
-			for (int a = 0; a < l->k; a++)
-				for (int b = 0; b < l->k; b++)
-					l->full[(a * l->width + j) * n + b * l->width + j] += c / l->k;
-		}
+		ml_softmax_hold_shifts(l);
 		status = ml_cholesky_make(&l->ctx, &factor, l->full, (int) n, 0, TOLERANCE, err);
 	}
 	if (status == ML_OK)
@@ -196,6 +188,8 @@ ml_softmax_step(ml_softmax *l, double *progress, ml_error *err)
 			return end_moments(l, err);
 		case DESCENT:
 			return ml_softmax_end_lbfgs_round(l, err);
+		case SMOOTH_NEWTON:
+			return ml_softmax_end_smooth_round(l, err);
 		case NEWTON:
 			return ml_softmax_end_newton_round(l, err);
 		default:
@@ -221,6 +215,14 @@ take(ml_softmax *l, size_t count, size_t size, bool *failed)
 }
 
 static void
+allocate_pairs(ml_softmax *l, softmax_sums *s, bool *failed)
+{
+	s->pairs = take(l, pair_doubles(l), sizeof(double), failed);
+	s->rows_z = take(l, BLOCK * l->padded, sizeof(double), failed);
+	s->scaled = take(l, BLOCK * l->padded, sizeof(double), failed);
+}
+
+static void
 allocate_sums(ml_softmax *l, softmax_sums *s, bool pairs, bool *failed)
 {
 	s->gradient = take(l, l->n_theta, sizeof(double), failed);
@@ -230,15 +232,12 @@ allocate_sums(ml_softmax *l, softmax_sums *s, bool pairs, bool *failed)
 	s->level_rows = take(l, l->layout.shape.n_cats, sizeof(int32_t *), failed);
 	for (int a = 0; a < l->layout.shape.n_cats && s->level_rows != NULL; a++)
 		s->level_rows[a] = take(l, BLOCK, sizeof(int32_t), failed);
-	if (!pairs)
-		return;
-	s->pairs = take(l, pair_doubles(l), sizeof(double), failed);
-	s->rows_z = take(l, BLOCK * l->padded, sizeof(double), failed);
-	s->scaled = take(l, BLOCK * l->padded, sizeof(double), failed);
+	if (pairs)
+		allocate_pairs(l, s, failed);
 }
 
 static bool
-allocate(ml_softmax *l, size_t most_ranges)
+allocate(ml_softmax *l)
 {
 	size_t		p = l->p;
 	size_t		cells = l->k * p;
@@ -247,7 +246,6 @@ allocate(ml_softmax *l, size_t most_ranges)
 	bool		whole = !(l->params.l2 > 0 && l->params.l1 == 0) && l->n_theta <= ML_SOFTMAX_HESSIAN;
 
 	l->level_b = take(l, l->k * levels, sizeof(double), &failed);
-	l->ranges = take(l, most_ranges, sizeof(softmax_range), &failed);
 	l->class_weight = take(l, l->k, sizeof(double), &failed);
 	l->mean = take(l, p, sizeof(double), &failed);
 	l->intercept = take(l, l->k, sizeof(double), &failed);
@@ -276,8 +274,9 @@ allocate(ml_softmax *l, size_t most_ranges)
 
 /* As many rows to a range as make a step short; a number that follows from the data's shape alone. */
 static size_t
-range_length(const ml_softmax *l, size_t rows)
+range_length(const ml_softmax *l)
 {
+	size_t		rows = l->n_rows;
 	double		work = (double) l->k * l->width * 4;
 	size_t		length;
 
@@ -288,13 +287,46 @@ range_length(const ml_softmax *l, size_t rows)
 	return length < rows / 16 ? length : (rows / 16 / BLOCK + 1) * BLOCK;
 }
 
+/* Cuts the rows of the folds into ranges. */
+static bool
+make_ranges(ml_softmax *l)
+{
+	const ml_matrix *matrix = l->matrix;
+	size_t		length = range_length(l);
+	bool		failed = false;
+
+	ml_free(&l->ctx, l->ranges);
+	l->ranges = take(l, l->n_rows / length + (size_t) matrix->n_folds + 1, sizeof(softmax_range), &failed);
+	l->n_ranges = 0;
+	for (int fold = 0; fold < matrix->n_folds && !failed; fold++)
+		for (size_t at = matrix->fold_start[fold]; l->use_fold[fold] && at < matrix->fold_start[fold + 1]; at += length)
+		{
+			size_t		left = matrix->fold_start[fold + 1] - at;
+
+			l->ranges[l->n_ranges++] = (softmax_range) {at, left < length ? left : length};
+		}
+	return !failed;
+}
+
+bool
+ml_softmax_make_hessian(ml_softmax *l)
+{
+	bool		failed = false;
+
+	if (l->full != NULL)
+		return true;
+	l->full = take(l, l->n_theta * l->n_theta, sizeof(double), &failed);
+	for (int i = -1; i < ML_SOFTMAX_BATCH; i++)
+		allocate_pairs(l, i < 0 ? &l->total : &l->part[i], &failed);
+	return !failed && make_ranges(l);
+}
+
 ml_status
 ml_softmax_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fold, const ml_softmax_params *params,
 				 ml_softmax **softmax, ml_error *err)
 {
 	ml_softmax *l = ml_alloc_zero(ctx, 1, sizeof(ml_softmax));
-	size_t		rows = 0;
-	size_t		length;
+	bool		failed = false;
 
 	*softmax = l;
 	if (l == NULL)
@@ -314,23 +346,19 @@ ml_softmax_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fol
 					   "a penalty on the sizes of coefficients goes with at most %d of them for more than two classes, here are %zu",
 					   ML_SOFTMAX_HESSIAN, l->n_theta);
 	for (int fold = 0; fold < matrix->n_folds; fold++)
-		rows += use_fold[fold] ? matrix->fold_start[fold + 1] - matrix->fold_start[fold] : 0;
-	if (rows == 0)
+		l->n_rows += use_fold[fold] ? matrix->fold_start[fold + 1] - matrix->fold_start[fold] : 0;
+	if (l->n_rows == 0)
 		return ml_fail(err, ML_BAD_DATA, NULL, "there are no rows");
-	length = range_length(l, rows);
-	if (!ml_matrix_layout_make(ctx, matrix, &l->layout) || !allocate(l, rows / length + (size_t) matrix->n_folds + 1))
+	l->use_fold = take(l, matrix->n_folds, sizeof(bool), &failed);
+	if (failed)
+		return ml_softmax_no_memory(err);
+	memcpy(l->use_fold, use_fold, matrix->n_folds * sizeof(bool));
+	if (!ml_matrix_layout_make(ctx, matrix, &l->layout) || !allocate(l) || !make_ranges(l))
 		return ml_softmax_no_memory(err);
 	for (size_t i = 0; i < l->k * l->p; i++)
 		l->fit.std_errors[i] = NAN;
 	for (int k = 0; k < l->k; k++)
 		l->fit.intercept_errors[k] = NAN;
-	for (int fold = 0; fold < matrix->n_folds; fold++)
-		for (size_t at = matrix->fold_start[fold]; use_fold[fold] && at < matrix->fold_start[fold + 1]; at += length)
-		{
-			size_t		left = matrix->fold_start[fold + 1] - at;
-
-			l->ranges[l->n_ranges++] = (softmax_range) {at, left < length ? left : length};
-		}
 	ml_softmax_start_round(l);
 	return ML_OK;
 }
@@ -372,6 +400,7 @@ ml_softmax_end(ml_softmax *l)
 	ml_matrix_layout_clear(&ctx, &l->layout);
 	ml_free(&ctx, l->level_b);
 	ml_free(&ctx, l->ranges);
+	ml_free(&ctx, l->use_fold);
 	ml_free(&ctx, l->class_weight);
 	ml_free(&ctx, l->mean);
 	ml_free(&ctx, l->intercept);
@@ -382,6 +411,7 @@ ml_softmax_end(ml_softmax *l)
 	ml_free(&ctx, l->new_gradient);
 	ml_free(&ctx, l->work);
 	ml_free(&ctx, l->full);
+	ml_free(&ctx, l->moments);
 	ml_free(&ctx, l->fit.coefficients);
 	ml_free(&ctx, l->fit.std_errors);
 	ml_free(&ctx, l->fit.intercepts);

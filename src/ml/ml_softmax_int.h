@@ -18,6 +18,7 @@
 
 #define ML_SOFTMAX_BATCH 8					/* ranges of one step */
 #define ML_SOFTMAX_MEMORY 12				/* pairs that L-BFGS remembers */
+#define ML_SOFTMAX_PATIENCE 50				/* rounds of L-BFGS before Newton's method */
 
 typedef struct softmax_range
 {
@@ -44,6 +45,7 @@ typedef enum softmax_phase
 {
 	MOMENTS = 0,				/* the first round: means, spreads, weights of the classes */
 	DESCENT,					/* L-BFGS */
+	SMOOTH_NEWTON,				/* where L-BFGS is slow */
 	NEWTON,						/* with a penalty on sizes */
 	ERRORS,						/* the Hessian at the solution */
 	FINISHED
@@ -62,6 +64,8 @@ struct ml_softmax
 	size_t		padded;			/* of a row of rows_z: p + 1 */
 	size_t		n_theta;
 	ml_matrix_layout layout;
+	bool	   *use_fold;		/* (folds) */
+	size_t		n_rows;			/* of these folds */
 	softmax_range *ranges;
 	int			n_ranges;
 	int			next_range;
@@ -88,6 +92,12 @@ struct ml_softmax
 	double	   *s[ML_SOFTMAX_MEMORY];		/* steps … */
 	double	   *y[ML_SOFTMAX_MEMORY];		/* … and changes of the gradient */
 	double		rho[ML_SOFTMAX_MEMORY];
+	double	   *moments;		/* (p, p) of the terms, in SMOOTH_NEWTON … */
+	double		damping;		/* … and their multiple that damps, … */
+	double		held;			/* … what it was before a step without, … */
+	double		raise;			/* … what it is multiplied with if the step fails, … */
+	double		expected;		/* … the gain of the step that is tried, by the model … */
+	bool		last_step;		/* … and whether it is the last */
 	double	   *full;			/* (n_theta, n_theta) the Hessian, or NULL */
 	double	   *work;			/* (n_theta) */
 	softmax_sums total;
@@ -115,11 +125,22 @@ extern void ml_softmax_read_gradient(const ml_softmax *l, double *gradient);
 /* Starts a round that share of the direction from the accepted point. */
 extern void ml_softmax_try_share(ml_softmax *l, double share);
 
-/* ---- the ends of rounds: ml_softmax_lbfgs.c, ml_softmax_newton.c, ml_softmax.c ------------------------------------ */
+/* ---- the ends of rounds: ml_softmax_lbfgs.c, ml_softmax_smooth.c, ml_softmax_newton.c, ml_softmax.c ---------------- */
 
 extern ml_status ml_softmax_end_lbfgs_round(ml_softmax *l, ml_error *err);
 extern ml_status ml_softmax_end_newton_round(ml_softmax *l, ml_error *err);
 extern void ml_softmax_fill_hessian(ml_softmax *l);	/* l->full, of the loss: blocks of classes, each (width, width) */
+extern bool ml_softmax_make_hessian(ml_softmax *l);	/* memory and ranges for rounds with it; false: no memory */
+
+/*
+ * Adds c S to l->full, S being the projection on shifts of all classes, which the Hessian does not feel, and c (l->work, by
+ * term) of the size of the Hessian; without a penalty aliased terms get 0.
+ */
+extern void ml_softmax_hold_shifts(ml_softmax *l);
+extern bool ml_softmax_newton_fits(const ml_softmax *l);
+extern ml_status ml_softmax_start_newton(ml_softmax *l, ml_error *err);
+extern ml_status ml_softmax_end_smooth_round(ml_softmax *l, ml_error *err);
+extern ml_status ml_softmax_told_apart(ml_error *err);
 extern ml_status ml_softmax_end_descent(ml_softmax *l, bool converged, ml_error *err);
 
 #endif							/* ML_SOFTMAX_INT_H */

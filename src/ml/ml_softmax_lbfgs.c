@@ -88,6 +88,8 @@ ml_softmax_end_lbfgs_round(ml_softmax *l, ml_error *err)
 	{
 		if (l->halvings++ >= MAX_HALVINGS || l->fit.iterations >= l->params.max_iter)
 		{
+			if (l->fit.iterations < l->params.max_iter && ml_softmax_newton_fits(l))
+				return ml_softmax_start_newton(l, err);
 			memcpy(l->theta, l->accepted, l->n_theta * sizeof(double));
 			return ml_softmax_end_descent(l, -l->slope / 2 <= l->params.tol * l->fit.weight, err);
 		}
@@ -103,11 +105,12 @@ ml_softmax_end_lbfgs_round(ml_softmax *l, ml_error *err)
 	memcpy(l->accepted, l->theta, l->n_theta * sizeof(double));
 	memcpy(l->gradient, l->new_gradient, l->n_theta * sizeof(double));
 	if (!l->penalised && l->total.loss < 1e-6 * l->fit.weight)
-		return ml_fail(err, ML_NOT_CONVERGED, "Use a penalty, or leave out the features that tell the classes apart.",
-					   "the classes can be told apart without error, so coefficients without a penalty have no finite value");
+		return ml_softmax_told_apart(err);
 	find_direction(l);
 	if (-l->slope / 2 <= l->params.tol * l->fit.weight && l->stalled > 0)
 		return ml_softmax_end_descent(l, true, err);
+	if ((l->stalled >= 10 || l->fit.iterations >= ML_SOFTMAX_PATIENCE) && l->fit.iterations < l->params.max_iter && ml_softmax_newton_fits(l))
+		return ml_softmax_start_newton(l, err);
 	if (l->stalled >= 10 || l->fit.iterations >= l->params.max_iter)
 		return ml_softmax_end_descent(l, l->stalled >= 10, err);
 	ml_softmax_try_share(l, 1);
