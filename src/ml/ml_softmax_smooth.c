@@ -2,8 +2,8 @@
  * ml_softmax_smooth.c: Newton's method with the whole Hessian, for smooth problems that L-BFGS is slow on.
  *
  * L-BFGS needs as many rounds as the root of the Hessian's condition, about: with terms that nearly repeat each other or
- * classes of a few rows that is thousands.  Newton's method does not feel the condition.  A round of it costs about n / 8
- * rounds of L-BFGS, n being the number of coefficients, and it needs some ten of them.
+ * classes of a few rows that is thousands.  Newton's method does not feel the condition.  A round with the Hessian costs
+ * about n / 8 of L-BFGS, n being the number of coefficients, and it needs some ten of them, on the worst data some fifty.
  *
  * Shifts of all classes by the same change no probability, so the likelihood's Hessian is singular along them.  The start
  * is put where the coefficients of a term add up to 0 over the classes, which is where a penalty on squares has its optimum;
@@ -12,7 +12,7 @@
  * Where the model is sure of what is wrong the Hessian is next to nothing and a step goes far beyond the minimum.  Steps that
  * fail are therefore damped (Levenberg 1944): to the Hessian comes a multiple of the moments of the terms, which bound it
  * (Böhning 1992) and have the same units, so that scales of terms make no difference.  How steps turn out raises and lowers
- * the multiple (Nielsen 1999); at the solution it is 0.
+ * the multiple (much as in Nielsen 1999); at the solution it is 0.
  */
 #include "ml/ml_softmax_int.h"
 
@@ -21,9 +21,9 @@
 
 #include "ml/ml_kernels.h"
 
-#define LEAST_DAMPING 1e-16
-#define FIRST_RAISE 4
+#define LEAST_DAMPING 1e-16		/* as multiples of the moments */
 #define MOST_DAMPING 1e8
+#define FIRST_RAISE 4			/* of the damping, at a step that fails; the next ones twice as much each */
 #define PIVOT 1e-13				/* of a column scaled to 1: what is below is rounding */
 #define ROUNDING 1e-15			/* of the objective */
 
