@@ -4,7 +4,7 @@
 #   make golden                      every case; writes docs/golden.md
 #   make golden ONLY="svm letter"    cases whose algorithm or data set is named (then the table is only printed)
 # Ends with `N passed, N failed`; the status is 1 if a difference is above its tolerance.  Not part of `make check`: it
-# downloads, and takes a quarter of an hour.  Without npm there is no SpamAssassin, which counts as a failure.
+# downloads, and takes some ten minutes.  Without npm there is no SpamAssassin, which counts as a failure.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 top=$PWD
