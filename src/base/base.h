@@ -165,6 +165,9 @@ typedef void (*MdlWork) (void *argument);
  */
 extern MDL_EXPORT ErrorData *mdl_try(MdlWork work, void *argument);
 
+/* The message with what helps to mend it, for records. */
+extern char *mdl_describe_error(const ErrorData *error);
+
 /* ---- jsonb_read.c: options given as jsonb ------------------------------------------------------------------- */
 
 /* `what` names the argument in messages, e.g. "params".  Absent key or JSON null: returns false, *value untouched. */

@@ -7,6 +7,7 @@
 #include "base/base.h"
 
 #include "access/xact.h"
+#include "lib/stringinfo.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -35,4 +36,18 @@ mdl_try(MdlWork work, void *argument)
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	return error;
+}
+
+char *
+mdl_describe_error(const ErrorData *error)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, error->message ? error->message : "no message");
+	if (error->detail)
+		appendStringInfo(&text, "\nDETAIL: %s", error->detail);
+	if (error->hint)
+		appendStringInfo(&text, "\nHINT: %s", error->hint);
+	return text.data;
 }

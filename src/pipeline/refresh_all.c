@@ -104,7 +104,7 @@ attempt_all(void *argument)
 		attempt->turn = turn;
 		error = guarded(refresh_turn, attempt);
 		if (error)
-			mdl_turn_failed(call, turn, mdl_refresh_describe_error(error), error->sqlerrcode);
+			mdl_turn_failed(call, turn, mdl_describe_error(error), error->sqlerrcode);
 		else
 		{
 			mdl_turn_end(call, turn, TURN_DONE, turn->outcome.mode, turn->outcome.reason);
@@ -160,7 +160,7 @@ refresh_here(Call *call)
 		if (turn == NULL || turn->state != TURN_DONE)
 			ReThrowError(error);
 		begin_again(&attempt);
-		mdl_turn_failed(call, turn, mdl_refresh_describe_error(error), error->sqlerrcode);
+		mdl_turn_failed(call, turn, mdl_describe_error(error), error->sqlerrcode);
 	}
 	UnregisterSnapshot(attempt.reading.snapshot);
 

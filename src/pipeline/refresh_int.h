@@ -133,8 +133,6 @@ extern void mdl_refresh_log_failure(Oid target, const char *mode, const char *re
 /* The same in a transaction of its own, for a worker that is in none; and for the table that it was asked for, if that is another. */
 extern void mdl_refresh_record_failure(Oid failed, const ErrorData *error, Oid wanted, TimestampTz started);
 
-/* Message, detail and hint. */
-extern char *mdl_refresh_describe_error(const ErrorData *error);
 
 /* ---- refresh.c -------------------------------------------------------------------------------------------------- */
 

@@ -259,20 +259,6 @@ mdl_refresh_log_kept(int64 id, const DerivedTable *table, const Outcome *outcome
 
 /* ---- what failed ------------------------------------------------------------------------------------------------------ */
 
-char *
-mdl_refresh_describe_error(const ErrorData *error)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	appendStringInfoString(&text, error->message ? error->message : "no message");
-	if (error->detail)
-		appendStringInfo(&text, "\nDETAIL: %s", error->detail);
-	if (error->hint)
-		appendStringInfo(&text, "\nHINT: %s", error->hint);
-	return text.data;
-}
-
 void
 mdl_refresh_log_failure(Oid target, const char *mode, const char *reason, int state, TimestampTz started)
 {
@@ -306,7 +292,7 @@ mdl_refresh_record_failure(Oid failed, const ErrorData *error, Oid wanted, Times
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	if (get_rel_name(failed) != NULL)
-		mdl_refresh_log_failure(failed, "failed", mdl_refresh_describe_error(error), error->sqlerrcode, started);
+		mdl_refresh_log_failure(failed, "failed", mdl_describe_error(error), error->sqlerrcode, started);
 	if (wanted != failed && get_rel_name(wanted) != NULL)
 		mdl_refresh_log_failure(wanted, "skipped", psprintf("reads \"%s\", which was not refreshed", mdl_display_name(failed)), 0,
 								started);

@@ -117,7 +117,7 @@ keep_error(Slot *slot, MemoryContext memory)
 	FlushErrorState();
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(memory);
-	keep_text(slot->reason, TEXT_SIZE, mdl_refresh_describe_error(error));
+	keep_text(slot->reason, TEXT_SIZE, mdl_describe_error(error));
 	slot->sqlstate = error->sqlerrcode;
 	slot->failed = true;
 	RESUME_INTERRUPTS();

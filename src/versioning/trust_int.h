@@ -94,6 +94,10 @@ extern void mdl_verify_init(void);
 
 extern void mdl_rebirth_init(void);
 
+/* ---- doubts.c ------------------------------------------------------------------------------------------------------- */
+
+extern void mdl_warn_of_event_triggers(void);	/* that are not in force */
+
 /* ---- reconcile.c ---------------------------------------------------------------------------------------------------- */
 
 /* Counts the history of a table that was just adopted; versions whose rows are not all there are noted as lost. */

@@ -78,21 +78,6 @@ run_kind(const char *kind_name, int64 job)
 		elog(ERROR, "job left a transaction open");
 }
 
-/* The message with what helps to mend it. */
-static char *
-describe_error(const ErrorData *error)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	appendStringInfoString(&text, error->message ? error->message : "no message");
-	if (error->detail)
-		appendStringInfo(&text, "\nDETAIL: %s", error->detail);
-	if (error->hint)
-		appendStringInfo(&text, "\nHINT: %s", error->hint);
-	return text.data;
-}
-
 /* A task: runs the job of a run in state starting and records what came of it. */
 void
 mdl_job_run(const char *argument)
@@ -137,7 +122,7 @@ mdl_job_run(const char *argument)
 
 	begin_record();
 	if (error != NULL)
-		mdl_run_failed(run, error->sqlerrcode, describe_error(error));
+		mdl_run_failed(run, error->sqlerrcode, mdl_describe_error(error));
 	else
 		mdl_run_succeeded(run);
 	end_transaction();
