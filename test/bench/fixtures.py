@@ -45,42 +45,60 @@ def higgs(connection, rows, table="bench.higgs"):
     cursor.execute(f"SELECT sum(c1), avg(label) FROM {table}")
 
 
+def parts(connection, table, rows):
+    """Beside {table}_large, {table}_tenth and {table}_hundredth with a part of its rows, of the same columns."""
+    for part, share in (("tenth", 10), ("hundredth", 100)):
+        connection.execute(f"CREATE TABLE {table}_{part} (LIKE {table}_large)")
+        connection.execute(f"INSERT INTO {table}_{part} SELECT * FROM {table}_large LIMIT {rows // share}")
+        connection.execute(f"VACUUM (FREEZE, ANALYZE) {table}_{part}")
+
+
 def higgs_sizes(connection, rows):
     """bench.higgs_large, of all rows, and bench.higgs_tenth and bench.higgs_hundredth with a part of them."""
     higgs(connection, rows, "bench.higgs_large")
-    for part, share in (("tenth", 10), ("hundredth", 100)):
-        connection.execute(f"CREATE TABLE bench.higgs_{part} AS SELECT * FROM bench.higgs_large LIMIT {rows // share}")
-        connection.execute(f"VACUUM (FREEZE, ANALYZE) bench.higgs_{part}")
+    parts(connection, "bench.higgs", rows)
 
 
-def wide(connection, rows):
+def wide_sizes(connection, rows):
+    """The same of bench.wide."""
+    wide(connection, rows, "bench.wide_large")
+    parts(connection, "bench.wide", rows)
+
+
+def scored_sizes(connection, rows):
+    """The same of bench.scored."""
+    scored(connection, rows, "bench.scored_large")
+    parts(connection, "bench.scored", rows)
+
+
+def wide(connection, rows, table="bench.wide"):
     """bench.wide: c1…c200 float8, each correlated with its neighbours, and a real target y."""
     cursor = connection.cursor()
     names = ", ".join(f"c{i + 1} float8 NOT NULL" for i in range(WIDE_FEATURES))
-    cursor.execute(f"CREATE TABLE bench.wide ({names}, y float8 NOT NULL)")
+    cursor.execute(f"CREATE TABLE {table} ({names}, y float8 NOT NULL)")
     generator = np.random.Generator(np.random.PCG64(20130101))
     weights = generator.standard_normal(WIDE_FEATURES) * (generator.random(WIDE_FEATURES) < 0.3)
     for start in range(0, rows, BLOCK // 5):
         x = generator.standard_normal((min(BLOCK // 5, rows - start), WIDE_FEATURES))
         x[:, 1:] += 0.3 * x[:, :-1]
         y = x @ weights + 3 * generator.standard_normal(len(x))
-        copy_binary(cursor, "COPY bench.wide FROM STDIN (FORMAT binary)",
+        copy_binary(cursor, f"COPY {table} FROM STDIN (FORMAT binary)",
                     [np.ascontiguousarray(x[:, i]) for i in range(WIDE_FEATURES)] + [y])
-    cursor.execute("VACUUM (FREEZE, ANALYZE) bench.wide")
-    cursor.execute("SELECT sum(c1), sum(c200) FROM bench.wide")
+    cursor.execute(f"VACUUM (FREEZE, ANALYZE) {table}")
+    cursor.execute(f"SELECT sum(c1), sum(c200) FROM {table}")
 
 
-def scored(connection, rows):
+def scored(connection, rows, table="bench.scored"):
     """bench.scored: a label and a score that is a probability of it, hardly any two alike."""
     cursor = connection.cursor()
-    cursor.execute("CREATE TABLE bench.scored (score float8 NOT NULL, label int NOT NULL)")
+    cursor.execute(f"CREATE TABLE {table} (score float8 NOT NULL, label int NOT NULL)")
     generator = np.random.Generator(np.random.PCG64(20130101))
     for start in range(0, rows, 10 * BLOCK):
         score = generator.random(min(10 * BLOCK, rows - start))
-        copy_binary(cursor, "COPY bench.scored FROM STDIN (FORMAT binary)",
+        copy_binary(cursor, f"COPY {table} FROM STDIN (FORMAT binary)",
                     [score, (generator.random(len(score)) < score * score).astype(np.int32)])
-    cursor.execute("VACUUM (FREEZE, ANALYZE) bench.scored")
-    cursor.execute("SELECT sum(score), avg(label) FROM bench.scored")
+    cursor.execute(f"VACUUM (FREEZE, ANALYZE) {table}")
+    cursor.execute(f"SELECT sum(score), avg(label) FROM {table}")
 
 
 def orders(connection, rows):

@@ -11,7 +11,7 @@ sum of the 28 columns of bench.higgs, {sum200} that of the columns of bench.wide
 What is measured is the time from statement to result, or, as the entry says, with `measure = "cpu"` the processor time of
 the server process, which other work on the machine disturbs less, or with `measure = "returned"` the number that the
 function returns, in `unit`s (tps, ms, MB, bytes).  `once = true` prepares the contestants once for all repetitions instead
-of each time; `each` (SQL, not timed) then goes before every run.
+of each time; `each` (SQL, not timed) then goes before every run.  An entry with `[[growth]]` compares sizes instead (growth.py).
 
 In a run every contestant goes once per repetition, one after the other, starting with another one each time, so that
 the machine's moods hit all alike; ratios are of medians.  One round before counts for nothing: it warms the caches.
@@ -29,6 +29,7 @@ import tomllib
 import psycopg
 
 import fixtures
+import growth
 import peers
 import sessions
 
@@ -110,6 +111,8 @@ def run_entry(path, connection, options, made):
             getattr(fixtures, name)(connection, rows)
             made.add(name)
     how = (spec.get("measure"), spec.get("once", False))
+    if "growth" in spec:
+        return run_growth(title, spec, rows, connection, options)
     absent = [peer for peer in spec.get("peer", []) if "needs" in peer and not installed(connection, peer["needs"])]
     for peer in absent:
         print(f"  left out: {peer['name']} ({peer['needs']} is not installed)")
@@ -124,10 +127,7 @@ def run_entry(path, connection, options, made):
         print(f"  NOT RUN: {message}")
         contestant.tidy(connection)
         return title, rows, message
-    for repetition in range(min(options.repeat, spec.get("repeat", options.repeat))):
-        turn = repetition % len(field)
-        for contestant in field[turn:] + field[:turn]:
-            contestant.seconds.append(contestant.once(connection))
+    in_turn(field, connection, min(options.repeat, spec.get("repeat", options.repeat)))
     unit = {"cpu": "s of processor", "returned": spec.get("unit")}.get(spec.get("measure"), "s")
     for contestant in field:
         if contestant.prepared_once:
@@ -136,6 +136,25 @@ def run_entry(path, connection, options, made):
         print(f"  {contestant.name:50s} {shown(contestant.median):>10s} {unit}  ({shown(min(contestant.seconds))} to "
               f"{shown(max(contestant.seconds))})  {verdict(field[0], contestant)}", flush=True)
     return title, rows, field
+
+
+def in_turn(field, connection, repetitions):
+    """Every contestant once per repetition, starting with another one each time."""
+    for repetition in range(repetitions):
+        turn = repetition % len(field)
+        for contestant in field[turn:] + field[:turn]:
+            contestant.seconds.append(contestant.once(connection))
+
+
+def run_growth(title, spec, rows, connection, options):
+    """Times the statements of an entry over three sizes; returns (title, rows, [growths])."""
+    growths = [growth.Growth(one, rows, lambda filled: Contestant(filled, rows, one.get("measure"), False)) for one in spec["growth"]]
+    for one in growths:
+        for contestant in one.field:
+            contestant.once(connection)
+        in_turn(one.field, connection, min(options.repeat, spec.get("repeat", options.repeat)))
+        print(f"  {one.name:30s} {'  '.join(shown(c.median) for c in one.field)}  {one.verdict(0)}  {one.verdict(1)}", flush=True)
+    return title, rows, growths
 
 
 def shown(value):
@@ -183,6 +202,9 @@ def report(results, connection, options):
         lines += [f"## {title}", ""]
         if isinstance(field, str):
             lines += [f"Could not be run: {field}", ""]
+            continue
+        if isinstance(field[0], growth.Growth):
+            lines += growth.table(field, shown) + [""]
             continue
         if len(field[0].seconds) == 1:
             lines += ["Run once.", ""]

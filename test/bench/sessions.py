@@ -171,11 +171,11 @@ def kmeans_round():
     return (took[1] - took[0]) / 100
 
 
-LOADED = ("SELECT medallion.train('bench_load', source => 'bench.higgs', target => 'label', algorithm => 'logistic',"
-          " params => '{\"max_iter\": 1}', exclude => '{y}')")
+LOADED = ("SELECT medallion.train('bench_load', source => '{table}', target => 'label', algorithm => 'logistic',"
+          " params => '{{\"max_iter\": 1}}', exclude => '{{y}}')")
 
 
-def load_milliseconds(phases):
+def load_milliseconds(phases, table="bench.higgs"):
     """Milliseconds that reading rows into memory takes: the sum of those phases of a training."""
     taken = {}
 
@@ -186,8 +186,9 @@ def load_milliseconds(phases):
 
     with psycopg.connect(autocommit=True) as connection:
         connection.execute("SET client_min_messages = debug1")
+        connection.execute("SET medallion.train_mem = '6GB'")
         connection.add_notice_handler(note)
-        connection.execute(LOADED)
+        connection.execute(LOADED.format(table=table))
     return sum(taken[phase] for phase in phases)
 
 
@@ -225,7 +226,7 @@ def load_memory():
         connection.execute("SELECT medallion.train('bench_small', source => 'SELECT * FROM bench.higgs LIMIT 1000',"
                            " target => 'label', algorithm => 'logistic', exclude => '{y}')")
         before = peak = memory_in_use(backend, postmaster)
-        training = threading.Thread(target=connection.execute, args=(LOADED,))
+        training = threading.Thread(target=connection.execute, args=(LOADED.format(table="bench.higgs"),))
         training.start()
         while training.is_alive():
             peak = max(peak, memory_in_use(backend, postmaster))
