@@ -86,7 +86,7 @@ extern MDL_EXPORT void mdl_split_name(const char *name, char **schema, char **re
 /*
  * Returns what to write behind FROM, before an alias: the qualified name, or the query in parentheses.  *relid (may be
  * a NULL pointer) is the relation, InvalidOid for a query.  undefined_table when there is none of that name, an error
- * for anything but one SELECT.  Run the statement as the caller.
+ * for anything but one SELECT.  Run the statement as the caller.  Rows of a table that Citus has distributed come to this server.
  */
 extern MDL_EXPORT char *mdl_source_from(const char *source, Oid *relid);
 extern MDL_EXPORT bool mdl_source_is_query(const char *source);	/* by its first word */

@@ -5,12 +5,19 @@
  */
 #include "base/base.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
+
+#define CITUS_TABLES "pg_dist_partition"	/* a row per distributed table … */
+#define CITUS_TABLES_RELATION 1				/* … whose first column is its OID */
 
 /* Skips blanks, comments and opening parentheses. */
 static const char *
@@ -78,6 +85,32 @@ single_select(const char *query)
 	return pstrdup(query + statement->stmt_location);
 }
 
+/*
+ * Whether rows of the relation (InvalidOid: of a query) may lie on the workers of Citus.  Those would be asked for a part of
+ * our aggregates and functions, but know neither the training nor the models.  A query or view may read anything.
+ */
+static bool
+may_be_distributed(Oid relid)
+{
+	Oid			tables = get_relname_relid(CITUS_TABLES, PG_CATALOG_NAMESPACE);
+	Relation	catalog;
+	SysScanDesc scan;
+	ScanKeyData key;
+	bool		found;
+
+	if (!OidIsValid(tables))
+		return false;
+	if (!OidIsValid(relid) || get_rel_relkind(relid) == RELKIND_VIEW)
+		return true;
+	catalog = table_open(tables, AccessShareLock);
+	ScanKeyInit(&key, CITUS_TABLES_RELATION, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
 char *
 mdl_source_from(const char *source, Oid *relid)
 {
@@ -104,5 +137,6 @@ mdl_source_from(const char *source, Oid *relid)
 	}
 	if (relid != NULL)
 		*relid = found;
-	return from;
+	/* What has an OFFSET is a statement of its own to Citus: its rows come here. */
+	return may_be_distributed(found) ? psprintf("(SELECT * FROM %s AS source OFFSET 0)", from) : from;
 }
