@@ -45,6 +45,8 @@ CREATE TABLE medallion._model_blobs (
 	content bytea NOT NULL,
 	CONSTRAINT _model_blobs_pkey PRIMARY KEY (version_id, kind, chunk)
 );
+-- What is worth compressing comes compressed (src/registry/model_register.c): most models are numbers that no compression helps.
+ALTER TABLE medallion._model_blobs ALTER content SET STORAGE EXTERNAL;
 COMMENT ON TABLE medallion._model_blobs IS
 'The encoded model (kind artifact) and its training baseline (kind baseline), in chunks of at most 16 MB.';
 

@@ -49,4 +49,7 @@ extern char *ml_get_text(ml_reader *r, const ml_ctx *ctx, bool *no_memory);
 
 extern uint32_t ml_crc32c(const unsigned char *data, size_t length);
 
+/* The same where the processor has no instruction for it. */
+extern uint32_t ml_crc32c_by_table(const unsigned char *data, size_t length);
+
 #endif							/* ML_BYTES_H */

@@ -153,6 +153,17 @@ test_bytes_and_dictionary(void)
 	fail_state	failing = {0, 0, -1};
 
 	unit_int(ml_crc32c((const unsigned char *) "123456789", 9), 0xE3069283u, "CRC-32C of its check value");
+	{
+		unsigned char bytes[67];
+		bool		same = true;
+
+		for (int i = 0; i < 67; i++)
+			bytes[i] = (unsigned char) (i * i + 7);
+		for (int from = 0; from < 9; from++)
+			for (int length = 0; from + length <= 67; length++)
+				same &= ml_crc32c(bytes + from, length) == ml_crc32c_by_table(bytes + from, length);
+		unit_ok(same, "CRC-32C by table and by instruction, of any length and place");
+	}
 	ml_put_u8(&w, 200);
 	ml_put_u64(&w, 0x0102030405060708ULL);
 	ml_put_double(&w, -0.1);
