@@ -364,6 +364,8 @@ ml_davies_bouldin(const ml_ctx *ctx, const ml_points *points, double *value, ml_
 	double	   *spread = ml_alloc_zero(ctx, points->n_clusters, sizeof(double));	/* mean distance to the centre */
 	bool		made = centres_make(ctx, points, &c) && spread != NULL;
 
+	bool		cancelled = false;
+
 	*value = NAN;
 	if (made && has_separation(points))
 	{
@@ -373,10 +375,11 @@ ml_davies_bouldin(const ml_ctx *ctx, const ml_points *points, double *value, ml_
 			spread[points->clusters[i]] += sqrt(squared_distance(point(points, i),
 																 c.sums + (size_t) points->clusters[i] * points->width,
 																 points->width)) / c.counts[points->clusters[i]];
-		for (int i = 0; i < points->n_clusters; i++)
+		for (int i = 0; i < points->n_clusters && !cancelled; i++)
 		{
 			double		worst = 0;
 
+			cancelled = ml_is_cancelled(ctx);
 			for (int j = 0; j < points->n_clusters; j++)
 			{
 				double		apart = sqrt(squared_distance(c.sums + (size_t) i * points->width,
@@ -391,6 +394,8 @@ ml_davies_bouldin(const ml_ctx *ctx, const ml_points *points, double *value, ml_
 	}
 	centres_free(ctx, &c);
 	ml_free(ctx, spread);
+	if (cancelled)
+		return CANCELLED(err);
 	return made ? ML_OK : NO_MEMORY(err);
 }
 

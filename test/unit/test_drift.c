@@ -536,7 +536,7 @@ test_bytes(void)
 static void
 test_allocations(void)
 {
-	fail_state	state = {-1, 0, -1};
+	fail_state	state = {-1, 0, -1, 0};
 	ml_ctx		ctx = fail_ctx(&state);
 	ml_ctx		plain = ml_ctx_default();
 	ml_baseline *good,

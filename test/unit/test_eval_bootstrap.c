@@ -61,7 +61,7 @@ main(void)
 
 	for (int task = ML_EVAL_NUMBER; task <= ML_EVAL_MANY; task++)
 	{
-		fail_state	state = {-1, 0, -1};
+		fail_state	state = {-1, 0, -1, 0};
 		ml_ctx		failing = fail_ctx(&state);
 		int			failures = 0;
 		ml_status	status = ML_NO_MEMORY;

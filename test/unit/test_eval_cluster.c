@@ -70,25 +70,27 @@ silhouette_by_hand(const ml_points *p)
 	return sum / (double) p->n;
 }
 
+typedef struct metric_case
+{
+	points_metric metric;
+	const ml_points *points;
+	double		expected;
+} metric_case;
+
+static ml_status
+attempt_metric(const ml_ctx *ctx, void *arg, ml_error *err)
+{
+	const metric_case *c = arg;
+	double		value = NAN;
+	ml_status	status = c->metric(ctx, c->points, &value, err);
+
+	return status == ML_OK && value != c->expected ? ML_BAD_DATA : status;
+}
+
 static void
 test_failures(points_metric metric, const char *name, const ml_points *points, double expected)
 {
-	fail_state	state = {-1, 0, -1};
-	ml_ctx		ctx = fail_ctx(&state);
-	ml_error	error;
-	ml_status	status = ML_NO_MEMORY;
-	double		value = NAN;
-	int			failures = 0;
-
-	for (long k = 0; status == ML_NO_MEMORY && k < 20; k++)
-	{
-		state.until_failure = k;
-		status = metric(&ctx, points, &value, &error);
-		failures += status == ML_NO_MEMORY;
-		if (state.live != 0)
-			break;
-	}
-	unit_ok(status == ML_OK && state.live == 0 && failures >= 2 && value == expected, "%s survives %d failed allocations", name, failures);
+	fail_each_allocation(attempt_metric, &(metric_case) {metric, points, expected}, 2, name);
 }
 
 int
@@ -106,7 +108,7 @@ main(void)
 	ml_points	points = {x, WIDTH, N, WIDTH, clusters, 3};
 	double		value,
 				again;
-	fail_state	state = {-1, 0, 0};
+	fail_state	state = {-1, 0, 0, 0};
 	ml_ctx		failing = fail_ctx(&state);
 	const double line[] = {0, 2, 10, 14};
 	const int	pairs[] = {0, 0, 1, 1};
@@ -160,5 +162,7 @@ main(void)
 	state.until_failure = -1;
 	state.until_cancel = 0;
 	unit_ok(ml_silhouette(&failing, &points, &value, &error) == ML_CANCELLED && state.live == 0, "silhouette stops when cancelled");
+	state.until_cancel = 0;
+	unit_ok(ml_davies_bouldin(&failing, &points, &value, &error) == ML_CANCELLED && state.live == 0, "davies_bouldin stops when cancelled");
 	return unit_done();
 }

@@ -39,7 +39,7 @@ main(void)
 				q[] = {0.4, 0.1},
 				value;
 	unsigned	state = 12345;
-	fail_state	cancelling = {-1, 0, 2};
+	fail_state	cancelling = {-1, 0, 2, 0};
 	ml_ctx		ctx;
 
 	for (int i = 0; i < N; i++)

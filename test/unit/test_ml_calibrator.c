@@ -140,6 +140,24 @@ make_predictions(int k)
 	}
 }
 
+typedef struct fit_case
+{
+	ml_calibration method;
+	bool		log_odds;
+	int			k;
+} fit_case;
+
+static ml_status
+fit_and_free(const ml_ctx *ctx, void *arg, ml_error *err)
+{
+	const fit_case *f = arg;
+	ml_calibrator *c;
+	ml_status	status = ml_calibrator_fit(ctx, f->method, f->log_odds, predictions, labels, NULL, MOST, f->k, &c, err);
+
+	ml_calibrator_free(ctx, c);
+	return status;
+}
+
 static void
 test_calibrator(ml_calibration method, bool log_odds, int k)
 {
@@ -154,6 +172,7 @@ test_calibrator(ml_calibration method, bool log_odds, int k)
 	double		before = 0;
 	double		after = 0;
 	int			refused = 0;
+	char		name[64];
 
 	make_predictions(k);
 	ml_calibrator_fit(&ctx, method, log_odds, predictions, labels, NULL, MOST, k, &c, &err);
@@ -207,19 +226,8 @@ test_calibrator(ml_calibration method, bool log_odds, int k)
 	}
 	ml_free(&ctx, w.data);
 	ml_calibrator_free(&ctx, c);
-	for (long n = 0;; n++)
-	{
-		fail_state	state = {n, 0, -1};
-		ml_ctx		failing = fail_ctx(&state);
-		ml_status	status = ml_calibrator_fit(&failing, method, log_odds, predictions, labels, NULL, MOST, k, &c, &err);
-
-		ml_calibrator_free(&failing, c);
-		if (state.live != 0 || (status != ML_OK && status != ML_NO_MEMORY))
-			unit_ok(false, "method %d, %d classes: allocation %ld failing: %ld blocks left, status %d", method, k, n, state.live, status);
-		if (status == ML_OK)
-			break;
-	}
-	unit_ok(true, "method %d, %d classes: any allocation may fail", method, k);
+	snprintf(name, sizeof(name), "method %d, %d classes", method, k);
+	fail_each_allocation(fit_and_free, &(fit_case) {method, log_odds, k}, 1, name);
 }
 
 int

@@ -150,7 +150,7 @@ test_bytes_and_dictionary(void)
 	static const char *const unordered[] = {"b", "a"};
 	ml_dictionary d;
 	ml_error	err;
-	fail_state	failing = {0, 0, -1};
+	fail_state	failing = {0, 0, -1, 0};
 
 	unit_int(ml_crc32c((const unsigned char *) "123456789", 9), 0xE3069283u, "CRC-32C of its check value");
 	{

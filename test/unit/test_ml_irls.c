@@ -201,34 +201,27 @@ test_bad_data(void)
 	ml_irls_end(l);
 }
 
+static ml_status
+fit_and_end(const ml_ctx *ctx, void *params, ml_error *err)
+{
+	ml_irls *l;
+	ml_status	status = fit(ctx, all_folds, params, &l, err);
+
+	ml_irls_end(l);
+	return status;
+}
+
 static void
 test_failures(void)
 {
 	ml_irls_params params = params_of(INFINITY, true, 1e-10, 100);
-	int			failures = 0;
 	ml_irls *l;
 	ml_error	err;
-	fail_state	cancel = {-1, 0, 1};
+	fail_state	cancel = {-1, 0, 1, 0};
 	ml_ctx		ctx;
 
 	make_matrix(300, true, 0);
-	for (long n = 0;; n++)
-	{
-		fail_state	state = {n, 0, -1};
-		ml_status	status;
-
-		ctx = fail_ctx(&state);
-		status = fit(&ctx, all_folds, &params, &l, &err);
-		ml_irls_end(l);
-		if (state.live != 0)
-			unit_ok(false, "%ld blocks leak when allocation %ld fails", state.live, n);
-		if (status == ML_OK)
-			break;
-		if (status != ML_NO_MEMORY)
-			unit_ok(false, "allocation %ld failing gives status %d", n, status);
-		failures++;
-	}
-	unit_ok(failures > 40, "%d allocations failed in turn: an error each, nothing leaks", failures);
+	fail_each_allocation(fit_and_end, &params, 40, "a regression");
 	ctx = fail_ctx(&cancel);
 	make_matrix(MOST, false, 0);
 	unit_int(fit(&ctx, all_folds, &params, &l, &err), ML_CANCELLED, "cancelled between steps");

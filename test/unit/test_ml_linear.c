@@ -191,6 +191,29 @@ test_ridge(void)
 	}
 }
 
+static ml_status
+fit_gram(const ml_ctx *ctx, void *gram, ml_error *err)
+{
+	ml_linear_params params = {0, true};
+	ml_linear_fit fit;
+	ml_status	status = ml_linear_from_gram(ctx, gram, &params, &fit, err);
+
+	ml_linear_free(ctx, &fit);
+	return status;
+}
+
+static ml_status
+fit_rows(const ml_ctx *ctx, void *arg, ml_error *err)
+{
+	ml_linear_params params = {0, true};
+	ml_linear_fit fit;
+	ml_status	status = ml_linear_from_rows(ctx, x, y, NULL, N, P, &params, &fit, err);
+
+	(void) arg;
+	ml_linear_free(ctx, &fit);
+	return status;
+}
+
 static void
 test_failures(void)
 {
@@ -198,32 +221,13 @@ test_failures(void)
 	ml_linear_params params = {0, true};
 	ml_gram		gram;
 	ml_error	err;
-	int			failures = 0;
-	fail_state	cancel = {-1, 0, 2};
+	fail_state	cancel = {-1, 0, 2, 0};
 	ml_ctx		ctx = fail_ctx(&cancel);
 	ml_linear_fit fit;
 
 	make_gram(&gram, memory, P, false);
-	for (int way = 0; way < 2; way++)
-		for (long n = 0;; n++)
-		{
-			fail_state	state = {n, 0, -1};
-			ml_status	status;
-
-			ctx = fail_ctx(&state);
-			status = way == 0 ? ml_linear_from_gram(&ctx, &gram, &params, &fit, &err) :
-				ml_linear_from_rows(&ctx, x, y, NULL, N, P, &params, &fit, &err);
-			ml_linear_free(&ctx, &fit);
-			if (state.live != 0)
-				unit_ok(false, "%ld blocks leak when allocation %ld fails", state.live, n);
-			if (status == ML_OK)
-				break;
-			if (status != ML_NO_MEMORY)
-				unit_ok(false, "allocation %ld failing gives status %d", n, status);
-			failures++;
-		}
-	unit_ok(failures > 15, "%d allocations failed in turn: an error each, nothing leaks", failures);
-	ctx = fail_ctx(&cancel);
+	fail_each_allocation(fit_gram, &gram, 4, "from sums");
+	fail_each_allocation(fit_rows, NULL, 4, "from rows");
 	unit_int(ml_linear_from_rows(&ctx, x, y, NULL, N, P, &params, &fit, &err), ML_CANCELLED, "cancelled in the middle");
 	ml_linear_free(&ctx, &fit);
 	unit_int(cancel.live, 0, "and nothing leaks");

@@ -177,38 +177,24 @@ test_bytes(const ml_model *model)
 	ml_free(&ctx, bytes);
 }
 
-static void
-test_memory(void)
+static ml_status
+make_save_load(const ml_ctx *ctx, void *arg, ml_error *err)
 {
-	ml_error	err;
-	int			failures = 0;
+	ml_model   *model = NULL,
+			   *loaded = NULL;
+	unsigned char *bytes = NULL;
+	size_t		length;
+	ml_status	status = make_logistic(ctx, &model, err);
 
-	for (long n = 0;; n++)
-	{
-		fail_state	state = {n, 0, -1};
-		ml_ctx		ctx = fail_ctx(&state);
-		ml_model   *model = NULL,
-				   *loaded = NULL;
-		unsigned char *bytes = NULL;
-		size_t		length;
-		ml_status	status = make_logistic(&ctx, &model, &err);
-
-		if (status == ML_OK)
-			status = ml_model_save(&ctx, model, &bytes, &length, &err);
-		if (status == ML_OK)
-			status = ml_model_load(&ctx, bytes, length, &loaded, &err);
-		ml_free(&ctx, bytes);
-		ml_model_free(model);
-		ml_model_free(loaded);
-		if (state.live != 0)
-			unit_ok(false, "%ld blocks leak when allocation %ld fails", state.live, n);
-		if (status == ML_OK)
-			break;
-		if (status != ML_NO_MEMORY)
-			unit_ok(false, "allocation %ld failing gives status %d: %s", n, status, err.message);
-		failures++;
-	}
-	unit_ok(failures > 10, "%d allocations failed in turn: an error each, nothing leaks", failures);
+	(void) arg;
+	if (status == ML_OK)
+		status = ml_model_save(ctx, model, &bytes, &length, err);
+	if (status == ML_OK)
+		status = ml_model_load(ctx, bytes, length, &loaded, err);
+	ml_free(ctx, bytes);
+	ml_model_free(model);
+	ml_model_free(loaded);
+	return status;
 }
 
 static void
@@ -251,7 +237,7 @@ main(void)
 	test_predict(model);
 	test_bytes(model);
 	ml_model_free(model);
-	test_memory();
+	fail_each_allocation(make_save_load, NULL, 11, "a model");
 	test_bad_specs();
 	return unit_done();
 }

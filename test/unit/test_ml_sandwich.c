@@ -99,6 +99,15 @@ test_two(void)
 	unit_ok(ml_sandwich(&ctx, &in, plain, &imbalance, &err) == ML_BAD_DATA, "terms that depend on each other are an error");
 }
 
+static ml_status
+attempt_sandwich(const ml_ctx *ctx, void *in, ml_error *err)
+{
+	double		errors[3];
+	double		imbalance;
+
+	return ml_sandwich(ctx, in, errors, &imbalance, err);
+}
+
 static void
 test_failures(void)
 {
@@ -106,23 +115,10 @@ test_failures(void)
 	double		imbalance;
 	ml_error	err;
 	ml_sandwich_input in = make_input(2, true, ML_ROBUST_CLUSTER);
-	fail_state	impatient = {-1, 0, 1};
+	fail_state	impatient = {-1, 0, 1, 0};
 	ml_ctx		cancelled = fail_ctx(&impatient);
-	int			failures = 0;
 
-	for (long n = 0;; n++)
-	{
-		fail_state	state = {n, 0, -1};
-		ml_ctx		ctx = fail_ctx(&state);
-		ml_status	status = ml_sandwich(&ctx, &in, errors, &imbalance, &err);
-
-		if (state.live != 0)
-			unit_ok(false, "%ld blocks leak when allocation %ld fails", state.live, n);
-		if (status == ML_OK)
-			break;
-		failures++;
-	}
-	unit_ok(failures > 8, "%d allocations failed in turn", failures);
+	fail_each_allocation(attempt_sandwich, &in, 9, "robust errors");
 	unit_ok(ml_sandwich(&cancelled, &in, errors, &imbalance, &err) == ML_CANCELLED && impatient.live == 0, "cancelled, nothing leaks");
 }
 
@@ -148,13 +144,25 @@ test_collinear(void)
 	unit_ok(isnan(ml_t_quantile(1, 3)), "no quantile of 1");
 }
 
+#define BAND 50
+
+static ml_status
+attempt_collinear(const ml_ctx *ctx, void *moments, ml_error *err)
+{
+	static const unsigned char kept[BAND];
+	double		vif[BAND];
+	ml_collinear c = {vif, 0};
+
+	return ml_collinear_make(ctx, moments, BAND, BAND, kept, &c, err);
+}
+
 /* Matrices whose eigenvalues are known: equal correlations, and a band. */
 static void
 test_condition(void)
 {
 	enum
 	{
-		N = 50
+		N = BAND
 	};
 	static double equal[N * N];
 	static double band[N * N];
@@ -163,7 +171,7 @@ test_condition(void)
 	ml_collinear c = {vif, 0};
 	ml_ctx		ctx = ml_ctx_default();
 	ml_error	err;
-	fail_state	impatient = {-1, 0, 1};
+	fail_state	impatient = {-1, 0, 1, 0};
 	ml_ctx		cancelled = fail_ctx(&impatient);
 
 	for (int i = 0; i < N; i++)
@@ -177,17 +185,7 @@ test_condition(void)
 	ml_collinear_make(&ctx, band, N, N, kept, &c, &err);
 	unit_ok(fabs(c.condition / sqrt((1 + 0.9 * cos(M_PI / (N + 1))) / (1 + 0.9 * cos(N * M_PI / (N + 1)))) - 1) < 1e-13, "condition of a band");
 	unit_ok(ml_collinear_make(&cancelled, band, N, N, kept, &c, &err) == ML_CANCELLED && impatient.live == 0, "cancelled, nothing leaks");
-	for (long n = 0;; n++)
-	{
-		fail_state	state = {n, 0, -1};
-		ml_ctx		failing = fail_ctx(&state);
-		ml_status	status = ml_collinear_make(&failing, band, N, N, kept, &c, &err);
-
-		if (state.live != 0)
-			unit_ok(false, "%ld blocks leak when allocation %ld fails", state.live, n);
-		if (status == ML_OK)
-			break;
-	}
+	fail_each_allocation(attempt_collinear, band, 1, "collinearity");
 }
 
 int

@@ -23,7 +23,7 @@ main(void)
 	const size_t sizes[] = {0, 1, 2, 1 << 18, (1 << 18) + 1, 3 << 18, MOST};
 	uint32_t   *values = malloc(sizeof(uint32_t) * MOST);
 	uint32_t   *scratch = malloc(sizeof(uint32_t) * MOST);
-	fail_state	state = {-1, 0, -1};
+	fail_state	state = {-1, 0, -1, 0};
 	ml_ctx		ctx = fail_ctx(&state);
 	int			stops = 0;
 

@@ -1,0 +1,241 @@
+/*
+ * ml_kmeans_rounds.c: Lloyd's rounds of k-means, with the bounds of Hamerly (2010).
+ *
+ * A row whose nearest centre cannot have changed is not compared, nor even read, for the sums of the clusters change by the
+ * rows that move alone; they are taken anew every some rounds, lest rounding add up.  Rows are compared with the centres
+ * eight at a time.
+ */
+#include "ml/ml_kmeans_int.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ml/ml_parallel.h"
+
+#define ROUNDS_PER_SUM 32		/* rounds until the sums are taken anew */
+
+/* ---- bounds ------------------------------------------------------------------------------------------------------- */
+
+static void
+measure_gap(void *arg, int a)
+{
+	ml_kmeans  *s = arg;
+
+	s->half_gap[a] = INFINITY;
+	for (int b = 0; b < s->k; b++)
+		if (b != a)
+			s->half_gap[a] = fmin(s->half_gap[a], 0.5 * sqrt(ml_squared_distance(ml_kmeans_centre(s, a), ml_kmeans_centre(s, b),
+																				 s->design->n_terms)));
+}
+
+bool
+ml_kmeans_measure_gaps(ml_kmeans *s)
+{
+	/* The first round compares all rows. */
+	return s->round == 0 || ml_kmeans_some(s, s->k, (double) s->k * s->design->n_terms, measure_gap);
+}
+
+/* Whether the bounds leave open which centre is the nearest. */
+static inline bool
+is_open(ml_kmeans *s, size_t i)
+{
+	int			nearest = s->nearest[i];
+	double		limit;
+
+	if (s->round == 0)
+		return true;
+	s->upper[i] += s->moved[nearest];
+	s->lower[i] -= nearest == s->furthest_centre ? s->second_furthest : s->furthest;
+	limit = fmax(s->half_gap[nearest], s->lower[i]);
+	if (s->upper[i] <= limit)
+		return false;
+	s->upper[i] = sqrt(ml_squared_distance(ml_kmeans_row(s, i), ml_kmeans_centre(s, nearest), s->design->n_terms));
+	return s->upper[i] > limit;
+}
+
+/* ---- assigning ---------------------------------------------------------------------------------------------------- */
+
+void
+ml_kmeans_compare(ml_kmeans *s, int group, const size_t *rows, int count)
+{
+	size_t		n = s->design->n_terms;
+	double	   *block = s->blocks + group * ML_LANES * n;
+	int32_t		nearest[ML_LANES];
+	double		least[ML_LANES];
+	double		second[ML_LANES];
+
+	for (int lane = 0; lane < ML_LANES; lane++)
+	{
+		const double *x = ml_kmeans_row(s, rows[lane < count ? lane : 0]);
+
+		for (size_t j = 0; j < n; j++)
+			block[j * ML_LANES + lane] = x[j];
+	}
+	ml_nearest_two(block, s->centres, s->k, n, nearest, least, second);
+	for (int lane = 0; lane < count; lane++)
+	{
+		s->nearest[rows[lane]] = nearest[lane];
+		s->upper[rows[lane]] = sqrt(least[lane]);
+		s->lower[rows[lane]] = sqrt(second[lane]);
+	}
+}
+
+/* Compares the rows that wait; those that move change the sums, unless these are taken anew. */
+static void
+compare_waiting(ml_kmeans *s, int group, const size_t *rows, int count, bool anew)
+{
+	int32_t		before[ML_LANES];
+
+	for (int k = 0; k < count; k++)
+		before[k] = s->nearest[rows[k]];
+	ml_kmeans_compare(s, group, rows, count);
+	for (int k = 0; k < count && !anew; k++)
+		if (s->nearest[rows[k]] != before[k])
+		{
+			ml_kmeans_add_row(s, group, rows[k], before[k], -1);
+			ml_kmeans_add_row(s, group, rows[k], s->nearest[rows[k]], 1);
+		}
+}
+
+/* Assigns the rows of a group, and brings its sums up to date. */
+static void
+assign_group(void *arg, int group)
+{
+	ml_kmeans  *s = arg;
+	size_t		cells = (size_t) s->k * s->design->n_terms;
+	bool		anew = s->round % ROUNDS_PER_SUM == 0;
+	size_t		waiting[ML_LANES];
+	int			count = 0;
+	size_t		first;
+	size_t		end;
+
+	ml_kmeans_group_rows(s, group, &first, &end);
+	for (size_t i = first; i < end; i++)
+	{
+		if (!is_open(s, i))
+			continue;
+		waiting[count++] = i;
+		if (count == ML_LANES)
+		{
+			compare_waiting(s, group, waiting, count, anew);
+			count = 0;
+		}
+	}
+	if (count > 0)
+		compare_waiting(s, group, waiting, count, anew);
+	if (!anew)
+		return;
+	memset(s->sums + group * cells, 0, cells * sizeof(double));
+	memset(s->weights + (size_t) group * s->k, 0, s->k * sizeof(double));
+	memset(s->counts + (size_t) group * s->k, 0, s->k * sizeof(double));
+	for (size_t i = first; i < end; i++)
+		ml_kmeans_add_row(s, group, i, s->nearest[i], 1);
+}
+
+bool
+ml_kmeans_assign(ml_kmeans *s)
+{
+	return ml_kmeans_some_groups(s, (double) s->design->n_terms * s->k, assign_group);
+}
+
+/* ---- moving the centres ------------------------------------------------------------------------------------------- */
+
+/* Squared distances of the rows of a group from their centres, for centres that have lost all rows. */
+static void
+away_group(void *arg, int group)
+{
+	ml_kmeans  *s = arg;
+	size_t		first;
+	size_t		end;
+
+	ml_kmeans_group_rows(s, group, &first, &end);
+	for (size_t i = first; i < end; i++)
+		s->spare[i] = ml_squared_distance(ml_kmeans_row(s, i), ml_kmeans_centre(s, s->nearest[i]), s->design->n_terms);
+}
+
+/*
+ * A cluster that lost all its rows starts again at the row that is farthest from its centre, each at another one.  False if
+ * no row is away from its centre: then there are not so many different rows.
+ */
+static bool
+revive(ml_kmeans *s, int empty, bool first)
+{
+	size_t		farthest = 0;
+
+	if (first)
+		ml_parallel(&s->ctx, s->n_groups, away_group, s);
+	for (size_t i = 1; i < s->design->rows; i++)
+		if (s->spare[i] > s->spare[farthest])
+			farthest = i;
+	if (!(s->spare[farthest] > 0))
+		return false;
+	s->spare[farthest] = 0;
+	memcpy(ml_kmeans_centre(s, empty), ml_kmeans_row(s, farthest), s->design->n_terms * sizeof(double));
+	return true;
+}
+
+/* Puts the mean of a cluster's rows into `moving`; false if it has none. */
+static bool
+mean_of_cluster(ml_kmeans *s, int c)
+{
+	int			n = s->design->n_terms;
+	size_t		cells = (size_t) s->k * n;
+	double		all = 0;
+	double		rows = 0;
+
+	memset(s->moving, 0, n * sizeof(double));
+	for (int group = 0; group < s->n_groups; group++)
+	{
+		all += s->weights[(size_t) group * s->k + c];
+		rows += s->counts[(size_t) group * s->k + c];
+		ml_axpy(s->moving, 1, s->sums + group * cells + (size_t) c * n, n);
+	}
+	for (int j = 0; j < n && rows > 0; j++)
+		s->moving[j] /= all;
+	return rows > 0;
+}
+
+/* Notes how far a centre has moved. */
+static void
+note_move(ml_kmeans *s, int c, double moved)
+{
+	s->moved[c] = moved;
+	if (moved > s->furthest)
+	{
+		s->second_furthest = s->furthest;
+		s->furthest = moved;
+		s->furthest_centre = c;
+	}
+	else if (moved > s->second_furthest)
+		s->second_furthest = moved;
+}
+
+double
+ml_kmeans_move_centres(ml_kmeans *s)
+{
+	int			n = s->design->n_terms;
+	double		total = 0;
+	bool		any_empty = false;
+
+	s->furthest = s->second_furthest = 0;
+	s->furthest_centre = -1;
+	for (int c = 0; c < s->k; c++)
+	{
+		double		way = 0;
+
+		if (mean_of_cluster(s, c))
+		{
+			way = ml_squared_distance(s->moving, ml_kmeans_centre(s, c), n);
+			memcpy(ml_kmeans_centre(s, c), s->moving, n * sizeof(double));
+		}
+		else
+		{
+			if (revive(s, c, !any_empty))
+				way = INFINITY;
+			any_empty = true;
+		}
+		total += way;
+		note_move(s, c, sqrt(way));
+	}
+	return total;
+}
