@@ -25,6 +25,7 @@
 #define AHEAD 16				/* rows whose memory is asked for before their turn */
 #define GROUP_AT_MOST 64		/* numbers of a group */
 #define GIVE_BACK_PAGE 4096
+#define FOLD_BITS 10			/* of a key to sort by */
 #define WORTH_GIVING_BACK (4 * 1024 * 1024)	/* bytes of a group */
 
 /* ---- categories ------------------------------------------------------------------------------------------------- */
@@ -47,7 +48,6 @@ typedef struct Build
 	int			n_chunks;
 	int32	  **codes;			/* (n_parts) code by index of the part's set */
 	int		   *n_categories;	/* (n_columns) */
-	ml_order_entry *rows;		/* (load->rows) while they are being sorted; the row is its place */
 	uint32	   *order;			/* (load->rows) places in the order */
 	int			n_folds;
 	size_t	   *fold_start;		/* (n_folds + 1) */
@@ -241,14 +241,14 @@ compare_bytes(const void *left, const void *right, Size row_left, Size row_right
 
 /* Rows of one hash: by all they hold, so that only equal rows are equal. */
 static int
-compare_rows(const void *a, const void *b, void *arg)
+compare_rows(uint32 a, uint32 b, void *arg)
 {
 	const Build *build = arg;
 	const MdlChunkLayout *layout = &build->layout;
-	const Chunk *left = chunk_of(build, (uintptr_t) a);
-	const Chunk *right = chunk_of(build, (uintptr_t) b);
-	int			i = row_of((uintptr_t) a);
-	int			j = row_of((uintptr_t) b);
+	const Chunk *left = chunk_of(build, a);
+	const Chunk *right = chunk_of(build, b);
+	int			i = row_of(a);
+	int			j = row_of(b);
 	uint64		left_hash = ((const uint64 *) left->data)[i];
 	uint64		right_hash = ((const uint64 *) right->data)[j];
 	int			result = 0;
@@ -266,30 +266,45 @@ compare_rows(const void *a, const void *b, void *arg)
 	return result;
 }
 
-/* Puts all rows into b->rows, each with the key to sort it by, and counts the folds. */
+/* What some rows of a chunk are sorted by first: the fold, then the hash; all one fold if that is settled afterwards. */
 static void
-list_rows(Build *b)
+keys_of_rows(void *arg, int index, uint32 first, uint32 end, uint64 *keys)
+{
+	const Build *b = arg;
+	const MdlRowPlan *plan = &b->t->plan;
+	const Chunk *chunk = &b->chunks[index];
+	const uint64 *hashes = (const uint64 *) chunk->data;
+
+	if (b->t->split.stratify)
+		for (uint32 i = first; i < end; i++)
+			keys[i - first] = mdl_row_shuffle(plan, split_of(b, chunk, i)) >> FOLD_BITS;
+	else
+		for (uint32 i = first; i < end; i++)
+			keys[i - first] = (uint64) fold_of(plan, split_of(b, chunk, i)) << (64 - FOLD_BITS) | hashes[i] >> FOLD_BITS;
+}
+
+/* Where the folds start in the order. */
+static void
+find_folds(Build *b)
 {
 	const MdlRowPlan *plan = &b->t->plan;
-	bool		stratify = b->t->split.stratify;
-	Size		at = 0;
 
-	for (int c = 0; c < b->n_chunks; c++)
+	for (int fold = 1; fold <= b->n_folds; fold++)
 	{
-		const Chunk *chunk = &b->chunks[c];
-		const uint64 *hashes = (const uint64 *) chunk->data;
+		Size		first = b->fold_start[fold - 1];
+		Size		end = b->load->rows;
 
-		for (int i = 0; i < chunk->count; i++)
+		while (first < end)
 		{
-			uint64		split = split_of(b, chunk, i);
-			int			fold = stratify ? 0 : fold_of(plan, split);
-			uint64		hash = stratify ? mdl_row_shuffle(plan, split) : hashes[i];
+			Size		middle = first + (end - first) / 2;
+			uint32		place = b->order[middle];
 
-			b->fold_start[fold + 1]++;
-			b->rows[at].key = (uint64) fold << 54 | hash >> 10;
-			b->rows[at++].row = (const void *) (((uintptr_t) c << MDL_CHUNK_BITS) | i);
+			if (fold_of(plan, split_of(b, chunk_of(b, place), row_of(place))) < fold)
+				first = middle + 1;
+			else
+				end = middle;
 		}
-		CHECK_FOR_INTERRUPTS();
+		b->fold_start[fold] = first;
 	}
 }
 
@@ -304,37 +319,79 @@ stratum_fold(const Build *b, int64 rank, int64 count)
 }
 
 static int32
-code_at(const Build *b, Size place, int cat)
+code_at(const Build *b, uint32 place, int cat)
 {
 	return codes_of_chunk(b, chunk_of(b, place), cat)[row_of(place)];
 }
 
 /* Gives each fold the same share of every class; the rows are in random order, which they keep within a fold. */
 static void
-stratify_rows(Build *b, ml_order_entry *to)
+stratify_rows(Build *b)
 {
 	const MdlRowPlan *plan = &b->t->plan;
 	int			n_classes = b->n_categories[plan->target];
+	int			cat = plan->columns[plan->target].cat;
+	Size		n = b->load->rows;
 	int64	   *counts = palloc0(sizeof(int64) * n_classes);
 	int64	   *ranks = palloc0(sizeof(int64) * n_classes);
 	size_t	   *place = palloc0(sizeof(size_t) * (b->n_folds + 1));
-	int			cat = plan->columns[plan->target].cat;
-	Size		n = b->load->rows;
+	int16	   *folds = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int16) * (n + 1));
+	uint32	   *to = mdl_train_alloc_large(b->t->memory, sizeof(uint32) * (n + 1));
 
-	for (Size i = 0; i < n; i++)
-		counts[code_at(b, (uintptr_t) b->rows[i].row, cat)]++;
-	memset(b->fold_start, 0, sizeof(size_t) * (b->n_folds + 1));
+	for (int c = 0; c < b->n_chunks; c++)
+	{
+		const int32 *labels = codes_of_chunk(b, &b->chunks[c], cat);
+
+		for (int row = 0; row < b->chunks[c].count; row++)
+			counts[labels[row]]++;
+	}
 	for (Size i = 0; i < n; i++)
 	{
-		int			label = code_at(b, (uintptr_t) b->rows[i].row, cat);
+		int			label = code_at(b, b->order[i], cat);
 
-		b->rows[i].key = stratum_fold(b, ranks[label]++, counts[label]);
-		b->fold_start[b->rows[i].key + 1]++;
+		if (i % PIECE == 0)
+			CHECK_FOR_INTERRUPTS();
+		folds[i] = (int16) stratum_fold(b, ranks[label]++, counts[label]);
+		b->fold_start[folds[i] + 1]++;
 	}
 	for (int fold = 0; fold < b->n_folds; fold++)
 		place[fold + 1] = b->fold_start[fold + 1] += b->fold_start[fold];
 	for (Size i = 0; i < n; i++)
-		to[place[b->rows[i].key]++] = b->rows[i];
+		to[place[folds[i]]++] = b->order[i];
+	pfree(folds);
+	pfree(b->order);
+	b->order = to;
+}
+
+/* Puts the rows into their order, by fold and then by content.  What that takes fits into the image, which is still empty. */
+static void
+sort_rows(Build *b)
+{
+	Size		n = b->load->rows;
+	Size		size = TYPEALIGN(64, sizeof(ml_order_entry) * n);
+	char	   *memory = b->image_size >= 2 * size ? (char *) b->image : mdl_train_alloc_large(b->t->memory, 2 * size);
+	uint32	   *counts = palloc(sizeof(uint32) * (b->n_chunks + 1));
+	ml_order_rows rows = {b->n_chunks, counts, MDL_CHUNK_BITS, 0, keys_of_rows, compare_rows, b};
+	ml_error	err = {0};
+	ml_status	status;
+
+	for (int c = 0; c < b->n_chunks; c++)
+		counts[c] = b->chunks[c].count;
+	rows.last_key = ((uint64) b->n_folds << (64 - FOLD_BITS)) - 1;
+	if (b->t->split.stratify)
+		rows.last_key = PG_UINT64_MAX >> FOLD_BITS;
+	b->fold_start = palloc0(sizeof(size_t) * (b->n_folds + 1));
+	b->order = mdl_train_alloc_large(b->t->memory, sizeof(uint32) * (n + 1));
+	status = ml_order(&b->t->ctx, &rows, n, (ml_order_entry *) memory, (ml_order_entry *) (memory + size), b->order);
+	if (status != ML_OK)
+		mdl_ml_raise(status, &err);
+	if (memory != (char *) b->image)
+		pfree(memory);
+	if (b->t->split.stratify)
+		stratify_rows(b);
+	else
+		find_folds(b);
+	pfree(counts);
 }
 
 /* ---- the image --------------------------------------------------------------------------------------------------- */
@@ -508,37 +565,6 @@ give_back(Build *b, Size bytes)
 	b->give_back = bytes;
 	if (b->load->rows * bytes >= WORTH_GIVING_BACK)
 		ml_parallel(&b->t->ctx, b->n_chunks, give_back_chunk, b);
-}
-
-/* Puts the rows into their order, by fold and then by content.  What that takes fits into the image, which is still empty. */
-static void
-sort_rows(Build *b)
-{
-	Size		n = b->load->rows;
-	Size		size = sizeof(ml_order_entry) * n;
-	char	   *memory = b->image_size >= 2 * size ? (char *) b->image : mdl_train_alloc_large(b->t->memory, 2 * size);
-	ml_order_entry *unsorted = (ml_order_entry *) memory;
-	ml_order_entry *scratch = (ml_order_entry *) (memory + size);
-	ml_order_entry *sorted;
-
-	b->rows = unsorted;
-	b->fold_start = palloc0(sizeof(size_t) * (b->n_folds + 1));
-	list_rows(b);
-	sorted = b->rows = ml_order_sort(b->rows, scratch, n, compare_rows, b);
-	if (b->t->split.stratify)
-	{
-		sorted = b->rows == scratch ? unsorted : scratch;
-		stratify_rows(b, sorted);
-	}
-	else
-		for (int fold = 0; fold < b->n_folds; fold++)
-			b->fold_start[fold + 1] += b->fold_start[fold];
-	b->order = mdl_train_alloc_large(b->t->memory, sizeof(uint32) * (n + 1));
-	for (Size i = 0; i < n; i++)
-		b->order[i] = (uint32) (uintptr_t) sorted[i].row;
-	if (memory != (char *) b->image)
-		pfree(memory);
-	b->rows = NULL;
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * test_ml_flat.c: what lies in flat blocks: exact sums, sets of texts, bytes; and the canonical order.
+ * test_ml_flat.c: what lies in flat blocks: exact sums, sets of texts, bytes.
  */
 #include "unit.h"
 #include "alloc_fail.h"
@@ -8,7 +8,6 @@
 #include "ml/ml_catset.h"
 #include "ml/ml_dictionary.h"
 #include "ml/ml_hash.h"
-#include "ml/ml_order.h"
 #include "ml/ml_sum.h"
 
 static void
@@ -82,62 +81,6 @@ test_catset(void)
 	free(larger);
 }
 
-typedef struct row
-{
-	uint64_t	hash;
-	int			content;
-} row;
-
-static int
-compare_rows(const void *a, const void *b, void *arg)
-{
-	int			left = ((const row *) a)->content;
-	int			right = ((const row *) b)->content;
-
-	(void) arg;
-	return (left > right) - (left < right);
-}
-
-static void
-test_order(void)
-{
-	enum
-	{
-		ROWS = 30000
-	};
-	static row	rows[ROWS];
-	static ml_order_entry one[ROWS],
-				two[ROWS],
-				scratch[ROWS],
-				more_scratch[ROWS];
-	const ml_order_entry *first,
-			   *second;
-	bool		sorted = true,
-				same = true;
-
-	/* Few different keys, so that equal ones are many; some that differ in their low bits only. */
-	for (int i = 0; i < ROWS; i++)
-	{
-		rows[i].content = i * 7919 % ROWS / 3;
-		rows[i].hash = i % 2 ? ml_hash_word(1, rows[i].content % 40) : ((uint64_t) 5 << 40) + rows[i].content % 9;
-		one[i] = (ml_order_entry) {rows[i].hash, &rows[i]};
-	}
-	for (int i = 0; i < ROWS; i++)
-		two[i] = one[ROWS - 1 - i];
-	first = ml_order_sort(one, scratch, ROWS, compare_rows, NULL);
-	second = ml_order_sort(two, more_scratch, ROWS, compare_rows, NULL);
-	for (int i = 0; i < ROWS; i++)
-	{
-		same = same && first[i].key == second[i].key && compare_rows(first[i].row, second[i].row, NULL) == 0;
-		if (i > 0)
-			sorted = sorted && (first[i - 1].key < first[i].key ||
-								(first[i - 1].key == first[i].key && compare_rows(first[i - 1].row, first[i].row, NULL) <= 0));
-	}
-	unit_ok(sorted, "sorted by key, then by content");
-	unit_ok(same, "the same from another order");
-	ml_order_sort(one, scratch, 0, compare_rows, NULL);
-}
-
 static void
 test_bytes_and_dictionary(void)
 {
@@ -201,7 +144,6 @@ main(void)
 {
 	test_sum();
 	test_catset();
-	test_order();
 	test_bytes_and_dictionary();
 	return unit_done();
 }
