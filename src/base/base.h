@@ -9,6 +9,7 @@
 #define MDL_BASE_H
 
 #include "base/pg_compat.h"
+#include "catalog/indexing.h"
 #include "nodes/parsenodes.h"
 #include "utils/jsonb.h"
 
@@ -140,6 +141,27 @@ extern MDL_EXPORT void mdl_arg_jsonb(MdlArgs *args, Jsonb *value);	/* NULL point
  * processed; rows of a result are in SPI_tuptable.  `read_only` uses the current snapshot, else a new command's.
  */
 extern MDL_EXPORT uint64 mdl_run(const char *sql, const MdlArgs *args, bool read_only);
+
+/*
+ * own_rows.c: the same for a constant statement, whose plan is kept for the session in *kept, which is NULL at first; args is
+ * not NULL.  Runs as the owner of the extension, with whose search_path it was planned.
+ */
+struct _SPI_plan;
+extern MDL_EXPORT uint64 mdl_run_kept(struct _SPI_plan **kept, const char *sql, const MdlArgs *args, bool read_only);
+
+/*
+ * own_rows.c: rows for a table of ours, past privileges, constraints, defaults and triggers.  Values are in the order of
+ * the table's columns; columns after the first `count` are NULL.  Later commands see the rows.
+ */
+typedef struct MdlRows
+{
+	Relation	table;
+	CatalogIndexState indexes;
+} MdlRows;
+
+extern MDL_EXPORT void mdl_rows_begin(MdlRows *rows, const char *table);
+extern MDL_EXPORT void mdl_rows_add(MdlRows *rows, int count, const Datum *values, const bool *nulls);
+extern MDL_EXPORT void mdl_rows_end(MdlRows *rows);
 
 /* How many rows a query finds in tables of ours as they are now, whatever snapshot the caller has. */
 extern MDL_EXPORT uint64 mdl_count_now(const char *sql, const MdlArgs *args);

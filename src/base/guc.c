@@ -69,7 +69,7 @@ mdl_guc_init(void)
 							&mdl_train_mem, 2 * 1024 * 1024, 1024, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("medallion.train_threads",
-							"Threads of a training that has its rows in memory.",
+							"Threads of a training, once its rows have been read.",
 							"0: as many as max_parallel_workers_per_gather and the session itself, and not more than processors.",
 							&mdl_train_threads, 0, 0, 64, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("medallion");

@@ -42,11 +42,15 @@ typedef struct ml_baseline_column
 	int			n_categories;	/* categorical by codes: the dictionary; also with texts, if it is known */
 	const char *const *categories;
 	uint64_t	n_nulls;		/* of all rows, exact */
+
+	/* Not categorical: instead of values, the number of row i may lie at records[i] + offset; NaN is missing. */
+	const void *const *records;
+	size_t		offset;
 } ml_baseline_column;
 
 /*
  * Makes a baseline from n_sample rows out of n_rows.  Codes outside the dictionary fail with ML_BAD_PARAM.  Without a
- * dictionary the known categories are those in the sample.  Everything is copied.
+ * dictionary the known categories are those in the sample.  Everything is copied.  Numeric columns are described in threads.
  */
 extern ml_status ml_baseline_make(const ml_ctx *ctx, int n_columns, const ml_baseline_column *columns, size_t n_sample,
 								  uint64_t n_rows, ml_baseline **baseline, ml_error *err);

@@ -2,9 +2,7 @@
  * drift_baseline.c: a baseline from a sample of the training rows.
  */
 #include "ml/drift_int.h"
-#include "ml/eval_rank.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,89 +80,6 @@ ml_baseline_find_column(const ml_baseline *baseline, const char *name)
 		if (strcmp(baseline->columns[i].name, name) == 0)
 			return i;
 	return -1;
-}
-
-/* ---- numeric columns ----------------------------------------------------------------------------------------- */
-
-/* Mean and population standard deviation of the finite values, in two passes. */
-static void
-set_moments(drift_column *column, const double *values, size_t n)
-{
-	double		sum = 0,
-				squares = 0;
-	size_t		finite = 0;
-
-	for (size_t i = 0; i < n; i++)
-	{
-		if (!isfinite(values[i]))
-			continue;
-		finite++;
-		sum += (values[i] - sum) / (double) finite; /* the running mean cannot overflow */
-	}
-	for (size_t i = 0; i < n; i++)
-	{
-		if (isfinite(values[i]))
-			squares += (values[i] - sum) * (values[i] - sum);
-	}
-	column->mean = finite ? sum : NAN;
-	column->std = finite ? sqrt(squares / (double) finite) : NAN;
-}
-
-/* From the n present values, which are sorted in place. */
-static ml_status
-describe_numbers(const ml_ctx *ctx, drift_column *column, double *values, size_t n, ml_error *err)
-{
-	double		edges[DRIFT_MAX_BINS];
-	double	   *scratch = ml_alloc(ctx, n, sizeof(double));
-	int			bin = 0;
-
-	if (scratch == NULL)
-		return NO_MEMORY(err);
-	ml_rank_sort(values, scratch, n);
-	ml_free(ctx, scratch);
-	set_moments(column, values, n);
-	column->n_edges = drift_make_edges(values, n, edges);
-	column->n_bins = column->n_edges + 2;
-	column->n_sketch = (int) (n < ML_DRIFT_SKETCH ? n : ML_DRIFT_SKETCH);
-	column->edges = ml_alloc(ctx, column->n_edges, sizeof(double));
-	column->sketch = ml_alloc(ctx, column->n_sketch, sizeof(double));
-	column->counts = ml_alloc_zero(ctx, column->n_bins, sizeof(uint64_t));
-	if (column->edges == NULL || column->sketch == NULL || column->counts == NULL)
-		return NO_MEMORY(err);
-	memcpy(column->edges, edges, column->n_edges * sizeof(double));
-	for (int i = 0; i < column->n_sketch; i++)
-		column->sketch[i] = values[n <= ML_DRIFT_SKETCH ? (size_t) i : (size_t) (((double) i + 0.5) * (double) n / ML_DRIFT_SKETCH)];
-	/* As drift_bin_of, but the values are sorted. */
-	for (size_t i = 0; i < n; i++)
-	{
-		while (bin < column->n_edges && edges[bin] < values[i])
-			bin++;
-		column->counts[bin]++;
-	}
-	column->counts[column->n_bins - 1] = column->n_missing;
-	return ML_OK;
-}
-
-static ml_status
-make_numeric(const ml_ctx *ctx, drift_column *column, const ml_baseline_column *from, size_t n, ml_error *err)
-{
-	double	   *values = ml_alloc(ctx, n, sizeof(double));
-	ml_status	status;
-
-	if (values == NULL)
-		return NO_MEMORY(err);
-	for (size_t i = 0; i < n; i++)
-	{
-		double		value = from->values.numbers[i] + 0.0;	/* -0 as 0 */
-
-		if ((from->values.nulls != NULL && from->values.nulls[i]) || isnan(value))
-			column->n_missing++;
-		else
-			values[column->n_present++] = value;
-	}
-	status = describe_numbers(ctx, column, values, column->n_present, err);
-	ml_free(ctx, values);
-	return status;
 }
 
 /* ---- categorical columns ------------------------------------------------------------------------------------- */
@@ -345,6 +260,7 @@ make_categorical(const ml_ctx *ctx, drift_column *column, const ml_baseline_colu
 
 /* ---- all columns --------------------------------------------------------------------------------------------- */
 
+/* All but the values of numeric columns. */
 static ml_status
 make_column(const ml_ctx *ctx, drift_column *column, const ml_baseline_column *from, size_t n, ml_error *err)
 {
@@ -353,9 +269,7 @@ make_column(const ml_ctx *ctx, drift_column *column, const ml_baseline_column *f
 	column->name = ml_strdup(ctx, from->name);
 	if (column->name == NULL)
 		return NO_MEMORY(err);
-	if (from->kind == ML_CATEGORICAL)
-		return make_categorical(ctx, column, from, n, err);
-	return make_numeric(ctx, column, from, n, err);
+	return from->kind == ML_CATEGORICAL ? make_categorical(ctx, column, from, n, err) : ML_OK;
 }
 
 ml_status
@@ -376,6 +290,8 @@ ml_baseline_make(const ml_ctx *ctx, int n_columns, const ml_baseline_column *col
 	made->n_sample = n_sample;
 	for (int i = 0; i < n_columns && status == ML_OK; i++)
 		status = make_column(ctx, &made->columns[i], &columns[i], n_sample, err);
+	if (status == ML_OK)
+		status = drift_make_numeric(ctx, made, columns, n_sample, err);
 	if (status == ML_OK)
 		*baseline = made;
 	else

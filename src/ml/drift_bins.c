@@ -45,22 +45,24 @@ drift_make_edges(const double *sorted, size_t n, double *edges)
 {
 	edge_list	list = {edges, 0};
 	size_t		light = 0;		/* where the current stretch without point masses began */
+	size_t		heavy = (n + DRIFT_TARGET_BINS - 1) / DRIFT_TARGET_BINS;	/* equal values that are a point mass */
 
-	for (size_t i = 0; i < n;)
+	for (size_t i = 0; i < n && i + heavy <= n;)
 	{
-		size_t		end = i + 1;
+		size_t		end = i + heavy;
 
+		if (sorted[end - 1] != sorted[i])
+		{
+			i++;
+			continue;
+		}
 		while (end < n && sorted[end] == sorted[i])
 			end++;
-		if ((end - i) * DRIFT_TARGET_BINS >= n)
-		{
-			if (i > light)
-				add_light(&list, sorted + light, i - light, n);
-			add_edge(&list, nextafter(sorted[i], -INFINITY));
-			add_edge(&list, sorted[i]);
-			light = end;
-		}
-		i = end;
+		if (i > light)
+			add_light(&list, sorted + light, i - light, n);
+		add_edge(&list, nextafter(sorted[i], -INFINITY));
+		add_edge(&list, sorted[i]);
+		i = light = end;
 	}
 	if (n > light)
 		add_light(&list, sorted + light, n - light, n);

@@ -92,4 +92,8 @@ extern ml_baseline *drift_baseline_new(const ml_ctx *ctx, int n_columns);
  */
 extern int	drift_make_edges(const double *sorted, size_t n, double *edges);
 
+/* Describes the numeric columns, whose names and kinds the baseline has, from n rows. */
+extern ml_status drift_make_numeric(const ml_ctx *ctx, ml_baseline *made, const ml_baseline_column *from, size_t n,
+									ml_error *err);
+
 #endif							/* ML_DRIFT_INT_H */

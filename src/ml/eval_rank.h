@@ -8,7 +8,7 @@
 
 #include "ml/ml.h"
 
-/* Sorts n scores upwards; -0 and 0 become equal, NaN is not allowed.  scratch has room for n. */
+/* ml_rank_sort.c: sorts n scores upwards; -0 and 0 become equal, NaN is not allowed.  scratch has room for n. */
 extern void ml_rank_sort(double *scores, double *scratch, size_t n);
 
 /* The same; false when cancelled, and then the scores are lost. */

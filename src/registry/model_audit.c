@@ -12,6 +12,7 @@ mdl_audit(const char *action, const char *model, int version, const char *object
 {
 	MdlArgs		args = {0};
 	MdlUser		saved;
+	static SPIPlanPtr inserting;
 
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(GetUserId()), false);
 	mdl_arg_text(&args, GetUserNameFromId(GetUserId(), false));
@@ -23,9 +24,9 @@ mdl_audit(const char *action, const char *model, int version, const char *object
 	mdl_arg_jsonb(&args, detail);
 	SPI_connect();
 	mdl_owner_begin(&saved);
-	mdl_run("INSERT INTO medallion._audit (role, role_name, action, model_id, model, version, object, rows, detail) "
-			"VALUES ($1, $2, $3, (SELECT model_id FROM medallion._models WHERE name OPERATOR(pg_catalog.=) $4), "
-			"$4, $5, $6, $7, $8)", &args, false);
+	mdl_run_kept(&inserting, "INSERT INTO medallion._audit (role, role_name, action, model_id, model, version, object, rows, detail) "
+				 "VALUES ($1, $2, $3, (SELECT model_id FROM medallion._models WHERE name OPERATOR(pg_catalog.=) $4), "
+				 "$4, $5, $6, $7, $8)", &args, false);
 	mdl_owner_end(&saved);
 	SPI_finish();
 }

@@ -45,16 +45,18 @@ take_number(const char *name, const char *task, int64 *model_id, int *version)
 	MdlModelRow model = {0};
 	bool		is_null;
 	Oid			user = GetUserId();
+	static SPIPlanPtr inserting;
+	static SPIPlanPtr numbering;
 
 	mdl_arg_text(&args, name);
 	mdl_arg_text(&args, task);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(user), false);
 	mdl_owner_begin(&saved);
-	mdl_run("INSERT INTO medallion._models (name, task, owner) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
-			&args, false);
-	if (mdl_run("UPDATE medallion._models SET next_version = next_version OPERATOR(pg_catalog.+) 1 "
-				"WHERE name OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL AND $3 IS NOT NULL "
-				"RETURNING model_id, next_version OPERATOR(pg_catalog.-) 1, owner::pg_catalog.oid, task", &args, false) != 1)
+	mdl_run_kept(&inserting, "INSERT INTO medallion._models (name, task, owner) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
+				 &args, false);
+	if (mdl_run_kept(&numbering, "UPDATE medallion._models SET next_version = next_version OPERATOR(pg_catalog.+) 1 "
+					 "WHERE name OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL AND $3 IS NOT NULL "
+					 "RETURNING model_id, next_version OPERATOR(pg_catalog.-) 1, owner::pg_catalog.oid, task", &args, false) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("model \"%s\" was changed by a concurrent transaction", name),
@@ -104,33 +106,34 @@ store_blob(int64 version_id, const char *kind, const void *bytes, Size size)
 {
 	Size		offset = 0;
 	int			chunk = 0;
+	MdlRows		rows;
 
+	mdl_rows_begin(&rows, "_model_blobs");
 	do
 	{
 		Size		length = Min(size - offset, MDL_BLOB_CHUNK);
 		bytea	   *content = palloc(VARHDRSZ + length);
-		MdlArgs		args = {0};
+		Datum		values[] = {Int64GetDatum(version_id), CStringGetTextDatum(kind), Int32GetDatum(chunk), 0};
+		bool		nulls[lengthof(values)] = {false};
 
 		CHECK_FOR_INTERRUPTS();
 		SET_VARSIZE(content, VARHDRSZ + length);
 		memcpy(VARDATA(content), (const char *) bytes + offset, length);
 		content = compressed(content);
-		mdl_arg_int8(&args, version_id);
-		mdl_arg_text(&args, kind);
-		mdl_arg(&args, INT4OID, Int32GetDatum(chunk), false);
-		mdl_arg(&args, BYTEAOID, PointerGetDatum(content), false);
-		mdl_run("INSERT INTO medallion._model_blobs (version_id, kind, chunk, content) VALUES ($1, $2, $3, $4)",
-				&args, false);
+		values[3] = PointerGetDatum(content);
+		mdl_rows_add(&rows, lengthof(values), values, nulls);
 		pfree(content);
 		offset += length;
 		chunk++;
 	} while (offset < size);
+	mdl_rows_end(&rows);
 }
 
 static int64
 store_version(const MdlNewModelVersion *new, int64 model_id, int version, Oid user)
 {
 	MdlArgs		args = {0};
+	static SPIPlanPtr inserting;
 
 	mdl_arg_int8(&args, model_id);
 	mdl_arg(&args, INT4OID, Int32GetDatum(version), false);
@@ -146,10 +149,10 @@ store_version(const MdlNewModelVersion *new, int64 model_id, int version, Oid us
 	mdl_arg_text(&args, new->source);
 	mdl_arg(&args, INT8OID, Int64GetDatum(new->sweep_id), new->sweep_id == 0);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(user), false);
-	mdl_run("INSERT INTO medallion._model_versions (model_id, version, algorithm, task, params, metrics, signature, "
-			"data_commits, seed, rows, seconds, library_version, source, sweep_id, owner) "
-			"VALUES ($1, $2, $3, $4, coalesce($5, '{}'), coalesce($6, '{}'), coalesce($7, '{}'), coalesce($8, '{}'), "
-			"$9, $10, $11, medallion.version(), $12, $13, $14) RETURNING version_id", &args, false);
+	mdl_run_kept(&inserting, "INSERT INTO medallion._model_versions (model_id, version, algorithm, task, params, metrics, signature, "
+				 "data_commits, seed, rows, seconds, library_version, source, sweep_id, owner) "
+				 "VALUES ($1, $2, $3, $4, coalesce($5, '{}'), coalesce($6, '{}'), coalesce($7, '{}'), coalesce($8, '{}'), "
+				 "$9, $10, $11, medallion.version(), $12, $13, $14) RETURNING version_id", &args, false);
 	return mdl_field_int8(0, 0);
 }
 

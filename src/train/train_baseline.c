@@ -8,48 +8,176 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "ml/drift.h"
+#include "ml/ml_parallel.h"
+#include "utils/memutils.h"
 
 #define MOST_OPERATIONS 3e9		/* on dear predictions, about a second … */
 #define LEAST_PREDICTED 500		/* … and rows that are predicted all the same */
+#define BLOCK 256				/* rows whose values are gathered at once at most, so that they stay in the cache … */
+#define BLOCK_BYTES (1024 * 1024)	/* … or fewer, but not below … */
+#define LEAST_BLOCK 16			/* … so many: all that lie in a cache line are taken from it at once */
+#define THREAD_VALUES 50000		/* values worth a thread */
 
-void
-mdl_sample_values(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, int index,
-				  ml_baseline_column *column)
+/* ---- rows of the sample as columns --------------------------------------------------------------------------------- */
+
+/* Room for the values of one feature in some rows. */
+typedef struct SampleRoom
 {
-	const MdlRowColumn *row_column = &t->plan.columns[index];
-	unsigned char *nulls = palloc0(count + 1);
-	int			length = row_column->length;
-	double	   *numbers = palloc(sizeof(double) * ((Size) count * length + 1));
-	int32	   *codes = palloc(sizeof(int32) * (count + 1));
+	double	   *numbers;		/* NULL: it has codes */
+	int32	   *codes;
+	unsigned char *nulls;
+} SampleRoom;
 
-	for (uint32 i = 0; i < count; i++)
-	{
-		const MdlSampleRecord *record = records[i];
-		const int32 *record_codes = (const int32 *) (record->numbers + t->plan.n_numbers);
-
-		if (row_column->cat >= 0)
-		{
-			codes[i] = record_codes[row_column->cat];
-			nulls[i] = codes[i] < 0;
-		}
-		else
-		{
-			memcpy(numbers + (Size) i * length, record->numbers + row_column->number, sizeof(double) * length);
-			nulls[i] = isnan(numbers[(Size) i * length]);
-		}
-	}
-	column->name = t->source.columns[index].name;
-	column->kind = t->source.columns[index].kind;
-	column->values.nulls = nulls;
-	if (row_column->cat >= 0)
-	{
-		column->values.codes = codes;
-		column->n_categories = row_column->dictionary.count;
-		column->categories = (const char *const *) row_column->dictionary.texts;
-	}
+static void
+make_room(const MdlRowColumn *column, uint32 count, SampleRoom *room)
+{
+	memset(room, 0, sizeof(*room));
+	if (column->cat >= 0)
+		room->codes = palloc(sizeof(int32) * (count + 1));
 	else
-		column->values.numbers = numbers;
+		room->numbers = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * ((Size) count * column->length + 1));
+	room->nulls = palloc(count + 1);
+}
+
+/* Called in threads too: takes no memory. */
+static void
+fill_room(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, int index, const SampleRoom *room)
+{
+	const MdlRowColumn *column = &t->plan.columns[index];
+	int			length = column->length;
+
+	if (column->cat >= 0)
+		for (uint32 i = 0; i < count; i++)
+		{
+			room->codes[i] = ((const int32 *) (records[i]->numbers + t->plan.n_numbers))[column->cat];
+			room->nulls[i] = room->codes[i] < 0;
+		}
+	else if (length == 1)
+		for (uint32 i = 0; i < count; i++)
+		{
+			room->numbers[i] = records[i]->numbers[column->number];
+			room->nulls[i] = isnan(room->numbers[i]);
+		}
+	else
+		for (uint32 i = 0; i < count; i++)
+		{
+			memcpy(room->numbers + (Size) i * length, records[i]->numbers + column->number, sizeof(double) * length);
+			room->nulls[i] = isnan(room->numbers[(Size) i * length]);
+		}
+}
+
+static ml_values
+values_of(const SampleRoom *room)
+{
+	return (ml_values) {.numbers = room->numbers, .codes = room->codes, .nulls = room->nulls};
+}
+
+/* ---- predictions for the sample ------------------------------------------------------------------------------------- */
+
+/* What a thread needs, who cannot ask for memory. */
+typedef struct SampleSlot
+{
+	SampleRoom *rooms;			/* (model columns) */
+	ml_values  *values;
+	char	   *workspace;
+	ml_row_state rows[BLOCK];
+	ml_status	status;
+	ml_error	err;
+} SampleSlot;
+
+typedef struct SampleWork
+{
+	const MdlTraining *t;
+	const MdlSampleRecord *const *records;
+	uint32		count;			/* rows to predict */
+	uint32		block;			/* rows gathered at once */
+	uint32		first;			/* row of this round */
+	uint32		share;			/* rows of a slot in a round */
+	int			n_columns;
+	int			width;
+	double	   *out;			/* (count, width) */
+	SampleSlot *slots;
+} SampleWork;
+
+static void
+predict_share(void *arg, int index)
+{
+	SampleWork *w = arg;
+	SampleSlot *slot = &w->slots[index];
+	uint32		first = w->first + index * w->share;
+	uint32		end = Min(first + w->share, w->count);
+
+	for (; first < end && slot->status == ML_OK; first += w->block)
+	{
+		uint32		here = Min(w->block, end - first);
+
+		for (int i = 0; i < w->n_columns; i++)
+			fill_room(w->t, w->records + first, here, i, &slot->rooms[i]);
+		slot->status = ml_model_predict_in(w->t->model, slot->values, 0, here, w->out + (Size) first * w->width, slot->rows,
+										   slot->workspace, &slot->err);
+	}
+}
+
+static void
+make_slot(const SampleWork *w, SampleSlot *slot)
+{
+	slot->rooms = palloc(sizeof(SampleRoom) * (w->n_columns + 1));
+	slot->values = palloc(sizeof(ml_values) * (w->n_columns + 1));
+	slot->workspace = MemoryContextAllocHuge(CurrentMemoryContext, ml_model_workspace(w->t->model) + 64);
+	slot->workspace = (char *) TYPEALIGN(64, slot->workspace);
+	slot->status = ML_OK;
+	for (int i = 0; i < w->n_columns; i++)
+	{
+		make_room(&w->t->plan.columns[i], w->block, &slot->rooms[i]);
+		slot->values[i] = values_of(&slot->rooms[i]);
+	}
+}
+
+/* Rows to gather at once: more make better use of a processor's caches, up to their size. */
+static uint32
+block_rows(const MdlTraining *t, int n_columns)
+{
+	Size		bytes = 1;
+
+	for (int i = 0; i < n_columns; i++)
+		bytes += sizeof(double) * t->plan.columns[i].length;
+	return Max(LEAST_BLOCK, Min(BLOCK, BLOCK_BYTES / bytes));
+}
+
+double *
+mdl_training_predict_sample(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count)
+{
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "predictions for the sample", ALLOCSET_DEFAULT_SIZES);
+	SampleWork	w = {.t = t, .records = records, .count = count};
+	MemoryContext caller;
+	ml_ctx		ctx = t->ctx;
+	int			n_slots = mdl_training_threads();
+
+	w.n_columns = ml_model_n_columns(t->model);
+	w.width = ml_model_width(t->model);
+	w.out = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * ((Size) count * w.width + 1));
+	caller = MemoryContextSwitchTo(memory);
+	w.block = block_rows(t, w.n_columns);
+	if (ml_model_effort(t->model) == 0)
+		n_slots = Min(n_slots, (Size) count * (w.n_columns + 1) / THREAD_VALUES + 1);
+	w.share = Min(ml_model_rows_at_once(t->model), count / n_slots + 1);
+	w.slots = palloc(sizeof(SampleSlot) * n_slots);
+	for (int i = 0; i < n_slots; i++)
+		make_slot(&w, &w.slots[i]);
+	ctx.nthreads = n_slots;
+	for (; w.first < count; w.first += w.share * n_slots)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ml_parallel(&ctx, n_slots, predict_share, &w);
+		for (int i = 0; i < n_slots; i++)
+			if (w.slots[i].status != ML_OK)
+				mdl_ml_raise(w.slots[i].status, &w.slots[i].err);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(memory);
+	return w.out;
 }
 
 /*
@@ -57,58 +185,75 @@ mdl_sample_values(const MdlTraining *t, const MdlSampleRecord *const *records, u
  * first rows, which are as good as any, stand for the others too.
  */
 static double *
-sample_predictions(const MdlTraining *t, const ml_baseline_column *columns, uint32 count)
+sample_predictions(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, const double *known)
 {
-	int			n_columns = ml_model_n_columns(t->model);
 	int			width = ml_model_width(t->model);
-	ml_values  *values = palloc(sizeof(ml_values) * n_columns);
-	ml_row_state *rows = palloc(sizeof(ml_row_state) * (count + 1));
-	double	   *out = palloc(sizeof(double) * ((Size) count * width + 1));
 	double	   *predictions = palloc(sizeof(double) * (count + 1));
 	double		affordable = fmax(LEAST_PREDICTED, MOST_OPERATIONS / fmax(1, ml_model_effort(t->model)));
-	uint32		predicted = (uint32) fmin(count, affordable);
-	ml_error	err;
-	ml_status	status;
+	uint32		predicted = known ? count : (uint32) fmin(count, affordable);
+	const double *all = known ? known : mdl_training_predict_sample(t, records, predicted);
 
-	for (int i = 0; i < n_columns; i++)
-		values[i] = columns[i].values;
-	status = ml_model_predict(t->model, values, predicted, out, rows, &err);
-	if (status != ML_OK)
-		mdl_ml_raise(status, &err);
 	for (uint32 i = 0; i < count; i++)
-		predictions[i] = out[(Size) (i % predicted) * width + width - 1];
+		predictions[i] = all[(Size) (i % predicted) * width + width - 1];
 	return predictions;
+}
+
+/* ---- the baseline --------------------------------------------------------------------------------------------------- */
+
+/* One feature as the baseline wants it. */
+static void
+describe_feature(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, int index, ml_baseline_column *column)
+{
+	const MdlRowColumn *row_column = &t->plan.columns[index];
+
+	column->name = t->source.columns[index].name;
+	column->kind = t->source.columns[index].kind;
+	if (row_column->cat >= 0)
+	{
+		SampleRoom	room;
+
+		make_room(row_column, count, &room);
+		fill_room(t, records, count, index, &room);
+		column->values = values_of(&room);
+		column->n_categories = row_column->dictionary.count;
+		column->categories = (const char *const *) row_column->dictionary.texts;
+	}
+	else
+	{
+		column->records = (const void *const *) records;
+		column->offset = offsetof(MdlSampleRecord, numbers) + sizeof(double) * row_column->number;
+	}
 }
 
 void
 mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records, uint32 count,
-						   const MdlRowCounts *counts)
+						   const MdlRowCounts *counts, const double *predictions)
 {
-	int			n = t->source.n_features;
-	ml_baseline_column *columns = palloc0(sizeof(ml_baseline_column) * (n + 1));
+	ml_baseline_column *columns = palloc0(sizeof(ml_baseline_column) * (t->source.n_features + 1));
+	ml_ctx		ctx = t->ctx;
 	ml_baseline *baseline;
 	ml_error	err;
 	ml_status	status;
 	int			compared = 0;
 
-	for (int i = 0; i < n; i++)
+	/* Times only go on, vectors have no distribution of their own, of hashed texts nobody kept the texts. */
+	for (int i = 0; i < t->source.n_features; i++)
 	{
-		mdl_sample_values(t, records, count, i, &columns[i]);
-		columns[i].n_nulls = counts[i].nulls;
+		if (t->source.columns[i].kind > ML_CATEGORICAL || t->plan.columns[i].buckets > 0)
+			continue;
+		describe_feature(t, records, count, i, &columns[compared]);
+		columns[compared++].n_nulls = counts[i].nulls;
 	}
 	if (ml_model_width(t->model) > 0)
 	{
-		columns[n].name = ML_DRIFT_PREDICTION;
-		columns[n].kind = ML_NUMERIC;
-		columns[n++].values.numbers = sample_predictions(t, columns, count);
+		columns[compared].name = ML_DRIFT_PREDICTION;
+		columns[compared].kind = ML_NUMERIC;
+		columns[compared++].values.numbers = sample_predictions(t, records, count, predictions);
 	}
-	/* Times only go on, vectors have no distribution of their own, of hashed texts nobody kept the texts. */
-	for (int i = 0; i < n; i++)
-		if (columns[i].kind <= ML_CATEGORICAL && (i >= t->source.n_features || t->plan.columns[i].buckets == 0))
-			columns[compared++] = columns[i];
-	status = ml_baseline_make(&t->ctx, compared, columns, count, (uint64) t->rows, &baseline, &err);
+	ctx.nthreads = mdl_training_threads();
+	status = ml_baseline_make(&ctx, compared, columns, count, (uint64) t->rows, &baseline, &err);
 	if (status == ML_OK)
-		status = ml_baseline_save(&t->ctx, baseline, &t->baseline, &t->baseline_size, &err);
+		status = ml_baseline_save(&ctx, baseline, &t->baseline, &t->baseline_size, &err);
 	if (status != ML_OK)
 		mdl_ml_raise(status, &err);
 }

@@ -10,7 +10,6 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "ml/drift.h"
 #include "train/train_matrix.h"
 #include "utils/array.h"
 
@@ -258,33 +257,20 @@ make_design(const MdlTraining *t, const Found *f)
 
 /* ---- metrics ------------------------------------------------------------------------------------------------------- */
 
-static void
+/* Measures the model on the sample, and returns what it predicts for it; NULL: it is empty. */
+static double *
 push_metrics(MdlTraining *t, const Found *f)
 {
-	int			n_columns = ml_model_n_columns(t->model);
-	ml_values  *values = palloc(sizeof(ml_values) * n_columns);
-	double	   *predictions = palloc(sizeof(double) * ((Size) f->count * t->n_classes + 1));
-	ml_row_state *rows = palloc(sizeof(ml_row_state) * (f->count + 1));
+	double	   *predictions;
 	int32	   *labels = palloc(sizeof(int32) * (f->count + 1));
 	double	   *weights = palloc(sizeof(double) * (f->count + 1));
 	MdlMatrixData data = {.rows = f->count, .n_classes = t->n_classes, .labels = labels};
 	MdlMetric	metrics[MDL_MAX_METRICS];
 	int			count;
-	ml_error	err;
-	ml_status	status;
 
 	if (f->count == 0)
-		return;
-	for (int i = 0; i < n_columns; i++)
-	{
-		ml_baseline_column column = {0};
-
-		mdl_sample_values(t, f->records, f->count, i, &column);
-		values[i] = column.values;
-	}
-	status = ml_model_predict(t->model, values, f->count, predictions, rows, &err);
-	if (status != ML_OK)
-		mdl_ml_raise(status, &err);
+		return NULL;
+	predictions = mdl_training_predict_sample(t, f->records, f->count);
 	for (uint32 i = 0; i < f->count; i++)
 	{
 		labels[i] = ((const int32 *) (f->records[i]->numbers + t->plan.n_numbers))[t->plan.n_cats - 1];
@@ -296,6 +282,7 @@ push_metrics(MdlTraining *t, const Found *f)
 	count = mdl_matrix_metrics(&t->ctx, &data, predictions, 0, f->count, metrics);
 	for (int i = 0; i < count; i++)
 		mdl_jsonb_push_number(&t->metrics, psprintf("train_%s", metrics[i].name), metrics[i].value);
+	return predictions;
 }
 
 /* ---- all of it ----------------------------------------------------------------------------------------------------- */
@@ -335,6 +322,7 @@ void
 mdl_training_fit_classes(MdlTraining *t)
 {
 	Found		f = {0};
+	double	   *predictions;
 
 	mdl_training_phase(t, "reading", -1);
 	f.head = read_state(t);
@@ -343,7 +331,7 @@ mdl_training_fit_classes(MdlTraining *t)
 	mdl_training_phase(t, "fitting", 100);
 	fit(t, &f);
 	mdl_training_phase(t, "scoring", -1);
-	push_metrics(t, &f);
+	predictions = push_metrics(t, &f);
 	mdl_training_phase(t, "describing", -1);
-	mdl_training_make_baseline(t, f.records, f.count, mdl_class_counts(f.head));
+	mdl_training_make_baseline(t, f.records, f.count, mdl_class_counts(f.head), predictions);
 }

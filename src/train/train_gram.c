@@ -121,7 +121,7 @@ make_baseline(MdlTraining *t, const MdlLinearState *state)
 
 	for (uint32 i = 0; i < state->sample->count; i++)
 		records[i] = ml_sample_record(state->sample, i);
-	mdl_training_make_baseline(t, records, state->sample->count, state->counts);
+	mdl_training_make_baseline(t, records, state->sample->count, state->counts, NULL);
 }
 
 /* The Gram of the rows trained on, and those of the folds if the estimator wants them apart. */

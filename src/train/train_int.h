@@ -455,14 +455,15 @@ extern void mdl_training_score_holdout(MdlTraining *t);
 extern void mdl_training_read_matrix(MdlTraining *t);
 extern void mdl_training_fit_matrix(MdlTraining *t);
 
-/* train_baseline.c: the values of one feature in some rows of the sample. */
-struct ml_baseline_column;
-extern void mdl_sample_values(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, int index,
-							  struct ml_baseline_column *column);
+/* train_baseline.c: what the model predicts for rows of the sample: (count, width). */
+extern double *mdl_training_predict_sample(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count);
 
-/* train_baseline.c: what monitoring compares with, from a sample of the rows and the exact counts (n_columns). */
+/*
+ * train_baseline.c: what monitoring compares with, from a sample of the rows and the exact counts (n_columns).  The
+ * predictions for all rows of the sample spare asking the model again; NULL: there are none.
+ */
 extern void mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records, uint32 count,
-									   const MdlRowCounts *counts);
+									   const MdlRowCounts *counts, const double *predictions);
 
 /*
  * train_run.c: a training in three steps, each in the context of the training.  Reading and registering need a

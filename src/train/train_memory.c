@@ -144,5 +144,5 @@ mdl_training_fit_matrix(MdlTraining *t)
 		push_metrics(t, data, "", training, data->rows - training);
 	}
 	mdl_training_phase(t, "describing", -1);
-	mdl_training_make_baseline(t, (const MdlSampleRecord *const *) rows->records, rows->sample, rows->load.counts);
+	mdl_training_make_baseline(t, (const MdlSampleRecord *const *) rows->records, rows->sample, rows->load.counts, NULL);
 }

@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "registry/registry.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -78,17 +79,6 @@ signature_of(const MdlTraining *t)
 
 /* ---- coefficients ---------------------------------------------------------------------------------------------- */
 
-static Datum
-array_of(Datum *values, bool *nulls, int count, Oid type)
-{
-	int			dims[1] = {count};
-	int			lower[1] = {1};
-	bool		is_text = type == TEXTOID;
-
-	return PointerGetDatum(construct_md_array(values, nulls, 1, dims, lower, type, is_text ? -1 : 8, !is_text,
-											  is_text ? TYPALIGN_INT : TYPALIGN_DOUBLE));
-}
-
 static char *
 term_name(const MdlTraining *t, int term)
 {
@@ -137,25 +127,27 @@ mdl_training_collect_coefficients(const MdlTraining *t, MdlCoefficients *a)
 void
 mdl_training_record_coefficients(int64 version_id, int part, int position, MdlCoefficients *a)
 {
-	MdlArgs		args = {0};
-	MdlUser		user;
+	MdlRows		rows;
 
 	if (a->count == 0)
 		return;
-	mdl_arg_int8(&args, version_id);
-	mdl_arg(&args, TEXTARRAYOID, array_of(a->classes, a->class_nulls, a->count, TEXTOID), false);
-	mdl_arg(&args, TEXTARRAYOID, array_of(a->features, NULL, a->count, TEXTOID), false);
-	for (int k = 0; k < 4; k++)
-		mdl_arg(&args, FLOAT8ARRAYOID, array_of(a->numbers[k], a->number_nulls[k], a->count, FLOAT8OID), false);
-	mdl_arg(&args, INT4OID, Int32GetDatum(part), part == 0);
-	mdl_arg(&args, INT4OID, Int32GetDatum(position), false);
-	mdl_owner_begin(&user);
-	mdl_run("INSERT INTO medallion._coefficients (version_id, position, class, feature, estimate, std_error, statistic, p_value, part)"
-			" SELECT $1, $9 + u.position, u.class, u.feature, u.estimate, u.std_error, u.statistic, u.p_value, $8"
-			" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
-			" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7))"
-			" WITH ORDINALITY AS u(class, feature, estimate, std_error, statistic, p_value, position)", &args, false);
-	mdl_owner_end(&user);
+	mdl_rows_begin(&rows, "_coefficients");
+	for (int i = 0; i < a->count; i++)
+	{
+		/* version_id, position, class, feature, estimate, std_error, statistic, p_value, part */
+		Datum		values[9] = {Int64GetDatum(version_id), Int32GetDatum(position + i + 1), a->classes[i], a->features[i]};
+		bool		nulls[9] = {false, false, a->class_nulls[i], false};
+
+		for (int k = 0; k < 4; k++)
+		{
+			values[4 + k] = a->numbers[k][i];
+			nulls[4 + k] = a->number_nulls[k][i];
+		}
+		values[8] = Int32GetDatum(part);
+		nulls[8] = part == 0;
+		mdl_rows_add(&rows, 9, values, nulls);
+	}
+	mdl_rows_end(&rows);
 }
 
 /* ---- attributes ------------------------------------------------------------------------------------------------ */
@@ -164,36 +156,32 @@ mdl_training_record_coefficients(int64 version_id, int part, int position, MdlCo
 static void
 record_matrix(const MdlTraining *t, int64 version_id, const ml_report_matrix *m)
 {
-	int			n = m->n_rows * m->n_columns;
-	Datum	   *values = palloc(sizeof(Datum) * (n + 1));
-	bool	   *nulls = palloc(sizeof(bool) * (n + 1));
-	Datum	   *classes = palloc(sizeof(Datum) * (m->n_rows + 1));
 	Datum	   *features = palloc(sizeof(Datum) * (m->n_columns + 1));
-	MdlArgs		args = {0};
-	MdlUser		user;
+	Datum		name = CStringGetTextDatum(m->name);
+	MdlRows		rows;
 
-	if (n == 0)
+	if (m->n_rows * m->n_columns == 0)
 		return;
-	for (int i = 0; i < n; i++)
-	{
-		nulls[i] = isnan(m->values[i]);
-		values[i] = Float8GetDatum(m->values[i]);
-	}
-	for (int i = 0; i < m->n_rows && m->rows_are_classes; i++)
-		classes[i] = CStringGetTextDatum(t->classes[i]);
 	for (int j = 0; j < m->n_columns && m->columns_are_terms; j++)
 		features[j] = CStringGetTextDatum(term_name(t, j));
-	mdl_arg_int8(&args, version_id);
-	mdl_arg_text(&args, m->name);
-	mdl_arg(&args, INT4OID, Int32GetDatum(m->n_columns), false);
-	mdl_arg(&args, FLOAT8ARRAYOID, array_of(values, nulls, n, FLOAT8OID), false);
-	mdl_arg(&args, TEXTARRAYOID, array_of(classes, NULL, m->rows_are_classes ? m->n_rows : 0, TEXTOID), false);
-	mdl_arg(&args, TEXTARRAYOID, array_of(features, NULL, m->columns_are_terms ? m->n_columns : 0, TEXTOID), false);
-	mdl_owner_begin(&user);
-	mdl_run("INSERT INTO medallion._model_attributes (version_id, attribute, i, j, class, feature, value)"
-			" SELECT $1, $2, (u.n - 1) / $3 + 1, (u.n - 1) % $3 + 1, ($5)[(u.n - 1) / $3 + 1], ($6)[(u.n - 1) % $3 + 1], u.value"
-			" FROM pg_catalog.unnest($4) WITH ORDINALITY AS u(value, n)", &args, false);
-	mdl_owner_end(&user);
+	mdl_rows_begin(&rows, "_model_attributes");
+	for (int i = 0; i < m->n_rows; i++)
+	{
+		Datum		class = m->rows_are_classes ? CStringGetTextDatum(t->classes[i]) : (Datum) 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int j = 0; j < m->n_columns; j++)
+		{
+			double		value = m->values[(Size) i * m->n_columns + j];
+			/* version_id, attribute, i, j, class, feature, value */
+			Datum		values[7] = {Int64GetDatum(version_id), name, Int32GetDatum(i + 1), Int32GetDatum(j + 1), class,
+				m->columns_are_terms ? features[j] : (Datum) 0, Float8GetDatum(value)};
+			bool		nulls[7] = {false, false, false, false, !m->rows_are_classes, !m->columns_are_terms, isnan(value)};
+
+			mdl_rows_add(&rows, 7, values, nulls);
+		}
+	}
+	mdl_rows_end(&rows);
 }
 
 /* ---- metrics and deployment ------------------------------------------------------------------------------------ */

@@ -607,6 +607,66 @@ test_edge_cases(void)
 	unit_ok(drift.ks == 0.5, "huge values");
 }
 
+/* Columns in records and many threads give the same bytes as columns apart and one. */
+static void
+test_records(void)
+{
+	enum
+	{
+		ROWS = 5000, COLUMNS = 19
+	};
+	static double records[ROWS][COLUMNS + 3];
+	static double apart[COLUMNS][ROWS];
+	static unsigned char nulls[COLUMNS][ROWS];
+	const void *places[ROWS];
+	ml_baseline_column columns[2][COLUMNS];
+	unsigned char *bytes[2];
+	size_t		lengths[2];
+	unsigned	state = 99;
+
+	memset(columns, 0, sizeof(columns));
+	for (int i = 0; i < ROWS; i++)
+		places[i] = records[i];
+	for (int j = 0; j < COLUMNS; j++)
+	{
+		char		name[2] = {(char) ('a' + j), 0};
+
+		for (int i = 0; i < ROWS; i++)
+		{
+			state = state * 1664525u + 1013904223u;
+			apart[j][i] = j == 3 ? 2.1 : j == 4 ? (state >> 8) % 5 : (double) (state >> 8) * (i % 3 - 1);
+			nulls[j][i] = j == 7 || (j % 2 && i % 13 == j % 13);
+			records[i][j + 2] = nulls[j][i] ? NAN : apart[j][i];
+		}
+		for (int form = 0; form < 2; form++)
+			columns[form][j] = (ml_baseline_column) {.name = strdup(name), .kind = j % 5 ? ML_NUMERIC : ML_BOOLEAN};
+		columns[0][j].values = (ml_values) {.numbers = apart[j], .nulls = nulls[j]};
+		columns[1][j].records = places;
+		columns[1][j].offset = (j + 2) * sizeof(double);
+	}
+	for (int form = 0; form < 2; form++)
+	{
+		ml_ctx		ctx = ml_ctx_default();
+		ml_baseline *baseline;
+
+		ctx.nthreads = form ? 5 : 1;
+		unit_int(ml_baseline_make(&ctx, COLUMNS, columns[form], ROWS, ROWS, &baseline, NULL), ML_OK, "a baseline of form %d", form);
+		if (form)
+		{
+			unit_ok(baseline->columns[3].mean == 2.1 && baseline->columns[3].std == 0, "the mean of equal values is that value");
+			unit_int(baseline->columns[7].n_present, 0, "nothing is present");
+		}
+		unit_int(ml_baseline_save(&ctx, baseline, &bytes[form], &lengths[form], NULL), ML_OK, "saved");
+		ml_baseline_free(baseline);
+	}
+	unit_ok(lengths[0] == lengths[1] && memcmp(bytes[0], bytes[1], lengths[0]) == 0, "records and threads change no bit");
+	for (int form = 0; form < 2; form++)
+		free(bytes[form]);
+	for (int j = 0; j < COLUMNS; j++)
+		for (int form = 0; form < 2; form++)
+			free((char *) columns[form][j].name);
+}
+
 int
 main(void)
 {
@@ -619,5 +679,6 @@ main(void)
 	test_bytes();
 	test_allocations();
 	test_edge_cases();
+	test_records();
 	return unit_done();
 }

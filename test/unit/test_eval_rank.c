@@ -29,6 +29,55 @@ count_pairs(const double *p, size_t np, const double *q, size_t nq)
 	return won / ((double) np * (double) nq);
 }
 
+/* Numbers of every shape that goes another way through the sort, and of lengths around its limits. */
+static double
+shaped(int shape, unsigned random, int i)
+{
+	switch (shape)
+	{
+		case 0:
+			return (double) random / 4294967296.0 - 0.3;
+		case 1:
+			return random % 7;
+		case 2:
+			return -2.5;
+		case 3:					/* close to each other, beside one far away */
+			return i ? 1.6e9 + random % 4000 * 0.125 : -1e-300;
+		case 4:
+			return (random & 1 ? 1 : -1) * 5e-324 * (random % 1000);
+		case 5:
+			return random % 3 ? (random % 2 ? INFINITY : -INFINITY) : 1.0 + random % 100 * 2.3e-16;
+		default:
+			return -1e9 * i;
+	}
+}
+
+static void
+sort_all_shapes(void)
+{
+	static const int lengths[] = {2, 47, 48, 49, 255, 256, 257, 3000, 20000};
+	static double values[20000],
+				copy[20000],
+				scratch[20000];
+	unsigned	state = 54321;
+	int			wrong = 0;
+
+	for (int shape = 0; shape < 7; shape++)
+		for (int k = 0; k < 9; k++)
+		{
+			for (int i = 0; i < lengths[k]; i++)
+			{
+				state = state * 1664525u + 1013904223u;
+				values[i] = copy[i] = shaped(shape, state >> 4, i);
+			}
+			ml_rank_sort(values, scratch, lengths[k]);
+			qsort(copy, lengths[k], sizeof(double), by_value);
+			for (int i = 0; i < lengths[k]; i++)
+				wrong += values[i] != copy[i];
+		}
+	unit_int(wrong, 0, "numbers of any shape, and lengths around the limits");
+}
+
 int
 main(void)
 {
@@ -39,7 +88,6 @@ main(void)
 				q[] = {0.4, 0.1},
 				value;
 	unsigned	state = 12345;
-	fail_state	cancelling = {-1, 0, 2, 0};
 	ml_ctx		ctx;
 
 	for (int i = 0; i < N; i++)
@@ -64,8 +112,14 @@ main(void)
 	unit_near(ml_rank_roc_auc(scores, 200, scores + 150, 350, &value) ? value : NAN,
 			  count_pairs(scores, 200, scores + 150, 350), 1e-14, 0, "area = share of pairs won, overlapping and tied");
 
-	ctx = fail_ctx(&cancelling);
-	unit_ok(!ml_rank_sort_ctx(&ctx, copy, scratch, N), "stops when cancelled");
+	sort_all_shapes();
+	for (int looks = 0; looks < 2; looks++)
+	{
+		fail_state	cancelling = {-1, 0, looks, 0};
+
+		ctx = fail_ctx(&cancelling);
+		unit_ok(!ml_rank_sort_ctx(&ctx, copy, scratch, N), "stops when cancelled at look %d", looks);
+	}
 
 	ml_rank_sort(p, scratch, 3);
 	ml_rank_sort(q, scratch, 2);
