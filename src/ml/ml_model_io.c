@@ -543,7 +543,7 @@ load_bytes(const ml_ctx *ctx, const unsigned char *bytes, size_t length, bool is
 	if (!l.r.failed && (l.version < 1 || l.version > FORMAT_VERSION))
 		return ml_fail(err, ML_BAD_MODEL, "Use the version of medallion that saved it, or a later one.",
 					   "the model has format version %u, expected at most %d", (unsigned) l.version, FORMAT_VERSION);
-	if (ml_get_u64(&l.r) != length || l.r.failed)
+	if (ml_get_u64(&l.r) != length || length < HEADER_SIZE || l.r.failed)
 		return ml_fail(err, ML_BAD_MODEL, NULL, "the stored model is incomplete");
 	if (ml_get_u32(&l.r) != ml_crc32c(bytes + HEADER_SIZE, length - HEADER_SIZE) || l.r.failed)
 		return ml_fail(err, ML_BAD_MODEL, NULL, "the stored model is damaged: its checksum does not match");

@@ -177,6 +177,25 @@ test_bytes(const ml_model *model)
 	ml_free(&ctx, bytes);
 }
 
+/* Bytes that are shorter than the header, and say so themselves. */
+static void
+test_short(void)
+{
+	ml_ctx		ctx = ml_ctx_default();
+	ml_error	err;
+
+	for (size_t length = 20; length < 28; length++)
+	{
+		unsigned char *bytes = calloc(length, 1);
+		ml_model   *model;
+
+		memcpy(bytes, "MDLMODEL\2", 9);
+		bytes[12] = (unsigned char) length;
+		unit_int(ml_model_load(&ctx, bytes, length, &model, &err), ML_BAD_MODEL, "%zu bytes are no model", length);
+		free(bytes);
+	}
+}
+
 static ml_status
 make_save_load(const ml_ctx *ctx, void *arg, ml_error *err)
 {
@@ -237,6 +256,7 @@ main(void)
 	test_predict(model);
 	test_bytes(model);
 	ml_model_free(model);
+	test_short();
 	fail_each_allocation(make_save_load, NULL, 11, "a model");
 	test_bad_specs();
 	return unit_done();
