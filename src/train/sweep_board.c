@@ -18,6 +18,7 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #define BOARD_MAGIC 0x6d646273
@@ -43,6 +44,8 @@ typedef struct BoardHeader
 	int32		coordinator_pid;
 	int32		coordinator_proc;	/* index into ProcGlobal->allProcs */
 	uint32		folds_offset;	/* double[count][cv] */
+	int32		train_mem;		/* the coordinator's settings: what it can train its helpers can … */
+	int32		train_threads;	/* … in the same way */
 	pg_atomic_uint32 closed;
 	char		metric[32];
 	BoardEntry	entries[FLEXIBLE_ARRAY_MEMBER];
@@ -86,6 +89,8 @@ mdl_board_create(MdlDataset *dataset, int cv, const char *metric, const MdlTrial
 	header->coordinator_pid = MyProcPid;
 	header->coordinator_proc = MyProc->pgprocno;
 	header->folds_offset = (uint32) folds;
+	header->train_mem = mdl_train_mem;
+	header->train_threads = mdl_train_threads;
 	pg_atomic_init_u32(&header->closed, 0);
 	strlcpy(header->metric, metric, sizeof(header->metric));
 	for (int t = 0; t < count; t++)
@@ -351,6 +356,8 @@ mdl_sweep_help(const char *argument)
 		CommitTransactionCommand();
 		return;
 	}
+	SetConfigOption("medallion.train_mem", psprintf("%d", header->train_mem), PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("medallion.train_threads", psprintf("%d", header->train_threads), PGC_USERSET, PGC_S_SESSION);
 	while (mdl_board_work(&board, dataset, worker, check_coordinator, header))
 	{
 		SetLatch(&ProcGlobal->allProcs[header->coordinator_proc].procLatch);

@@ -87,7 +87,8 @@ extern void mdl_sweep_trials_stopped(int64 id); /* those running are waiting aga
 extern bool mdl_sweep_is_wanted(int64 id);	/* neither cancelled nor dropped */
 extern void mdl_sweep_started(int64 id);
 extern void mdl_sweep_data_read(int64 id, int64 rows, const char *metric, bool greater_is_better, bool forget_trials);
-extern void mdl_sweep_finished(int64 id, int version);
+extern void mdl_sweep_finished(int64 id, int version);	/* raises if it was cancelled meanwhile, which undoes the version */
+extern void mdl_sweep_was_cancelled(int64 id) pg_attribute_noreturn();
 extern void mdl_sweep_delete(int64 id);
 
 /* The lock that says who runs a sweep; held by the session until released, or by the transaction. */

@@ -18,7 +18,6 @@
 #include "registry/registry.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -112,9 +111,7 @@ write_changes(SweepRun *run, bool at_once)
 	pfree(rows);
 	show_progress(run);
 	if (run->background && !mdl_sweep_is_wanted(run->sweep.id))
-		ereport(ERROR,
-				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("sweep " INT64_FORMAT " was cancelled", run->sweep.id)));
+		mdl_sweep_was_cancelled(run->sweep.id);
 }
 
 /* Reads the source into the dataset; trials of an earlier start are forgotten when the source has changed since. */
@@ -304,16 +301,10 @@ record_failure(SweepRun *run, const ErrorData *error)
 static void
 run_background(SweepRun *run)
 {
-	MdlSweep   *sweep = &run->sweep;
-	char	   *setting = NULL;
-
-	/* Settings of the session that asked: names and dates in a query mean what they meant there. */
-	if (mdl_jsonb_text(sweep->settings, "settings", "search_path", &setting))
-		SetConfigOption("search_path", setting, PGC_USERSET, PGC_S_SESSION);
-	if (mdl_jsonb_text(sweep->settings, "settings", "TimeZone", &setting))
-		SetConfigOption("TimeZone", setting, PGC_USERSET, PGC_S_SESSION);
-	if (mdl_jsonb_text(sweep->settings, "settings", "DateStyle", &setting))
-		SetConfigOption("DateStyle", setting, PGC_USERSET, PGC_S_SESSION);
+	/* Names and dates in a query mean what they meant to the session that asked. */
+	begin(run);
+	mdl_settings_use(run->sweep.settings);
+	commit(run);
 	PG_ENSURE_ERROR_CLEANUP(close_at_exit, PointerGetDatum(run));
 	{
 		PG_TRY();

@@ -17,7 +17,10 @@
 #include "miscadmin.h"
 #include "ml/ml_hash.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
+
+#define MOST_ATTEMPTS 100000	/* to draw a trial that differs from those before it */
 
 typedef enum AxisKind
 {
@@ -131,6 +134,8 @@ read_distribution(Axis *axis, JsonbContainer *object)
 	axis->high = read_bound(axis, bounds->val.binary.data, 1);
 	if (!(axis->low < axis->high))
 		bad_axis(axis, "must have a lower bound below the upper one");
+	if (isinf(axis->high - axis->low))
+		bad_axis(axis, "has bounds that are too far apart");
 	if (axis->kind == AXIS_LOG_UNIFORM && !(axis->low > 0))
 		bad_axis(axis, "must have bounds above 0 for log_uniform");
 	if (axis->kind == AXIS_INT_UNIFORM && (axis->low != floor(axis->low) || axis->high != floor(axis->high)))
@@ -187,18 +192,23 @@ read_space(Jsonb *json, Space *space)
 	qsort(space->axes, space->n, sizeof(Axis), by_name);
 }
 
-/* Number of combinations, 0 when a parameter has a distribution; cut off above the largest number of trials. */
+/* Values that a parameter may take; more than the largest number of trials where there is no end of them. */
+static double
+count_values(const Axis *axis)
+{
+	if (axis->kind == AXIS_CHOICE)
+		return axis->n_values;
+	return axis->kind == AXIS_INT_UNIFORM ? axis->high - axis->low + 1 : MDL_SWEEP_MAX_TRIALS + 1;
+}
+
+/* Number of combinations; cut off above the largest number of trials. */
 static int
 count_combinations(const Space *space)
 {
-	int64		total = 1;
+	double		total = 1;
 
 	for (int i = 0; i < space->n; i++)
-	{
-		if (space->axes[i].kind != AXIS_CHOICE)
-			return 0;
-		total = Min(total * space->axes[i].n_values, (int64) MDL_SWEEP_MAX_TRIALS + 1);
-	}
+		total = Min(total * count_values(&space->axes[i]), MDL_SWEEP_MAX_TRIALS + 1);
 	return (int) total;
 }
 
@@ -270,11 +280,6 @@ grid_trials(const Space *space, int *count)
 	int		   *at = palloc0(sizeof(int) * space->n);
 	JsonbValue *chosen = palloc(sizeof(JsonbValue) * space->n);
 
-	if (total == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a grid needs an array of values for each parameter, but the space has a distribution"),
-				 errhint("Use strategy => 'random', or list the values.")));
 	if (total > MDL_SWEEP_MAX_TRIALS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -293,32 +298,55 @@ grid_trials(const Space *space, int *count)
 	return trials;
 }
 
+static bool
+is_among(Jsonb **trials, int count, const Jsonb *params)
+{
+	for (int t = 0; t < count; t++)
+		if (VARSIZE(trials[t]) == VARSIZE(params) && memcmp(trials[t], params, VARSIZE(params)) == 0)
+			return true;
+	return false;
+}
+
+/* A trial that differs from those before it; NULL when none was found. */
+static Jsonb *
+random_trial(const Space *space, int64 seed, Jsonb **trials, int before, MemoryContext scratch)
+{
+	MemoryContext caller = MemoryContextSwitchTo(scratch);
+	JsonbValue *chosen;
+	Jsonb	   *params = NULL;
+
+	for (int attempt = 0; params == NULL && attempt < MOST_ATTEMPTS; attempt++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(scratch);
+		chosen = palloc(sizeof(JsonbValue) * space->n);
+		for (int i = 0; i < space->n; i++)
+			draw(&space->axes[i], seed, before + 1, attempt, &chosen[i]);
+		params = make_params(space, chosen);
+		if (is_among(trials, before, params))
+			params = NULL;
+	}
+	MemoryContextSwitchTo(caller);
+	if (params == NULL)
+		return NULL;
+	return memcpy(palloc(VARSIZE(params)), params, VARSIZE(params));
+}
+
 /* Random trials without repetition; fewer than asked for when the space has no more. */
 static Jsonb **
 random_trials(const Space *space, int requested, int64 seed, int *count)
 {
-	int			total = count_combinations(space);
-	int			wanted = total > 0 ? Min(requested, total) : requested;
+	int			wanted = Min(requested, count_combinations(space));
 	Jsonb	  **trials = palloc(sizeof(Jsonb *) * wanted);
-	JsonbValue *chosen = palloc(sizeof(JsonbValue) * space->n);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "random trial", ALLOCSET_SMALL_SIZES);
 
-	for (int t = 0; t < wanted; t++)
+	for (*count = 0; *count < wanted; ++*count)
 	{
-		bool		repeated = true;
-
-		for (int attempt = 0; repeated && attempt < 100000; attempt++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			for (int i = 0; i < space->n; i++)
-				draw(&space->axes[i], seed, t + 1, attempt, &chosen[i]);
-			trials[t] = make_params(space, chosen);
-			repeated = false;
-			for (int earlier = 0; earlier < t && !repeated; earlier++)
-				repeated = VARSIZE(trials[earlier]) == VARSIZE(trials[t]) &&
-					memcmp(trials[earlier], trials[t], VARSIZE(trials[t])) == 0;
-		}
+		trials[*count] = random_trial(space, seed, trials, *count, scratch);
+		if (trials[*count] == NULL)
+			break;
 	}
-	*count = wanted;
+	MemoryContextDelete(scratch);
 	return trials;
 }
 
@@ -330,6 +358,12 @@ mdl_sweep_trials(Jsonb *json, MdlStrategy strategy, int requested, int64 seed, i
 	read_space(json, &space);
 	if (strategy == MDL_STRATEGY_RANDOM)
 		return random_trials(&space, requested > 0 ? requested : 10, seed, count);
+	for (int i = 0; i < space.n; i++)
+		if (space.axes[i].kind != AXIS_CHOICE)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a grid needs an array of values for each parameter, but the space has a distribution"),
+					 errhint("Use strategy => 'random', or list the values.")));
 	if (requested > 0 && count_combinations(&space) > requested)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -10,7 +10,6 @@
 #include "registry/registry.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 
 static void
 push_key(JsonbParseState **state, const char *key)
@@ -95,21 +94,6 @@ pack_options(FunctionCallInfo fcinfo)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-static Jsonb *
-pack_settings(void)
-{
-	static const char *const names[] = {"search_path", "TimeZone", "DateStyle"};
-	JsonbParseState *state = NULL;
-
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	for (int i = 0; i < lengthof(names); i++)
-	{
-		push_key(&state, names[i]);
-		push_text(&state, WJB_VALUE, GetConfigOption(names[i], false, false));
-	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
 static int
 checked_range(int value, const char *name, int low, int high)
 {
@@ -178,7 +162,7 @@ mdl_sweep_impl(PG_FUNCTION_ARGS)
 	mdl_require_argument(fcinfo, 10, "seed");
 	sweep.request.seed = PG_GETARG_INT64(10);
 	sweep.options = pack_options(fcinfo);
-	sweep.settings = pack_settings();
+	sweep.settings = mdl_settings_jsonb();
 	sweep.owner = GetUserId();
 	sweep.state = "queued";
 	mdl_model_check_new(sweep.request.model, NULL);

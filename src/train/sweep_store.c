@@ -339,6 +339,14 @@ mdl_sweep_trials_stopped(int64 id)
 			  "AND state OPERATOR(pg_catalog.=) 'running'", &args);
 }
 
+void
+mdl_sweep_was_cancelled(int64 id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("sweep " INT64_FORMAT " was cancelled", id)));
+}
+
 bool
 mdl_sweep_is_wanted(int64 id)
 {
@@ -388,8 +396,9 @@ mdl_sweep_finished(int64 id, int version)
 
 	mdl_arg_int8(&args, id);
 	mdl_arg(&args, INT4OID, Int32GetDatum(version), false);
-	run_alone("UPDATE medallion._sweeps SET state = 'done', version = $2, finished_at = pg_catalog.clock_timestamp() "
-			  "WHERE sweep_id OPERATOR(pg_catalog.=) $1", &args);
+	if (run_alone("UPDATE medallion._sweeps SET state = 'done', version = $2, finished_at = pg_catalog.clock_timestamp() "
+				  "WHERE sweep_id OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'running'", &args) == 0)
+		mdl_sweep_was_cancelled(id);
 }
 
 void

@@ -26,6 +26,10 @@ extern void mdl_ml_raise(ml_status status, const ml_error *err) pg_attribute_nor
 /* How many threads a computation of this session may use. */
 extern int	mdl_training_threads(void);
 
+/* train_settings.c: the session's settings that matter to work in the background; to be used there within a transaction. */
+extern Jsonb *mdl_settings_jsonb(void);
+extern void mdl_settings_use(Jsonb *object);
+
 /* A key and a number of an object that is being made; NULL if it is not finite. */
 extern void mdl_jsonb_push_number(JsonbParseState **state, const char *key, double number);
 

@@ -19,13 +19,10 @@
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #define LOCK_CLASS 0x4d54524e	/* of the advisory lock that a training's worker holds */
-
-static const char *const settings[] = {"search_path", "TimeZone", "DateStyle", "medallion.train_mem", "medallion.train_threads"};
 
 /* ---- the request as an object ------------------------------------------------------------------------------------ */
 
@@ -89,17 +86,6 @@ pack_request(const MdlTrainRequest *r)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-static Jsonb *
-pack_settings(void)
-{
-	JsonbParseState *state = NULL;
-
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	for (int i = 0; i < lengthof(settings); i++)
-		mdl_jsonb_push_text(&state, settings[i], GetConfigOption(settings[i], false, false));
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
 static void
 unpack_request(Jsonb *object, MdlTrainRequest *r)
 {
@@ -149,7 +135,7 @@ mdl_train_later(const MdlTrainRequest *request)
 	mdl_arg_text(&args, request->model);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(GetUserId()), false);
 	mdl_arg(&args, JSONBOID, JsonbPGetDatum(pack_request(request)), false);
-	mdl_arg(&args, JSONBOID, JsonbPGetDatum(pack_settings()), false);
+	mdl_arg(&args, JSONBOID, JsonbPGetDatum(mdl_settings_jsonb()), false);
 	run_owned("INSERT INTO medallion._trainings (model, owner, state, request, settings)"
 			  " VALUES ($1, $2::pg_catalog.regrole, 'queued', $3, $4) RETURNING training_id", &args);
 	id = mdl_field_int8(0, 0);
@@ -217,18 +203,6 @@ take(Work *w)
 	return found;
 }
 
-static void
-use_settings(const Work *w)
-{
-	for (int i = 0; i < lengthof(settings); i++)
-	{
-		char	   *value;
-
-		if (mdl_jsonb_text(w->settings, "settings", settings[i], &value))
-			SetConfigOption(settings[i], value, PGC_USERSET, PGC_S_SESSION);
-	}
-}
-
 /* Notes that the training is done, in the transaction that registered the version. */
 static void
 finish(const Work *w, const MdlTrainResult *result)
@@ -253,7 +227,7 @@ train_parts(Work *w)
 	MdlTraining *t;
 
 	begin(w);
-	use_settings(w);
+	mdl_settings_use(w->settings);
 	mdl_parts_read(p);
 	while ((t = mdl_parts_next(p)) != NULL)
 	{
@@ -275,7 +249,7 @@ train(Work *w)
 	MdlTrainResult result = {0};
 
 	begin(w);
-	use_settings(w);
+	mdl_settings_use(w->settings);
 	mdl_training_read(t);
 	commit(w);
 	mdl_training_fit(t);

@@ -140,6 +140,17 @@ SELECT medallion.sweep('sweep_g', 'sweep_test.t', 'y', 'ridge', '{"alpha": [1]}'
 SELECT count(*) FROM medallion._sweeps;
 RESET ROLE;
 
+-- Coordinator and helpers work with the settings of the session that asked, whatever those of the database are.
+CREATE TABLE sweep_test.large AS SELECT sin(i) AS a, cos(i) AS b, sin(i * 3) AS c, sin(i) + cos(i * 7) > 0 AS late FROM generate_series(1, 60000) i;
+SELECT format('ALTER DATABASE %I SET medallion.train_mem = ''1MB''', current_database()) \gexec
+SET medallion.train_mem = '500MB';
+SELECT medallion.sweep('sweep_l', 'sweep_test.large', 'late', 'logistic', '{"C": [1, 2, 3, 4, 5, 6, 7, 8]}', cv => 3, workers => 3, metric => 'accuracy') AS large \gset
+SELECT sweep_test.ended(:large);
+SELECT state, done, error FROM medallion.sweeps WHERE sweep_id = :large;
+SELECT state, error, count(*) FROM medallion.trials WHERE sweep_id = :large GROUP BY 1, 2;
+RESET medallion.train_mem;
+SELECT format('ALTER DATABASE %I RESET medallion.train_mem', current_database()) \gexec
+
 SELECT sweep_test.quiet();
 SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medallion sweep%';
 SET client_min_messages = warning;

@@ -37,6 +37,11 @@ SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": [1, 2
 SELECT count(*), count(DISTINCT params) FROM medallion.trials WHERE sweep_id = :id;
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": {"int_uniform": [1, 3]}}', 'random', trials => 3) AS id \gset
 SELECT array_agg((params->>'alpha')::int ORDER BY (params->>'alpha')::int) FROM medallion.trials WHERE sweep_id = :id;
+SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": {"int_uniform": [1, 3]}, "fit_intercept": [true, false]}', 'random', trials => 1000) AS id \gset
+SELECT count(*), count(DISTINCT params) FROM medallion.trials WHERE sweep_id = :id;
+-- Two numbers next to each other have nothing between them: it ends when no other trial is found.
+SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": {"uniform": [1, 1.0000000000000002]}}', 'random', trials => 50) AS id \gset
+SELECT count(*) BETWEEN 1 AND 2 AS few FROM medallion.trials WHERE sweep_id = :id;
 ROLLBACK;
 
 -- Bad input.
@@ -56,6 +61,7 @@ SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": {"uni
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": {"uniform": [0, 1, 2]}}', 'random');
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": {"uniform": ["a", "b"]}}', 'random');
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": {"uniform": [2, 1]}}', 'random');
+SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": {"uniform": [-1e308, 1e308]}}', 'random');
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": {"log_uniform": [0, 1]}}', 'random');
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": {"int_uniform": [0.5, 2]}}', 'random');
 SELECT medallion.sweep('sweep_m', 'sweep_test.t', 'y', 'ridge', '{"alpha": [1, 2]}', 'tpe');

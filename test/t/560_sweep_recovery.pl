@@ -169,6 +169,21 @@ is(state_of($node, $id), 'cancelled', 'and the scheduler leaves it alone');
 is($node->safe_psql('postgres', "SELECT count(*) FROM medallion.trials WHERE sweep_id = $id AND state = 'running'"), '0', 'no trial is left running');
 cmp_ok($node->safe_psql('postgres', "SELECT done FROM medallion.sweeps WHERE sweep_id = $id"), '<', $trials, 'most were not begun');
 
+# Cancelled while the best is trained (it waits for a lock that we hold): the version is not registered.
+my $versions = "SELECT count(*) FROM medallion.model_versions WHERE model = 'late'";
+my $before = $node->safe_psql('postgres', $versions);
+my $locker = $node->background_psql('postgres');
+$locker->query_safe('BEGIN; LOCK TABLE medallion._model_versions IN SHARE MODE');
+$id = $node->safe_psql('postgres', qq{SELECT medallion.sweep('late', 'gold.rows', 'late', 'logistic', '{"C": [1]}', cv => 2)});
+ok(becomes($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'medallion sweep%'"),
+	'the best is being registered');
+is($node->safe_psql('postgres', "SELECT medallion.cancel_sweep($id)"), 't', 'cancelled then');
+$locker->query_safe('COMMIT');
+$locker->quit;
+ok(becomes($node, $quiet), 'its process ended');
+is(state_of($node, $id), 'cancelled', 'it stays cancelled');
+is($node->safe_psql('postgres', $versions), $before, 'and no version came of it');
+
 # The extension goes while a sweep runs, just when it writes (a session that has locked its trials holds it there): no deadlock,
 # and its processes end.
 my ($drop, $drop_out, $drop_err);
