@@ -3,7 +3,7 @@
  */
 #include "predict/metric_int.h"
 
-#include "catalog/pg_type.h"
+#include "base/number.h"
 #include "common/shortest_dec.h"
 #include "fmgr.h"
 #include "parser/parse_coerce.h"
@@ -43,12 +43,6 @@ is_integer(Oid type)
 }
 
 static bool
-is_number(Oid type)
-{
-	return is_integer(type) || type == FLOAT4OID || type == FLOAT8OID || type == NUMERICOID;
-}
-
-static bool
 is_text(Oid type)
 {
 	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID || type == UNKNOWNOID || type == NAMEOID;
@@ -62,9 +56,9 @@ choose_mode(Oid a, Oid b)
 		return MDL_LABEL_INTEGER;
 	if ((a == BOOLOID && (b == BOOLOID || is_text(b))) || (b == BOOLOID && is_text(a)))
 		return MDL_LABEL_BOOLEAN;
-	if ((is_number(a) || a == BOOLOID) && (is_number(b) || b == BOOLOID))
+	if ((mdl_is_number(a) || a == BOOLOID) && (mdl_is_number(b) || b == BOOLOID))
 		return MDL_LABEL_NUMBER;
-	if ((is_number(a) && is_text(b)) || (is_text(a) && is_number(b)))
+	if ((mdl_is_number(a) && is_text(b)) || (is_text(a) && mdl_is_number(b)))
 		return MDL_LABEL_NUMBER;
 	if (a == b || is_text(a) || is_text(b))
 		return MDL_LABEL_TEXT;
@@ -162,42 +156,27 @@ integer_of(const MdlLabelSide *side, Datum value)
 static double
 number_of(MdlLabelSide *side, Datum value)
 {
+	const char *text;
+	char	   *copy;
 	int			length;
+	bool		truth;
+	bool		failed = false;
+	double		number;
 
-	switch (side->type)
-	{
-		case BOOLOID:
-			return DatumGetBool(value) ? 1 : 0;
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-			return (double) integer_of(side, value);
-		case FLOAT4OID:
-			return DatumGetFloat4(value);
-		case FLOAT8OID:
-			return DatumGetFloat8(value);
-		case NUMERICOID:
-			return DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
-		default:
-			{
-				const char *text = raw_text(side, value, &length);
-				char	   *copy = pnstrdup(text, length);
-				bool		truth;
-				bool		failed = false;
-				double		number;
-
-				/* A class of a boolean label, compared with labels 0 and 1. */
-				if (length > 0 && strchr("tTfFyYnN", text[0]) != NULL && parse_bool_with_len(text, length, &truth))
-					return truth ? 1 : 0;
-				number = float8in_internal_opt_error(copy, NULL, "double precision", copy, &failed);
-				if (failed)
-					ereport(ERROR,
-							(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-							 errmsg("class \"%s\" cannot be compared with a number", copy)));
-				pfree(copy);
-				return number;
-			}
-	}
+	if (mdl_is_number(side->type) || side->type == BOOLOID)
+		return mdl_number_of(side->type, value);
+	/* A class of a boolean label, compared with labels 0 and 1. */
+	text = raw_text(side, value, &length);
+	if (length > 0 && strchr("tTfFyYnN", text[0]) != NULL && parse_bool_with_len(text, length, &truth))
+		return truth ? 1 : 0;
+	copy = pnstrdup(text, length);
+	number = float8in_internal_opt_error(copy, NULL, "double precision", copy, &failed);
+	if (failed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("class \"%s\" cannot be compared with a number", copy)));
+	pfree(copy);
+	return number;
 }
 
 static bool

@@ -8,7 +8,7 @@
 #include "predict/predict_int.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_type.h"
+#include "base/number.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -25,12 +25,6 @@ typedef enum Conversion
 	FROM_VECTOR,				/* an array of numbers, by its element type */
 	FROM_OUTPUT					/* enum, name, or the very type of training: its text */
 } Conversion;
-
-static bool
-is_number(Oid type)
-{
-	return type == INT2OID || type == INT4OID || type == INT8OID || type == FLOAT4OID || type == FLOAT8OID || type == NUMERICOID;
-}
 
 /* 0 when a value of that type cannot stand for the model's column. */
 static Conversion
@@ -64,7 +58,7 @@ choose_conversion(ml_kind kind, const char *trained_type, Oid type)
 		return type == DATEOID ? FROM_DATE : type == TIMESTAMPOID || type == TIMESTAMPTZOID ? FROM_TIMESTAMP : 0;
 	}
 	if (kind == ML_VECTOR)
-		return is_number(get_element_type(type)) ? FROM_VECTOR : 0;
+		return mdl_is_number(get_element_type(type)) ? FROM_VECTOR : 0;
 	switch (type)
 	{
 		case TEXTOID:
@@ -217,26 +211,6 @@ read_text(MdlInputMap *map, int column, Datum value)
 	}
 }
 
-static double
-number_of(Oid type, Datum value)
-{
-	switch (type)
-	{
-		case INT2OID:
-			return DatumGetInt16(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		case INT8OID:
-			return (double) DatumGetInt64(value);
-		case FLOAT4OID:
-			return DatumGetFloat4(value);
-		case NUMERICOID:
-			return DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
-		default:
-			return DatumGetFloat8(value);
-	}
-}
-
 /* The elements of an array, which must be as many as in training, none of them NULL. */
 static void
 read_vector(MdlInputMap *map, int column, Datum value)
@@ -263,7 +237,7 @@ read_vector(MdlInputMap *map, int column, Datum value)
 	get_typlenbyvalalign(type, &size, &by_value, &align);
 	deconstruct_array(array, type, size, by_value, align, &elements, NULL, &count);
 	for (int k = 0; k < length; k++)
-		map->vectors[column][k] = number_of(type, elements[k]);
+		map->vectors[column][k] = mdl_number_of(type, elements[k]);
 	pfree(elements);
 }
 
@@ -309,7 +283,7 @@ mdl_input_read(MdlInputMap *map, HeapTupleHeader row)
 				number = DatumGetFloat8(value);
 				break;
 			case FROM_NUMERIC:
-				number = number_of(NUMERICOID, value);
+				number = mdl_number_of(NUMERICOID, value);
 				break;
 			case FROM_BOOL:
 				number = DatumGetBool(value) ? 1 : 0;

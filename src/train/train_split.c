@@ -8,6 +8,7 @@
  */
 #include "train/train_int.h"
 
+#include "access/stratnum.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -15,6 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/typcache.h"
 
 /* ---- what the user asks for --------------------------------------------------------------------------------------- */
 
@@ -104,6 +106,24 @@ add(MdlSource *source, const char *name, MdlRole role, MdlWire wire, char *expre
 	column->length = 1;
 }
 
+/* "OPERATOR(schema.<=)": the order that the type is sorted in, whatever operators the search_path leads to. */
+static char *
+not_after(Form_pg_attribute attribute)
+{
+	TypeCacheEntry *entry = lookup_type_cache(getBaseType(attribute->atttypid), TYPECACHE_BTREE_OPFAMILY);
+	Oid			operator = InvalidOid;
+
+	if (OidIsValid(entry->btree_opf))
+		operator = get_opfamily_member(entry->btree_opf, entry->btree_opintype, entry->btree_opintype, BTLessEqualStrategyNumber);
+	if (!OidIsValid(operator))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of type %s has no order", NameStr(attribute->attname), format_type_be(attribute->atttypid)),
+				 errhint("Divide by a date, a timestamp or a number.")));
+	return psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(get_func_namespace(get_opcode(operator)))),
+					get_opname(operator));
+}
+
 /* Holdout by time: the rows later than all but a fraction; folds by time: stretches of about the same number of rows. */
 static void
 split_by_time(const MdlSplit *split, Form_pg_attribute attribute, int folds, MdlSource *source)
@@ -112,6 +132,7 @@ split_by_time(const MdlSplit *split, Form_pg_attribute attribute, int folds, Mdl
 	char	   *type = format_type_extended(attribute->atttypid, attribute->atttypmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 	int			count = split->holdout ? 1 : folds - 1;
 	double	   *shares = palloc(sizeof(double) * (count + 1));
+	char	   *order = not_after(attribute);
 	char	  **values;
 	StringInfoData sql;
 
@@ -122,7 +143,7 @@ split_by_time(const MdlSplit *split, Form_pg_attribute attribute, int folds, Mdl
 	appendStringInfo(&sql, "CASE WHEN source.%s IS NULL THEN NULL", column);
 	for (int i = 0; i < count; i++)
 		if (values[i] != NULL)
-			appendStringInfo(&sql, " WHEN source.%s <= %s THEN %d", column, values[i], i);
+			appendStringInfo(&sql, " WHEN source.%s %s %s THEN %d", column, order, values[i], i);
 	appendStringInfo(&sql, " ELSE %d END::pg_catalog.int8", split->holdout ? -1 : folds - 1);
 	add(source, split->time, MDL_ROLE_FOLD, MDL_WIRE_INT8, sql.data);
 }
@@ -136,9 +157,9 @@ split_by_column(const MdlSplit *split, Form_pg_attribute attribute, MdlSource *s
 
 	if (split->holdout && type == BOOLOID)
 		add(source, split->column, MDL_ROLE_FOLD, MDL_WIRE_INT8,
-			psprintf("CASE source.%s WHEN true THEN -1 WHEN false THEN 0 END::pg_catalog.int8", column));
+			psprintf("CASE WHEN source.%s THEN -1 WHEN NOT source.%s THEN 0 END::pg_catalog.int8", column, column));
 	else if (!split->holdout && (type == INT2OID || type == INT4OID || type == INT8OID))
-		add(source, split->column, MDL_ROLE_FOLD, MDL_WIRE_INT8, psprintf("source.%s::pg_catalog.int8 - 1", column));
+		add(source, split->column, MDL_ROLE_FOLD, MDL_WIRE_INT8, psprintf("source.%s::pg_catalog.int8 OPERATOR(pg_catalog.-) 1", column));
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
+#include "base/number.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -87,23 +87,7 @@ mdl_argument_open(FunctionCallInfo fcinfo, int arg, const char *what, MdlArgumen
 double
 mdl_argument_number(const MdlArgument *argument, Datum value)
 {
-	switch (argument->type)
-	{
-		case FLOAT8OID:
-			return DatumGetFloat8(value);
-		case FLOAT4OID:
-			return DatumGetFloat4(value);
-		case INT2OID:
-			return DatumGetInt16(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		case INT8OID:
-			return (double) DatumGetInt64(value);
-		case NUMERICOID:
-			return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value));
-		default:
-			return DatumGetBool(value) ? 1 : 0;
-	}
+	return mdl_number_of(argument->type, value);
 }
 
 text *

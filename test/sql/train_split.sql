@@ -51,6 +51,12 @@ SELECT held_out('{"column": "nothing"}');
 SELECT held_out('{"fraction": 0.2, "stratify": true}', 'linear');
 SELECT held_out('{"fraction": 0.2, "group": 7}');
 SELECT * FROM folds('{"column": "patient"}', 3);
+-- what somebody has put into the search_path is not run: a closer match than the order of text is one for varchar
+CREATE FUNCTION planted(varchar, varchar) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'the planted operator was run'; END $$;
+CREATE OPERATOR <= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = planted);
+CREATE TABLE planted_on AS SELECT id, lpad(id::text, 5, '0')::varchar AS at, point(id, id) AS place, x, label FROM t;
+SELECT held_out('{"fraction": 0.2, "time": "at"}', source => 'train_split.planted_on');
+SELECT held_out('{"fraction": 0.2, "time": "place"}', source => 'train_split.planted_on');
 UPDATE t SET at = NULL, is_test = NULL WHERE id = 77;
 SELECT held_out('{"fraction": 0.2, "time": "at"}');
 SELECT held_out('{"column": "is_test"}', 'linear');

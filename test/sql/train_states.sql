@@ -145,6 +145,10 @@ SELECT medallion.kmeans_state('{{1,NaN}}', 1, x1, x2) FROM one;
 SELECT medallion.kmeans_state('{{1,2,3}}', 1, x1, x2) FROM one;
 SELECT medallion.kmeans_state('{{1,2}}', 1, x1, '-Infinity'::float8) FROM one;
 SELECT medallion.kmeans_state('{{1,2}}', 1, x1, kind) FROM one;
+-- a numeric beyond double precision is no infinity: an error, as it is in train()
+\set VERBOSITY sqlstate
+SELECT medallion.kmeans_state('{{1,2}}', 1, x1, 1e309::numeric) FROM one;
+\set VERBOSITY default
 SELECT medallion.kmeans_state(ARRAY[ARRAY[x1]], 1, x1) FROM one;
 SELECT medallion.kmeans_merge(s) FROM (VALUES ((SELECT medallion.kmeans_state('{{1}}', 1, x1) FROM one)), ((SELECT medallion.kmeans_state('{{2}}', 1, x1) FROM one))) v(s);
 SELECT medallion.kmeans_final('\x'), medallion.kmeans_final('\x00112233');
