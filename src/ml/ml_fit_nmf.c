@@ -20,7 +20,8 @@
 #define VANISHING 1e-6			/* smaller starting values count as 0 */
 #define EIGEN_ROUNDS 300
 #define EIGEN_TOL 1e-13
-#define RANDOM_NMF 0x6e6d66ULL
+#define RANDOM_H 0x6e6d66ULL
+#define RANDOM_W (RANDOM_H + 1)
 
 enum
 {
@@ -198,27 +199,15 @@ survey_rows(void *arg, int group, size_t first, size_t end)
 	}
 }
 
-/* Numbers by chance, whose products are about as large as the rows'. */
+/* Numbers by chance: row `index` of W, or of H. */
 static void
-start_by_chance(nmf_state *s)
+draw_numbers(const nmf_state *s, uint64_t purpose, size_t index, double *numbers, size_t count)
 {
-	double		size = sqrt(s->mean / s->k);
-	size_t		n = s->design->n_terms;
+	double		size = sqrt(s->mean / s->k);	/* products are about as large as the rows' numbers */
+	ml_random	r = ml_random_stream(s->ctx.seed, purpose, index);
 
-	for (int t = 0; t < s->k; t++)
-	{
-		ml_random	r = ml_random_stream(s->ctx.seed, RANDOM_NMF, t);
-
-		for (size_t j = 0; j < n; j++)
-			s->parts->parts[t * n + j] = 2 * size * ml_random_unit(&r);
-	}
-	for (size_t i = 0; i < s->design->rows; i++)
-	{
-		ml_random	r = ml_random_stream(s->ctx.seed, RANDOM_NMF + 1, i);
-
-		for (int t = 0; t < s->k; t++)
-			s->w[i * s->k + t] = 2 * size * ml_random_unit(&r);
-	}
+	for (size_t j = 0; j < count; j++)
+		numbers[j] = 2 * size * ml_random_unit(&r);
 }
 
 static ml_status
@@ -240,7 +229,8 @@ end_survey(nmf_state *s, ml_error *err)
 		return ml_fail(err, ML_BAD_DATA, NULL, "all numbers are 0");
 	if (s->init == INIT_RANDOM)
 	{
-		start_by_chance(s);
+		for (int t = 0; t < s->k; t++)
+			draw_numbers(s, RANDOM_H, t, s->parts->parts + t * n, n);
 		ml_parts_multiply(s->parts);
 		s->phase = ROUND;
 		return ML_MORE;
@@ -330,22 +320,24 @@ choose_sides(nmf_state *s)
 	}
 }
 
+/* What a row starts with: its projections on the sides that were chosen, or numbers by chance. */
 static void
-start_from_projections(nmf_state *s)
+start_row(const nmf_state *s, size_t i)
 {
 	double		fill = s->init == INIT_NNDSVDA ? s->mean : 0;
+	double	   *w = s->w + i * s->k;
 
-	choose_sides(s);
-	for (size_t i = 0; i < s->design->rows; i++)
-		for (int t = 0; t < s->k; t++)
-		{
-			double	   *w = s->w + i * s->k + t;
-
-			*w = fabs(*w) * s->scale[2 * t + (*w < 0)];
-			if (*w < VANISHING)
-				*w = fill;
-		}
-	memset(s->sums, 0, s->pass.n_groups * s->group_sums * sizeof(double));
+	if (s->init == INIT_RANDOM)
+	{
+		draw_numbers(s, RANDOM_W, i, w, s->k);
+		return;
+	}
+	for (int t = 0; t < s->k; t++)
+	{
+		w[t] = fabs(w[t]) * s->scale[2 * t + (w[t] < 0)];
+		if (w[t] < VANISHING)
+			w[t] = fill;
+	}
 }
 
 /* ---- rounds ------------------------------------------------------------------------------------------------------- */
@@ -366,6 +358,8 @@ improve_rows(void *arg, int group, size_t first, size_t end)
 		double	   *w = s->w + i * s->k;
 		double		weight = weight_of(s, i);
 
+		if (s->round == 0)
+			start_row(s, i);
 		for (int t = 0; t < s->k; t++)
 			right[t] = ml_dot(s->parts->parts + t * n, x, n) - s->parts->l1;
 		ww[s->group_sums - 1] += weight * ml_parts_sweep(s->parts->products, right, w, s->k);
@@ -467,7 +461,8 @@ nmf_step(void *state, ml_progress *progress, ml_error *err)
 			return end_survey(s, err);
 		case PROJECT:
 			ml_pass_add_up(&s->pass, s->sums, s->group_sums);
-			start_from_projections(s);
+			choose_sides(s);
+			memset(s->sums, 0, s->pass.n_groups * s->group_sums * sizeof(double));
 			ml_parts_multiply(s->parts);
 			s->phase = ROUND;
 			return ML_MORE;

@@ -185,14 +185,21 @@ columns_piece(void *arg, int index)
 }
 
 static void
-check_memory(double bytes)
+check_memory(const char *what, double bytes)
 {
 	if (bytes > (double) mdl_train_mem * 1024)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("the prepared rows take %.0f MB, more than medallion.train_mem, which is %d MB", bytes / (1024 * 1024),
+				 errmsg("%s take %.0f MB, more than medallion.train_mem, which is %d MB", what, bytes / (1024 * 1024),
 						mdl_train_mem / 1024),
 				 errhint("Raise medallion.train_mem, name fewer features, or train on a sample of the rows.")));
+}
+
+/* Rows whose terms fit into a processor's cache on their way to columns. */
+static size_t
+rows_to_turn(size_t terms)
+{
+	return Max(16, Min(PIECE, TRANSPOSED_BYTES / (sizeof(double) * (terms + 1))));
 }
 
 /* Numbers or labels of some rows: a part of the array if the rows lie together, else a copy. */
@@ -230,7 +237,7 @@ make_design(const ml_ctx *ctx, ml_data_form form, const ml_model *model, const M
 	design->rows = ml_row_list_rows(rows);
 	design->n_terms = (int) width;
 	design->stride = by_row ? width : TYPEALIGN(8, design->rows);
-	check_memory((double) sizeof(double) * width * (by_row ? design->rows : design->stride));
+	check_memory("the prepared rows", (double) sizeof(double) * width * (by_row ? design->rows : design->stride));
 	x = mdl_train_alloc_large(CurrentMemoryContext, sizeof(double) * (width * (by_row ? design->rows : design->stride) + 1));
 	design->x = x;
 	design->target = gather(data->target, sizeof(double), rows);
@@ -242,7 +249,7 @@ make_design(const ml_ctx *ctx, ml_data_form form, const ml_model *model, const M
 	p->width = width;
 	p->out = x;
 	p->stride = design->stride;
-	p->rows = by_row ? PIECE : Max(16, Min(PIECE, TRANSPOSED_BYTES / (sizeof(double) * (width + 1))));
+	p->rows = by_row ? PIECE : rows_to_turn(width);
 	p->workspace_bytes = by_row ? 0 : sizeof(double) * p->rows * width;
 	p->at_once = by_row ? (int) Max(ctx->nthreads, Min(PIECES_AT_ONCE, BYTES_AT_ONCE / (sizeof(double) * PIECE * (width + 1)))) :
 		4 * ctx->nthreads;
@@ -278,13 +285,14 @@ static double *
 term_columns(const ml_model *model, const MdlMatrixData *data, int index, int n_terms)
 {
 	double	   *terms = mdl_train_alloc_large(CurrentMemoryContext, sizeof(double) * (data->rows * n_terms + 1));
-	double	   *x = palloc(sizeof(double) * PIECE * n_terms);
+	size_t		at_once = rows_to_turn(n_terms);
+	double	   *x = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * at_once * n_terms);
 	ml_error	err;
 	ml_status	status;
 
-	for (size_t first = 0; first < data->rows; first += PIECE)
+	for (size_t first = 0; first < data->rows; first += at_once)
 	{
-		size_t		n = Min(PIECE, data->rows - first);
+		size_t		n = Min(at_once, data->rows - first);
 
 		CHECK_FOR_INTERRUPTS();
 		status = ml_model_design_column(model, index, &data->columns[index], first, n, x, n_terms, &err);
@@ -325,7 +333,7 @@ make_matrix(const ml_model *model, const MdlMatrixData *data, const MdlColumnPre
 
 			if (!raw || data->columns[i].nulls != NULL)
 			{
-				check_memory(bytes += (double) sizeof(double) * data->rows * n_terms);
+				check_memory("the prepared rows", bytes += (double) sizeof(double) * data->rows * n_terms);
 				numbers = term_columns(model, data, i, n_terms);
 				if (preps[i].encode == MDL_ENCODE_TARGET)
 					mdl_design_target_means(data, i, ml_model_column_fill_code(model, i), rows, (double *) numbers, 1, false);
@@ -359,11 +367,13 @@ gram_of(const ml_design *design, size_t from, size_t to, ml_gram *gram)
 {
 	int			n = design->n_terms + (design->target ? 1 : 0);
 	ml_moments_shape shape = {n, 0, 0};
-	ml_moments *moments = palloc0(ml_moments_size(&shape));
+	ml_moments *moments;
 	ml_gram_source *sources = palloc(sizeof(ml_gram_source) * n);
 	const double **columns = palloc(sizeof(double *) * n);
 	double		ones[ML_MOMENTS_BLOCK];
 
+	check_memory("the sums of products of the terms", (double) ml_moments_size(&shape) + (double) sizeof(double) * ml_gram_doubles(n));
+	moments = MemoryContextAllocExtended(CurrentMemoryContext, ml_moments_size(&shape), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < ML_MOMENTS_BLOCK; i++)
 		ones[i] = 1;
 	ml_moments_init(moments, &shape);

@@ -36,7 +36,6 @@ typedef struct KmeansCall
 {
 	MdlArguments *features;
 	MdlConstant centres;
-	bool		state_checked;
 } KmeansCall;
 
 static double *

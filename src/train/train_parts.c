@@ -27,6 +27,8 @@
 #define STORE_NAME	"medallion_part"
 #define FETCH_ROWS	1000
 #define MOST_PARTS	10000
+#define LEAST_ROOM	64			/* kB */
+#define ROW_OVERHEAD	32		/* bytes that a row in memory takes beside itself, about */
 
 typedef struct Part
 {
@@ -52,6 +54,9 @@ struct MdlPartsTraining
 	int			n_parts;
 	int			allocated;
 	Part	   *parts;
+	int			room;			/* kB that the rows of the part at hand may take in memory … */
+	Size		bytes;			/* … and those that they are */
+	Size		kept;			/* bytes of the rows of parts before it that are in memory */
 	int			next;			/* to be trained */
 	int			n_facts;
 	char	  **facts;			/* (n_facts) names of numbers that describe how parts were fitted */
@@ -170,6 +175,19 @@ key_json(const MdlPartsTraining *p, const ml_text *values)
 
 /* ---- reading the rows ------------------------------------------------------------------------------------------------ */
 
+/*
+ * How much of a new part's rows may stay in memory, in kB: all parts together take work_mem, and each the least that a store
+ * of rows can have.  One that outgrows its room has all its rows in a file.
+ */
+static int
+room_for_part(MdlPartsTraining *p)
+{
+	if (p->n_parts > 0 && p->bytes <= (Size) p->room * 1024)
+		p->kept += p->bytes;
+	p->bytes = 0;
+	return Max(LEAST_ROOM, work_mem - (int) Min(p->kept / 1024, INT_MAX));
+}
+
 static Part *
 add_part(MdlPartsTraining *p, const char *key, const ml_text *values)
 {
@@ -185,12 +203,13 @@ add_part(MdlPartsTraining *p, const char *key, const ml_text *values)
 		p->allocated = Max(64, 2 * p->allocated);
 		p->parts = p->parts ? repalloc(p->parts, sizeof(Part) * p->allocated) : palloc(sizeof(Part) * p->allocated);
 	}
+	p->room = room_for_part(p);
 	part = &p->parts[p->n_parts++];
 	memset(part, 0, sizeof(Part));
 	part->key = pstrdup(key);
 	part->key_json = key_json(p, values);
 	/* What does not fit into memory must outlive the transaction that reads it. */
-	part->rows = tuplestore_begin_heap(false, true, work_mem);
+	part->rows = tuplestore_begin_heap(false, true, p->room);
 	return part;
 }
 
@@ -215,6 +234,7 @@ take_row(MdlPartsTraining *p, HeapTuple row, StringInfo key, MemoryContext scrat
 		part = add_part(p, key->data, values);
 	MemoryContextReset(scratch);
 	tuplestore_puttuple(part->rows, row);
+	p->bytes += row->t_len + ROW_OVERHEAD;
 }
 
 /* The rows ordered by the texts of their keys, as strcmp orders them: NULL before all. */

@@ -25,8 +25,8 @@
 /* ---- the snapshot and what it sees ----------------------------------------------------------------------------- */
 
 /*
- * A snapshot may see a part of a
- * commit's successors; then we wait for those in flight and take another, so that as_of(version) can show the same rows.
+ * A snapshot may see a part of a commit's successors; then we wait for those in flight and take another, so that
+ * as_of(version) can show the same rows.
  */
 int64
 mdl_training_push_snapshot(void)

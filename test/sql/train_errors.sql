@@ -85,6 +85,10 @@ SELECT medallion.train('m', 'SELECT 1e300 * a AS a, y FROM t', 'y', 'ridge');
 SET medallion.train_mem = '1MB';
 SELECT medallion.train('m', 'SELECT i AS a, i * i AS b, i % 2 FROM generate_series(1, 100000::bigint) i', '?column?', 'logistic');
 RESET medallion.train_mem;
+-- nor do the products of two thousand terms with each other
+SET medallion.train_mem = '20MB';
+SELECT medallion.train('m', 'SELECT array_agg(sin(i * j) ORDER BY j) AS v, i AS y FROM generate_series(1, 10) i, generate_series(1, 2000) j GROUP BY i', 'y', 'ridge');
+RESET medallion.train_mem;
 
 -- nothing was registered
 SELECT count(*) FROM medallion.models WHERE model = 'm';

@@ -42,6 +42,13 @@ SELECT array_length(medallion.transform('grouped', s), 1) FROM s LIMIT 1;
 SELECT rows FROM medallion.train('again', 'SELECT * FROM s ORDER BY md5(i::text)', 'cat', 'logistic', features => '{x,y}', partition_by => '{region}', params => '{"max_iter": 20}');
 SELECT rows FROM medallion.train('again', 's', 'cat', 'logistic', features => '{x,y}', partition_by => '{region}', params => '{"max_iter": 20}');
 SELECT bool_and(medallion.predict_proba('again/1', s) = medallion.predict_proba('again/2', s)) AS same FROM s;
+-- Rows that do not fit into work_mem are put aside in files, whatever parts they are of.
+SET work_mem = '64kB';
+SELECT rows, metrics ->> 'parts' AS parts FROM medallion.train('many', 'SELECT i % 50 AS part, i AS x, i * 0.5 + i % 3 AS y, repeat(''x'', 300) AS wide FROM generate_series(1, 20000) i', 'y', 'linear', features => '{x}', partition_by => '{part}') AS t \gset small_
+RESET work_mem;
+SELECT :small_rows AS rows, :small_parts AS parts, t.metrics = m.metrics AS same
+FROM medallion.train('many', 'SELECT i % 50 AS part, i AS x, i * 0.5 + i % 3 AS y, repeat(''x'', 300) AS wide FROM generate_series(1, 20000) i', 'y', 'linear', features => '{x}', partition_by => '{part}') t,
+	medallion.model_versions m WHERE m.model = 'many' AND m.version = 1;
 -- Mistakes.
 SELECT medallion.train('wrong', 's', 'y', 'linear', partition_by => '{x}');
 SELECT medallion.train('wrong', 's', 'y', 'linear', partition_by => '{nope}');
@@ -53,7 +60,7 @@ SELECT medallion.train('wrong', 'SELECT * FROM s WHERE false', 'y', 'linear', pa
 SELECT medallion.train('wrong', 'SELECT i::text AS i, x, y FROM generate_series(1, 10001) i, (SELECT 1 AS x, 2 AS y) q', 'y', 'linear', partition_by => '{i}');
 SELECT medallion.train('wrong', 's', 'late', 'logistic', partition_by => '{region,kind}', features => '{x}');
 SELECT count(*) FROM medallion.models WHERE model = 'wrong';
-SELECT count(medallion.drop_model(model, force => true)) FROM (VALUES ('parts'), ('alone'), ('kinds'), ('late'), ('grouped'), ('again')) m (model);
+SELECT count(medallion.drop_model(model, force => true)) FROM (VALUES ('parts'), ('alone'), ('kinds'), ('late'), ('grouped'), ('again'), ('many')) m (model);
 SELECT count(*) FROM medallion._model_parts;
 SET client_min_messages = warning;
 DROP SCHEMA train_parts CASCADE;
