@@ -141,6 +141,7 @@ static ml_status
 set_up(lasso_state *s, ml_error *err)
 {
 	const ml_gram *gram = s->input.gram;
+	ml_status	status;
 
 	if (s->fold < s->input.n_fold_grams)
 	{
@@ -155,7 +156,9 @@ set_up(lasso_state *s, ml_error *err)
 	}
 	s->at = 0;
 	s->solving = true;
-	return ml_lasso_init(&s->ctx, &s->lasso, gram, s->fit_intercept, s->tol, err);
+	status = ml_lasso_init(&s->ctx, &s->lasso, gram, s->fit_intercept, s->tol, err);
+	s->lasso.max_rounds = s->max_iter;
+	return status;
 }
 
 /* The penalty whose errors are the least on average; of equal ones the largest. */

@@ -327,8 +327,9 @@ static void
 presence(const nb_state *s, ml_discrete_nb *nb, int k, int term)
 {
 	double		all = s->weight[k] + 2 * s->alpha;
-	double		there = s->sums[(size_t) k * nb->n_terms + term] + s->alpha;
-	double		absent = log(all - there) - log(all);
+	double		sum = s->sums[(size_t) k * nb->n_terms + term];
+	double		there = sum + s->alpha;
+	double		absent = log((s->weight[k] - sum) + s->alpha) - log(all);	/* what is added is not lost beside the weight */
 
 	nb->weight[(size_t) k * nb->n_terms + term] = log(there) - log(all) - absent;
 	nb->intercept[k] += absent;

@@ -226,14 +226,16 @@ static ml_status
 report_fit(const pca_state *s, const ml_projection *p, ml_report *report, ml_error *err)
 {
 	double	   *variance = ml_alloc(&s->ctx, 3 * (size_t) p->n_components + 1, sizeof(double));
-	double	   *ratio = variance + p->n_components;
-	double	   *singular = ratio + p->n_components;
+	double	   *ratio;
+	double	   *singular;
 	ml_report_matrix *added;
 	ml_status	status;
 	double		held = 0;
 
 	if (variance == NULL)
 		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	ratio = variance + p->n_components;
+	singular = ratio + p->n_components;
 	for (int k = 0; k < p->n_components; k++)
 	{
 		variance[k] = variance_of(s, p, k);

@@ -111,6 +111,8 @@ ml_lasso_work(ml_lasso *l)
 		operations += (double) l->n * (nonzero + 1);
 		if (missed <= l->tol * l->largest)
 			return true;
+		if (l->max_rounds > 0 && l->rounds >= l->max_rounds)
+			return false;
 		for (int inner = 0; inner < 100 && operations < OPERATIONS; inner++)
 		{
 			missed = 0;

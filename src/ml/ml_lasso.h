@@ -24,6 +24,7 @@ typedef struct ml_lasso
 	double		l1;				/* penalties of the problem at hand */
 	double		l2;
 	int			rounds;			/* over all terms, since the penalties were set */
+	int			max_rounds;		/* 0: any number, which is for the caller to end */
 } ml_lasso;
 
 /* From a Gram whose last variable is the target.  Free with ml_lasso_free, also after a failure. */
@@ -37,7 +38,7 @@ extern double ml_lasso_largest_alpha(const ml_lasso *lasso, double l1_ratio);
 /* Sets the penalties; the solution so far is where the next one starts. */
 extern void ml_lasso_set(ml_lasso *lasso, double alpha, double l1_ratio);
 
-/* Works for a while (some ten million operations); true when the solution is found. */
+/* Works for a while (some ten million operations), no longer than max_rounds; true when the solution is found. */
 extern bool ml_lasso_work(ml_lasso *lasso);
 
 /* The intercept that goes with the solution. */

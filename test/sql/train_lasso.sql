@@ -44,6 +44,8 @@ SELECT medallion.sweep('train_lasso_d', 'train_lasso.t', 'progression', 'lasso',
 SELECT best_params->'alpha' AS alpha, best_metric > 0.4 AS good FROM medallion.sweeps WHERE sweep_id = :sweep_id;
 SELECT medallion.drop_sweep(:sweep_id);
 SELECT metrics->'nonzero' AS nonzero, (metrics->>'train_r2')::float8 = 0 AS nothing FROM medallion.train('train_lasso_e', 'train_lasso.t', 'progression', 'lasso', '{"alpha": 1000}');
+-- few rounds are few, however small the problem is
+SELECT metrics->'iterations' AS iterations FROM medallion.train('train_lasso_g', 'train_lasso.t', 'progression', 'lasso', '{"alpha": 0.01, "max_iter": 2}');
 SELECT medallion.train('train_lasso_f', 'train_lasso.t', 'progression', 'lasso', '{"cv": 1}');
 SELECT medallion.train('train_lasso_f', 'train_lasso.t', 'progression', 'lasso', '{"alpha": 0}');
 SELECT medallion.train('train_lasso_f', 'SELECT bmi, 1.0 AS progression FROM train_lasso.t', 'progression', 'lasso', '{"cv": 3}');

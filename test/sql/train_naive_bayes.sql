@@ -57,6 +57,9 @@ SELECT medallion.train('train_nb_bad', 'SELECT a, species FROM train_naive_bayes
 SELECT medallion.train('train_nb_bad', 'SELECT 1e200 * i AS x, i % 2 AS c FROM generate_series(1, 90) i', 'c', 'naive_bayes');
 -- a row so far away that no class has a density
 SELECT medallion.predict_proba('train_nb_gaussian_iris', r) FROM (VALUES (1e200::float8, 1e200::float8, 1e200::float8, 1e200::float8)) r(a, b, c, d);
+-- so small an alpha is lost beside the weight of a class, but not where it is all that there is: a feature that all rows of it have
+SELECT rows FROM medallion.train('train_nb_small', 'SELECT i % 2 = 0 AS even, i % 3 = 0 AS third, CASE WHEN i % 2 = 0 THEN ''a'' ELSE ''b'' END AS c FROM generate_series(1, 90) i', 'c', 'naive_bayes', '{"type": "bernoulli", "alpha": 1e-20}');
+SELECT p[1] > 0.999 AS a, p[2] > 0.999 AS b FROM (VALUES (true, false), (false, true)) r(even, third), medallion.predict_proba('train_nb_small', r) p;
 SELECT * FROM medallion.algorithms WHERE algorithm = 'naive_bayes' ORDER BY 3;
 -- the same bits for any order of the rows and any number of threads
 CREATE TABLE many AS SELECT i % 2 AS x, i % 7 AS y, (i * 37) % 11 AS z, chr(97 + (i * i) % 3) AS class FROM generate_series(1, 3000) i;
