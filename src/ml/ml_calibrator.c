@@ -69,17 +69,18 @@ fit_sigmoid(const fitting *f, int class, double *sigmoid, ml_error *err)
 {
 	double	   *inputs = ml_alloc(f->ctx, f->n + 1, sizeof(double));
 	bool	   *positive = ml_alloc(f->ctx, f->n + 1, sizeof(bool));
+	ml_status	status = inputs != NULL && positive != NULL ? ML_OK : no_memory(err);
 
-	for (size_t i = 0; i < f->n && inputs != NULL && positive != NULL; i++)
+	for (size_t i = 0; i < f->n && status == ML_OK; i++)
 	{
 		inputs[i] = map_input(f->log_odds, f->predictions[i * f->n_classes + class]);
 		positive[i] = f->labels[i] == class;
 	}
-	if (inputs != NULL && positive != NULL)
-		ml_platt_fit(inputs, positive, f->weights, f->n, &sigmoid[0], &sigmoid[1]);
+	if (status == ML_OK && !ml_platt_fit(f->ctx, inputs, positive, f->weights, f->n, &sigmoid[0], &sigmoid[1]))
+		status = ml_fail(err, ML_CANCELLED, NULL, "cancelled");
 	ml_free(f->ctx, inputs);
 	ml_free(f->ctx, positive);
-	return inputs != NULL && positive != NULL ? ML_OK : no_memory(err);
+	return status;
 }
 
 static ml_status
@@ -146,8 +147,7 @@ ml_calibrator_fit(const ml_ctx *ctx, ml_calibration method, bool log_odds, const
 	if (*calibrator == NULL)
 		return no_memory(err);
 	for (int m = 0; m < n_maps && status == ML_OK; m++)
-		status = ml_is_cancelled(ctx) ? ml_fail(err, ML_CANCELLED, NULL, "cancelled") :
-			fit_sigmoid(&f, n_maps == 1 ? 1 : m, (*calibrator)->sigmoids + 2 * m, err);
+		status = fit_sigmoid(&f, n_maps == 1 ? 1 : m, (*calibrator)->sigmoids + 2 * m, err);
 	return status;
 }
 

@@ -320,39 +320,49 @@ weight_of_all(const layout *l, size_t level)
 	return sum;
 }
 
-/* The centred co-moment of a level and a number. */
-static double
-level_number(const layout *l, size_t level, size_t number)
+/* Sums of the numbers over the rows of all levels of a column, into (padded). */
+static void
+sum_levels(const layout *l, double cat, double *sums)
 {
-	double		all = 0;
-
-	for (size_t other = 0; other < l->levels; other++)
-		if (l->level_cat[other] == l->level_cat[level])
-			all += l->level_sums[other * l->padded + number];
-	return l->level_sums[level * l->padded + number] - l->level_weight[level] / weight_of_all(l, level) * all;
+	memset(sums, 0, l->padded * sizeof(double));
+	for (size_t level = 0; level < l->levels; level++)
+		if (l->level_cat[level] == cat)
+			for (size_t j = 0; j < l->padded; j++)
+				sums[j] += l->level_sums[level * l->padded + j];
 }
 
-/* The centred co-moment of two variables; 0 for a level without rows. */
-static double
-co_moment(const ml_moments *m, const layout *l, const ml_gram_source *a, const ml_gram_source *b)
+static void
+set_moment(ml_gram *gram, int i, int j, double value)
 {
-	if (a->number >= 0 && b->number >= 0)
-		return a->number >= b->number ? l->moments[a->number * l->padded + b->number] :
-			l->moments[b->number * l->padded + a->number];
-	if ((a->level >= 0 && l->level_weight[a->level] == 0) || (b->level >= 0 && l->level_weight[b->level] == 0))
-		return 0;
-	if (a->number >= 0)
-		return level_number(l, b->level, a->number);
-	if (b->number >= 0)
-		return level_number(l, a->level, b->number);
-	return level_pair(m, l, a->level, b->level) -
-		l->level_weight[a->level] * (l->level_weight[b->level] / weight_of_all(l, b->level));
+	gram->moments[(size_t) i * gram->n + j] = value;
+	gram->moments[(size_t) j * gram->n + i] = value;
+}
+
+/*
+ * The centred co-moments of a level with the numbers, whose sums over all levels of its column are `all`, and with the levels
+ * before it; 0 of a level without rows.  The mean of a level is its share of the weight.
+ */
+static void
+set_level_moments(ml_gram *gram, const ml_moments *m, const layout *l, const ml_gram_source *sources, int i, const double *all)
+{
+	size_t		level = sources[i].level;
+
+	if (l->level_weight[level] == 0)
+		return;
+	for (int j = 0; j < gram->n; j++)
+	{
+		if (sources[j].number >= 0)
+			set_moment(gram, i, j, l->level_sums[level * l->padded + sources[j].number] - gram->mean[i] * all[sources[j].number]);
+		else if (j <= i && l->level_weight[sources[j].level] != 0)
+			set_moment(gram, i, j, level_pair(m, l, level, sources[j].level) - l->level_weight[level] * gram->mean[j]);
+	}
 }
 
 void
 ml_gram_from_moments(ml_gram *gram, ml_moments *m, const ml_gram_source *sources)
 {
 	layout		l = lay_out(m);
+	double		summed = -1;	/* column of categories whose sums lie in block_mean */
 
 	ml_moments_flush(m);
 	ml_gram_clear(gram);
@@ -368,13 +378,20 @@ ml_gram_from_moments(ml_gram *gram, ml_moments *m, const ml_gram_source *sources
 		else if (l.level_weight[sources[i].level] != 0)
 			gram->mean[i] = l.level_weight[sources[i].level] / weight_of_all(&l, sources[i].level);
 	for (int i = 0; i < gram->n; i++)
-		for (int j = 0; j <= i; j++)
+	{
+		if (sources[i].number < 0)
 		{
-			double		value = co_moment(m, &l, &sources[i], &sources[j]);
-
-			gram->moments[(size_t) i * gram->n + j] = value;
-			gram->moments[(size_t) j * gram->n + i] = value;
+			/* Levels of one column come one after the other. */
+			if (l.level_cat[sources[i].level] != summed)
+				sum_levels(&l, summed = l.level_cat[sources[i].level], l.block_mean);
+			set_level_moments(gram, m, &l, sources, i, l.block_mean);
+			continue;
 		}
+		for (int j = 0; j <= i; j++)
+			if (sources[j].number >= 0)
+				set_moment(gram, i, j, sources[i].number >= sources[j].number ? l.moments[sources[i].number * l.padded + sources[j].number] :
+						   l.moments[sources[j].number * l.padded + sources[i].number]);
+	}
 }
 
 /* The difference of two means, with all its digits. */

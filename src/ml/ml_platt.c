@@ -56,6 +56,12 @@ ml_platt_probability(double decision, double a, double b)
 	return z >= 0 ? exp(-z) / (1 + exp(-z)) : 1 / (1 + exp(z));
 }
 
+static bool
+is_cancelled(const ml_ctx *ctx)
+{
+	return ctx != NULL && ml_is_cancelled(ctx);
+}
+
 /* Gradient and Hessian (aa, ab, bb) at (a, b). */
 static void
 derivatives(const platt *p, double a, double b, double gradient[2], double hessian[3])
@@ -78,8 +84,8 @@ derivatives(const platt *p, double a, double b, double gradient[2], double hessi
 	hessian[2] += RIDGE;
 }
 
-void
-ml_platt_fit(const double *decisions, const bool *positive, const double *weights, size_t n, double *a, double *b)
+bool
+ml_platt_fit(const ml_ctx *ctx, const double *decisions, const bool *positive, const double *weights, size_t n, double *a, double *b)
 {
 	platt		p = {decisions, positive, weights, n, 0, 0, 0};
 	double		positives = 0;
@@ -105,9 +111,11 @@ ml_platt_fit(const double *decisions, const bool *positive, const double *weight
 		double		slope;
 		double		step = 1;
 
+		if (is_cancelled(ctx))
+			return false;
 		derivatives(&p, *a, *b, gradient, hessian);
 		if (fabs(gradient[0]) <= GRADIENT * p.total && fabs(gradient[1]) <= GRADIENT * p.total)
-			return;
+			return true;
 		determinant = hessian[0] * hessian[2] - hessian[1] * hessian[1];
 		if (!(determinant > 0))
 			determinant = RIDGE;
@@ -116,8 +124,11 @@ ml_platt_fit(const double *decisions, const bool *positive, const double *weight
 		slope = gradient[0] * step_a + gradient[1] * step_b;
 		for (; step >= LEAST_STEP; step /= 2)
 		{
-			double		there = loss(&p, *a + step * step_a, *b + step * step_b);
+			double		there;
 
+			if (is_cancelled(ctx))
+				return false;
+			there = loss(&p, *a + step * step_a, *b + step * step_b);
 			if (there < value + 1e-4 * step * slope)
 			{
 				*a += step * step_a;
@@ -127,8 +138,9 @@ ml_platt_fit(const double *decisions, const bool *positive, const double *weight
 			}
 		}
 		if (step < LEAST_STEP)
-			return;				/* as good as numbers can tell */
+			return true;		/* as good as numbers can tell */
 	}
+	return true;
 }
 
 /*

@@ -8,11 +8,14 @@
 #ifndef ML_PLATT_H
 #define ML_PLATT_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "ml/ml.h"
 
-/* weights may be NULL; a weight counts as so many rows.  Nothing can fail. */
-extern void ml_platt_fit(const double *decisions, const bool *positive, const double *weights, size_t n, double *a, double *b);
+/*
+ * weights may be NULL; a weight counts as so many rows.  ctx is asked whether to stop before each pass over the rows (NULL:
+ * nobody is): false if so.
+ */
+extern bool ml_platt_fit(const ml_ctx *ctx, const double *decisions, const bool *positive, const double *weights, size_t n, double *a,
+						 double *b);
 
 /* 1 / (1 + exp(a f + b)) without overflow. */
 extern double ml_platt_probability(double decision, double a, double b);

@@ -413,7 +413,7 @@ fit_sigmoid(ml_svm_solver *s, ml_svm_machine *machine)
 			weights[n] = weight(s, s->order[i]);
 			s->positive[n++] = g == 0;
 		}
-	ml_platt_fit(s->scratch, s->positive, weights, n, &machine->a, &machine->b);
+	(void) ml_platt_fit(NULL, s->scratch, s->positive, weights, n, &machine->a, &machine->b);
 }
 
 /* ---- steps -------------------------------------------------------------------------------------------------------- */

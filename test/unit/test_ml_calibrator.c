@@ -66,7 +66,7 @@ check_sigmoid(const golden *c, int no)
 
 	for (int i = 0; i < c->n; i++)
 		positive[i] = c->y[i] > 0.5;
-	ml_platt_fit(c->x, positive, c->weight, c->n, &a, &b);
+	ml_platt_fit(NULL, c->x, positive, c->weight, c->n, &a, &b);
 	for (int i = 0; i < c->n; i++)
 	{
 		worst = fmax(worst, fabs(ml_platt_probability(c->x[i], a, b) - c->value[i]));
@@ -226,6 +226,15 @@ test_calibrator(ml_calibration method, bool log_odds, int k)
 	}
 	ml_free(&ctx, w.data);
 	ml_calibrator_free(&ctx, c);
+	{
+		fail_state	patient = {-1, 0, 3, 0};
+		ml_ctx		cancelled = fail_ctx(&patient);
+
+		unit_ok(ml_calibrator_fit(&cancelled, method, log_odds, predictions, labels, NULL, MOST, k, &c, &err) == ML_CANCELLED,
+				"method %d, %d classes: cancelled at the fourth question", method, k);
+		ml_calibrator_free(&cancelled, c);
+		unit_int(patient.live, 0, "and nothing leaks");
+	}
 	snprintf(name, sizeof(name), "method %d, %d classes", method, k);
 	fail_each_allocation(fit_and_free, &(fit_case) {method, log_odds, k}, 1, name);
 }

@@ -325,6 +325,49 @@ test_small(void)
 	free(m);
 }
 
+/* Two columns of many categories: what that costs is of the order of their pairs, not of their triples, which were minutes. */
+static void
+test_many_levels(void)
+{
+	enum
+	{
+		LEVELS = 1200,
+		N = 2 * LEVELS + 1
+	};
+	ml_moments_shape wide = {1, 2, 2 * LEVELS};
+	ml_moments *m = calloc(1, ml_moments_size(&wide));
+	ml_gram_source *sources = malloc(sizeof(ml_gram_source) * N);
+	double	   *memory = malloc(sizeof(double) * ml_gram_doubles(N));
+	ml_gram		gram;
+	double		worst = 0;
+
+	ml_moments_init(m, &wide);
+	for (int i = 0; i < 5 * LEVELS; i++)
+	{
+		double		x = i % 17;
+		int32_t		own[2] = {i % LEVELS, LEVELS + (i * 7) % LEVELS};
+
+		ml_moments_add(m, &x, own, 1);
+	}
+	for (int i = 0; i < 2 * LEVELS; i++)
+		sources[i] = (ml_gram_source) {-1, i};
+	sources[2 * LEVELS] = (ml_gram_source) {0, -1};
+	ml_gram_attach(&gram, N, memory);
+	ml_gram_from_moments(&gram, m, sources);
+	for (int i = 0; i < N; i++)
+	{
+		double		sum = 0;
+
+		for (int j = 0; j < LEVELS; j++)
+			sum += gram.moments[(size_t) i * N + j];
+		worst = fmax(worst, fabs(sum));
+	}
+	unit_near(worst, 0, 0, 1e-9, "co-moments with all categories of a column add up to 0");
+	free(m);
+	free(sources);
+	free(memory);
+}
+
 int
 main(void)
 {
@@ -338,5 +381,6 @@ main(void)
 	test_exact(MAX_ROWS, false);
 	test_exact(MAX_ROWS, true);
 	test_columns();
+	test_many_levels();
 	return unit_done();
 }

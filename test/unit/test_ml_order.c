@@ -167,7 +167,7 @@ test_shapes(void)
 static void
 test_interrupted(void)
 {
-	fail_state	state = {-1, 0, -1};
+	fail_state	state = {-1, 0, -1, 0};
 	ml_ctx		ctx = fail_ctx(&state);
 	int			stops = 0;
 	int			failures = 0;
