@@ -17,6 +17,7 @@
 
 #define BUCKET_ROWS 1024		/* wanted in a bucket */
 #define MOST_BUCKETS 4096
+#define SMALL_BUCKET 4096		/* rows that find room on a thread's stack */
 #define LARGE_BUCKET 131072		/* rows: more are divided again */
 #define SLICE_ROWS 16384
 #define MOST_SLICES 256
@@ -340,9 +341,12 @@ sort_bucket_of_job(void *arg, int index)
 	order_job  *job = arg;
 	size_t		bucket = job->first + index;
 	size_t		start = job->starts[bucket];
+	size_t		n = bucket_rows(job, bucket);
+	ml_order_entry own[SMALL_BUCKET];
 
-	if (bucket_rows(job, bucket) <= LARGE_BUCKET)
-		sort_bucket(job->rows, job->to + start, job->spare + start, bucket_rows(job, bucket), job->shift, job->order + start);
+	/* Memory that is in the cache already is better than the bucket's share of the spare. */
+	if (n <= LARGE_BUCKET)
+		sort_bucket(job->rows, job->to + start, n <= SMALL_BUCKET ? own : job->spare + start, n, job->shift, job->order + start);
 }
 
 static ml_status

@@ -24,7 +24,10 @@
 #define PIECES_AT_ONCE 256
 #define AHEAD 16				/* rows whose memory is asked for before their turn */
 #define GROUP_AT_MOST 64		/* numbers of a group */
-#define GIVE_BACK_PAGE 4096
+#define PAGE 4096
+#define DEAD_NONE (-2)
+#define DEAD_HASHES (-1)
+#define SAMPLE_PIECE 512		/* records that a thread fills at a time */
 #define FOLD_BITS 10			/* of a key to sort by */
 #define WORTH_GIVING_BACK (4 * 1024 * 1024)	/* bytes of a group */
 
@@ -56,7 +59,12 @@ typedef struct Build
 	const char **arrays;		/* (n_chunks) of the group at work */
 	int			group;
 	int			first_piece;	/* of those being written */
-	Size		give_back;		/* bytes per row of the arrays given back */
+	void		(*write) (void *arg, int index);	/* a piece */
+	int			dead;			/* group that is written already, or one of … */
+	int			first_dead;		/* chunk whose array of that group is given back meanwhile … */
+	int			end_dead;		/* … and the last such, + 1 */
+	MdlSampleRecord **sample;	/* (sampled) */
+	Size		sampled;
 } Build;
 
 static const MdlMatrixPart *
@@ -475,6 +483,17 @@ fetch(const Build *b, Size place, int width)
 	return (const double *) b->arrays[place >> MDL_CHUNK_BITS] + row_of(place) * width;
 }
 
+/* Has the pages of a part of the image made: one call of the kernel instead of a fault for each; where it cannot, there are faults. */
+static void
+populate(void *start, void *end)
+{
+#ifdef MADV_POPULATE_WRITE
+	char	   *first = (char *) TYPEALIGN_DOWN(PAGE, (uintptr_t) start);
+
+	(void) madvise(first, (char *) end - first, MADV_POPULATE_WRITE);
+#endif
+}
+
 /* Writes a piece of the rows of a group: fetching a row is what costs. */
 static void
 write_group_piece(void *arg, int index)
@@ -491,6 +510,11 @@ write_group_piece(void *arg, int index)
 
 	for (int k = 0; k < width; k++)
 		to[k] = number_place(b, group->first + k, &stride);
+	if (stride > 1)
+		populate(to[0] + first * stride, to[0] + end * stride);
+	else
+		for (int k = 0; k < width; k++)
+			populate(to[k] + first, to[k] + end);
 	for (Size r = first; r < end; r++)
 	{
 		const double *from = fetch(b, order[r], width);
@@ -528,43 +552,54 @@ write_weights_piece(void *arg, int index)
 		to[r] = *fetch(b, b->order[r], 1);
 }
 
+/*
+ * Gives the pages of an array of a chunk back to the system; they read as zeros from then on.  Where it cannot be done,
+ * nothing is lost but memory for a while.
+ */
+static void
+give_back(const Build *b, const Chunk *chunk)
+{
+#ifdef MADV_REMOVE
+	const char *array = b->dead == DEAD_HASHES ? chunk->data : (const char *) mdl_chunk_group(chunk->data, chunk->room, &b->layout, b->dead);
+	Size		bytes = sizeof(double) * (b->dead == DEAD_HASHES ? 1 : b->layout.groups[b->dead].width);
+	uintptr_t	start = TYPEALIGN(PAGE, (uintptr_t) array);
+	uintptr_t	end = TYPEALIGN_DOWN(PAGE, (uintptr_t) array + chunk->room * bytes);
+
+	if (end > start && b->load->rows * bytes >= WORTH_GIVING_BACK)
+		(void) madvise((void *) start, end - start, MADV_REMOVE);
+#endif
+}
+
+/* One thread gives back while the others write: several would only wait for each other in the kernel. */
+static void
+write_or_give_back(void *arg, int index)
+{
+	Build	   *b = arg;
+
+	if (index > 0)
+		b->write(b, index - 1);
+	else if (b->dead != DEAD_NONE)
+		for (int c = b->first_dead; c < b->end_dead; c++)
+			give_back(b, &b->chunks[c]);
+}
+
 /* All pieces, some at a time, so that a cancel need not wait for the end. */
 static void
 write_pieces(Build *b, void (*write) (void *arg, int index))
 {
 	int			pieces = (int) ((b->image->rows + PIECE - 1) / PIECE);
 
+	b->write = write;
 	for (b->first_piece = 0; b->first_piece < pieces; b->first_piece += PIECES_AT_ONCE)
 	{
+		int			n = Min(PIECES_AT_ONCE, pieces - b->first_piece);
+
 		CHECK_FOR_INTERRUPTS();
-		ml_parallel(&b->t->ctx, Min(PIECES_AT_ONCE, pieces - b->first_piece), write, b);
+		b->first_dead = (int) ((int64) b->n_chunks * b->first_piece / pieces);
+		b->end_dead = (int) ((int64) b->n_chunks * (b->first_piece + n) / pieces);
+		ml_parallel(&b->t->ctx, n + 1, write_or_give_back, b);
 	}
-}
-
-/*
- * Gives the pages of an array of a chunk back to the system; they read as zeros from then on.  Where it cannot be done,
- * nothing is lost but memory for a while.
- */
-static void
-give_back_chunk(void *arg, int index)
-{
-#ifdef MADV_REMOVE
-	const Build *b = arg;
-	uintptr_t	start = TYPEALIGN(GIVE_BACK_PAGE, (uintptr_t) b->arrays[index]);
-	uintptr_t	end = TYPEALIGN_DOWN(GIVE_BACK_PAGE, (uintptr_t) b->arrays[index] + (Size) b->chunks[index].room * b->give_back);
-
-	if (end > start)
-		(void) madvise((void *) start, end - start, MADV_REMOVE);
-#endif
-}
-
-/* The same of all chunks, for the arrays that were just used, of so many bytes per row. */
-static void
-give_back(Build *b, Size bytes)
-{
-	b->give_back = bytes;
-	if (b->load->rows * bytes >= WORTH_GIVING_BACK)
-		ml_parallel(&b->t->ctx, b->n_chunks, give_back_chunk, b);
+	b->dead = DEAD_NONE;
 }
 
 static void
@@ -572,17 +607,16 @@ write_columns(Build *b)
 {
 	const MdlRowPlan *plan = &b->t->plan;
 
-	/* Nobody needs the hashes any more, which come first. */
-	for (int c = 0; c < b->n_chunks; c++)
-		b->arrays[c] = b->chunks[c].data;
-	give_back(b, sizeof(uint64));
+	/* Nobody needs the hashes any more, nor a group when the next is written; what is left at the end goes with the load. */
+	b->dead = DEAD_HASHES;
 	for (b->group = 0; b->group < b->layout.n_groups; b->group++)
 	{
 		for (int c = 0; c < b->n_chunks; c++)
 			b->arrays[c] = (const char *) mdl_chunk_group(b->chunks[c].data, b->chunks[c].room, &b->layout, b->group);
 		write_pieces(b, write_group_piece);
-		give_back(b, b->layout.groups[b->group].width * sizeof(double));
+		b->dead = b->group;
 	}
+	b->dead = DEAD_NONE;
 	for (b->group = 0; b->group < plan->n_columns; b->group++)
 	{
 		int			cat = plan->columns[b->group].cat;
@@ -684,31 +718,31 @@ check_categories(const Build *b)
 			mdl_training_constant_column(t->source.columns[i].name);
 }
 
-/* `count` of the training rows, evenly spaced in the order, so that content which comes often has its share. */
-static MdlSampleRecord **
-sample_rows(const Build *b, uint32 count)
+/* Which row of the image the i-th record of the sample is. */
+static Size
+sampled_row(const Build *b, Size i)
 {
-	const MdlRowPlan *plan = &b->t->plan;
-	Size		training = b->fold_start[plan->n_folds];
-	Size		size = mdl_sample_record_size(plan);
-	MdlSampleRecord **records = palloc(sizeof(MdlSampleRecord *) * (count + 1));
-	char	   *memory = MemoryContextAllocHuge(CurrentMemoryContext, size * (count + 1));
-	const double *weights = (const double *) ((const char *) b->image + b->image->weights_at);
+	return (Size) ((double) i * b->fold_start[b->t->plan.n_folds] / b->sampled);
+}
 
-#define sampled_row(i) ((Size) ((double) (i) * training / count))
-	memset(memory, 0, size * count);
-	for (uint32 i = 0; i < count; i++)
-	{
-		records[i] = (MdlSampleRecord *) (memory + size * i);
-		records[i]->weight = b->image->has_weights ? weights[sampled_row(i)] : 1;
-	}
+static void
+sample_piece(void *arg, int index)
+{
+	const Build *b = arg;
+	const MdlRowPlan *plan = &b->t->plan;
+	const double *weights = (const double *) ((const char *) b->image + b->image->weights_at);
+	Size		first = (Size) index * SAMPLE_PIECE;
+	Size		end = Min(first + SAMPLE_PIECE, b->sampled);
+
+	for (Size i = first; i < end; i++)
+		b->sample[i]->weight = b->image->has_weights ? weights[sampled_row(b, i)] : 1;
 	for (int number = 0; number < plan->n_numbers; number++)
 	{
 		Size		stride;
 		const double *values = number_place(b, number, &stride);
 
-		for (uint32 i = 0; i < count; i++)
-			records[i]->numbers[number] = values[sampled_row(i) * stride];
+		for (Size i = first; i < end; i++)
+			b->sample[i]->numbers[number] = values[sampled_row(b, i) * stride];
 	}
 	for (int c = 0; c < plan->n_columns; c++)
 		if (plan->columns[c].cat >= 0)
@@ -716,10 +750,24 @@ sample_rows(const Build *b, uint32 count)
 			const int32 *codes = c < b->image->n_columns ? (const int32 *) column_data(b, c) :
 				(const int32 *) ((const char *) b->image + b->image->labels_at);
 
-			for (uint32 i = 0; i < count; i++)
-				((int32 *) (records[i]->numbers + plan->n_numbers))[plan->columns[c].cat] = codes[sampled_row(i)];
+			for (Size i = first; i < end; i++)
+				((int32 *) (b->sample[i]->numbers + plan->n_numbers))[plan->columns[c].cat] = codes[sampled_row(b, i)];
 		}
-	return records;
+}
+
+/* `count` of the training rows, evenly spaced in the order, so that content which comes often has its share. */
+static MdlSampleRecord **
+sample_rows(Build *b, uint32 count)
+{
+	Size		size = mdl_sample_record_size(&b->t->plan);
+	char	   *memory = MemoryContextAllocExtended(CurrentMemoryContext, size * (count + 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	b->sample = palloc(sizeof(MdlSampleRecord *) * (count + 1));
+	b->sampled = count;
+	for (uint32 i = 0; i < count; i++)
+		b->sample[i] = (MdlSampleRecord *) (memory + size * i);
+	ml_parallel(&b->t->ctx, (int) ((count + SAMPLE_PIECE - 1) / SAMPLE_PIECE), sample_piece, b);
+	return b->sample;
 }
 
 MdlMatrixImage *

@@ -22,7 +22,7 @@
 static void *
 allocate_here(Size size, void *arg)
 {
-	return mdl_train_alloc_large((MemoryContext) arg, size);
+	return MemoryContextAllocHuge((MemoryContext) arg, size);
 }
 
 int
