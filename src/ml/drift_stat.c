@@ -5,6 +5,7 @@
  * division by zero nor an arbitrary constant.  B counts only bins with a row on either side: what both lack says nothing.
  */
 #include "ml/drift_int.h"
+#include "ml/ml_dist.h"
 
 #include <math.h>
 
@@ -71,56 +72,6 @@ ml_drift_js(const uint64_t *reference, const uint64_t *current, int n_bins)
 	return sqrt(fmax(divergence, 0));
 }
 
-/*
- * The upper regularised incomplete gamma function Q(a, x): by its series for x < a + 1, else by its continued fraction
- * (Lentz's method; Numerical Recipes, 3rd edition, section 6.2).  Relative error about 1e-14 where Q is not tiny.
- */
-static double
-gamma_q(double a, double x)
-{
-	double		front;
-
-	if (!(x > 0))
-		return 1;
-	front = exp(a * log(x) - x - lgamma(a));
-	if (x < a + 1)
-	{
-		double		term = 1 / a,
-					sum = term;
-
-		for (int n = 1; n < 10000 && fabs(term) > fabs(sum) * 1e-17; n++)
-		{
-			term *= x / (a + n);
-			sum += term;
-		}
-		return fmax(1 - sum * front, 0);
-	}
-	else
-	{
-		double		b = x + 1 - a,
-					c = 1 / 1e-300,
-					d = 1 / b,
-					h = d;
-
-		for (int i = 1; i < 10000; i++)
-		{
-			double		an = -i * (i - a),
-						delta;
-
-			b += 2;
-			d = an * d + b;
-			c = b + an / c;
-			d = 1 / (fabs(d) < 1e-300 ? 1e-300 : d);
-			c = fabs(c) < 1e-300 ? 1e-300 : c;
-			delta = d * c;
-			h *= delta;
-			if (fabs(delta - 1) < 1e-16)
-				break;
-		}
-		return front * h;
-	}
-}
-
 double
 ml_drift_chi2(const uint64_t *reference, const uint64_t *current, int n_bins, double *p_value)
 {
@@ -142,7 +93,7 @@ ml_drift_chi2(const uint64_t *reference, const uint64_t *current, int n_bins, do
 			chi2 += pow((double) reference[i] - expected_reference, 2) / expected_reference +
 				pow((double) current[i] - expected_current, 2) / expected_current;
 	}
-	*p_value = used > 1 ? gamma_q((used - 1) / 2.0, chi2 / 2) : 1;
+	*p_value = used > 1 ? ml_chi2_upper(chi2, used - 1) : 1;
 	return chi2;
 }
 

@@ -19,9 +19,9 @@ typedef struct window_column
 	uint64_t	n_missing;
 	uint64_t	n_low;			/* -infinity */
 	uint64_t	n_high;			/* +infinity */
-	double		shift;			/* the baseline's mean, 0 if it has none */
-	double		sum;			/* of value - shift, finite values */
-	double		squares;		/* and of its square */
+	uint64_t	n_finite;
+	double		mean;			/* of the finite values */
+	double		squares;		/* the sum of the squares of their distances from it */
 	uint64_t   *bins;			/* (n_bins) */
 
 	int			n_points;
@@ -110,7 +110,6 @@ ml_drift_window_new(const ml_ctx *ctx, const ml_baseline *baseline, ml_drift_win
 	{
 		const drift_column *from = &baseline->columns[i];
 
-		made->columns[i].shift = isfinite(from->mean) ? from->mean : 0;
 		made->columns[i].bins = ml_alloc_zero(ctx, from->n_bins, sizeof(uint64_t));
 		complete = made->columns[i].bins != NULL &&
 			(!drift_is_numeric(from) || make_points(ctx, &made->columns[i], from));
@@ -131,8 +130,8 @@ ml_drift_window_clear(ml_drift_window *window)
 	{
 		window_column *column = &window->columns[i];
 
-		column->n = column->n_missing = column->n_low = column->n_high = 0;
-		column->sum = column->squares = 0;
+		column->n = column->n_missing = column->n_low = column->n_high = column->n_finite = 0;
+		column->mean = column->squares = 0;
 		memset(column->bins, 0, window->baseline->columns[i].n_bins * sizeof(uint64_t));
 		if (column->cells != NULL)
 		{
@@ -152,6 +151,20 @@ ml_drift_add_null(ml_drift_window *window, int column)
 	c->n++;
 	c->n_missing++;
 	c->bins[window->baseline->columns[column].n_bins - 1]++;
+}
+
+/*
+ * The mean so far and the squares around it, by Welford's recurrence: sums about the baseline's mean would lose the
+ * standard deviation of a window that lies far from it, which is the window one watches for.
+ */
+static void
+add_to_moments(window_column *c, double value)
+{
+	double		distance = value - c->mean;
+
+	c->n_finite++;
+	c->mean += distance / (double) c->n_finite;
+	c->squares += distance * (value - c->mean);
 }
 
 void
@@ -177,8 +190,7 @@ ml_drift_add_number(ml_drift_window *window, int column, double value)
 			c->n_high++;
 		return;
 	}
-	c->sum += value - c->shift;
-	c->squares += (value - c->shift) * (value - c->shift);
+	add_to_moments(c, value);
 	point = drift_lower_bound(c->points, c->n_points, value);
 	if (point < c->n_points && c->points[point] == value)
 		c->cells[2 * point + 1]++;
@@ -273,16 +285,12 @@ wasserstein(const window_column *c, uint64_t n_sketch)
 static void
 compute_numeric(const window_column *c, const drift_column *from, ml_drift *result)
 {
-	double		n_finite = (double) (c->n - c->n_missing - c->n_low - c->n_high);
-
 	result->mean_reference = from->mean;
 	result->std_reference = from->std;
-	if (n_finite > 0)
+	if (c->n_finite > 0)
 	{
-		double		shift = c->sum / n_finite;
-
-		result->mean = c->shift + shift;
-		result->std = sqrt(fmax(c->squares / n_finite - shift * shift, 0));
+		result->mean = c->mean;
+		result->std = sqrt(c->squares / (double) c->n_finite);
 	}
 	if (result->n_present == 0 || from->n_sketch == 0)
 		return;

@@ -80,7 +80,7 @@ add_rows(const MdlMatrixData *data, const double *predictions, size_t first, siz
 		s->right += predicted == label ? weight : 0;
 		s->log_loss += weight * log_loss_of(p, k, label);
 		s->squared += weight * (p[1] - label) * (p[1] - label);
-		s->matrix[label * k + predicted]++;
+		s->matrix[(Size) label * k + predicted]++;
 		if (i % ROWS_AT_ONCE == ROWS_AT_ONCE - 1)
 			CHECK_FOR_INTERRUPTS();
 	}
@@ -196,7 +196,8 @@ class_metrics(const ml_ctx *ctx, const MdlMatrixData *data, const double *predic
 			  MdlMetric *metrics)
 {
 	int			k = data->n_classes;
-	Scores		s = {.matrix = palloc0(sizeof(double) * k * k)};
+	Size		bytes = sizeof(double) * k * k;
+	Scores		s = {.matrix = MemoryContextAllocExtended(CurrentMemoryContext, bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO)};
 	int			count = 0;
 
 	add_rows(data, predictions, first, n, &s);

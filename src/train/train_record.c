@@ -160,7 +160,7 @@ record_matrix(const MdlTraining *t, int64 version_id, const ml_report_matrix *m)
 	Datum		name = CStringGetTextDatum(m->name);
 	MdlRows		rows;
 
-	if (m->n_rows * m->n_columns == 0)
+	if (m->n_rows == 0 || m->n_columns == 0)
 		return;
 	for (int j = 0; j < m->n_columns && m->columns_are_terms; j++)
 		features[j] = CStringGetTextDatum(term_name(t, j));
