@@ -238,11 +238,19 @@ ml_adjusted_mutual_information(const ml_ctx *ctx, const ml_contingency *table, m
 	double		expected = 0;
 	double		mean = mean_of(entropy(table->classes, table->n_classes, table->all),
 							   entropy(table->clusters, table->n_clusters, table->all), kind);
+	int			alone;
 	ml_status	status;
 
 	*value = limit_of(table);
 	if (!isnan(*value))
 		return ML_OK;
+	/* Where each row is alone on one side, chance reaches the information exactly: rounding must not decide 0 / 0. */
+	alone = (present(table->classes, table->n_classes) == table->all) + (present(table->clusters, table->n_clusters) == table->all);
+	if (alone > 0)
+	{
+		*value = kind == ML_MEAN_MIN || alone == 2 ? 1 : 0;
+		return ML_OK;
+	}
 	status = expected_information(ctx, table, &expected, err);
 	if (status == ML_OK)
 		*value = away_from_zero(ml_mutual_information(table) - expected) / away_from_zero(mean - expected);

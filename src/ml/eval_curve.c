@@ -271,7 +271,8 @@ ml_best_threshold(const ml_step *steps, size_t n, ml_threshold_metric metric, do
 	{
 		double		here = ml_threshold_value(metric, steps[i].tp, steps[i].fp, positives, negatives, cost_fp, cost_fn);
 
-		if (sign * here > sign * *value)
+		/* Equal but for rounding is equal. */
+		if (sign * here > sign * *value + 1e-12 * fabs(*value))
 		{
 			*value = here;
 			best = i;

@@ -211,7 +211,7 @@ mdl_metric_confusion_cells_impl(PG_FUNCTION_ARGS)
 	MdlRowArray rows;
 	int		   *order;
 
-	if (state == NULL)
+	if (state == NULL || state->n_classes == 0)
 		PG_RETURN_NULL();
 	order = class_order(state);
 	mdl_row_array_begin(fcinfo, &rows, (size_t) state->n_classes * state->n_classes);
@@ -237,7 +237,7 @@ mdl_metric_class_scores_impl(PG_FUNCTION_ARGS)
 	double	   *counts;
 	int		   *order;
 
-	if (state == NULL)
+	if (state == NULL || state->n_classes == 0)
 		PG_RETURN_NULL();
 	order = class_order(state);
 	counts = packed_counts(state);

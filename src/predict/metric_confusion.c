@@ -138,14 +138,19 @@ new_state(FunctionCallInfo fcinfo, MdlLabelMode mode, int average, int positive,
 	return state;
 }
 
+/* Counts a pair.  One of weight 0 is as if it were not there: its classes do not come to be known by it. */
 static Datum
 count_pair(FunctionCallInfo fcinfo, ConfusionState *state, MdlLabels *labels, double weight)
 {
 	int			length;
-	const char *text = mdl_label_text(labels, 0, PG_GETARG_DATUM(1), &length);
-	int			label = class_of(&state, text, length);
-	int			predicted;
+	const char *text;
+	int			label,
+				predicted;
 
+	if (weight == 0)
+		PG_RETURN_POINTER(state);
+	text = mdl_label_text(labels, 0, PG_GETARG_DATUM(1), &length);
+	label = class_of(&state, text, length);
 	text = mdl_label_text(labels, 1, PG_GETARG_DATUM(2), &length);
 	predicted = class_of(&state, text, length);
 	counts_of(state)[(Size) label * state->capacity + predicted] += weight;

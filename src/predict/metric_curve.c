@@ -390,7 +390,7 @@ mdl_metric_best_threshold_impl(PG_FUNCTION_ARGS)
 	double		value;
 	ml_step		chosen = {INFINITY, 0, 0};
 
-	if (steps == NULL)
+	if (steps == NULL || (state->parameters[0] == ML_THRESHOLD_YOUDEN && (steps[n - 1].tp <= 0 || steps[n - 1].fp <= 0)))
 		PG_RETURN_NULL();
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "best_threshold must return a row");
