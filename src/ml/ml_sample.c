@@ -22,11 +22,16 @@ records(const ml_sample *s)
 	return (unsigned char *) (priorities(s) + s->capacity);
 }
 
-/* Records held before the block is cut back. */
+uint32_t
+ml_sample_most(uint32_t wanted)
+{
+	return wanted + wanted / 4 + 1;
+}
+
 static uint32_t
 most_records(const ml_sample *s)
 {
-	return s->wanted + s->wanted / 4 + 1;
+	return ml_sample_most(s->wanted);
 }
 
 size_t

@@ -24,6 +24,7 @@ typedef struct ml_sample
 
 /* Behind the head: priorities (capacity) then records (capacity, record_size). */
 extern size_t ml_sample_size(uint32_t capacity, uint32_t record_size);
+extern uint32_t ml_sample_most(uint32_t wanted);	/* records held before the block is cut back */
 extern void ml_sample_init(ml_sample *s, uint32_t wanted, uint32_t capacity, uint32_t record_size);
 extern bool ml_sample_valid(const ml_sample *s, size_t size);
 

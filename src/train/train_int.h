@@ -79,6 +79,8 @@ typedef struct MdlRowPlan
 	uint32		sample;			/* rows of the sample wanted; 0: none */
 	bool		exact;			/* moments on a grid */
 	bool		indicate;		/* missing values of columns with a fill are told apart */
+	uint32		area;			/* where samples are kept, see train_area.c; 0: in the states */
+	uint64		area_key;
 	double	   *grid_shift;		/* (n_numbers) if exact … */
 	int32	   *grid_exponent;
 	int32		grid_root_exponent;
@@ -140,6 +142,8 @@ typedef struct MdlRowReader
 	uint32	   *recent_count;
 	bool		checked;		/* the arguments have the types of the plan */
 	bool		state_checked;	/* the state has the layout of the plan */
+	struct ml_sample *shared_sample;	/* of the state at shared_place in the plan's area */
+	uint64		shared_place;
 } MdlRowReader;
 
 extern bytea *mdl_row_plan_encode(const MdlRowPlan *plan);
@@ -164,6 +168,21 @@ extern uint64 mdl_row_shuffle(const MdlRowPlan *plan, uint64 split);
 
 /* The priority of a row for a bottom-k sample. */
 extern uint64 mdl_row_priority(MdlRowReader *reader, uint64 hash);
+
+/* ---- train_area.c: shared memory for the samples of a pass ------------------------------------------------------- */
+
+typedef struct MdlArea MdlArea;
+
+/* Makes an area that lives as long as the context, if it can, and puts it into the plan. */
+extern void mdl_area_begin(MemoryContext memory, MdlRowPlan *plan);
+
+/* The area of a handle and key, which this process is attached to, or becomes if it is a worker; NULL: there is none such. */
+extern MdlArea *mdl_area_find(uint32 handle, uint64 key);
+extern MdlArea *mdl_area_attach(uint32 handle, uint64 key);
+
+/* A place of that many bytes, 0: there is no memory; and where it is in this process. */
+extern uint64 mdl_area_allocate(MdlArea *area, Size size);
+extern void *mdl_area_address(MdlArea *area, uint64 place);
 
 /* ---- train_state.c: the state of _linear_state ---------------------------------------------------------------- */
 

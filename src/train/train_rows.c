@@ -193,6 +193,8 @@ mdl_row_plan_encode(const MdlRowPlan *plan)
 	ml_put_u32(&w, plan->sample);
 	ml_put_u8(&w, plan->exact);
 	ml_put_u8(&w, plan->indicate);
+	ml_put_u32(&w, plan->area);
+	ml_put_u64(&w, plan->area_key);
 	for (int i = 0; i < plan->n_columns; i++)
 		put_column(&w, &plan->columns[i]);
 	if (plan->exact)
@@ -284,6 +286,8 @@ mdl_row_plan_decode(bytea *bytes)
 	plan->sample = ml_get_u32(&r);
 	plan->exact = ml_get_u8(&r) != 0;
 	plan->indicate = ml_get_u8(&r) != 0;
+	plan->area = ml_get_u32(&r);
+	plan->area_key = ml_get_u64(&r);
 	if (r.failed || plan->n_folds < 1 || plan->n_folds > 1000 || plan->pack < 0 || plan->pack > FUNC_MAX_ARGS ||
 		plan->sample > 1000000 || !(plan->holdout >= 0 && plan->holdout < 1))
 		damaged_plan();
