@@ -11,12 +11,14 @@
 #include "train/train_int.h"
 
 #include "access/parallel.h"
+#include "ml/ml_sample.h"
 #include "storage/dsm.h"
 #include "storage/lwlock.h"
 #include "utils/dsa.h"
 #include "utils/memutils.h"
 
 #define HEAD_SIZE (256 * 1024)
+#define LEAST_ROWS 3			/* of the source, for each row of the sample: with fewer an area costs more than it saves */
 
 typedef struct AreaHead
 {
@@ -25,20 +27,20 @@ typedef struct AreaHead
 } AreaHead;
 
 /* An area this process is attached to. */
-struct MdlArea
+typedef struct Area
 {
-	MdlArea    *next;
+	struct Area *next;
 	dsm_segment *segment;
 	dsa_area   *area;
 	uint64		key;
-};
+} Area;
 
-static MdlArea *areas = NULL;
+static Area *areas = NULL;
 
-static MdlArea *
+static Area *
 remember(dsm_segment *segment, dsa_area *area, uint64 key)
 {
-	MdlArea    *a = MemoryContextAlloc(TopMemoryContext, sizeof(MdlArea));
+	Area    *a = MemoryContextAlloc(TopMemoryContext, sizeof(Area));
 
 	dsm_pin_mapping(segment);
 	dsa_pin_mapping(area);
@@ -54,9 +56,9 @@ remember(dsm_segment *segment, dsa_area *area, uint64 key)
 static void
 leave(void *arg)
 {
-	MdlArea    *a = arg;
+	Area    *a = arg;
 
-	for (MdlArea **link = &areas; *link != NULL; link = &(*link)->next)
+	for (Area **link = &areas; *link != NULL; link = &(*link)->next)
 		if (*link == a)
 		{
 			*link = a->next;
@@ -67,16 +69,15 @@ leave(void *arg)
 	pfree(a);
 }
 
-void
-mdl_area_begin(MemoryContext memory, MdlRowPlan *plan)
+/* Makes an area that lives as long as the context, if it can, and puts it into the plan. */
+static void
+make_area(MemoryContext memory, MdlRowPlan *plan)
 {
 	MemoryContextCallback *callback = MemoryContextAlloc(memory, sizeof(MemoryContextCallback));
 	MemoryContext saved;
 	dsm_segment *segment;
 	AreaHead   *head;
 
-	plan->area = 0;
-	plan->area_key = 0;
 	segment = dsm_create(HEAD_SIZE, DSM_CREATE_NULL_IF_MAXSEGMENTS);
 	if (segment == NULL)
 		return;
@@ -96,33 +97,43 @@ mdl_area_begin(MemoryContext memory, MdlRowPlan *plan)
 	plan->area_key = head->key;
 }
 
-MdlArea *
-mdl_area_find(uint32 handle, uint64 key)
+void
+mdl_samples_begin(MdlTraining *t)
 {
-	if (handle == 0 || key == 0)
-		return NULL;
-	for (MdlArea *a = areas; a != NULL; a = a->next)
+	if (t->plan.sample == 0 || mdl_source_estimate_rows(&t->source) < LEAST_ROWS * (double) t->plan.sample)
+		return;
+	t->plan.area = 0;
+	t->plan.area_key = 0;
+	make_area(t->memory, &t->plan);
+	t->plan_bytes = mdl_row_plan_encode(&t->plan);
+}
+
+/* The area of a handle and key that this process is attached to; NULL: it is attached to none such. */
+static Area *
+find(uint32 handle, uint64 key)
+{
+	for (Area *a = areas; a != NULL && handle != 0 && key != 0; a = a->next)
 		if (dsm_segment_handle(a->segment) == handle)
 			return a->key == key ? a : NULL;
 	return NULL;
 }
 
-MdlArea *
-mdl_area_attach(uint32 handle, uint64 key)
+/* The same, and a worker becomes attached.  A handle that it knows is not attached twice. */
+static Area *
+find_or_attach(uint32 handle, uint64 key)
 {
-	MdlArea    *found = mdl_area_find(handle, key);
+	Area	   *found = find(handle, key);
 	MemoryContext saved;
 	dsm_segment *segment;
-	AreaHead   *head;
 
-	/* Only a worker can be told of an area that it does not know; a handle that it knows is not attached twice. */
 	if (found != NULL || handle == 0 || key == 0 || !IsParallelWorker() || dsm_find_mapping(handle) != NULL)
 		return found;
 	saved = MemoryContextSwitchTo(TopMemoryContext);
 	segment = dsm_attach(handle);
 	if (segment != NULL)
 	{
-		head = dsm_segment_address(segment);
+		AreaHead   *head = dsm_segment_address(segment);
+
 		if (dsm_segment_map_length(segment) == HEAD_SIZE && head->key == key)
 			found = remember(segment, dsa_attach_in_place(head->place, segment), key);
 		else
@@ -132,14 +143,29 @@ mdl_area_attach(uint32 handle, uint64 key)
 	return found;
 }
 
-uint64
-mdl_area_allocate(MdlArea *area, Size size)
+bool
+mdl_sample_share(const MdlRowPlan *plan, MdlSharedSample *shared)
 {
-	return dsa_allocate_extended(area->area, size, DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
+	Area	   *area = plan->sample > 0 ? find_or_attach(plan->area, plan->area_key) : NULL;
+	uint32		capacity = ml_sample_most(plan->sample);
+	Size		record_size = mdl_sample_record_size(plan);
+
+	memset(shared, 0, sizeof(*shared));
+	if (area == NULL)
+		return false;
+	shared->place = dsa_allocate_extended(area->area, ml_sample_size(capacity, record_size), DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
+	if (shared->place == 0)
+		return false;
+	shared->key = plan->area_key;
+	shared->area = plan->area;
+	ml_sample_init(dsa_get_address(area->area, shared->place), plan->sample, capacity, record_size);
+	return true;
 }
 
-void *
-mdl_area_address(MdlArea *area, uint64 place)
+ml_sample *
+mdl_sample_shared(const MdlSharedSample *shared)
 {
-	return dsa_get_address(area->area, place);
+	Area	   *area = shared->place != 0 ? find(shared->area, shared->key) : NULL;
+
+	return area != NULL ? dsa_get_address(area->area, shared->place) : NULL;
 }

@@ -86,7 +86,7 @@ lay_out(MdlClassHead *head, uint32 entries, uint32 heap, uint32 records)
 				 errhint("Exclude columns, or those with many categories.")));
 	head->texts_at = (char *) mdl_class_codes(head) - (char *) head + MAXALIGN(entries * sizeof(int32));
 	head->sample_at = head->texts_at + MAXALIGN(ml_catset_size(entries, heap));
-	return head->sample_at + ml_sample_size(records, head->record_size);
+	return head->sample_at + (head->version == MDL_CLASS_SHARED ? sizeof(MdlSharedSample) : ml_sample_size(records, head->record_size));
 }
 
 static void
@@ -105,10 +105,11 @@ mdl_class_state_new(const MdlRowPlan *plan, const MdlClassOptions *options)
 	uint32		records = Min(FIRST_SAMPLE, plan->sample * 2);
 	MdlClassHead *head;
 	MdlClassHead shape = {0};
+	MdlSharedSample shared;
 	Size		size;
 
 	shape.magic = CLASS_MAGIC;
-	shape.version = MDL_CLASS_VERSION;
+	shape.version = mdl_sample_share(plan, &shared) ? MDL_CLASS_SHARED : MDL_CLASS_VERSION;
 	shape.type = options->type;
 	shape.threshold = options->threshold;
 	shape.n_columns = plan->n_columns;
@@ -131,7 +132,10 @@ mdl_class_state_new(const MdlRowPlan *plan, const MdlClassOptions *options)
 		mdl_class_columns(head)[i] = (MdlClassColumn) {column->role, column->wire, column->kind, 0, column->length, column->number, 0};
 	}
 	ml_catset_init(mdl_class_texts(head), FIRST_LEVELS, FIRST_LEVELS * 16);
-	ml_sample_init(mdl_class_sample(head), plan->sample, records, head->record_size);
+	if (mdl_class_shared(head) != NULL)
+		*mdl_class_shared(head) = shared;
+	else
+		ml_sample_init(mdl_class_sample(head), plan->sample, records, head->record_size);
 	return head;
 }
 
@@ -158,7 +162,10 @@ grow(const MdlClassHead *from, int classes, int levels, uint32 entries, uint32 h
 	memcpy(mdl_class_codes(to), mdl_class_codes(from), sizeof(int32) * mdl_class_texts(from)->entries);
 	ml_catset_init(mdl_class_texts(to), entries, heap);
 	ml_catset_copy(mdl_class_texts(to), mdl_class_texts(from));
-	ml_sample_move(mdl_class_sample(to), records, mdl_class_sample(from));
+	if (mdl_class_shared(to) != NULL)
+		*mdl_class_shared(to) = *mdl_class_shared(from);
+	else
+		ml_sample_move(mdl_class_sample(to), records, mdl_class_sample(from));
 	return to;
 }
 
@@ -236,8 +243,9 @@ mdl_class_state_check(const MdlClassHead *head)
 {
 	Size		size = VARSIZE(head);
 	MdlClassHead shape;
+	const ml_sample *sample;
 
-	if (size < sizeof(*head) || head->magic != CLASS_MAGIC || head->version != MDL_CLASS_VERSION)
+	if (size < sizeof(*head) || head->magic != CLASS_MAGIC || (head->version != MDL_CLASS_VERSION && head->version != MDL_CLASS_SHARED))
 		damaged_state();
 	if (head->type < ML_CLASS_GAUSSIAN || head->type > ML_CLASS_CATEGORICAL || head->n_columns < 1 || head->n_numbers < 0 ||
 		head->n_columns > size / sizeof(MdlClassColumn) || head->n_numbers > size / sizeof(double) || head->target < 0 ||
@@ -249,15 +257,18 @@ mdl_class_state_check(const MdlClassHead *head)
 	shape = *head;
 	if (head->texts_at > size || size - head->texts_at < sizeof(ml_catset) ||
 		(char *) mdl_class_codes(head) - (char *) head > head->texts_at || head->texts_at % MAXIMUM_ALIGNOF != 0 ||
-		head->sample_at > size || size - head->sample_at < sizeof(ml_sample) || head->sample_at % MAXIMUM_ALIGNOF != 0 ||
+		head->sample_at > size || size - head->sample_at < Min(sizeof(ml_sample), sizeof(MdlSharedSample)) || head->sample_at % MAXIMUM_ALIGNOF != 0 ||
 		head->sample_at < head->texts_at)
 		damaged_state();
-	if (mdl_class_texts(head)->entry_room > size || mdl_class_sample(head)->capacity > size ||
-		lay_out(&shape, mdl_class_texts(head)->entry_room, mdl_class_texts(head)->heap_room, mdl_class_sample(head)->capacity) != size ||
+	sample = mdl_class_shared(head) != NULL || size - head->sample_at >= sizeof(ml_sample) ? mdl_class_sample(head) : NULL;
+	if (sample == NULL)
+		damaged_state();
+	if (mdl_class_texts(head)->entry_room > size || (mdl_class_shared(head) == NULL && sample->capacity > size) ||
+		lay_out(&shape, mdl_class_texts(head)->entry_room, mdl_class_texts(head)->heap_room, sample->capacity) != size ||
 		shape.texts_at != head->texts_at || shape.sample_at != head->sample_at || !columns_fit(head) ||
 		!ml_catset_valid(mdl_class_texts(head), ml_catset_size(mdl_class_texts(head)->entry_room, mdl_class_texts(head)->heap_room)) ||
-		!ml_sample_valid(mdl_class_sample(head), size - head->sample_at) || mdl_class_sample(head)->record_size != head->record_size ||
-		mdl_class_sample(head)->wanted != head->sample_wanted || !codes_fit(head))
+		(mdl_class_shared(head) == NULL && !ml_sample_valid(sample, size - head->sample_at)) || sample->record_size != head->record_size ||
+		sample->wanted != head->sample_wanted || !codes_fit(head))
 		damaged_state();
 }
 
@@ -333,7 +344,8 @@ static MdlClassHead *
 keep_in_sample(MdlClassHead *head, MdlRowReader *reader)
 {
 	uint64		priority = mdl_row_priority(reader, reader->row.hash);
-	ml_sample  *sample = mdl_class_sample(head);
+	const MdlSharedSample *shared = mdl_class_shared(head);
+	ml_sample  *sample = shared ? mdl_reader_sample(reader, shared) : mdl_class_sample(head);
 	MdlSampleRecord *record;
 
 	sample->seen++;
@@ -439,6 +451,8 @@ merge_samples(MdlClassHead *head, MdlClassHead *from, const int32 *map)
 {
 	ml_sample  *other = mdl_class_sample(from);
 
+	if (mdl_class_sample(head) == other)
+		damaged_state();
 	for (uint32 i = 0; i < other->count; i++)
 	{
 		MdlSampleRecord *record = (MdlSampleRecord *) ml_sample_record(other, i);

@@ -16,6 +16,7 @@
 #include "ml/ml_sample.h"
 
 #define MDL_CLASS_VERSION 1
+#define MDL_CLASS_SHARED (-1)	/* version of a state whose sample is in shared memory */
 
 /* A column: what it is, and how many categories or classes came up. */
 typedef struct MdlClassColumn
@@ -81,10 +82,17 @@ mdl_class_texts(const MdlClassHead *head)
 	return (ml_catset *) ((char *) head + head->texts_at);
 }
 
+/* The sample, or where it is: in states that never leave a training. */
+static inline MdlSharedSample *
+mdl_class_shared(const MdlClassHead *head)
+{
+	return head->version == MDL_CLASS_SHARED ? (MdlSharedSample *) ((char *) head + head->sample_at) : NULL;
+}
+
 static inline ml_sample *
 mdl_class_sample(const MdlClassHead *head)
 {
-	return (ml_sample *) ((char *) head + head->sample_at);
+	return head->version == MDL_CLASS_SHARED ? mdl_sample_shared(mdl_class_shared(head)) : (ml_sample *) ((char *) head + head->sample_at);
 }
 
 /* What the state is to gather. */

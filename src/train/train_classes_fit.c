@@ -39,6 +39,7 @@ read_state(MdlTraining *t)
 	options[0] = Float8GetDatum(type);
 	options[1] = Float8GetDatum(threshold);
 	options[2] = Float8GetDatum(t->max_categories);
+	mdl_samples_begin(t);
 	bytes = mdl_source_aggregate(&t->source, "_class_state", t->plan_bytes, FLOAT8ARRAYOID,
 								 PointerGetDatum(construct_array(options, 3, FLOAT8OID, 8, true, TYPALIGN_DOUBLE)));
 	if (bytes == NULL)

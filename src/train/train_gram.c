@@ -148,16 +148,6 @@ read_sets(const MdlTraining *t, const MdlLinearState *state, const ml_gram_sourc
 	input->fold_grams = fold_grams;
 }
 
-/* Samples of many rows are kept in shared memory. */
-static void
-share_samples(MdlTraining *t)
-{
-	if (t->plan.sample == 0)
-		return;
-	mdl_area_begin(t->memory, &t->plan);
-	t->plan_bytes = mdl_row_plan_encode(&t->plan);
-}
-
 void
 mdl_training_read_sums(MdlTraining *t, MdlLinearState *state)
 {
@@ -166,8 +156,7 @@ mdl_training_read_sums(MdlTraining *t, MdlLinearState *state)
 		bytea	   *bytes;
 
 		mdl_training_phase(t, "reading", -1);
-		if (mdl_source_estimate_rows(&t->source) > t->plan.sample * 3.0)
-			share_samples(t);
+		mdl_samples_begin(t);
 		bytes = mdl_source_aggregate(&t->source, "_linear_state", t->plan_bytes, InvalidOid, 0);
 		if (bytes == NULL)
 			mdl_training_too_few(t, 0);

@@ -142,7 +142,7 @@ typedef struct MdlRowReader
 	uint32	   *recent_count;
 	bool		checked;		/* the arguments have the types of the plan */
 	bool		state_checked;	/* the state has the layout of the plan */
-	struct ml_sample *shared_sample;	/* of the state at shared_place in the plan's area */
+	struct ml_sample *shared_sample;	/* that is at shared_place, see train_area.c */
 	uint64		shared_place;
 } MdlRowReader;
 
@@ -169,20 +169,34 @@ extern uint64 mdl_row_shuffle(const MdlRowPlan *plan, uint64 split);
 /* The priority of a row for a bottom-k sample. */
 extern uint64 mdl_row_priority(MdlRowReader *reader, uint64 hash);
 
-/* ---- train_area.c: shared memory for the samples of a pass ------------------------------------------------------- */
+/* ---- train_area.c: samples in shared memory -------------------------------------------------------------------------- */
 
-typedef struct MdlArea MdlArea;
+/* Where a sample is; place 0: not in shared memory. */
+typedef struct MdlSharedSample
+{
+	uint64		place;
+	uint64		key;
+	uint32		area;
+	uint32		unused;
+} MdlSharedSample;
 
-/* Makes an area that lives as long as the context, if it can, and puts it into the plan. */
-extern void mdl_area_begin(MemoryContext memory, MdlRowPlan *plan);
+/* Makes a sample with all the room that it may need in the plan's area; false: there is no area, or no memory. */
+extern bool mdl_sample_share(const MdlRowPlan *plan, MdlSharedSample *shared);
 
-/* The area of a handle and key, which this process is attached to, or becomes if it is a worker; NULL: there is none such. */
-extern MdlArea *mdl_area_find(uint32 handle, uint64 key);
-extern MdlArea *mdl_area_attach(uint32 handle, uint64 key);
+/* NULL: it is not of a pass that this process takes part in. */
+extern struct ml_sample *mdl_sample_shared(const MdlSharedSample *shared);
 
-/* A place of that many bytes, 0: there is no memory; and where it is in this process. */
-extern uint64 mdl_area_allocate(MdlArea *area, Size size);
-extern void *mdl_area_address(MdlArea *area, uint64 place);
+/* The same of a state that was checked, for every row. */
+static inline struct ml_sample *
+mdl_reader_sample(MdlRowReader *reader, const MdlSharedSample *shared)
+{
+	if (unlikely(reader->shared_place != shared->place))
+	{
+		reader->shared_sample = mdl_sample_shared(shared);
+		reader->shared_place = shared->place;
+	}
+	return reader->shared_sample;
+}
 
 /* ---- train_state.c: the state of _linear_state ---------------------------------------------------------------- */
 
@@ -411,6 +425,9 @@ typedef struct MdlTraining
 	size_t		baseline_size;
 	int64		version_id;		/* once registered */
 } MdlTraining;
+
+/* train_area.c: has the next pass keep its samples in shared memory, until the training ends, if the rows are many. */
+extern void mdl_samples_begin(MdlTraining *t);
 
 /* A new phase for medallion.progress; how long the last took is told at DEBUG1.  phase NULL: only that. */
 extern void mdl_training_phase(MdlTraining *t, const char *phase, int64 total);

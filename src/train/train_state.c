@@ -2,7 +2,7 @@
  * train_state.c: medallion._linear_state: moments per fold, a sample of the rows and counts, in one parallel pass.
  *
  * The state is a bytea: head, counts per column, one set of moments per fold and one for the holdout, the sample, which
- * alone grows, or is kept in the plan's area (train_area.c).  Within one aggregation it is changed in place.  States merge, in parallel workers and across servers:
+ * alone grows, or is kept in shared memory (train_area.c).  Within one aggregation it is changed in place.  States merge, in parallel workers and across servers:
  *   SELECT medallion._linear_merge(s) FROM (SELECT medallion._linear_state(plan, …) AS s FROM part_1 UNION ALL …) parts
  * States may come from users' hands, so every call checks the head against the plan or the bytes.
  */
@@ -29,10 +29,7 @@ typedef struct Head
 	uint32		sample_wanted;
 	uint32		record_size;
 	uint64		set_size;
-	uint64		sample_place;	/* in the area; 0: the sample is here */
-	uint64		area_key;
-	uint32		area;
-	uint32		unused;
+	MdlSharedSample shared;		/* if the sample is not here */
 	/* MdlRowCounts (n_columns), sets (n_sets), sample */
 } Head;
 
@@ -66,9 +63,7 @@ sample_within(const Head *head)
 static ml_sample *
 sample_of(const Head *head)
 {
-	if (head->sample_place == 0)
-		return sample_within(head);
-	return mdl_area_address(mdl_area_find(head->area, head->area_key), head->sample_place);
+	return head->shared.place != 0 ? mdl_sample_shared(&head->shared) : sample_within(head);
 }
 
 static Size
@@ -119,20 +114,6 @@ plan_head(const MdlRowPlan *plan)
 	return head;
 }
 
-/* Gives the state a sample in the area with all the room that it may need, if there is memory. */
-static void
-share_sample(Head *state, MdlArea *area, const MdlRowPlan *plan)
-{
-	uint32		capacity = ml_sample_most(state->sample_wanted);
-
-	state->sample_place = mdl_area_allocate(area, ml_sample_size(capacity, state->record_size));
-	if (state->sample_place == 0)
-		return;
-	state->area = plan->area;
-	state->area_key = plan->area_key;
-	ml_sample_init(sample_of(state), state->sample_wanted, capacity, state->record_size);
-}
-
 static Head *
 make_state(const MdlRowPlan *plan)
 {
@@ -140,7 +121,6 @@ make_state(const MdlRowPlan *plan)
 	Head	   *state;
 	Size		size;
 	ml_moments_shape shape;
-	MdlArea    *area = mdl_area_attach(plan->area, plan->area_key);
 	uint32		capacity = Min(FIRST_SAMPLE, plan->sample * 2);
 
 	/* Moments have levels where a profile or a matrix has texts. */
@@ -162,8 +142,7 @@ make_state(const MdlRowPlan *plan)
 		else
 			ml_moments_init(set_of(state, i), &shape);
 	ml_sample_init(sample_within(state), plan->sample, capacity, head.record_size);
-	if (area != NULL && plan->sample > 0)
-		share_sample(state, area, plan);
+	(void) mdl_sample_share(plan, &state->shared);
 	return state;
 }
 
@@ -219,7 +198,7 @@ check_state(const Head *state)
 	if (state->set_size != expected || state->n_sets > size / expected || size < size_without_sample(state) ||
 		!ml_sample_valid(sample_within(state), size - size_without_sample(state)) ||
 		sample_within(state)->record_size != state->record_size || sample_within(state)->wanted != state->sample_wanted ||
-		(state->sample_place != 0 && mdl_area_find(state->area, state->area_key) == NULL))
+		sample_of(state) == NULL)
 		damaged_state();
 	for (int i = 0; i < state->n_sets; i++)
 		if (state->exact ? !ml_exact_valid(set_of(state, i), expected, &shape) :
@@ -263,18 +242,8 @@ static Head *
 keep_in_sample(Head *state, MdlRowReader *reader)
 {
 	uint64		priority = mdl_row_priority(reader, reader->row.hash);
-	ml_sample  *sample = sample_within(state);
+	ml_sample  *sample = state->shared.place != 0 ? mdl_reader_sample(reader, &state->shared) : sample_within(state);
 	MdlSampleRecord *record;
-
-	if (state->sample_place != 0)
-	{
-		if (unlikely(state->sample_place != reader->shared_place))
-		{
-			reader->shared_sample = sample_of(state);
-			reader->shared_place = state->sample_place;
-		}
-		sample = reader->shared_sample;
-	}
 
 	sample->seen++;
 	if (!ml_sample_wants(sample, priority))
@@ -340,7 +309,7 @@ merge_samples(Head *state, Head *from)
 
 	if (sample == other)
 		damaged_state();
-	/* One in the area has room for all that is wanted. */
+	/* One in shared memory has room for all that is wanted. */
 	if (!ml_sample_merge(sample, other))
 	{
 		state = grow_sample(state, sample->count + other->count);

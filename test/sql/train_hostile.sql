@@ -6,7 +6,7 @@ SELECT setseed(0.1);
 CREATE TABLE t AS SELECT i, sin(i) AS x, (ARRAY['a', 'b'])[1 + i % 2] AS kind, 2 * sin(i) + i % 2 AS y FROM generate_series(1, 200) i;
 -- a plan as train() writes it: magic, 3 columns, no packs, seed, 1 fold, no holdout, a sample of 5, not exact; then per
 -- column role, wire, kind, length, buckets, flags, fill, code of the fill, categories
-CREATE TABLE plans AS SELECT decode('314d5250' || '03000000' || '00000000' || '0000000000000000' || '01000000' || '00' || '0000000000000000' || '05000000' || '00' || '00' ||
+CREATE TABLE plans AS SELECT decode('314d5250' || '03000000' || '00000000' || '0000000000000000' || '01000000' || '00' || '0000000000000000' || '05000000' || '00' || '00' || '00000000' || '0000000000000000' ||
 	'010101' || '01000000' || '00000000' || '00' || '0000000000000000' || '00000000' || '00000000' ||
 	'010703' || '01000000' || '00000000' || '02' || '0000000000000000' || '00000000' || '02000000' || '0100000061' || '0100000062' ||
 	'020101' || '01000000' || '00000000' || '00' || '0000000000000000' || '00000000' || '00000000', 'hex') AS plan;
@@ -23,6 +23,10 @@ SELECT medallion._linear_state(CASE WHEN i = 100 THEN set_byte(plan, 12, 1) ELSE
 SELECT medallion._linear_state(plan, x::float4, kind, y) FROM plans, t;
 SELECT medallion._linear_state(plan, x, kind) FROM plans, t;
 SELECT medallion._linear_state(NULL, x, kind, y) FROM t;
+-- a plan and a state that name shared memory which is not theirs
+SELECT length(medallion._linear_state(set_byte(set_byte(plan, 39, 1), 43, 7), x, kind, y)) = (SELECT length(state) FROM states) AS same FROM plans, t;
+SELECT length(medallion._linear_merge(s)) FROM (SELECT state FROM states UNION ALL SELECT set_byte(set_byte(state, 44, 1), 52, 1) FROM states) v(s);
+SELECT length(medallion._linear_merge(s)) FROM (SELECT set_byte(set_byte(set_byte(state, 44, 1), 52, 1), 60, 1) FROM states UNION ALL SELECT state FROM states) v(s);
 -- a category that the dictionary lacks is counted, not taken
 SELECT length(medallion._linear_state(plan, x, kind || 'z', y)) > 1000 AS state FROM plans, t;
 
