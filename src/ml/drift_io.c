@@ -57,7 +57,11 @@ ml_status
 ml_baseline_save(const ml_ctx *ctx, const ml_baseline *baseline, unsigned char **bytes, size_t *length, ml_error *err)
 {
 	ml_writer	w = {ctx, NULL, 0, 0, false};
+	size_t		room = HEADER_SIZE;
 
+	for (int i = 0; i < baseline->n_columns; i++)
+		room += 128 + (baseline->columns[i].n_bins * 2 + baseline->columns[i].n_sketch) * sizeof(double);
+	ml_writer_reserve(&w, room);
 	ml_put_bytes(&w, magic, sizeof(magic));
 	ml_put_u32(&w, FORMAT_VERSION);
 	ml_put_u64(&w, 0);

@@ -8,8 +8,8 @@
 /* Whether doubles lie in memory as they do in the bytes. */
 #define LITTLE_ENDIAN_DOUBLES (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && __FLOAT_WORD_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 
-static bool
-writer_reserve(ml_writer *w, size_t more)
+bool
+ml_writer_reserve(ml_writer *w, size_t more)
 {
 	size_t		wanted;
 	unsigned char *grown;
@@ -38,7 +38,7 @@ writer_reserve(ml_writer *w, size_t more)
 void
 ml_put_bytes(ml_writer *w, const void *data, size_t length)
 {
-	if (length == 0 || !writer_reserve(w, length))
+	if (length == 0 || !ml_writer_reserve(w, length))
 		return;
 	memcpy(w->data + w->length, data, length);
 	w->length += length;

@@ -18,6 +18,7 @@ typedef struct ml_writer
 	bool		failed;			/* no memory */
 } ml_writer;
 
+extern bool ml_writer_reserve(ml_writer *w, size_t more);	/* room for so many more bytes, if they are known before; false: failed */
 extern void ml_put_bytes(ml_writer *w, const void *data, size_t length);
 extern void ml_put_u8(ml_writer *w, uint8_t value);
 extern void ml_put_u32(ml_writer *w, uint32_t value);

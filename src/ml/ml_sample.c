@@ -219,18 +219,27 @@ bool
 ml_sample_merge(ml_sample *s, ml_sample *other)
 {
 	uint64_t	seen = s->seen + other->seen;
+	uint32_t	kept;
 	union_of	both = {s, other, s->wanted};
 
 	/* What does not stay is dropped first, so that there is room for the rest. */
 	s->threshold = other->threshold = find_threshold(&both, other->threshold < s->threshold ? other->threshold : s->threshold);
 	drop_beyond_threshold(s);
-	drop_beyond_threshold(other);
-	if (s->count + other->count > s->capacity)
+	both = (union_of) {other, NULL, other->wanted};
+	kept = count_below(&both, s->threshold);
+	if (s->count + kept > s->capacity)
+	{
+		drop_beyond_threshold(other);
 		return false;
-	memcpy(priorities(s) + s->count, priorities(other), other->count * sizeof(uint64_t));
-	memcpy(records(s) + (size_t) s->count * s->record_size, records(other), (size_t) other->count * s->record_size);
-	s->count += other->count;
-	s->trimmed |= other->trimmed;
+	}
+	for (uint32_t i = 0; i < other->count; i++)
+	{
+		if (priorities(other)[i] >= s->threshold)
+			continue;
+		priorities(s)[s->count] = priorities(other)[i];
+		memcpy(records(s) + (size_t) s->count++ * s->record_size, records(other) + (size_t) i * s->record_size, s->record_size);
+	}
+	s->trimmed |= other->trimmed || kept < other->count;
 	s->seen = seen;
 	return true;
 }

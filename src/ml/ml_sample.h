@@ -44,7 +44,9 @@ extern void *ml_sample_put(ml_sample *s, uint64_t priority);
 extern uint32_t ml_sample_next_capacity(const ml_sample *s);
 extern void ml_sample_move(ml_sample *to, uint32_t capacity, const ml_sample *from);
 
-/* Adds the records of another sample, which is cut to our threshold; false: there must be room for both first. */
+/*
+ * Adds the records of another sample; false: there must be room for both first, and the other has been cut to our threshold.
+ */
 extern bool ml_sample_merge(ml_sample *s, ml_sample *other);
 
 /* Cuts to the wanted number of records, or a little less where priorities are equal. */

@@ -78,16 +78,39 @@ take_number(const char *name, const char *task, int64 *model_id, int *version)
 #define BLOB_COMPRESSION TOAST_PGLZ_COMPRESSION
 #endif
 
+#define TRIAL_PIECE 4096
+#define TRIAL_PIECES 8
+
+/* How much of so many bytes compression would save is seen from a few pieces of them. */
+static bool
+seems_compressible(const char *bytes, Size size)
+{
+	bytea	   *trial;
+	Datum		packed;
+	Size		saved;
+
+	if (size < 2 * TRIAL_PIECES * TRIAL_PIECE)
+		return true;
+	trial = palloc(VARHDRSZ + TRIAL_PIECES * TRIAL_PIECE);
+	SET_VARSIZE(trial, VARHDRSZ + TRIAL_PIECES * TRIAL_PIECE);
+	for (int i = 0; i < TRIAL_PIECES; i++)
+		memcpy(VARDATA(trial) + i * TRIAL_PIECE, bytes + (size - TRIAL_PIECE) / (TRIAL_PIECES - 1) * i, TRIAL_PIECE);
+	packed = toast_compress_datum(PointerGetDatum(trial), BLOB_COMPRESSION);
+	saved = DatumGetPointer(packed) == NULL ? 0 : VARSIZE(trial) - VARSIZE(DatumGetPointer(packed));
+	pfree(trial);
+	return saved >= TRIAL_PIECES * TRIAL_PIECE / 10;
+}
+
 /*
  * The chunk compressed if that saves an eighth of it, else as it is.  The column is stored as given (EXTERNAL): most
- * models are numbers that do not compress, and pglz takes 15 ns a byte to find that out, lz4 a fraction of one.
+ * models are numbers that do not compress, and pglz takes 15 ns a byte to find that out.
  */
 static bytea *
 compressed(bytea *content)
 {
 	Datum		packed;
 
-	if (VARSIZE(content) < TOAST_TUPLE_THRESHOLD)
+	if (VARSIZE(content) < TOAST_TUPLE_THRESHOLD || !seems_compressible(VARDATA(content), VARSIZE(content) - VARHDRSZ))
 		return content;
 	packed = toast_compress_datum(PointerGetDatum(content), BLOB_COMPRESSION);
 	if (DatumGetPointer(packed) == NULL)

@@ -461,10 +461,14 @@ merge_samples(MdlClassHead *head, MdlClassHead *from, const int32 *map)
 		for (int cat = 0; cat < from->n_cats; cat++)
 		{
 			bool		is_class = cat == from->n_cats - 1;
+			int32		mapped;
 
 			if (codes[cat] < 0 || codes[cat] >= (is_class ? from->n_classes : from->n_levels))
 				damaged_state();
-			codes[cat] = map[is_class ? codes[cat] : from->n_classes + codes[cat]];
+			mapped = map[is_class ? codes[cat] : from->n_classes + codes[cat]];
+			/* Mostly it is the same, and the page, which is another process's, need not be written. */
+			if (codes[cat] != mapped)
+				codes[cat] = mapped;
 		}
 	}
 	if (!ml_sample_merge(mdl_class_sample(head), other))
