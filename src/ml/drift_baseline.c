@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_MEMORY(err) ml_fail(err, ML_NO_MEMORY, NULL, "out of memory")
-
 ml_baseline *
 drift_baseline_new(const ml_ctx *ctx, int n_columns)
 {
@@ -108,7 +106,7 @@ dictionary_of_sample(const ml_ctx *ctx, const ml_baseline_column *from, size_t n
 {
 	ml_text    *texts = ml_alloc(ctx, n, sizeof(ml_text));
 	char	  **distinct = ml_alloc_zero(ctx, n, sizeof(char *));
-	ml_status	status = texts && distinct ? ML_OK : NO_MEMORY(err);
+	ml_status	status = texts && distinct ? ML_OK : ml_no_memory(err);
 	size_t		present = 0,
 				singles = 0;
 	int			count = 0;
@@ -126,7 +124,7 @@ dictionary_of_sample(const ml_ctx *ctx, const ml_baseline_column *from, size_t n
 			end++;
 		distinct[count] = ml_alloc(ctx, texts[i].length + 1, 1);
 		if (distinct[count] == NULL)
-			status = NO_MEMORY(err);
+			status = ml_no_memory(err);
 		else
 		{
 			memcpy(distinct[count], texts[i].data, texts[i].length);
@@ -177,13 +175,13 @@ keep_frequent(const ml_ctx *ctx, drift_column *column, const ml_dictionary *all,
 	int			own = all->count < ML_DRIFT_CATEGORY_BINS ? all->count : ML_DRIFT_CATEGORY_BINS;
 	const char **texts = ml_alloc(ctx, kept, sizeof(char *));
 	int32_t    *rank = ml_alloc(ctx, all->count, sizeof(int32_t));
-	ml_status	status = texts && rank ? ML_OK : NO_MEMORY(err);
+	ml_status	status = texts && rank ? ML_OK : ml_no_memory(err);
 
 	column->n_bins = own + 3;
 	column->bins = ml_alloc(ctx, kept, sizeof(int32_t));
 	column->counts = ml_alloc_zero(ctx, column->n_bins, sizeof(uint64_t));
 	if (status == ML_OK && (column->bins == NULL || column->counts == NULL))
-		status = NO_MEMORY(err);
+		status = ml_no_memory(err);
 	if (status == ML_OK)
 	{
 		for (int i = 0; i < all->count; i++)
@@ -245,7 +243,7 @@ make_categorical(const ml_ctx *ctx, drift_column *column, const ml_baseline_colu
 	else
 		status = dictionary_of_sample(ctx, from, n, &all, &column->expected_new, err);
 	if (status == ML_OK && (order = ml_alloc(ctx, all.count, sizeof(frequency))) == NULL)
-		status = NO_MEMORY(err);
+		status = ml_no_memory(err);
 	if (status == ML_OK)
 		status = count_categories(&all, column, from, n, order, err);
 	if (status == ML_OK)
@@ -268,7 +266,7 @@ make_column(const ml_ctx *ctx, drift_column *column, const ml_baseline_column *f
 	column->n_nulls = from->n_nulls;
 	column->name = ml_strdup(ctx, from->name);
 	if (column->name == NULL)
-		return NO_MEMORY(err);
+		return ml_no_memory(err);
 	return from->kind == ML_CATEGORICAL ? make_categorical(ctx, column, from, n, err) : ML_OK;
 }
 
@@ -285,7 +283,7 @@ ml_baseline_make(const ml_ctx *ctx, int n_columns, const ml_baseline_column *col
 					   n_columns, n_sample, (unsigned long long) n_rows);
 	made = drift_baseline_new(ctx, n_columns);
 	if (made == NULL)
-		return NO_MEMORY(err);
+		return ml_no_memory(err);
 	made->n_rows = n_rows;
 	made->n_sample = n_sample;
 	for (int i = 0; i < n_columns && status == ML_OK; i++)

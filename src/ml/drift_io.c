@@ -16,10 +16,9 @@
 #include "ml/ml_bytes.h"
 
 #define FORMAT_VERSION	1
-#define HEADER_SIZE		24
 #define LEAST_COLUMN	41		/* bytes that a column takes at least */
 
-static const char magic[8] = {'M', 'D', 'L', 'B', 'A', 'S', 'E', 'S'};
+static const char magic[ML_MAGIC_SIZE] = {'M', 'D', 'L', 'B', 'A', 'S', 'E', 'S'};
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
@@ -57,30 +56,18 @@ ml_status
 ml_baseline_save(const ml_ctx *ctx, const ml_baseline *baseline, unsigned char **bytes, size_t *length, ml_error *err)
 {
 	ml_writer	w = {ctx, NULL, 0, 0, false};
-	size_t		room = HEADER_SIZE;
+	size_t		room = ML_HEADER_SIZE;
 
 	for (int i = 0; i < baseline->n_columns; i++)
 		room += 128 + (baseline->columns[i].n_bins * 2 + baseline->columns[i].n_sketch) * sizeof(double);
 	ml_writer_reserve(&w, room);
-	ml_put_bytes(&w, magic, sizeof(magic));
-	ml_put_u32(&w, FORMAT_VERSION);
-	ml_put_u64(&w, 0);
-	ml_put_u32(&w, 0);
+	ml_put_header(&w, magic, FORMAT_VERSION);
 	ml_put_u64(&w, baseline->n_rows);
 	ml_put_u64(&w, baseline->n_sample);
 	ml_put_u32(&w, (uint32_t) baseline->n_columns);
 	for (int i = 0; i < baseline->n_columns; i++)
 		put_column(&w, &baseline->columns[i]);
-	if (w.failed)
-	{
-		ml_free(ctx, w.data);
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-	}
-	ml_patch_u64(&w, 12, w.length);
-	ml_patch_u32(&w, 20, ml_crc32c(w.data + HEADER_SIZE, w.length - HEADER_SIZE));
-	*bytes = w.data;
-	*length = w.length;
-	return ML_OK;
+	return ml_writer_finish(&w, bytes, length, err);
 }
 
 /* ---- reading: each function returns ML_OK, ML_NO_MEMORY, or ML_BAD_MODEL for damage ---------------------------- */
@@ -236,7 +223,7 @@ ml_baseline_load(const ml_ctx *ctx, const unsigned char *bytes, size_t length, m
 	if (!r.failed && version != FORMAT_VERSION)
 		return ml_fail(err, ML_BAD_MODEL, "Train the model again with this version of medallion.",
 					   "drift baseline has format version %u, expected %d", (unsigned) version, FORMAT_VERSION);
-	if (r.failed || stated != length || crc != ml_crc32c(bytes + HEADER_SIZE, length - HEADER_SIZE))
+	if (r.failed || stated != length || crc != ml_crc32c(bytes + ML_HEADER_SIZE, length - ML_HEADER_SIZE))
 		return ml_fail(err, ML_BAD_MODEL, NULL, "drift baseline is damaged");
 	status = get_baseline(ctx, &r, baseline);
 	if (status == ML_OK)

@@ -226,5 +226,5 @@ drift_make_numeric(const ml_ctx *ctx, ml_baseline *made, const ml_baseline_colum
 		ml_parallel(ctx, t.n_slots, do_slot, &t);
 	ml_free(ctx, t.room);
 	ml_free(ctx, t.numeric);
-	return ready ? ML_OK : ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	return ready ? ML_OK : ml_no_memory(err);
 }

@@ -117,7 +117,7 @@ ml_drift_window_new(const ml_ctx *ctx, const ml_baseline *baseline, ml_drift_win
 	if (!complete)
 	{
 		ml_drift_window_free(made);
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	}
 	*window = made;
 	return ML_OK;

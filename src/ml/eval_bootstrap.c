@@ -397,11 +397,11 @@ ml_eval_bootstrap(const ml_ctx *ctx, ml_eval_task task, const ml_eval_row *rows,
 		if (reserve(ctx, &b))
 			status = run(ctx, &b, confidence, result, err);
 		else
-			status = ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+			status = ml_no_memory(err);
 		release(ctx, &b);
 	}
 	else
-		status = ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		status = ml_no_memory(err);
 	ml_free(ctx, losses);
 	ml_free(ctx, cells);
 	ml_free(ctx, hashes);

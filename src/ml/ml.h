@@ -47,5 +47,6 @@ extern ml_status ml_check_memory(const ml_ctx *ctx, double bytes, const char *wh
 /* Fills the error (may be NULL) with a formatted message and hint (may be NULL) and returns the status. */
 extern ml_status ml_fail(ml_error *err, ml_status status, const char *hint, const char *format,...)
 			__attribute__((format(printf, 4, 5)));
+extern ml_status ml_no_memory(ml_error *err);	/* "out of memory" */
 
 #endif							/* ML_H */

@@ -286,3 +286,35 @@ ml_crc32c(const unsigned char *data, size_t length)
 #endif
 	return ml_crc32c_by_table(data, length);
 }
+
+/* ---- the header ---------------------------------------------------------------------------------------------- */
+
+enum
+{
+	LENGTH_AT = ML_MAGIC_SIZE + 4,
+	CHECKSUM_AT = LENGTH_AT + 8
+};
+
+void
+ml_put_header(ml_writer *w, const char *magic, uint32_t version)
+{
+	ml_put_bytes(w, magic, ML_MAGIC_SIZE);
+	ml_put_u32(w, version);
+	ml_put_u64(w, 0);
+	ml_put_u32(w, 0);
+}
+
+ml_status
+ml_writer_finish(ml_writer *w, unsigned char **bytes, size_t *length, ml_error *err)
+{
+	if (w->failed)
+	{
+		ml_free(w->ctx, w->data);
+		return ml_no_memory(err);
+	}
+	ml_patch_u64(w, LENGTH_AT, w->length);
+	ml_patch_u32(w, CHECKSUM_AT, ml_crc32c(w->data + ML_HEADER_SIZE, w->length - ML_HEADER_SIZE));
+	*bytes = w->data;
+	*length = w->length;
+	return ML_OK;
+}

@@ -29,6 +29,15 @@ extern void ml_put_text(ml_writer *w, const char *text);	/* length, bytes */
 extern void ml_patch_u32(ml_writer *w, size_t at, uint32_t value);
 extern void ml_patch_u64(ml_writer *w, size_t at, uint64_t value);
 
+/*
+ * What saved bytes begin with: 8 bytes that tell what they are, a format version, the length of the whole and the
+ * CRC-32C of what follows.  ml_writer_finish fills in the latter two and hands the bytes over, or frees them and fails.
+ */
+#define ML_HEADER_SIZE	24
+#define ML_MAGIC_SIZE	8
+extern void ml_put_header(ml_writer *w, const char *magic, uint32_t version);
+extern ml_status ml_writer_finish(ml_writer *w, unsigned char **bytes, size_t *length, ml_error *err);
+
 typedef struct ml_reader
 {
 	const unsigned char *data;

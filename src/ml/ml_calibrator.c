@@ -11,12 +11,6 @@
 #define LEAST_PROBABILITY 1e-300	/* whose log odds are finite … */
 #define LEAST_REST 0x1p-53		/* … and so are those of 1 less this */
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 /* With its arrays in the same block. */
 static ml_calibrator *
 calibrator_new(const ml_ctx *ctx, ml_calibration method, bool log_odds, int n_maps, size_t n_knots)
@@ -69,7 +63,7 @@ fit_sigmoid(const fitting *f, int class, double *sigmoid, ml_error *err)
 {
 	double	   *inputs = ml_alloc(f->ctx, f->n + 1, sizeof(double));
 	bool	   *positive = ml_alloc(f->ctx, f->n + 1, sizeof(bool));
-	ml_status	status = inputs != NULL && positive != NULL ? ML_OK : no_memory(err);
+	ml_status	status = inputs != NULL && positive != NULL ? ML_OK : ml_no_memory(err);
 
 	for (size_t i = 0; i < f->n && status == ML_OK; i++)
 	{
@@ -87,7 +81,7 @@ static ml_status
 fit_isotonic(const fitting *f, int class, ml_isotonic *fit, ml_error *err)
 {
 	if (!ml_isotonic_init(f->ctx, fit, f->n))
-		return no_memory(err);
+		return ml_no_memory(err);
 	for (size_t i = 0; i < f->n; i++)
 		fit->points[i] = (ml_isotonic_point) {map_input(f->log_odds, f->predictions[i * f->n_classes + class]),
 			f->labels[i] == class, f->weights ? f->weights[i] : 1};
@@ -102,7 +96,7 @@ static ml_status
 fit_isotonics(const fitting *f, int n_maps, ml_calibrator **calibrator, ml_error *err)
 {
 	ml_isotonic *fits = ml_alloc_zero(f->ctx, n_maps, sizeof(ml_isotonic));
-	ml_status	status = fits != NULL ? ML_OK : no_memory(err);
+	ml_status	status = fits != NULL ? ML_OK : ml_no_memory(err);
 	size_t		knots = 0;
 
 	for (int m = 0; m < n_maps && status == ML_OK; m++)
@@ -113,7 +107,7 @@ fit_isotonics(const fitting *f, int n_maps, ml_calibrator **calibrator, ml_error
 	if (status == ML_OK)
 	{
 		*calibrator = calibrator_new(f->ctx, ML_CALIBRATE_ISOTONIC, f->log_odds, n_maps, knots);
-		status = *calibrator != NULL ? ML_OK : no_memory(err);
+		status = *calibrator != NULL ? ML_OK : ml_no_memory(err);
 	}
 	for (int m = 0; m < n_maps && status == ML_OK; m++)
 	{
@@ -145,7 +139,7 @@ ml_calibrator_fit(const ml_ctx *ctx, ml_calibration method, bool log_odds, const
 		return fit_isotonics(&f, n_maps, calibrator, err);
 	*calibrator = calibrator_new(ctx, method, log_odds, n_maps, 0);
 	if (*calibrator == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	for (int m = 0; m < n_maps && status == ML_OK; m++)
 		status = fit_sigmoid(&f, n_maps == 1 ? 1 : m, (*calibrator)->sigmoids + 2 * m, err);
 	return status;

@@ -45,7 +45,7 @@ ml_collinear_make(const ml_ctx *ctx, const double *moments, size_t stride, int n
 		values = ml_alloc(ctx, k, sizeof(double));
 	}
 	if (kept == NULL || (k > 0 && n <= ML_COLLINEAR_MOST && (matrix == NULL || inverse == NULL || values == NULL)))
-		status = ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		status = ml_no_memory(err);
 	else if (matrix != NULL)
 	{
 		correlate(moments, stride, kept, k, matrix);

@@ -104,3 +104,9 @@ ml_fail(ml_error *err, ml_status status, const char *hint, const char *format,..
 	snprintf(err->hint, sizeof(err->hint), "%s", hint ? hint : "");
 	return status;
 }
+
+ml_status
+ml_no_memory(ml_error *err)
+{
+	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+}

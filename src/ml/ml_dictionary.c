@@ -20,7 +20,7 @@ dictionary_fill(const ml_ctx *ctx, ml_dictionary *dictionary, const char *const 
 			return ml_fail(err, ML_BAD_PARAM, NULL, "categories are not in ascending order of their bytes");
 		dictionary->texts[i] = ml_strdup(ctx, texts[i]);
 		if (dictionary->texts[i] == NULL)
-			return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+			return ml_no_memory(err);
 		dictionary->lengths[i] = (uint32_t) strlen(texts[i]);
 		slot = (uint32_t) ml_hash_bytes(DICTIONARY_SEED, texts[i], dictionary->lengths[i]) & dictionary->mask;
 		while (dictionary->slots[slot] >= 0)
@@ -46,7 +46,7 @@ ml_dictionary_make(const ml_ctx *ctx, ml_dictionary *dictionary, int count, cons
 	dictionary->slots = ml_alloc(ctx, n_slots, sizeof(int32_t));
 	dictionary->mask = n_slots - 1;
 	if (dictionary->texts == NULL || dictionary->lengths == NULL || dictionary->slots == NULL)
-		status = ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		status = ml_no_memory(err);
 	else
 	{
 		dictionary->count = count;

@@ -70,7 +70,7 @@ ml_eigen_begin(const ml_ctx *ctx, ml_eigen *e, const double *matrix, size_t n, i
 	e->products = ml_alloc_zero(ctx, e->width * n, sizeof(double));
 	e->small = ml_alloc_zero(ctx, (size_t) e->width * e->width, sizeof(double));
 	if (e->values == NULL || e->vectors == NULL || e->products == NULL || e->small == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	for (int i = 0; i < e->width; i++)
 		draw_vector(e, i);
 	make_all_orthonormal(e);

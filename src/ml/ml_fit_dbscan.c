@@ -74,12 +74,6 @@ typedef struct dbscan_state
 	ml_density *density;		/* handed to the model by finish */
 } dbscan_state;
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 static inline double
 weight_of(const dbscan_state *s, size_t i)
 {
@@ -112,7 +106,7 @@ dbscan_begin(const ml_ctx *ctx, const ml_train_input *input, const double *param
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->design = d;
 	s->eps = params[PARAM_EPS];
@@ -124,7 +118,7 @@ dbscan_begin(const ml_ctx *ctx, const ml_train_input *input, const double *param
 	s->number = ml_alloc_zero(ctx, d->rows, sizeof(double));
 	s->density = ml_alloc_zero(ctx, 1, sizeof(ml_density));
 	if (s->core == NULL || s->parent == NULL || s->number == NULL || s->density == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->density->eps = s->eps;
 	return begin_index(s, d, err);
 }
@@ -284,7 +278,7 @@ number_clusters(dbscan_state *s, ml_error *err)
 	if (clusters == NULL || s->sizes == NULL)
 	{
 		ml_free(&s->ctx, clusters);
-		return no_memory(err);
+		return ml_no_memory(err);
 	}
 	for (size_t i = 0; i < rows; i++)
 		if (root_of(s, i) == i)
@@ -307,7 +301,7 @@ gather_core(dbscan_state *s, ml_error *err)
 	s->core_x = ml_alloc(&s->ctx, s->n_core * n, sizeof(double));
 	s->core_label = ml_alloc(&s->ctx, s->n_core, sizeof(double));
 	if (s->core_x == NULL || s->core_label == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	for (size_t i = 0; i < s->design->rows; i++)
 		if (s->core[i])
 		{

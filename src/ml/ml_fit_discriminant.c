@@ -85,12 +85,6 @@ typedef struct da_state
 } da_state;
 
 static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
-static ml_status
 da_begin(const ml_ctx *ctx, const ml_design *d, bool quadratic, da_state **state, ml_error *err)
 {
 	da_state   *s = ml_alloc_zero(ctx, 1, sizeof(da_state));
@@ -101,7 +95,7 @@ da_begin(const ml_ctx *ctx, const ml_design *d, bool quadratic, da_state **state
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->design = d;
 	s->quadratic = quadratic;
@@ -114,14 +108,14 @@ da_begin(const ml_ctx *ctx, const ml_design *d, bool quadratic, da_state **state
 	s->prior = ml_alloc_zero(ctx, 3 * k, sizeof(double));
 	s->covariance = ml_alloc(ctx, n * n, sizeof(double));
 	if (s->sums == NULL || s->weight == NULL || s->prior == NULL || s->covariance == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->factor = s->prior + k;
 	s->ratio = s->factor + k;
 	if (quadratic)
 	{
 		s->gaussians = ml_gaussians_new(ctx, d->n_terms, d->n_classes, d->n_classes, false);
 		if (s->gaussians == NULL)
-			return no_memory(err);
+			return ml_no_memory(err);
 	}
 	return ML_OK;
 }
@@ -284,7 +278,7 @@ solve_means(da_state *s, const ml_cholesky *c, double *centre, double *solutions
 	double	   *away = ml_alloc(&s->ctx, 2 * n, sizeof(double));
 
 	if (away == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	for (int a = 0; a < k; a++)
 		ml_axpy(centre, s->prior[a], s->mean + a * n, n);
 	for (int a = 0; a < k; a++)
@@ -359,7 +353,7 @@ make_linear(da_state *s, const ml_cholesky *c, double *work, ml_error *err)
 		return status;
 	d = s->linear = ml_discriminant_new(&s->ctx, n, k, count_directions(s, values));
 	if (d == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	memcpy(d->centre, centre, n * sizeof(double));
 	memcpy(d->coefficient, solutions, (size_t) k * n * sizeof(double));
 	for (int a = 0; a < k; a++)
@@ -383,7 +377,7 @@ finish_linear(da_state *s, ml_error *err)
 	ml_status	status = ML_NO_MEMORY;
 
 	if (work == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	ml_scatter_sum(&s->scatter, 0, s->covariance);
 	shrink(s->covariance, n, s->shrinkage);
 	status = ml_cholesky_make(&s->ctx, &c, s->covariance, (int) n, 0, s->tol * s->tol, err);

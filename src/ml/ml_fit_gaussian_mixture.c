@@ -102,12 +102,6 @@ typedef struct mixture_state
 	double	   *work;			/* (n_groups, k + 2 n) */
 } mixture_state;
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 /* Numbers of all whitenings or covariances. */
 static size_t
 spreads(const mixture_state *s)
@@ -137,7 +131,7 @@ allocate(mixture_state *s, ml_error *err)
 		*(i == 0 ? &s->now : &s->best) = ml_gaussians_new(ctx, n, s->k, s->type == TIED ? 1 : s->k, s->type >= DIAG);
 	if (s->sums == NULL || s->work == NULL || s->grand == NULL || s->total_scatter == NULL || s->weight == NULL ||
 		s->covariance == NULL || s->best_covariance == NULL || s->now == NULL || s->best == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->best_weight = s->weight + s->k;
 	return ML_OK;
 }
@@ -153,7 +147,7 @@ mixture_begin(const ml_ctx *ctx, const ml_train_input *input, const double *para
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->design = d;
 	s->k = (int) params[PARAM_N_COMPONENTS];

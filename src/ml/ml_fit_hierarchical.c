@@ -85,12 +85,6 @@ typedef struct tree_state
 } tree_state;
 
 static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
-static ml_status
 tree_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
 {
 	tree_state *s = ml_alloc_zero(ctx, 1, sizeof(tree_state));
@@ -100,7 +94,7 @@ tree_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params,
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->design = d;
 	s->n_clusters = (size_t) params[PARAM_N_CLUSTERS];
@@ -119,7 +113,7 @@ tree_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params,
 	s->mergers = ml_alloc(ctx, d->rows, sizeof(merger));
 	s->density = ml_alloc_zero(ctx, 1, sizeof(ml_density));
 	if (s->means == NULL || s->weight == NULL || s->alive == NULL || s->mergers == NULL || s->density == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->mean = s->means + ml_panels(d->rows) * ML_PANEL * n;
 	s->place = s->alive + d->rows;
 	s->chain = s->place + d->rows;
@@ -327,7 +321,7 @@ cut(tree_state *s, ml_error *err)
 	if (clusters != NULL && s->label != NULL && s->sizes != NULL)
 		number_clusters(s, parent, clusters);
 	ml_free(&s->ctx, clusters);
-	return clusters == NULL || s->label == NULL || s->sizes == NULL ? no_memory(err) : ML_OK;
+	return clusters == NULL || s->label == NULL || s->sizes == NULL ? ml_no_memory(err) : ML_OK;
 }
 
 /* The rows with their clusters, for the model. */

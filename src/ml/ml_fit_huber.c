@@ -148,7 +148,7 @@ huber_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params
 
 	*state = s;
 	if (s == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->alpha = params[PARAM_ALPHA];
 	s->epsilon = params[PARAM_EPSILON];
@@ -162,7 +162,7 @@ huber_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params
 	s->work = ml_alloc_zero(ctx, n, sizeof(double));
 	s->coefficients = ml_alloc_zero(ctx, n, sizeof(double));
 	if (!s->theta || !s->accepted || !s->step || !s->gradient || !s->work || !s->coefficients)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	s->objective = INFINITY;
 	s->share = 1;
 	return ml_weighted_begin(ctx, &s->rounds, input->design, s->fit_intercept, true, err);
@@ -277,7 +277,7 @@ end_errors(huber_state *s, ml_error *err)
 	double	   *inverse = ml_alloc(&s->ctx, width * width, sizeof(double));
 	ml_cholesky factor = {0};
 	ml_status	status = inverse ? ml_cholesky_make(&s->ctx, &factor, w->matrix, (int) width, 0, TOLERANCE, err) :
-		ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		ml_no_memory(err);
 
 	if (status == ML_OK && n > factor.rank && inside > 0)
 	{
@@ -285,7 +285,7 @@ end_errors(huber_state *s, ml_error *err)
 		double		scale = k * s->accepted[p + 1] / inside * sqrt(w->sums[SUM_PSI] / (n - factor.rank));
 
 		s->std_errors = ml_alloc(&s->ctx, p + 1, sizeof(double));
-		status = s->std_errors ? ml_cholesky_inverse(&s->ctx, &factor, inverse, err) : ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		status = s->std_errors ? ml_cholesky_inverse(&s->ctx, &factor, inverse, err) : ml_no_memory(err);
 		if (status == ML_OK)
 		{
 			double		variance = inverse[p * width + p];

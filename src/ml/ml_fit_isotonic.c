@@ -31,7 +31,7 @@ isotonic_begin(const ml_ctx *ctx, const ml_train_input *input, const double *par
 
 	*state = s;
 	if (s == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->rows = d->rows;
 	if (d->n_terms != 1)
@@ -41,7 +41,7 @@ isotonic_begin(const ml_ctx *ctx, const ml_train_input *input, const double *par
 	if (status != ML_OK)
 		return status;
 	if (!ml_isotonic_init(ctx, &s->fit, d->rows))
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	s->fit.falling = params[PARAM_INCREASING] == 0;
 	for (size_t i = 0; i < d->rows; i++)
 		s->fit.points[i] = (ml_isotonic_point) {d->x[i * d->stride], d->target[i], d->weights ? d->weights[i] : 1};
@@ -68,7 +68,7 @@ isotonic_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	ml_status	status;
 
 	if (knots == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	for (size_t i = 0; i < knots->n; i++)
 	{
 		knots->x[i] = s->fit.points[i].x;

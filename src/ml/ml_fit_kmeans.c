@@ -49,12 +49,6 @@ static const ml_param_spec specs[] = {
 };
 
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 /* ---- pieces of work ----------------------------------------------------------------------------------------------- */
 
 void
@@ -162,7 +156,7 @@ allocate(ml_kmeans *s, ml_error *err)
 	s->sums = ml_alloc(ctx, numbers_of_groups(s), sizeof(double));
 	if (s->centres == NULL || s->best == NULL || s->half_gap == NULL || s->nearest == NULL || s->upper == NULL ||
 		s->distances == NULL || s->sums == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->moved = s->seen = s->half_gap + s->k;
 	s->best_sizes = s->moved + s->k;
 	s->lower = s->upper + rows;
@@ -185,7 +179,7 @@ kmeans_begin(const ml_ctx *ctx, const ml_train_input *input, const double *param
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->design = d;
 	s->k = (int) params[PARAM_N_CLUSTERS];
@@ -395,7 +389,7 @@ kmeans_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	ml_status	status;
 
 	if (centres == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	memcpy(centres->centres, s->best, (size_t) s->k * s->design->n_terms * sizeof(double));
 	status = ml_model_set_predictor(model, &ml_centres_class, centres, err);
 	return status == ML_OK && report != NULL ? report_fit(s, report, err) : status;

@@ -68,12 +68,6 @@ typedef struct lasso_state
 	bool		converged;
 } lasso_state;
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 /* The path of penalties, from the largest that matters down in equal ratios. */
 static ml_status
 make_path(lasso_state *s, double eps, ml_error *err)
@@ -88,7 +82,7 @@ make_path(lasso_state *s, double eps, ml_error *err)
 		s->errors = ml_alloc_zero(&s->ctx, (size_t) s->n_alphas * s->input.n_fold_grams, sizeof(double));
 		s->training_memory = ml_alloc_zero(&s->ctx, ml_gram_doubles(s->input.gram->n), sizeof(double));
 		if (s->alphas == NULL || s->errors == NULL || s->training_memory == NULL)
-			status = no_memory(err);
+			status = ml_no_memory(err);
 	}
 	if (status == ML_OK)
 	{
@@ -109,7 +103,7 @@ begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, doub
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->input = *input;
 	s->alpha = params[PARAM_ALPHA];

@@ -40,7 +40,7 @@ linear_begin_with(const ml_ctx *ctx, const ml_train_input *input, double alpha, 
 
 	*state = s;
 	if (s == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->input = *input;
 	s->params.alpha = alpha;
@@ -139,7 +139,7 @@ report_residuals(const linear_state *s, ml_report *report, ml_error *err)
 		return ML_OK;
 	residuals = ml_alloc(&s->ctx, n, sizeof(double));
 	if (residuals == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	for (size_t i = 0; i < n; i++)
 		residuals[i] = s->input.rows_y[i] - fit->intercept;
 	for (int j = 0; j < fit->n_terms; j++)
@@ -163,7 +163,7 @@ report_more(const linear_state *s, ml_report *report, ml_error *err)
 	ml_status	status;
 
 	if (vif == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	status = ml_collinear_make(&s->ctx, gram->moments, gram->n, n, s->fit.aliased, &collinear, err);
 	if (status == ML_OK)
 		status = ml_collinear_report(&s->ctx, &collinear, n, report, err);

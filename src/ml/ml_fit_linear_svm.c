@@ -91,12 +91,6 @@ linear_svm_check(const double *params)
 	return NULL;
 }
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 static void
 weigh_classes(linear_svm_state *s, bool balanced)
 {
@@ -135,7 +129,7 @@ take_memory(linear_svm_state *s, ml_error *err)
 	s->converged = ml_alloc_zero(ctx, n, sizeof(bool));
 	if (s->slots == NULL || s->machine_of == NULL || s->class_factor == NULL || s->coefficients == NULL || s->rounds == NULL ||
 		s->converged == NULL || !ml_dual_rows_init(ctx, &s->rows))
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->intercepts = s->coefficients + n * d->n_terms;
 	s->objectives = s->intercepts + n;
 	s->gaps = s->objectives + n;
@@ -145,7 +139,7 @@ take_memory(linear_svm_state *s, ml_error *err)
 		if (!ml_dual_init(ctx, &s->slots[s->n_slots], &s->rows))
 		{
 			s->n_slots++;
-			return no_memory(err);
+			return ml_no_memory(err);
 		}
 	}
 	return ML_OK;
@@ -162,7 +156,7 @@ linear_svm_begin(const ml_ctx *ctx, const ml_train_input *input, const double *p
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->design = d;
 	s->C = params[PARAM_C];

@@ -70,12 +70,6 @@ typedef struct nb_state
 	bool	   *fractional;		/* (n_groups, n_terms) there is a value other than 0 and 1 */
 } nb_state;
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 /* What a pass would have found. */
 static void
 take_sums(nb_state *s)
@@ -100,7 +94,7 @@ nb_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, v
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->class_sums = input->class_sums;
 	if (d == NULL)
@@ -122,7 +116,7 @@ nb_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, v
 	s->mean = ml_alloc_zero(ctx, s->type == GAUSSIAN ? 2 * s->cells : 0, sizeof(double));
 	s->negative = ml_alloc_zero(ctx, 2 * (size_t) groups * d->n_terms, sizeof(bool));
 	if (s->sums == NULL || s->tallies == NULL || s->mean == NULL || s->negative == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->variance = s->mean + s->cells;
 	s->fractional = s->negative + (size_t) groups * d->n_terms;
 	s->weight = s->tallies;
@@ -389,7 +383,7 @@ finish_discrete(const nb_state *s, ml_model *model, ml_discrete_nb **made, ml_er
 	ml_discrete_nb *nb = *made = ml_discrete_nb_new(&s->ctx, s->design->n_terms, s->design->n_classes);
 
 	if (nb == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	for (size_t i = 0; i < s->cells; i++)
 		if (!isfinite(s->sums[i]))
 			return ml_fail(err, ML_BAD_DATA, "Scale the features.", "the sums of the features overflow");
@@ -474,7 +468,7 @@ nb_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	{
 		predictor = make_gaussian(s);
 		if (predictor == NULL)
-			return no_memory(err);
+			return ml_no_memory(err);
 	}
 	else
 	{

@@ -76,12 +76,6 @@ typedef struct neighbors_state
 } neighbors_state;
 
 static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
-static ml_status
 neighbors_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, void **state, ml_error *err)
 {
 	neighbors_state *s = ml_alloc_zero(ctx, 1, sizeof(neighbors_state));
@@ -96,7 +90,7 @@ neighbors_begin(const ml_ctx *ctx, const ml_train_input *input, const double *pa
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->design = d;
 	if (params[PARAM_N_NEIGHBORS] > (double) d->rows)
@@ -113,7 +107,7 @@ neighbors_begin(const ml_ctx *ctx, const ml_train_input *input, const double *pa
 	if (metric == ML_METRIC_COSINE)
 		s->units = ml_alloc(ctx, d->rows + 1, n_terms * sizeof(double));
 	if (s->nb == NULL || s->order == NULL || (metric == ML_METRIC_COSINE && s->units == NULL))
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->x = s->units != NULL ? s->units : d->x;
 	s->stride = s->units != NULL ? (size_t) n_terms : d->stride;
 	s->nb->metric = metric;

@@ -98,12 +98,6 @@ typedef struct nmf_state
 } nmf_state;
 
 static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
-static ml_status
 allocate(nmf_state *s, ml_error *err)
 {
 	const ml_ctx *ctx = &s->ctx;
@@ -122,7 +116,7 @@ allocate(nmf_state *s, ml_error *err)
 	s->moments = ml_alloc(ctx, s->init == INIT_RANDOM ? 0 : n * n, sizeof(double));
 	if (s->w == NULL || s->sums == NULL || s->right == NULL || s->scale == NULL || s->zero == NULL || s->negative == NULL ||
 		s->parts == NULL || s->moments == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	return ML_OK;
 }
 
@@ -137,7 +131,7 @@ nmf_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, 
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->design = d;
 	s->k = (int) params[PARAM_N_COMPONENTS];

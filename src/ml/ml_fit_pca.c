@@ -87,7 +87,7 @@ begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, bool
 
 	*state = s;
 	if (s == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->gram = input->gram;
 	s->centred = centred;
@@ -107,7 +107,7 @@ begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, bool
 		(solver == SOLVER_AUTO && n > 500 && s->n_components >= 1 && 5 * s->n_components <= (double) n);
 	s->matrix = ml_alloc(ctx, n * n + n + 1, sizeof(double));
 	if (s->matrix == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	s->values = s->matrix + n * n;
 	for (size_t i = 0; i < n * n; i++)
 		s->matrix[i] = s->gram->moments[i] / s->degrees;
@@ -233,7 +233,7 @@ report_fit(const pca_state *s, const ml_projection *p, ml_report *report, ml_err
 	double		held = 0;
 
 	if (variance == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	ratio = variance + p->n_components;
 	singular = ratio + p->n_components;
 	for (int k = 0; k < p->n_components; k++)
@@ -277,7 +277,7 @@ pca_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	ml_status	status;
 
 	if (p == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	if (s->centred)
 		memcpy(p->centre, s->gram->mean, n * sizeof(double));
 	for (int k = 0; k < p->n_components; k++)

@@ -91,12 +91,6 @@ typedef struct quantile_state
 } quantile_state;
 
 static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
-static ml_status
 solve(quantile_state *s, const ml_design *design, phase next, ml_error *err)
 {
 	ml_quantile_params params = s->params;
@@ -175,7 +169,7 @@ draw_rows(quantile_state *s, ml_error *err)
 	size_t		n = s->design->rows;
 
 	if (!make_part(s, s->wanted))
-		return no_memory(err);
+		return ml_no_memory(err);
 	for (size_t i = 0; i < n && s->small.rows < s->wanted; i++)
 	{
 		if (stop(s, i))
@@ -206,7 +200,7 @@ gather_rows(quantile_state *s, ml_error *err)
 		return solve(s, s->design, WHOLE, err);
 	}
 	if (!make_part(s, kept + 2))
-		return no_memory(err);
+		return ml_no_memory(err);
 	for (int side = 0; side < 2; side++)
 		if (weights[side] > 0)
 		{
@@ -359,7 +353,7 @@ end_residuals(quantile_state *s, ml_error *err)
 	double		border;
 
 	if (copy == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	memcpy(copy, s->distances, n * sizeof(double));
 	border = number_at(copy, n, s->wanted);
 	ml_free(&s->ctx, copy);
@@ -482,7 +476,7 @@ end_density(quantile_state *s, ml_error *err)
 	ml_weighted *w = &s->rounds;
 	ml_cholesky factor = {0};
 	double	   *inverse = ml_alloc(&s->ctx, w->width * (w->width + 1), sizeof(double));
-	ml_status	status = inverse ? ml_cholesky_make(&s->ctx, &factor, w->matrix, (int) w->width, 0, DEPENDENT, err) : no_memory(err);
+	ml_status	status = inverse ? ml_cholesky_make(&s->ctx, &factor, w->matrix, (int) w->width, 0, DEPENDENT, err) : ml_no_memory(err);
 	int			rank = s->params.fit_intercept ? 1 : 0;
 
 	for (size_t j = 0; j < w->p; j++)
@@ -490,7 +484,7 @@ end_density(quantile_state *s, ml_error *err)
 	if (status == ML_OK && factor.rank == rank)
 	{
 		s->std_errors = ml_alloc(&s->ctx, w->width, sizeof(double));
-		status = s->std_errors ? ml_cholesky_inverse(&s->ctx, &factor, inverse, err) : no_memory(err);
+		status = s->std_errors ? ml_cholesky_inverse(&s->ctx, &factor, inverse, err) : ml_no_memory(err);
 		if (status == ML_OK)
 			fill_errors(s, inverse, inverse + w->width * w->width);
 	}
@@ -507,7 +501,7 @@ end_cross(quantile_state *s, ml_error *err)
 
 	s->cross = ml_alloc(&s->ctx, cells, sizeof(double));
 	if (s->cross == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	memcpy(s->cross, s->rounds.matrix, cells * sizeof(double));
 	s->bandwidth = bandwidth_of(s->distances, s->design->rows, s->params.quantile);
 	s->errors = s->bandwidth > 0 && isfinite(s->bandwidth) ? DENSITY : MADE;
@@ -533,7 +527,7 @@ begin_errors(quantile_state *s, ml_error *err)
 		s->theta = ml_alloc_zero(&s->ctx, p + 1, sizeof(double));
 		s->distances = ml_alloc(&s->ctx, s->design->rows, sizeof(double));
 		if (s->theta == NULL || s->distances == NULL)
-			return no_memory(err);
+			return ml_no_memory(err);
 		status = ml_weighted_begin(&s->ctx, &s->rounds, s->design, s->params.fit_intercept, false, err);
 	}
 	if (status != ML_OK)
@@ -635,7 +629,7 @@ begin_many(quantile_state *s, ml_error *err)
 	s->distances = ml_alloc(&s->ctx, n, sizeof(double));
 	s->sides = ml_alloc_zero(&s->ctx, n, 1);
 	if (s->theta == NULL || s->distances == NULL || s->sides == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	return ml_weighted_begin(&s->ctx, &s->rounds, s->design, s->params.fit_intercept, false, err);
 }
 
@@ -647,7 +641,7 @@ quantile_begin(const ml_ctx *ctx, const ml_train_input *input, const double *par
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->design = input->design;
 	s->params = (ml_quantile_params) {.alpha = params[PARAM_ALPHA], .quantile = params[PARAM_QUANTILE],

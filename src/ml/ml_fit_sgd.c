@@ -119,7 +119,7 @@ sgd_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, 
 
 	*state = s;
 	if (s == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->design = design;
 	s->task = design->labels == NULL ? ML_REGRESSION : design->n_classes > 2 ? ML_MULTICLASS : ML_BINARY;
@@ -136,7 +136,7 @@ sgd_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, 
 		return ml_fail(err, ML_BAD_DATA, NULL, "there are too many rows");
 	s->order = ml_alloc(ctx, design->rows, sizeof(uint32_t));
 	if (s->order == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	return ml_sgd_begin(ctx, &s->sgd, &p, s->task == ML_MULTICLASS ? design->n_classes : 1, design->n_terms, err);
 }
 

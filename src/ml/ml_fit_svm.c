@@ -73,12 +73,6 @@ typedef struct svm_state
 	double	   *numbers;		/* for the report */
 } svm_state;
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 /* 1 / (terms * variance of all numbers of the design, rows by their weight). */
 static double
 gamma_scale(const ml_design *d)
@@ -121,7 +115,7 @@ svm_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, 
 
 	*state = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->n_classes = d->n_classes;
 	s->break_ties = params[PARAM_BREAK_TIES] != 0;
@@ -139,7 +133,7 @@ svm_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, 
 	};
 	s->vectors = ml_alloc(ctx, d->rows + 1, sizeof(uint32_t));
 	if (s->vectors == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	return ml_svm_solver_new(ctx, &s->setup, &s->solver, err);
 }
 
@@ -253,7 +247,7 @@ report_machines(svm_state *s, const ml_svm *svm, ml_report *report, ml_error *er
 
 	s->numbers = ml_alloc(&s->ctx, 2 * (size_t) n, sizeof(double));
 	if (s->numbers == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	report->converged = true;
 	for (int m = 0; m < n; m++)
 	{
@@ -293,10 +287,10 @@ svm_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	ml_status	status;
 
 	if (counts == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	n_vectors = list_vectors(s, n_groups, counts);
 	svm = make_predictor(s, n_vectors, counts);
-	status = svm != NULL ? ml_model_set_predictor(model, &ml_svm_class, svm, err) : no_memory(err);
+	status = svm != NULL ? ml_model_set_predictor(model, &ml_svm_class, svm, err) : ml_no_memory(err);
 	if (status == ML_OK && report != NULL)
 	{
 		status = ml_report_init(&s->ctx, report, 0, err);

@@ -27,7 +27,7 @@ ml_lasso_init(const ml_ctx *ctx, ml_lasso *l, const ml_gram *gram, bool fit_inte
 	l->tol = tol;
 	memory = ml_alloc_zero(ctx, n * n + 3 * n + 1, sizeof(double));
 	if (memory == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	l->q_matrix = memory;
 	l->q = memory + n * n;
 	l->solution = l->q + n;

@@ -19,12 +19,6 @@
 #define ROWS_TOLERANCE	1e-11	/* of the norm, so 1e-22 of the variance */
 
 static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
-static ml_status
 start_fit(const ml_ctx *ctx, ml_linear_fit *fit, int n_terms, ml_error *err)
 {
 	memset(fit, 0, sizeof(*fit));
@@ -34,7 +28,7 @@ start_fit(const ml_ctx *ctx, ml_linear_fit *fit, int n_terms, ml_error *err)
 	fit->aliased = ml_alloc_zero(ctx, n_terms, 1);
 	fit->intercept_std_error = NAN;
 	if (fit->coefficients == NULL || fit->std_errors == NULL || fit->aliased == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	memset(fit->aliased, 1, n_terms);
 	for (int i = 0; i < n_terms; i++)
 		fit->std_errors[i] = NAN;
@@ -186,7 +180,7 @@ ml_linear_from_gram(const ml_ctx *ctx, const ml_gram *gram, const ml_linear_para
 	ml_status	status = start_fit(ctx, fit, (int) p, err);
 
 	if (status == ML_OK && scratch == NULL)
-		status = no_memory(err);
+		status = ml_no_memory(err);
 	if (status == ML_OK && gram->rows == 0)
 		status = ml_fail(err, ML_BAD_DATA, NULL, "there are no rows");
 	if (status == ML_OK)
@@ -299,7 +293,7 @@ ml_linear_from_rows(const ml_ctx *ctx, const double *x, const double *y, const d
 	solution = ml_alloc(ctx, columns, sizeof(long double));
 	diagonal = ml_alloc(ctx, columns, sizeof(double));
 	if (!a || !right || !solution || !diagonal)
-		status = no_memory(err);
+		status = ml_no_memory(err);
 	if (status == ML_OK)
 	{
 		fit->rows = (int64_t) n;

@@ -22,9 +22,8 @@
 #include "ml/ml_calibrator.h"
 
 #define FORMAT_VERSION	2
-#define HEADER_SIZE		24
 
-static const char magic[8] = {'M', 'D', 'L', 'M', 'O', 'D', 'E', 'L'};
+static const char magic[ML_MAGIC_SIZE] = {'M', 'D', 'L', 'M', 'O', 'D', 'E', 'L'};
 
 enum
 {
@@ -182,21 +181,9 @@ ml_model_save(const ml_ctx *ctx, const ml_model *model, unsigned char **bytes, s
 {
 	ml_writer	w = {ctx, NULL, 0, 0, false};
 
-	ml_put_bytes(&w, magic, sizeof(magic));
-	ml_put_u32(&w, FORMAT_VERSION);
-	ml_put_u64(&w, 0);
-	ml_put_u32(&w, 0);
+	ml_put_header(&w, magic, FORMAT_VERSION);
 	put_sections(&w, model);
-	if (w.failed)
-	{
-		ml_free(ctx, w.data);
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-	}
-	ml_patch_u64(&w, 12, w.length);
-	ml_patch_u32(&w, 20, ml_crc32c(w.data + HEADER_SIZE, w.length - HEADER_SIZE));
-	*bytes = w.data;
-	*length = w.length;
-	return ML_OK;
+	return ml_writer_finish(&w, bytes, length, err);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
@@ -523,7 +510,7 @@ load_model(loading *l, ml_model **model, ml_error *err)
 	if (going(l) && status == ML_OK && l->r.at != l->r.length)
 		status = load_calibrator(l, *model, err);
 	if (l->no_memory || status == ML_NO_MEMORY)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	if (status != ML_OK || l->r.failed || l->r.at != l->r.length)
 		return ml_fail(err, ML_BAD_MODEL, NULL, "the stored model is damaged");
 	return ML_OK;
@@ -543,9 +530,9 @@ load_bytes(const ml_ctx *ctx, const unsigned char *bytes, size_t length, bool is
 	if (!l.r.failed && (l.version < 1 || l.version > FORMAT_VERSION))
 		return ml_fail(err, ML_BAD_MODEL, "Use the version of medallion that saved it, or a later one.",
 					   "the model has format version %u, expected at most %d", (unsigned) l.version, FORMAT_VERSION);
-	if (ml_get_u64(&l.r) != length || length < HEADER_SIZE || l.r.failed)
+	if (ml_get_u64(&l.r) != length || length < ML_HEADER_SIZE || l.r.failed)
 		return ml_fail(err, ML_BAD_MODEL, NULL, "the stored model is incomplete");
-	if (ml_get_u32(&l.r) != ml_crc32c(bytes + HEADER_SIZE, length - HEADER_SIZE) || l.r.failed)
+	if (ml_get_u32(&l.r) != ml_crc32c(bytes + ML_HEADER_SIZE, length - ML_HEADER_SIZE) || l.r.failed)
 		return ml_fail(err, ML_BAD_MODEL, NULL, "the stored model is damaged: its checksum does not match");
 	status = load_model(&l, model, err);
 	free_loading(&l);

@@ -342,7 +342,7 @@ run(const ml_model *model, what wanted, const ml_values *columns, size_t n, size
 	{
 		memory = ml_alloc(&model->ctx, bytes + 64, 1);
 		if (memory == NULL)
-			return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+			return ml_no_memory(err);
 		aligned = (void *) (((uintptr_t) memory + 63) / 64 * 64);
 	}
 	status = run_in(model, wanted, columns, 0, n, width, out, rows, aligned, true, err);

@@ -119,7 +119,7 @@ ml_prep_sorted(const ml_ctx *ctx, const double *values, size_t stride, const ml_
 		ml_free(ctx, found);
 		ml_free(ctx, scratch);
 		*sorted = NULL;
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	}
 	for (int s = 0; s < rows->n; s++)
 		for (size_t i = rows->stretches[s].first; i < rows->stretches[s].end; i++, row++)

@@ -95,12 +95,6 @@ struct ml_quantile
 	double	   *coefficients;	/* (p) */
 };
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 static double
 check_loss(double quantile, double r)
 {
@@ -564,7 +558,7 @@ end_solution(ml_quantile *s, ml_error *err)
 		ml_free(&s->ctx, candidates);
 		ml_free(&s->ctx, matrix);
 		ml_free(&s->ctx, pivots);
-		return no_memory(err);
+		return ml_no_memory(err);
 	}
 	ml_free(&s->ctx, candidates);
 	ml_free(&s->ctx, matrix);
@@ -596,7 +590,7 @@ ml_quantile_begin(const ml_ctx *ctx, const ml_design *design, const ml_quantile_
 
 	*quantile = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->alpha = params->alpha;
 	s->quantile = params->quantile;
@@ -614,7 +608,7 @@ ml_quantile_begin(const ml_ctx *ctx, const ml_design *design, const ml_quantile_
 	s->vertex = ml_alloc_zero(ctx, width, sizeof(double));
 	s->coefficients = ml_alloc_zero(ctx, width, sizeof(double));
 	if (!s->rows || !s->residuals || !s->theta || !s->dtheta || !s->right || !s->work || !s->vertex || !s->coefficients)
-		return no_memory(err);
+		return ml_no_memory(err);
 	return ml_weighted_begin(ctx, &s->rounds, design, s->fit_intercept, false, err);
 }
 

@@ -235,7 +235,7 @@ ml_sandwich(const ml_ctx *ctx, const ml_sandwich_input *input, double *std_error
 	ml_status	status;
 
 	*imbalance = 0;
-	status = allocate(&s) ? ML_OK : ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+	status = allocate(&s) ? ML_OK : ml_no_memory(err);
 	if (status == ML_OK)
 	{
 		find_means(&s);

@@ -31,7 +31,7 @@ ml_scatter_make(const ml_ctx *ctx, ml_scatter *s, int n_terms, int n_groups, int
 	s->moments = ml_alloc_zero(ctx, (size_t) n_groups * n_sets * s->padded * s->padded, sizeof(double));
 	s->filled = ml_alloc_zero(ctx, (size_t) n_groups * n_sets, sizeof(int));
 	if (s->blocks == NULL || s->moments == NULL || s->filled == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	return ML_OK;
 }
 

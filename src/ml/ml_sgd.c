@@ -36,7 +36,7 @@ ml_sgd_begin(const ml_ctx *ctx, ml_sgd *s, const ml_sgd_params *params, int n_ou
 	if (sizes)
 		s->taken = ml_alloc_zero(ctx, cells, sizeof(double));
 	if (!s->b || !s->b0 || !s->scores || (params->average && (!s->mean || !s->mean0)) || (sizes && !s->taken))
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	return ML_OK;
 }
 

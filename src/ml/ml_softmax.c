@@ -21,7 +21,7 @@ end_moments(ml_softmax *l, ml_error *err)
 	size_t		p = l->p;
 	double	   *memory = ml_alloc(&l->ctx, ml_gram_doubles(p), sizeof(double));
 	ml_gram		gram;
-	ml_status	status = memory ? ML_OK : ml_softmax_no_memory(err);
+	ml_status	status = memory ? ML_OK : ml_no_memory(err);
 	double		weight = l->total.weight;
 
 	if (status == ML_OK)
@@ -130,7 +130,7 @@ end_errors(ml_softmax *l, ml_error *err)
 	size_t		n = l->n_theta;
 	double	   *inverse = ml_alloc(&l->ctx, n * n, sizeof(double));
 	ml_cholesky factor = {0};
-	ml_status	status = inverse ? ML_OK : ml_softmax_no_memory(err);
+	ml_status	status = inverse ? ML_OK : ml_no_memory(err);
 
 	if (status == ML_OK)
 	{
@@ -330,7 +330,7 @@ ml_softmax_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fol
 
 	*softmax = l;
 	if (l == NULL)
-		return ml_softmax_no_memory(err);
+		return ml_no_memory(err);
 	l->ctx = *ctx;
 	l->matrix = matrix;
 	l->params = *params;
@@ -351,10 +351,10 @@ ml_softmax_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fol
 		return ml_fail(err, ML_BAD_DATA, NULL, "there are no rows");
 	l->use_fold = take(l, matrix->n_folds, sizeof(bool), &failed);
 	if (failed)
-		return ml_softmax_no_memory(err);
+		return ml_no_memory(err);
 	memcpy(l->use_fold, use_fold, matrix->n_folds * sizeof(bool));
 	if (!ml_matrix_layout_make(ctx, matrix, &l->layout) || !allocate(l) || !make_ranges(l))
-		return ml_softmax_no_memory(err);
+		return ml_no_memory(err);
 	for (size_t i = 0; i < l->k * l->p; i++)
 		l->fit.std_errors[i] = NAN;
 	for (int k = 0; k < l->k; k++)

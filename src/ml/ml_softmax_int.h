@@ -107,12 +107,6 @@ struct ml_softmax
 /* Doubles of the sums of all pairs of classes. */
 #define pair_doubles(l) ((size_t) (l)->k * ((l)->k - 1) / 2 * (l)->padded * (l)->padded)
 
-static inline ml_status
-ml_softmax_no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 /* ---- ml_softmax_round.c ---------------------------------------------------------------------------------------- */
 
 extern void ml_softmax_start_round(ml_softmax *l);	/* at l->theta */

@@ -52,7 +52,7 @@ descend(ml_softmax *l, ml_error *err)
 	ml_lasso	lasso = {0};
 	ml_gram		problem;
 	double		weight = l->fit.weight;
-	ml_status	status = corner && across && solved && memory ? ML_OK : ml_softmax_no_memory(err);
+	ml_status	status = corner && across && solved && memory ? ML_OK : ml_no_memory(err);
 
 	if (status == ML_OK)
 	{

@@ -59,7 +59,7 @@ ml_status
 ml_softmax_start_newton(ml_softmax *l, ml_error *err)
 {
 	if (!ml_softmax_make_hessian(l) || !remember_moments(l))
-		return ml_softmax_no_memory(err);
+		return ml_no_memory(err);
 	memcpy(l->theta, l->accepted, l->n_theta * sizeof(double));
 	for (size_t j = 0; j < l->width; j++)
 	{

@@ -12,12 +12,6 @@
 #include "ml/ml_kernels.h"
 
 static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
-static ml_status
 cancelled(ml_error *err)
 {
 	return ml_fail(err, ML_CANCELLED, NULL, "cancelled");
@@ -72,7 +66,7 @@ ml_cholesky_make(const ml_ctx *ctx, ml_cholesky *c, const double *matrix, int n,
 	c->scale = ml_alloc(ctx, n, sizeof(double));
 	c->factor = ml_alloc(ctx, (size_t) n * n, sizeof(double));
 	if (c->kept == NULL || c->scale == NULL || c->factor == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	status = cholesky_rows(ctx, c, matrix, ridge, tolerance, err);
 	/* Close ranks: rows of `rank` numbers. */
 	for (int i = 0; i < c->rank; i++)
@@ -152,7 +146,7 @@ ml_cholesky_inverse(const ml_ctx *ctx, const ml_cholesky *c, double *inverse, ml
 
 	memset(inverse, 0, n * n * sizeof(double));
 	if (work == NULL)
-		status = no_memory(err);
+		status = ml_no_memory(err);
 	for (size_t k = 0; k < rank && status == ML_OK; k++)
 	{
 		if (k % 16 == 15 && ml_is_cancelled(ctx))
@@ -261,7 +255,7 @@ ml_qr_make(const ml_ctx *ctx, ml_qr *qr, long double *columns, size_t rows, int 
 	qr->head = ml_alloc(ctx, n, sizeof(long double));
 	qr->factor = ml_alloc_zero(ctx, (size_t) n * n, sizeof(long double));
 	if (qr->kept == NULL || qr->tau == NULL || qr->head == NULL || qr->factor == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	status = qr_columns(ctx, qr, free, tolerance, err);
 	for (int i = 0; i < qr->rank; i++)
 		memmove(qr->factor + (size_t) i * qr->rank, qr->factor + (size_t) i * n, qr->rank * sizeof(long double));
@@ -304,7 +298,7 @@ ml_qr_inverse_diagonal(const ml_ctx *ctx, const ml_qr *qr, double *diagonal, ml_
 	size_t		rank = qr->rank;
 	long double *column = ml_alloc(ctx, rank, sizeof(long double));
 	long double *sums = ml_alloc_zero(ctx, rank, sizeof(long double));
-	ml_status	status = column && sums ? ML_OK : no_memory(err);
+	ml_status	status = column && sums ? ML_OK : ml_no_memory(err);
 
 	memset(diagonal, 0, qr->n * sizeof(double));
 	/* Column k of the inverse of R by back substitution; each row's sum of squares is what we want. */

@@ -51,12 +51,6 @@ struct ml_svm_solver
 	bool	   *positive;		/* … (largest) */
 };
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 /* ---- setting up --------------------------------------------------------------------------------------------------- */
 
 static bool
@@ -156,7 +150,7 @@ make_slots(ml_svm_solver *s, double taken, ml_error *err)
 	cache = fmin(MOST_CACHE, memory - taken - wanted * each) / wanted;
 	s->slots = ml_alloc_zero(&s->ctx, wanted, sizeof(slot));
 	if (s->slots == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	for (; s->n_slots < wanted; s->n_slots++)
 	{
 		slot	   *here = &s->slots[s->n_slots];
@@ -164,7 +158,7 @@ make_slots(ml_svm_solver *s, double taken, ml_error *err)
 		here->problem = -1;
 		here->smo = ml_smo_new(&s->ctx, s->largest, n_terms, workers, cache);
 		if (here->smo == NULL)
-			return no_memory(err);
+			return ml_no_memory(err);
 	}
 	return ML_OK;
 }
@@ -180,7 +174,7 @@ ml_svm_solver_new(const ml_ctx *ctx, const ml_svm_setup *setup, ml_svm_solver **
 
 	*solver = s;
 	if (s == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->setup = *setup;
 	s->n_classes = setup->task == ML_BINARY ? setup->design->n_classes : 0;
@@ -200,7 +194,7 @@ ml_svm_solver_new(const ml_ctx *ctx, const ml_svm_setup *setup, ml_svm_solver **
 	s->coefficients = ml_alloc_zero(ctx, n_coefficients + 1, sizeof(double));
 	s->machines = ml_alloc_zero(ctx, s->n_machines, sizeof(ml_svm_machine));
 	if (s->order == NULL || s->class_start == NULL || s->class_factor == NULL || s->coefficients == NULL || s->machines == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	sort_rows(s);
 	list_machines(s);
 	if (s->n_parts > 1)
@@ -209,7 +203,7 @@ ml_svm_solver_new(const ml_ctx *ctx, const ml_svm_setup *setup, ml_svm_solver **
 		s->scratch = ml_alloc(ctx, 2 * s->largest + 1, sizeof(double));
 		s->positive = ml_alloc(ctx, s->largest + 1, sizeof(bool));
 		if (s->decisions == NULL || s->scratch == NULL || s->positive == NULL)
-			return no_memory(err);
+			return ml_no_memory(err);
 	}
 	return make_slots(s, taken, err);
 }

@@ -41,7 +41,7 @@ ml_symmetric_eigen(const ml_ctx *ctx, bool vectors, int n, double *matrix, doubl
 	n_work = (size_t) wanted;
 	block = ml_alloc(ctx, (padded(square) + padded(n) + padded(n_work) + padded(wanted_integers)) * sizeof(double) + LINE, 1);
 	if (block == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	copy = (double *) (((uintptr_t) block + LINE - 1) / LINE * LINE);
 	own_values = copy + padded(square);
 	work = own_values + padded(n);

@@ -80,7 +80,7 @@ ml_weighted_begin(const ml_ctx *ctx, ml_weighted *w, const ml_design *design, bo
 	/* Whole blocks, so that what is added to what does not depend on the number of threads. */
 	w->pass.slice = (w->pass.slice + ML_WEIGHTED_BLOCK - 1) / ML_WEIGHTED_BLOCK * ML_WEIGHTED_BLOCK;
 	if (!allocate(w))
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	return find_means(w, err);
 }
 

@@ -8,30 +8,9 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "registry/registry.h"
+#include "train/train_int.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-
-static void
-push_key(JsonbParseState **state, const char *key)
-{
-	JsonbValue	value;
-
-	value.type = jbvString;
-	value.val.string.val = (char *) key;
-	value.val.string.len = strlen(key);
-	pushJsonbValue(state, WJB_KEY, &value);
-}
-
-static void
-push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text)
-{
-	JsonbValue	value;
-
-	value.type = jbvString;
-	value.val.string.val = (char *) text;
-	value.val.string.len = strlen(text);
-	pushJsonbValue(state, token, &value);
-}
 
 static void
 push_names(JsonbParseState **state, const char *key, ArrayType *array)
@@ -41,15 +20,19 @@ push_names(JsonbParseState **state, const char *key, ArrayType *array)
 	int			n;
 
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
-	push_key(state, key);
+	mdl_jsonb_push_key(state, key);
 	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < n; i++)
 	{
+		JsonbValue	name = {.type = jbvString};
+
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("argument \"%s\" must not contain NULL", key)));
-		push_text(state, WJB_ELEM, TextDatumGetCString(elements[i]));
+		name.val.string.val = TextDatumGetCString(elements[i]);
+		name.val.string.len = strlen(name.val.string.val);
+		pushJsonbValue(state, WJB_ELEM, &name);
 	}
 	pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
@@ -69,25 +52,19 @@ pack_options(FunctionCallInfo fcinfo)
 	{
 		JsonbValue	value;
 
-		push_key(&state, "preprocess");
+		mdl_jsonb_push_key(&state, "preprocess");
 		JsonbToJsonbValue(PG_GETARG_JSONB_P(14), &value);
 		pushJsonbValue(&state, WJB_VALUE, &value);
 	}
 	if (!PG_ARGISNULL(15))
-	{
-		push_key(&state, "weight");
-		push_text(&state, WJB_VALUE, text_to_cstring(PG_GETARG_TEXT_PP(15)));
-	}
+		mdl_jsonb_push_text(&state, "weight", text_to_cstring(PG_GETARG_TEXT_PP(15)));
 	if (!PG_ARGISNULL(16))
-	{
-		push_key(&state, "deploy");
-		push_text(&state, WJB_VALUE, text_to_cstring(PG_GETARG_TEXT_PP(16)));
-	}
+		mdl_jsonb_push_text(&state, "deploy", text_to_cstring(PG_GETARG_TEXT_PP(16)));
 	if (!PG_ARGISNULL(17))
 	{
 		JsonbValue	value;
 
-		push_key(&state, "folds");
+		mdl_jsonb_push_key(&state, "folds");
 		JsonbToJsonbValue(PG_GETARG_JSONB_P(17), &value);
 		pushJsonbValue(&state, WJB_VALUE, &value);
 	}
