@@ -9,6 +9,9 @@
 #include <string.h>
 
 #define MAGIC 0x53414d31u
+#define BUCKET_BITS 10
+#define BUCKETS (1 << BUCKET_BITS)
+#define MOST_INSERTED 32		/* records sorted by insertion */
 
 static uint64_t *
 priorities(const ml_sample *s)
@@ -276,19 +279,69 @@ sift_down(const ml_sample *s, uint32_t *heap, uint32_t root, uint32_t count)
 }
 
 /* Heapsort: no memory, and no comparison function of libc without an argument to carry the sample. */
-void
-ml_sample_order(const ml_sample *s, uint32_t *order)
+static void
+sort_by_heap(const ml_sample *s, uint32_t *order, uint32_t count)
 {
-	for (uint32_t i = 0; i < s->count; i++)
-		order[i] = i;
-	for (uint32_t root = s->count / 2; root > 0; root--)
-		sift_down(s, order, root - 1, s->count);
-	for (uint32_t last = s->count; last > 1; last--)
+	for (uint32_t root = count / 2; root > 0; root--)
+		sift_down(s, order, root - 1, count);
+	for (uint32_t last = count; last > 1; last--)
 	{
 		uint32_t	largest = order[0];
 
 		order[0] = order[last - 1];
 		order[last - 1] = largest;
 		sift_down(s, order, 0, last - 1);
+	}
+}
+
+static void
+sort_by_insertion(const ml_sample *s, uint32_t *order, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++)
+	{
+		uint32_t	moving = order[i];
+		uint32_t	at = i;
+
+		for (; at > 0 && comes_before(s, moving, order[at - 1]); at--)
+			order[at] = order[at - 1];
+		order[at] = moving;
+	}
+}
+
+/*
+ * Priorities are hashes: as many buckets of like width as there are places hold a few records each, which are then sorted.
+ * Where they are not, or many are equal, a bucket may have all.
+ */
+void
+ml_sample_order(const ml_sample *s, uint32_t *order)
+{
+	const uint64_t *priority = priorities(s);
+	uint32_t	ends[BUCKETS] = {0};
+	uint32_t	next[BUCKETS];
+	uint32_t	start = 0;
+	uint64_t	most = 0;
+	int			shift;
+
+	for (uint32_t i = 0; i < s->count; i++)
+		most = priority[i] > most ? priority[i] : most;
+	shift = most >= BUCKETS ? 64 - BUCKET_BITS - __builtin_clzll(most) : 0;
+	for (uint32_t i = 0; i < s->count; i++)
+		ends[priority[i] >> shift]++;
+	for (int b = 0; b < BUCKETS; b++)
+	{
+		next[b] = start;
+		start += ends[b];
+		ends[b] = start;
+	}
+	for (uint32_t i = 0; i < s->count; i++)
+		order[next[priority[i] >> shift]++] = i;
+	for (int b = 0; b < BUCKETS; b++)
+	{
+		uint32_t	first = b ? ends[b - 1] : 0;
+
+		if (ends[b] - first <= MOST_INSERTED)
+			sort_by_insertion(s, order + first, ends[b] - first);
+		else
+			sort_by_heap(s, order + first, ends[b] - first);
 	}
 }

@@ -1,6 +1,8 @@
 /*
  * test_ml_sample.c: bottom-k samples: the same whatever the order and the division, uniform, and safe from damage.
  */
+#include <string.h>
+
 #include "unit.h"
 
 #include "ml/ml_hash.h"
@@ -129,6 +131,45 @@ test_equal(void)
 	free(s);
 }
 
+/* The order of priorities that are spread, small, all but equal, or equal, with records that differ. */
+static void
+test_order(void)
+{
+	enum
+	{
+		COUNT = 3000
+	};
+	static uint32_t order[COUNT];
+
+	for (int shape = 0; shape < 4; shape++)
+		for (int count = 0; count <= COUNT; count = count ? count * 7 + 6 : 1)
+		{
+			ml_sample  *s = malloc(ml_sample_size(COUNT, sizeof(record)));
+			bool		good = true;
+
+			ml_sample_init(s, COUNT, COUNT, sizeof(record));
+			for (int i = 0; i < count; i++)
+			{
+				uint64_t	hash = priority_of(i);
+				record	   *r = ml_sample_put(s, shape == 0 ? hash : shape == 1 ? hash % 700 : shape == 2 ? hash | ~UINT64_C(3) : 12345);
+
+				r->row = hash;
+				r->value = 0;
+			}
+			ml_sample_order(s, order);
+			for (int i = 1; i < count; i++)
+			{
+				uint64_t	before = ml_sample_priority(s, order[i - 1]);
+				uint64_t	here = ml_sample_priority(s, order[i]);
+
+				good &= before < here ||
+					(before == here && memcmp(ml_sample_record(s, order[i - 1]), ml_sample_record(s, order[i]), sizeof(record)) < 0);
+			}
+			unit_ok(good, "order of %d records, shape %d", count, shape);
+			free(s);
+		}
+}
+
 static void
 test_valid(void)
 {
@@ -163,6 +204,7 @@ main(void)
 	free(s);
 	test_merge();
 	test_equal();
+	test_order();
 	test_valid();
 	return unit_done();
 }
