@@ -6,6 +6,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "ml/ml_family.h"
+
 double
 ml_pinball(double y, double predicted, double alpha)
 {
@@ -37,14 +39,7 @@ ml_tweedie_takes(double power, double y, double predicted)
 double
 ml_tweedie(double power, double y, double predicted)
 {
-	if (power == 0)
-		return (y - predicted) * (y - predicted);
-	if (power == 1)
-		return 2 * ((y == 0 ? 0 : y * log(y / predicted)) - y + predicted);
-	if (power == 2)
-		return 2 * (log(predicted / y) + y / predicted - 1);
-	return 2 * (pow(power < 0 ? fmax(y, 0) : y, 2 - power) / ((1 - power) * (2 - power)) -
-				y * pow(predicted, 1 - power) / (1 - power) + pow(predicted, 2 - power) / (2 - power));
+	return 2 * ml_half_deviance(power, y, predicted);
 }
 
 double

@@ -88,11 +88,15 @@ variance(double power, double mu)
 	return power == 2 ? mu * mu : pow(mu, power);
 }
 
-/* Half the deviance of a row with weight 1.  Near the mean by series, as its terms cancel each other there. */
-static inline double
-half_deviance(double p, double y, double mu)
+/*
+ * The integral of (y - s) / s^p ds from mu to y.  Near the mean its terms cancel each other: there it is summed as a series in
+ * t = (y - mu) / mu.  Elsewhere, as expm1 keeps the digits for powers near 1 and 2, where the textbooks' terms are huge.
+ */
+double
+ml_half_deviance(double p, double y, double mu)
 {
 	double		t = (y - mu) / mu;
+	double		r;
 
 	if (p == 0)
 		return 0.5 * (y - mu) * (y - mu);
@@ -100,11 +104,17 @@ half_deviance(double p, double y, double mu)
 		return mu * t * t * (1.0 / 2 - t * (1.0 / 6 - t * (1.0 / 12 - t * (1.0 / 20 - t / 30))));
 	if (p == 2 && fabs(t) < 1e-3)
 		return t * t * (1.0 / 2 - t * (1.0 / 3 - t * (1.0 / 4 - t * (1.0 / 5 - t / 6))));
+	if (fabs(t) < 1e-3)
+		return pow(mu, 2 - p) * t * t *
+			(1.0 / 2 - p * t * (1.0 / 6 - (p + 1) * t * (1.0 / 24 - (p + 2) * t * (1.0 / 120 - (p + 3) * t / 720))));
 	if (p == 1)
 		return (y > 0 ? y * log(y / mu) : 0) - (y - mu);
 	if (p == 2)
 		return (y - mu) / mu - log(y / mu);
-	return (y > 0 ? pow(y, 2 - p) / ((1 - p) * (2 - p)) : 0) - y * pow(mu, 1 - p) / (1 - p) + pow(mu, 2 - p) / (2 - p);
+	if (!(y > 0))
+		return pow(mu, 2 - p) / (2 - p) - y * pow(mu, 1 - p) / (1 - p);
+	r = log(y / mu);
+	return pow(mu, 2 - p) * (y / mu * expm1((1 - p) * r) / (1 - p) - expm1((2 - p) * r) / (2 - p));
 }
 
 static double
@@ -127,7 +137,7 @@ respond_tweedie(const ml_family *f, const ml_matrix *m, size_t first, size_t n, 
 		if (power != 0 && !(mu > 0))
 			loss = INFINITY;
 		if (weight > 0)
-			loss += weight * half_deviance(power, y, mu);
+			loss += weight * ml_half_deviance(power, y, mu);
 		/* What is out of bounds must not spoil the sums of others. */
 		if (!isfinite(residual[i]) || !isfinite(curvature[i]))
 		{
@@ -312,7 +322,7 @@ ml_family_residuals(const ml_family *f, const ml_matrix *m, size_t first, size_t
 			double		y = m->target[first + i];
 			double		mu = ml_glm_mean(f->link, eta[i]);
 
-			half = half_deviance(f->power, y, mu);
+			half = ml_half_deviance(f->power, y, mu);
 			sign = y >= mu ? 1 : -1;
 		}
 		residuals[i] = sign * sqrt(2 * weight * fmax(half, 0));

@@ -72,6 +72,9 @@ extern void ml_family_residuals(const ml_family *f, const ml_matrix *m, size_t f
 extern double ml_glm_eta(ml_glm_link link, double mu);
 extern double ml_glm_mean(ml_glm_link link, double eta);	/* NaN: none */
 
+/* Half the deviance of a target from its mean in the Tweedie family of this power. */
+extern double ml_half_deviance(double power, double y, double mu);
+
 /* Whether the family has such a target; what it may be is said in words. */
 extern bool ml_family_takes(const ml_family *f, double y);
 extern const char *ml_family_domain(const ml_family *f);

@@ -34,6 +34,18 @@ main(void)
 	}
 	unit_near(ml_tweedie(1 + 1e-6, 2.5, 2), ml_tweedie(1, 2.5, 2), 1e-4, 0, "powers near 1 are near Poisson");
 	unit_near(ml_tweedie(2 - 1e-6, 2.5, 2), ml_tweedie(2, 2.5, 2), 1e-4, 0, "powers near 2 are near gamma");
+	unit_near(ml_tweedie(1 + 1e-12, 2.5, 2), ml_tweedie(1, 2.5, 2), 1e-11, 0, "to all digits");
+	unit_near(ml_tweedie(2 - 1e-12, 2.5, 2), ml_tweedie(2, 2.5, 2), 1e-11, 0, "on either side");
+	for (int i = 0; i < 6; i++)
+	{
+		double		power = powers[i];
+		/* The first terms of the series about the mean. */
+		double		t = 1e-6,
+					expected = pow(2, 2 - power) * t * t * (1 - power * t / 3);
+
+		unit_near(ml_tweedie(power, 2 * (1 + t), 2), expected, 1e-9, 0, "power %g: near the mean", power);
+		unit_near(ml_tweedie(power, 2.0019999, 2), ml_tweedie(power, 2.0020001, 2), 2.1e-4, 0, "power %g: the series meets the formula", power);
+	}
 	unit_near(ml_tweedie(1, 0, 2), 4, 1e-15, 0, "Poisson takes 0");
 	unit_near(ml_tweedie_null(1, 3, 0, 0), 0, 0, 0, "and nothing but 0");
 	unit_ok(ml_tweedie_takes(0, -1, -1) && !ml_tweedie_takes(1, 1, 0) && ml_tweedie_takes(1.5, 0, 1) && !ml_tweedie_takes(2, 0, 1) &&
