@@ -361,6 +361,7 @@ solve(GlmState *s, double *coefficients, double *errors)
 	double		ridge = s->work.per_weight ? s->work.ridge * s->weight : s->work.ridge;
 	bool		fixed = s->work.kind == ML_FAMILY_BINOMIAL || s->work.power == 1;
 	double		dispersion;
+	int64		df;
 	ml_cholesky factor;
 	ml_error	err;
 	ml_status	status;
@@ -386,7 +387,8 @@ solve(GlmState *s, double *coefficients, double *errors)
 	coefficients[0] = gram.mean[n];
 	for (int j = 0; j < n; j++)
 		coefficients[0] -= coefficients[j + 1] * gram.mean[j];
-	dispersion = fixed ? 1 : s->pearson / (double) (s->rows - factor.rank - 1);
+	df = s->rows - factor.rank - 1;
+	dispersion = fixed ? 1 : df > 0 ? s->pearson / (double) df : NAN;
 	if (ridge == 0)
 		standard_errors(&ctx, s, &gram, &factor, dispersion, errors);
 	return dispersion;

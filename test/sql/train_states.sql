@@ -118,6 +118,7 @@ SELECT count(*) FROM medallion.naive_bayes_final(NULL);
 SELECT f.* FROM (SELECT medallion.kmeans_state('{{1,2},{3,3}}', 2, 1, 4) s) x, medallion.kmeans_final(s) f;
 SELECT f.* FROM (SELECT medallion.naive_bayes_state('gaussian', 'a'::text, 2, 1, 4) s) x, medallion.naive_bayes_final(s) f;
 SELECT f.* FROM (SELECT medallion.glm_state('poisson', NULL, NULL, 3, 2, 1) s) x, medallion.glm_final(s) f;
+SELECT round(f.coefficients[2]::numeric, 9) AS slope, f.std_errors, f.dispersion FROM (SELECT medallion.glm_state('gamma', '{"alpha": 0}', NULL, y, 1, x) s FROM (VALUES (1, 1), (2, 3)) v(x, y)) x, medallion.glm_final(s) f;
 SELECT f.rows, f.inertia FROM (SELECT medallion.kmeans_state('{{1,2},{3,3}}', 0, 1, 4) s) x, medallion.kmeans_final(s) f;
 SELECT medallion.train_from_state('states_bad', (SELECT medallion.naive_bayes_state('gaussian', 'a'::text, 1, x1) FROM one), 'class', '{x1}');
 SELECT medallion.train_from_state('states_bad', (SELECT medallion.naive_bayes_state('gaussian', class, 1, 7) FROM one), 'class', '{seven}');
