@@ -28,10 +28,10 @@ COMMENT ON FUNCTION medallion.design_row(text, record) IS
 
 CREATE OR REPLACE FUNCTION medallion.model_columns(model text)
 RETURNS TABLE(feature text, type text, kind text, null_value text, indicator boolean, transform text, shift double precision,
-	scale double precision, encoding text, terms integer)
+	scale double precision, encoding text, terms integer, role text)
 LANGUAGE C STABLE PARALLEL SAFE ROWS 20 AS 'MODULE_PATHNAME', 'mdl_model_columns';
 COMMENT ON FUNCTION medallion.model_columns(text) IS
-'What a model does with each column before its learner sees it, as given by "preprocess" or chosen by train(): what stands for NULL, the transformation, shift and scale, the encoding, how many terms come of it.';
+'What a model does with each column before its learner sees it, as given by "preprocess" or chosen by train(): what stands for NULL, the transformation, shift and scale, the encoding, how many terms come of it; the role is feature, offset or exposure.';
 
 CREATE OR REPLACE FUNCTION medallion.terms(model text) RETURNS text[]
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_terms';

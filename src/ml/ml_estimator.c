@@ -77,7 +77,8 @@ ml_param_check(const ml_param_spec *spec, double value, ml_error *err)
 {
 	bool		low = spec->above_minimum ? !(value > spec->minimum) : !(value >= spec->minimum);
 
-	if (spec->type == ML_PARAM_BOOLEAN || spec->type == ML_PARAM_CHOICE || ml_param_word(spec, value) != NULL)
+	if (spec->type == ML_PARAM_BOOLEAN || spec->type == ML_PARAM_CHOICE || spec->type == ML_PARAM_COLUMN ||
+		ml_param_word(spec, value) != NULL)
 		return ML_OK;
 	if (!isfinite(value) || low || value > spec->maximum)
 	{

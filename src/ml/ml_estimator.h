@@ -21,7 +21,8 @@ typedef enum ml_param_type
 	ML_PARAM_NUMBER = 1,		/* with choices: or one of these words, which are -1, -2 … */
 	ML_PARAM_INTEGER,
 	ML_PARAM_BOOLEAN,
-	ML_PARAM_CHOICE				/* one of a list of words */
+	ML_PARAM_CHOICE,			/* one of a list of words */
+	ML_PARAM_COLUMN				/* the name of a column of the source: here 1 if there is one, else 0 */
 } ml_param_type;
 
 /* Names, meanings and defaults follow scikit-learn. */

@@ -18,6 +18,8 @@ enum
 	PARAM_FIT_INTERCEPT,
 	PARAM_TOL,
 	PARAM_MAX_ITER,
+	PARAM_OFFSET,
+	PARAM_EXPOSURE,
 	PARAM_POWER					/* tweedie */
 };
 
@@ -43,7 +45,11 @@ static const ml_glm_link tweedie_link[] = {ML_GLM_LOG, ML_GLM_LOG, ML_GLM_IDENTI
 	[PARAM_FIT_INTERCEPT] = {"fit_intercept", ML_PARAM_BOOLEAN, 1, 0, 1, false, NULL, \
 	"Whether the model has an intercept, which is never penalised"}, \
 	[PARAM_TOL] = {"tol", ML_PARAM_NUMBER, 1e-10, 0, 1, true, NULL, "Iterations end when a step improves the mean half deviance by less"}, \
-	[PARAM_MAX_ITER] = {"max_iter", ML_PARAM_INTEGER, 100, 1, 100000, false, NULL, "Most iterations over all rows"}
+	[PARAM_MAX_ITER] = {"max_iter", ML_PARAM_INTEGER, 100, 1, 100000, false, NULL, "Most iterations over all rows"}, \
+	[PARAM_OFFSET] = {"offset", ML_PARAM_COLUMN, 0, 0, 1, false, NULL, \
+	"A column that is added to the linear predictor as it is; it is no feature, and predictions need it too"}, \
+	[PARAM_EXPOSURE] = {"exposure", ML_PARAM_COLUMN, 0, 0, 1, false, NULL, \
+	"A column of numbers above 0 whose logarithm is an offset: how much, or how long, a row was observed; with link log"}
 
 static const ml_param_spec poisson_specs[] = {ALPHA_SPEC, LINK_SPEC(poisson_links), COMMON_SPECS};
 static const ml_param_spec gamma_specs[] = {ALPHA_SPEC, LINK_SPEC(gamma_links), COMMON_SPECS};
@@ -247,9 +253,32 @@ without_penalty(const double *params)
 }
 
 static const char *
+check_exposure(const double *params, ml_glm_link link)
+{
+	return params[PARAM_EXPOSURE] != 0 && link != ML_GLM_LOG ? "parameter \"exposure\" needs the link log" : NULL;
+}
+
+static const char *
+poisson_check(const double *params)
+{
+	return check_exposure(params, poisson_link[(int) params[PARAM_LINK]]);
+}
+
+static const char *
+gamma_check(const double *params)
+{
+	return check_exposure(params, gamma_link[(int) params[PARAM_LINK]]);
+}
+
+static const char *
 tweedie_check(const double *params)
 {
-	return params[PARAM_POWER] > 0 && params[PARAM_POWER] < 1 ? "parameter \"power\" cannot be between 0 and 1" : NULL;
+	ml_family	family;
+
+	if (params[PARAM_POWER] > 0 && params[PARAM_POWER] < 1)
+		return "parameter \"power\" cannot be between 0 and 1";
+	ml_tweedie_family(params, &family);
+	return check_exposure(params, family.link);
 }
 
 #define N_SPECS(specs) (int) (sizeof(specs) / sizeof((specs)[0]))
@@ -258,12 +287,12 @@ tweedie_check(const double *params)
 
 const ml_estimator ml_estimator_gamma = {
 	.name = "gamma", .tasks = ML_TASK_BIT(ML_REGRESSION), .form = ML_FORM_MATRIX, .n_params = N_SPECS(gamma_specs),
-	.params = gamma_specs, .begin = gamma_begin, GLM_FUNCTIONS
+	.params = gamma_specs, .check = gamma_check, .begin = gamma_begin, GLM_FUNCTIONS
 };
 
 const ml_estimator ml_estimator_poisson = {
 	.name = "poisson", .tasks = ML_TASK_BIT(ML_REGRESSION), .form = ML_FORM_MATRIX, .n_params = N_SPECS(poisson_specs),
-	.params = poisson_specs, .begin = poisson_begin, GLM_FUNCTIONS
+	.params = poisson_specs, .check = poisson_check, .begin = poisson_begin, GLM_FUNCTIONS
 };
 
 const ml_estimator ml_estimator_tweedie = {

@@ -17,7 +17,8 @@ enum
 	PARAM_TOL,
 	PARAM_MAX_ITER,
 	PARAM_L1_RATIO,
-	PARAM_CLASS_WEIGHT
+	PARAM_CLASS_WEIGHT,
+	PARAM_OFFSET
 };
 
 enum
@@ -43,6 +44,8 @@ static const ml_param_spec logistic_specs[] = {
 	"With elastic_net: share of the penalty on the sizes; the rest is on the squares"},
 	[PARAM_CLASS_WEIGHT] = {"class_weight", ML_PARAM_CHOICE, 0, 0, 1, false, class_weights,
 	"balanced: rows weigh inversely to the frequency of their class"},
+	[PARAM_OFFSET] = {"offset", ML_PARAM_COLUMN, 0, 0, 1, false, NULL,
+	"Of two classes: a column that is added to the linear predictor as it is; it is no feature, and predictions need it too"},
 };
 
 typedef struct logistic_state
@@ -105,6 +108,8 @@ logistic_begin(const ml_ctx *ctx, const ml_train_input *input, const double *par
 
 		return ml_irls_begin(ctx, input->matrix, input->use_fold, &p, &s->two, err);
 	}
+	if (input->matrix->offset != NULL)
+		return ml_fail(err, ML_BAD_DATA, NULL, "parameter \"offset\" is for two classes, but the target has %d", input->matrix->n_classes);
 	return ml_softmax_begin(ctx, input->matrix, input->use_fold, &(ml_softmax_params)
 							{strength * l1_ratio, strength * (1 - l1_ratio), s->class_weights, s->fit_intercept, params[PARAM_TOL],
 							(int) params[PARAM_MAX_ITER]}, &s->many, err);

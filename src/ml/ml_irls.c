@@ -162,7 +162,7 @@ add_sums(const ml_irls *l, sums *to, sums *from)
 static void
 predict_block(const ml_irls *l, size_t first, size_t n, double *eta, sums *s)
 {
-	const double *offset = l->params.offset ? l->params.offset + first : NULL;
+	const double *offset = l->matrix->offset ? l->matrix->offset + first : NULL;
 
 	for (size_t i = 0; i < n; i++)
 		eta[i] = l->b0 + (offset ? offset[i] : 0);
@@ -192,7 +192,7 @@ respond_from_target(const ml_irls *l, size_t first, size_t n, double *residual, 
 	ml_family_start(&l->params.family, l->matrix, first, n, eta);
 	ml_family_respond(&l->params.family, l->matrix, first, n, eta, residual, curvature);
 	for (size_t i = 0; i < n; i++)
-		residual[i] += curvature[i] * (eta[i] - (l->params.offset ? l->params.offset[first + i] : 0));
+		residual[i] += curvature[i] * (eta[i] - (l->matrix->offset ? l->matrix->offset[first + i] : 0));
 }
 
 static void
@@ -494,6 +494,8 @@ static void
 note_solution(ml_irls *l)
 {
 	memcpy(l->fit.coefficients, l->b, l->fit.n_terms * sizeof(double));
+	for (int k = 0; k < l->matrix->n_offsets; k++)
+		l->fit.coefficients[l->fit.n_terms + k] = 1;
 	l->fit.intercept = l->b0;
 	l->fit.rows = l->total.rows;
 	l->fit.weight = l->total.weight;
@@ -720,7 +722,7 @@ allocate(ml_irls *l, size_t rows, size_t most_ranges)
 	l->step = take(l, p, sizeof(double), &failed);
 	l->work = take(l, p, sizeof(double), &failed);
 	l->gram_memory = take(l, ml_gram_doubles(p), sizeof(double), &failed);
-	l->fit.coefficients = take(l, p, sizeof(double), &failed);
+	l->fit.coefficients = take(l, p + l->matrix->n_offsets, sizeof(double), &failed);
 	l->fit.std_errors = take(l, p, sizeof(double), &failed);
 	l->fit.vif = take(l, p, sizeof(double), &failed);
 	l->fit.aliased = take(l, p, 1, &failed);
@@ -747,6 +749,34 @@ allocate(ml_irls *l, size_t rows, size_t most_ranges)
 }
 
 /*
+ * An intercept near that of the model without terms: the targets' weighted sum and weight tell it, where there is no offset to
+ * the digit.  With one and a log link it is what makes the means add up to the targets, else what the mean offset leaves.
+ */
+static double
+start_intercept(const ml_irls *l, double sum, double total)
+{
+	const ml_family *family = &l->params.family;
+	const double *offset = l->matrix->offset;
+	double		eta = family->kind == ML_FAMILY_BINOMIAL ? log(sum / (total - sum)) : ml_glm_eta(family->link, sum / total);
+	double		largest = -INFINITY;
+	double		share = 0;
+
+	if (offset == NULL)
+		return eta;
+	for (int r = 0; r < l->n_ranges; r++)
+		for (size_t i = l->ranges[r].first; i < l->ranges[r].first + l->ranges[r].n; i++)
+			largest = fmax(largest, offset[i]);
+	for (int r = 0; r < l->n_ranges; r++)
+		for (size_t i = l->ranges[r].first; i < l->ranges[r].first + l->ranges[r].n; i++)
+		{
+			double		weight = ml_family_weight(family, l->matrix, i) / total;
+
+			share += weight * (family->link == ML_GLM_LOG ? exp(offset[i] - largest) : offset[i]);
+		}
+	return family->link == ML_GLM_LOG ? eta - largest - log(share) : eta - share;
+}
+
+/*
  * Looks at the targets once: two classes must both be there, numbers must be such as the family has.  Then says where
  * to begin: for two classes with a penalty at even odds, else with the intercept alone.
  */
@@ -757,7 +787,6 @@ choose_start(ml_irls *l, ml_error *err)
 	const ml_family *family = &l->params.family;
 	double		total = 0;
 	double		sum = 0;
-	double		offset = 0;
 
 	for (int r = 0; r < l->n_ranges; r++)
 		for (size_t i = l->ranges[r].first; i < l->ranges[r].first + l->ranges[r].n; i++)
@@ -769,7 +798,6 @@ choose_start(ml_irls *l, ml_error *err)
 				return ml_fail(err, ML_BAD_DATA, NULL, "the target must be %s, but is %g in a row", ml_family_domain(family), y);
 			total += weight;
 			sum += weight * y;
-			offset += l->params.offset ? weight * l->params.offset[i] : 0;
 		}
 	if (!(total > 0))
 		return ml_fail(err, ML_BAD_DATA, NULL, "there are no rows with a weight above 0");
@@ -781,14 +809,13 @@ choose_start(ml_irls *l, ml_error *err)
 		l->l2 *= total;
 	}
 	l->null_objective = log(2);
-	if (family->kind == ML_FAMILY_BINOMIAL && l->penalised)
+	if (family->kind == ML_FAMILY_BINOMIAL && l->penalised && m->offset == NULL)
 	{
 		start_phase(l, l->sample_share > 0 ? ON_SAMPLE : ON_ALL);
 		return ML_OK;
 	}
 	if (l->params.fit_intercept)
-		l->b0 = family->kind == ML_FAMILY_BINOMIAL ? log(sum / (total - sum)) :
-			ml_glm_eta(family->link, sum / total) - offset / total;
+		l->b0 = start_intercept(l, sum, total);
 	if (!isfinite(l->b0))
 		return ml_fail(err, ML_BAD_DATA, NULL, "the mean of the target, %g, has no linear predictor with this link", sum / total);
 	start_phase(l, ON_NULL);

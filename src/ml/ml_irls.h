@@ -22,14 +22,13 @@ typedef struct ml_irls_params
 	bool		fit_intercept;
 	double		tol;			/* ends when a step improves the mean loss by less */
 	int			max_iter;
-	const double *offset;		/* (matrix->rows) added to the linear predictor; NULL: none */
 	bool		residuals;		/* fill those of the fit; without a penalty */
 } ml_irls_params;
 
 typedef struct ml_irls_fit
 {
 	int			n_terms;
-	double	   *coefficients;	/* (n_terms) */
+	double	   *coefficients;	/* (n_terms), then 1 for each of the matrix's offsets */
 	double	   *std_errors;		/* (n_terms), NaN where there is none: with a penalty, aliased */
 	double	   *vif;			/* (n_terms), variance inflation factors of the weighted terms; NaN as above */
 	unsigned char *aliased;		/* (n_terms), only without a penalty */

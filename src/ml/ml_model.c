@@ -87,6 +87,8 @@ check_column(const ml_column_spec *spec, ml_error *err)
 		return ml_fail(err, ML_BAD_PARAM, NULL, "the encoding of column \"%s\" does not fit its kind", spec->name);
 	if ((spec->keeps_missing && spec->has_fill) || (spec->indicator && !spec->has_fill))
 		return ml_fail(err, ML_BAD_PARAM, NULL, "the imputation of column \"%s\" contradicts itself", spec->name);
+	if (spec->is_offset && (spec->kind != ML_NUMERIC || spec->keeps_missing || spec->has_fill))
+		return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" cannot be an offset", spec->name);
 	return spec->kind == ML_CATEGORICAL ? check_categories(spec, err) : check_numbers(spec, err);
 }
 
@@ -148,6 +150,7 @@ add_column(ml_model *model, ml_column *column, const ml_column_spec *spec, ml_er
 	column->encoding = spec->encoding;
 	column->keeps_missing = spec->keeps_missing;
 	column->indicator = spec->indicator;
+	column->is_offset = spec->is_offset;
 	column->length = spec->kind == ML_VECTOR ? spec->length : 1;
 	column->buckets = spec->encoding == ML_ENCODE_HASHING ? spec->buckets : 0;
 	column->parts = spec->encoding == ML_ENCODE_DATE_PARTS ? spec->parts : 0;
@@ -206,7 +209,11 @@ fill_model(ml_model *model, const ml_model_spec *spec, ml_error *err)
 		return no_memory(err);
 	model->n_columns = spec->n_columns;
 	for (int i = 0; i < spec->n_columns && status == ML_OK; i++)
+	{
+		if (i > 0 && spec->columns[i - 1].is_offset && !spec->columns[i].is_offset)
+			return ml_fail(err, ML_BAD_PARAM, NULL, "column \"%s\" comes after an offset", spec->columns[i].name);
 		status = add_column(model, &model->columns[i], &spec->columns[i], err);
+	}
 	if (status == ML_OK)
 		status = add_classes(model, spec, err);
 	return status;
@@ -437,8 +444,24 @@ ml_model_column_spec(const ml_model *model, int column, ml_column_spec *spec)
 		.unknown_is_zero = c->unknown_is_zero, .encoding = c->encoding, .keeps_missing = c->keeps_missing,
 		.indicator = c->indicator, .length = c->length, .buckets = c->buckets, .parts = c->parts, .table = c->table,
 		.unknown_value = c->unknown_value, .warp = c->warp, .lambda = c->lambda, .n_knots = c->n_knots, .knots = c->knots,
-		.shifts = c->shifts, .scales = c->scales
+		.shifts = c->shifts, .scales = c->scales, .is_offset = c->is_offset
 	};
+}
+
+bool
+ml_model_column_is_offset(const ml_model *model, int column)
+{
+	return model->columns[column].is_offset;
+}
+
+int
+ml_model_n_offsets(const ml_model *model)
+{
+	int			n = 0;
+
+	while (n < model->n_columns && model->columns[model->n_columns - 1 - n].is_offset)
+		n++;
+	return n;
 }
 
 int

@@ -62,6 +62,9 @@ extern ml_kind ml_model_column_kind(const ml_model *model, int column);
 extern const char *ml_model_column_type(const ml_model *model, int column);	/* SQL type, e.g. "double precision" */
 extern bool ml_model_column_takes_null(const ml_model *model, int column);	/* NULL is imputed or has a meaning */
 
+extern bool ml_model_column_is_offset(const ml_model *model, int column);	/* its coefficient is 1, not learnt */
+extern int	ml_model_n_offsets(const ml_model *model);	/* such columns: the last, as are their terms, one each */
+
 extern int	ml_model_column_length(const ml_model *model, int column);	/* of a vector's elements; else 1 */
 extern int	ml_model_n_categories(const ml_model *model, int column);	/* 0 unless categorical */
 extern const char *ml_model_category(const ml_model *model, int column, int code);
@@ -237,6 +240,7 @@ typedef struct ml_column_spec
 	const double *knots;		/* (n_knots) ascending, evenly spaced quantiles */
 	const double *shifts;		/* of a vector's elements, or of the parts of a time … */
 	const double *scales;		/* … both or neither; then shift and scale do not matter */
+	bool		is_offset;		/* a number whose coefficient is 1 and is not learnt; such columns are the last */
 } ml_column_spec;
 
 typedef struct ml_model_spec

@@ -25,6 +25,7 @@ typedef struct ml_column
 	ml_encoding encoding;
 	bool		keeps_missing;
 	bool		indicator;
+	bool		is_offset;
 	int			length;			/* vector: elements; else 1 */
 	int			buckets;
 	unsigned	parts;

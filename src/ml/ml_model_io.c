@@ -44,7 +44,8 @@ enum
 	FLAG_INDICATOR = 8,
 	FLAG_TABLE = 16,
 	FLAG_SCALES = 32,
-	FLAGS = 63
+	FLAG_OFFSET = 64,
+	FLAGS = 127
 };
 
 enum
@@ -79,7 +80,8 @@ column_flags(const ml_column *column)
 {
 	return (uint8_t) ((column->has_fill ? FLAG_FILL : 0) | (column->unknown_is_zero ? FLAG_UNKNOWN_IS_ZERO : 0) |
 					  (column->keeps_missing ? FLAG_KEEPS_MISSING : 0) | (column->indicator ? FLAG_INDICATOR : 0) |
-					  (column->table ? FLAG_TABLE : 0) | (column->shifts ? FLAG_SCALES : 0));
+					  (column->table ? FLAG_TABLE : 0) | (column->shifts ? FLAG_SCALES : 0) |
+					  (column->is_offset ? FLAG_OFFSET : 0));
 }
 
 static void
@@ -341,6 +343,7 @@ load_column(loading *l, ml_column_spec *column)
 	column->unknown_is_zero = (flags & FLAG_UNKNOWN_IS_ZERO) != 0;
 	column->keeps_missing = (flags & FLAG_KEEPS_MISSING) != 0;
 	column->indicator = (flags & FLAG_INDICATOR) != 0;
+	column->is_offset = (flags & FLAG_OFFSET) != 0;
 	column->fill_number = ml_get_double(&l->r);
 	column->fill_code = (int32_t) ml_get_u32(&l->r);
 	column->shift = ml_get_double(&l->r);

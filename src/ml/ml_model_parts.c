@@ -77,7 +77,8 @@ same_columns(const ml_model *a, const ml_model *b)
 		return false;
 	for (int i = 0; i < a->n_columns; i++)
 		if (strcmp(a->columns[i].name, b->columns[i].name) != 0 || a->columns[i].kind != b->columns[i].kind ||
-			strcmp(a->columns[i].type, b->columns[i].type) != 0 || a->columns[i].length != b->columns[i].length)
+			strcmp(a->columns[i].type, b->columns[i].type) != 0 || a->columns[i].length != b->columns[i].length ||
+			a->columns[i].is_offset != b->columns[i].is_offset)
 			return false;
 	return true;
 }

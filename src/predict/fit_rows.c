@@ -42,12 +42,13 @@ make_room(MdlFitRows *rows)
 
 	if (n < rows->capacity)
 		return;
-	if ((double) capacity * (rows->n_terms + 5) * sizeof(double) > mdl_train_mem * 1024.0)
+	if ((double) capacity * (rows->n_terms + 6) * sizeof(double) > mdl_train_mem * 1024.0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("the rows need more than medallion.train_mem (%d MB)", mdl_train_mem / 1024),
 				 errhint("Raise medallion.train_mem.")));
 	rows->x = grow(rows, rows->x, n * rows->n_terms * sizeof(double), (capacity * rows->n_terms + 1) * sizeof(double));
+	rows->offset = grow(rows, rows->offset, n * sizeof(double), capacity * sizeof(double));
 	rows->target = grow(rows, rows->target, n * sizeof(double), capacity * sizeof(double));
 	rows->labels = grow(rows, rows->labels, n * sizeof(int32), capacity * sizeof(int32));
 	rows->weights = grow(rows, rows->weights, n * sizeof(double), capacity * sizeof(double));
@@ -89,14 +90,19 @@ take_row(MdlFitRows *rows, uint64 row, bool classes, bool clustered)
 	bool		is_null;
 	Datum		value = mdl_field(row, 0, &is_null);
 	ArrayType  *array;
+	const double *terms;
 
 	make_room(rows);
 	if (is_null)
 		null_in("a feature");
 	array = DatumGetArrayTypeP(value);
-	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) != rows->n_terms || ARR_HASNULL(array))
+	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) != rows->n_terms + rows->n_offsets || ARR_HASNULL(array))
 		null_in("a feature");
-	memcpy(rows->x + rows->n * rows->n_terms, ARR_DATA_PTR(array), rows->n_terms * sizeof(double));
+	terms = (const double *) ARR_DATA_PTR(array);
+	memcpy(rows->x + rows->n * rows->n_terms, terms, rows->n_terms * sizeof(double));
+	rows->offset[rows->n] = 0;
+	for (int k = 0; k < rows->n_offsets; k++)
+		rows->offset[rows->n] += terms[rows->n_terms + k];
 	value = mdl_field(row, 1, &is_null);
 	if (is_null)
 	{
@@ -161,7 +167,8 @@ mdl_fit_rows_read(const MdlUsedModel *used, const char *source, const char *weig
 	HASHCTL		control = {.keysize = NAMEDATALEN * 4, .entrysize = sizeof(ClusterEntry)};
 
 	rows->context = CurrentMemoryContext;
-	rows->n_terms = ml_model_n_terms(model);
+	rows->n_offsets = ml_model_n_offsets(model);
+	rows->n_terms = ml_model_n_terms(model) - rows->n_offsets;
 	control.hcxt = CurrentMemoryContext;
 	rows->cluster_table = hash_create("clusters", 256, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	mdl_predict_source(source, &from);

@@ -129,7 +129,7 @@ respond(const MdlInference *inference, const ml_family *family, const MdlFitRows
 		{
 			const double *x = rows->x + (first + i) * rows->n_terms;
 
-			eta[i] = intercept;
+			eta[i] = intercept + rows->offset[first + i];
 			for (int j = 0; j < rows->n_terms; j++)
 				eta[i] += x[j] * coefficients[j];
 		}

@@ -55,7 +55,9 @@ typedef struct MdlFitRows
 	size_t		n;
 	size_t		capacity;
 	int			n_terms;
+	int			n_offsets;		/* terms after them whose coefficient is 1 */
 	double	   *x;				/* (n, n_terms) */
+	double	   *offset;			/* (n) their sum */
 	double	   *target;			/* (n) of a regression */
 	int32	   *labels;			/* (n) class codes */
 	double	   *weights;		/* (n) */

@@ -104,8 +104,8 @@ mdl_model_columns_impl(PG_FUNCTION_ARGS)
 		char	   *encoding;
 		char	   *fill;
 		bool		is_number;
-		Datum		values[10];
-		bool		nulls[10] = {false};
+		Datum		values[11];
+		bool		nulls[11] = {false};
 
 		ml_model_column_spec(cached->model, i, &c);
 		encoding = encoding_name(&c);
@@ -121,11 +121,12 @@ mdl_model_columns_impl(PG_FUNCTION_ARGS)
 		values[2] = CStringGetTextDatum(kind_name(c.kind));
 		values[3] = fill ? CStringGetTextDatum(fill) : (Datum) 0;
 		values[4] = BoolGetDatum(c.indicator);
-		values[5] = CStringGetTextDatum(warp_name(c.warp));
+		values[5] = CStringGetTextDatum(c.is_offset && c.warp != ML_WARP_NONE ? "ln" : warp_name(c.warp));
 		values[6] = Float8GetDatum(c.shift);
 		values[7] = Float8GetDatum(c.scale);
 		values[8] = encoding ? CStringGetTextDatum(encoding) : (Datum) 0;
 		values[9] = Int32GetDatum(terms_of(cached->model, i));
+		values[10] = CStringGetTextDatum(!c.is_offset ? "feature" : c.warp == ML_WARP_NONE ? "offset" : "exposure");
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	mdl_model_cache_unpin(cached);

@@ -150,6 +150,12 @@ refuse_value(const MdlPredictCall *call, const ml_row_state *state)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("model \"%s\" has no part for %s", call->name, row_key(call)),
 				 errhint("Its parts are in the view medallion.model_parts.")));
+	if (state->problem == ML_PROBLEM_NOT_FINITE && isfinite(call->map->numbers[state->column]))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("column \"%s\" is %g, but must be above 0, as model \"%s\" takes its logarithm or power", column,
+						call->map->numbers[state->column], call->name),
+				 errhint("Give NULL for a value that is not known.")));
 	if (state->problem == ML_PROBLEM_NOT_FINITE)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

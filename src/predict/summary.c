@@ -277,7 +277,8 @@ static void
 append_call(StringInfo out, const MdlInference *inference)
 {
 	const ml_model *model = inference->used.model;
-	int			n = ml_model_n_columns(model);
+	int			n_offsets = ml_model_n_offsets(model);
+	int			n = ml_model_n_columns(model) - n_offsets;
 	const char *target = ml_model_target(model);
 
 	appendStringInfo(out, "Model %s\n\nCall:\n%s(%s%s~ ", inference->used.exact, inference->used.version.algorithm,
@@ -286,6 +287,14 @@ append_call(StringInfo out, const MdlInference *inference)
 		appendStringInfo(out, "%s%s", i ? " + " : "", quote_identifier(ml_model_column_name(model, i)));
 	if (n > MOST_FEATURES)
 		appendStringInfo(out, " + … %d features", n);
+	for (int i = n; i < n + n_offsets; i++)
+	{
+		ml_column_spec column;
+
+		ml_model_column_spec(model, i, &column);
+		appendStringInfo(out, " + offset(%s%s%s)", column.warp == ML_WARP_NONE ? "" : "log(", quote_identifier(column.name),
+						 column.warp == ML_WARP_NONE ? "" : ")");
+	}
 	appendStringInfoString(out, ")");
 	if (inference->source != NULL && !mdl_source_is_query(inference->source))
 		appendStringInfo(out, " of %s", inference->source);

@@ -36,7 +36,8 @@ typedef enum MdlModelRight
  *
  * signature: {"features": [{"name": "dist", "type": "double precision"}, …],
  *             "target": {"name": "delayed", "type": "boolean"}, "classes": ["false", "true"]}
- *   features are the raw columns that prediction needs, by name, with the SQL type they had in training (format_type);
+ *   features are the raw columns that prediction needs, by name, with the SQL type they had in training (format_type), and
+ *   "role": "offset" or "exposure" if they are that;
  *   classes (labels as text, in "C" order of their values) only for classification.
  * data_commits: {"gold.delay_training": 42, …}: the commit of each versioned table that was read.
  */

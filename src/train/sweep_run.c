@@ -118,11 +118,15 @@ write_changes(SweepRun *run, bool at_once)
 static void
 read_data(SweepRun *run)
 {
+	MdlTrainRequest request = run->sweep.request;
 	int64		rows;
 	bool		forget;
 
 	mdl_progress_phase("reading", -1);
-	run->dataset = mdl_dataset_read(&run->sweep.request, run->sweep.cv);
+	/* Columns that parameters name are the same in all trials. */
+	run->trials = mdl_sweep_read_trials(run->sweep.id, run->sweep.cv, &run->count);
+	request.params = mdl_params_columns_only(request.algorithm, run->trials[0].params);
+	run->dataset = mdl_dataset_read(&request, run->sweep.cv);
 	mdl_model_check_new(run->sweep.request.model, ml_task_name(mdl_dataset_task(run->dataset)));
 	rows = mdl_dataset_rows(run->dataset);
 	run->metric = mdl_dataset_metric(run->dataset, run->sweep.metric, &run->greater_is_better);

@@ -146,7 +146,10 @@ mdl_sweep_impl(PG_FUNCTION_ARGS)
 
 	trials = mdl_sweep_trials(sweep.space, mdl_sweep_strategy(sweep.strategy), requested, sweep.request.seed, &count);
 	for (int t = 0; t < count; t++)
+	{
 		mdl_train_check_params(sweep.request.algorithm, trials[t]);
+		mdl_params_check_columns(sweep.request.algorithm, trials[0], trials[t]);
+	}
 	sweep.id = mdl_sweep_next_id();
 	mdl_sweep_insert(&sweep, trials, count);
 	mdl_audit("sweep", sweep.request.model, 0, psprintf("sweep " INT64_FORMAT, sweep.id), -1, NULL);

@@ -293,6 +293,7 @@ read_matrix(MdlTraining *t)
 	for (int fold = 0; fold < folds; fold++)
 		check_folds(t, fold, (int64) (starts[fold + 1] - starts[fold]));
 	mdl_matrix_unload(load);
+	mdl_training_check_exposure(t, mdl_matrix_open(image));
 	return segment.segment;
 }
 

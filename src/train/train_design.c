@@ -306,6 +306,24 @@ term_columns(const ml_model *model, const MdlMatrixData *data, int index, int n_
 	return terms;
 }
 
+/* What the offsets of each row add up to; NULL if there are none. */
+static const double *
+offsets_of(const ml_model *model, const MdlMatrixData *data)
+{
+	int			n = ml_model_n_offsets(model);
+	double	   *sum = NULL;
+
+	for (int i = data->n_columns - n; i < data->n_columns; i++)
+	{
+		double	   *offset = term_columns(model, data, i, 1);
+
+		for (size_t row = 0; sum != NULL && row < data->rows; row++)
+			sum[row] += offset[row];
+		sum = sum ? sum : offset;
+	}
+	return sum;
+}
+
 static ml_matrix *
 make_matrix(const ml_model *model, const MdlMatrixData *data, const MdlColumnPrep *preps, const ml_row_list *rows)
 {
@@ -314,7 +332,9 @@ make_matrix(const ml_model *model, const MdlMatrixData *data, const MdlColumnPre
 	double		bytes = 0;
 	int			n = 0;
 
-	for (int i = 0; i < data->n_columns; i++)
+	m->n_offsets = ml_model_n_offsets(model);
+	m->offset = offsets_of(model, data);
+	for (int i = 0; i < data->n_columns - m->n_offsets; i++)
 	{
 		int			n_terms = ml_model_column_n_terms(model, i);
 		int			first_term = ml_model_column_first_term(model, i);
@@ -349,7 +369,7 @@ make_matrix(const ml_model *model, const MdlMatrixData *data, const MdlColumnPre
 	m->rows = data->rows;
 	m->n_columns = n;
 	m->columns = columns;
-	m->n_terms = ml_model_n_terms(model);
+	m->n_terms = ml_model_n_terms(model) - m->n_offsets;
 	m->target = data->target;
 	m->labels = data->labels;
 	m->n_classes = data->n_classes;

@@ -365,6 +365,29 @@ fit_categories(const Fit *f, int index, const MdlColumnPrep *prep, bool referenc
 		column->reference = 0;
 }
 
+/* ---- offsets ------------------------------------------------------------------------------------------------------ */
+
+void
+mdl_training_check_exposure(const MdlTraining *t, const MdlMatrixData *data)
+{
+	for (int i = 0; i < data->n_columns; i++)
+	{
+		const double *values = data->columns[i].numbers;
+		int64		wrong = 0;
+
+		if (t->preps[i].offset != MDL_OFFSET_EXPOSURE)
+			continue;
+		for (size_t row = 0; row < data->rows; row++)
+			wrong += !(values[row] > 0);
+		if (wrong > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg_plural("exposure \"%s\" is not above 0 in %lld row", "exposure \"%s\" is not above 0 in %lld rows", wrong,
+								   t->source.columns[i].name, (long long) wrong),
+					 errhint("Leave these rows out in the source query: what was not observed has no rate.")));
+	}
+}
+
 /* ---- all of it ---------------------------------------------------------------------------------------------------- */
 
 void
@@ -378,6 +401,13 @@ mdl_design_fit(const ml_ctx *ctx, const MdlMatrixData *data, const ml_row_list *
 		ml_column_spec *column = &columns[i];
 
 		CHECK_FOR_INTERRUPTS();
+		if (preps[i].offset != MDL_OFFSET_NONE)
+		{
+			column->is_offset = true;
+			column->warp = preps[i].offset == MDL_OFFSET_EXPOSURE ? ML_WARP_BOX_COX : ML_WARP_NONE;
+			column->lambda = 0; /* with which Box and Cox take the logarithm */
+			continue;
+		}
 		column->has_fill = preps[i].impute != MDL_IMPUTE_ERROR;
 		column->keeps_missing = keeps_missing && !column->has_fill;
 		column->indicator = preps[i].indicator;

@@ -128,6 +128,11 @@ read_work(const char *family, Jsonb *params, GlmWork *work)
 				 errmsg("argument \"family\" cannot be \"%s\"", family),
 				 errhint("Values are: logistic, poisson, gamma, tweedie.")));
 	mdl_params_read(estimator, params, values);
+	if (parameter(estimator, values, "offset") != 0 || (!logistic && parameter(estimator, values, "exposure") != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a state of a generalised linear model takes no offset and no exposure"),
+				 errhint("Of poisson give rates as y and exposures as weight, else use medallion.train.")));
 	if (parameter(estimator, values, "fit_intercept") == 0)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a state of a generalised linear model has an intercept")));
 	if (strcmp(family, "tweedie") == 0)

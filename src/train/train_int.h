@@ -251,6 +251,14 @@ extern void mdl_profile_open(bytea *bytes, const MdlRowPlan *plan, MdlProfile *p
 
 /* ---- train_source.c: the columns of the source ---------------------------------------------------------------- */
 
+/* A feature whose coefficient is 1 and is not learnt; such columns are the last of the features. */
+typedef enum MdlOffset
+{
+	MDL_OFFSET_NONE = 0,
+	MDL_OFFSET_PLAIN,			/* parameter "offset" */
+	MDL_OFFSET_EXPOSURE			/* parameter "exposure": by its logarithm */
+} MdlOffset;
+
 typedef struct MdlSourceColumn
 {
 	char	   *name;
@@ -262,6 +270,7 @@ typedef struct MdlSourceColumn
 	ml_kind		kind;
 	int			length;			/* of a vector; else 1 */
 	bool		has_clock;		/* a time that is more than a date */
+	MdlOffset	offset;
 } MdlSourceColumn;
 
 typedef struct MdlSource
@@ -306,6 +315,7 @@ extern void mdl_split_columns(const MdlSplit *split, TupleDesc columns, int fold
  */
 extern ml_task mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estimator, const double *params,
 									 const MdlSplit *split, int folds, MdlSource *source);
+extern const char *mdl_offset_name(MdlOffset offset);	/* the parameter's; "feature" for none */
 extern const MdlSourceColumn *mdl_source_target(const MdlSource *source);	/* NULL: a task without one */
 extern int	mdl_source_pack(const MdlSource *source);	/* columns per packed argument, 0: not packed */
 
@@ -325,7 +335,14 @@ extern double mdl_source_estimate_rows(const MdlSource *source);
 extern const ml_estimator *mdl_estimator_by_name(const char *name);
 extern void mdl_params_read(const ml_estimator *estimator, Jsonb *params, double *values);
 extern ml_calibration mdl_params_calibration(const ml_estimator *estimator, const double *values, int *folds);	/* folds 1: none */
-extern Jsonb *mdl_params_jsonb(const ml_estimator *estimator, const double *values);
+extern Jsonb *mdl_params_jsonb(const ml_estimator *estimator, const double *values, Jsonb *given);	/* given has the columns' names */
+
+/* The parameters that name columns alone; and raises unless two are the same in these. */
+extern Jsonb *mdl_params_columns_only(const char *algorithm, Jsonb *params);
+extern void mdl_params_check_columns(const char *algorithm, Jsonb *first, Jsonb *params);
+
+/* The column that a parameter of the user's names; NULL if it names none. */
+extern char *mdl_params_column(Jsonb *params, const char *name);
 
 /* ---- train_preprocess.c --------------------------------------------------------------------------------------- */
 
@@ -373,6 +390,7 @@ typedef struct MdlColumnPrep
 	int32		buckets;
 	int32		quantiles;		/* knots of a quantile transformation, at most */
 	uint32		parts;			/* of a time */
+	int32		offset;			/* MdlOffset; then nothing else is done with it */
 } MdlColumnPrep;
 
 /* One for each feature; raises for options that do not exist or make no sense. */

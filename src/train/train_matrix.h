@@ -149,6 +149,9 @@ typedef struct MdlMatrixData
 /* In the current context; the image must outlive it. */
 extern MdlMatrixData *mdl_matrix_open(const MdlMatrixImage *image);
 
+/* train_fit.c: raises if exposures are not above 0. */
+extern void mdl_training_check_exposure(const MdlTraining *t, const MdlMatrixData *data);
+
 /* The rows of some folds, in the current context. */
 extern ml_row_list *mdl_matrix_rows(const MdlMatrixData *data, const bool *use_fold);
 

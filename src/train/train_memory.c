@@ -45,7 +45,7 @@ check_constant(const MdlTraining *t, const MdlMatrixData *data, size_t n)
 		size_t		same = 1;
 
 		CHECK_FOR_INTERRUPTS();
-		if (data->facts[i].kind == ML_VECTOR)
+		if (data->facts[i].kind == ML_VECTOR || t->preps[i].offset != MDL_OFFSET_NONE)
 			continue;
 		if (column->codes != NULL)
 			while (same < n && column->codes[same] == column->codes[0])
@@ -108,6 +108,7 @@ mdl_training_read_matrix(MdlTraining *t)
 	rows->sample = mdl_training_sample_rows(&t->plan);
 	rows->data = mdl_matrix_open(mdl_matrix_build(t, &rows->load, &rows->sample, &rows->records, allocate_here, t->memory));
 	mdl_matrix_unload(&rows->load);
+	mdl_training_check_exposure(t, rows->data);
 }
 
 void

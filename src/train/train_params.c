@@ -108,6 +108,14 @@ is_text(Jsonb *params, const char *key)
 		value.type == jbvString;
 }
 
+char *
+mdl_params_column(Jsonb *params, const char *name)
+{
+	char	   *column = NULL;
+
+	return mdl_jsonb_text(params, "params", name, &column) ? column : NULL;
+}
+
 /* Reads one parameter into *value, which keeps its default if the key is absent. */
 static void
 read_param(const ml_param_spec *spec, Jsonb *params, double *value)
@@ -140,6 +148,9 @@ read_param(const ml_param_spec *spec, Jsonb *params, double *value)
 		case ML_PARAM_CHOICE:
 			if (mdl_jsonb_text(params, "params", spec->name, &word))
 				*value = word_index(spec, word);
+			break;
+		case ML_PARAM_COLUMN:
+			*value = mdl_params_column(params, spec->name) != NULL;
 			break;
 	}
 	if (ml_param_check(&allowed, *value, &err) != ML_OK)
@@ -231,10 +242,16 @@ mdl_jsonb_push_bool(JsonbParseState **state, const char *key, bool flag)
 	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
+/* given has the names of columns; one that is not given is left out. */
 static void
-push_param(JsonbParseState **state, const ml_param_spec *spec, double value)
+push_param(JsonbParseState **state, const ml_param_spec *spec, double value, Jsonb *given)
 {
-	if (spec->type == ML_PARAM_BOOLEAN)
+	if (spec->type == ML_PARAM_COLUMN)
+	{
+		if (value != 0)
+			mdl_jsonb_push_text(state, spec->name, mdl_params_column(given, spec->name));
+	}
+	else if (spec->type == ML_PARAM_BOOLEAN)
 		mdl_jsonb_push_bool(state, spec->name, value != 0);
 	else if (ml_param_word(spec, value) != NULL)
 		mdl_jsonb_push_text(state, spec->name, ml_param_word(spec, value));
@@ -243,18 +260,44 @@ push_param(JsonbParseState **state, const ml_param_spec *spec, double value)
 }
 
 Jsonb *
-mdl_params_jsonb(const ml_estimator *estimator, const double *values)
+mdl_params_jsonb(const ml_estimator *estimator, const double *values, Jsonb *given)
 {
 	JsonbParseState *state = NULL;
 	int			folds;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < estimator->n_params; i++)
-		push_param(&state, &estimator->params[i], values[i]);
+		push_param(&state, &estimator->params[i], values[i], given);
 	if (mdl_params_calibration(estimator, values, &folds) != ML_CALIBRATE_NONE)
 		for (int i = estimator->n_params; i < all_params(estimator); i++)
-			push_param(&state, param_spec(estimator, i), values[i]);
+			push_param(&state, param_spec(estimator, i), values[i], given);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+Jsonb *
+mdl_params_columns_only(const char *algorithm, Jsonb *params)
+{
+	const ml_estimator *estimator = mdl_estimator_by_name(algorithm);
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < estimator->n_params; i++)
+		if (estimator->params[i].type == ML_PARAM_COLUMN)
+			push_param(&state, &estimator->params[i], mdl_params_column(params, estimator->params[i].name) != NULL, params);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+void
+mdl_params_check_columns(const char *algorithm, Jsonb *first, Jsonb *params)
+{
+	Jsonb	   *columns = mdl_params_columns_only(algorithm, first);
+	Jsonb	   *others = mdl_params_columns_only(algorithm, params);
+
+	if (VARSIZE(columns) != VARSIZE(others) || memcmp(columns, others, VARSIZE(columns)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("trials of a sweep cannot have different columns as \"offset\" or \"exposure\""),
+				 errhint("Compare them in sweeps of their own.")));
 }
 
 /* ---- medallion.algorithms ------------------------------------------------------------------------------------- */
@@ -284,7 +327,7 @@ default_text(const ml_param_spec *spec)
 static void
 put_algorithm(ReturnSetInfo *result, const ml_estimator *estimator, const ml_param_spec *spec)
 {
-	static const char *const types[] = {"", "number", "integer", "boolean", "text"};
+	static const char *const types[] = {"", "number", "integer", "boolean", "text", "text"};
 	Datum		values[8] = {0};
 	bool		nulls[8] = {false, false, true, true, true, true, true, true};
 	StringInfoData description;
@@ -303,9 +346,10 @@ put_algorithm(ReturnSetInfo *result, const ml_estimator *estimator, const ml_par
 			appendStringInfo(&description, " The minimum itself is not allowed.");
 		values[2] = CStringGetTextDatum(spec->name);
 		values[3] = CStringGetTextDatum(types[spec->type]);
-		values[4] = CStringGetTextDatum(default_text(spec));
+		values[4] = spec->type == ML_PARAM_COLUMN ? (Datum) 0 : CStringGetTextDatum(default_text(spec));
 		values[7] = CStringGetTextDatum(description.data);
-		nulls[2] = nulls[3] = nulls[4] = nulls[7] = false;
+		nulls[2] = nulls[3] = nulls[7] = false;
+		nulls[4] = spec->type == ML_PARAM_COLUMN;	/* none */
 		if (spec->type == ML_PARAM_NUMBER || spec->type == ML_PARAM_INTEGER)
 		{
 			values[5] = Float8GetDatum(spec->minimum);

@@ -36,17 +36,17 @@ mdl_training_phase(MdlTraining *t, const char *phase, int64 total)
 /* ---- problems of the data -------------------------------------------------------------------------------------- */
 
 static const char *
-role_name(MdlRole role)
+role_name(const MdlSourceColumn *column)
 {
 	static const char *const names[] = {"", "feature", "target", "weight", "group", "fold"};
 
-	return names[role];
+	return column->offset != MDL_OFFSET_NONE ? mdl_offset_name(column->offset) : names[column->role];
 }
 
 static const char *
 null_hint(const MdlSourceColumn *column)
 {
-	if (column->role == MDL_ROLE_FEATURE && column->kind != ML_VECTOR)
+	if (column->role == MDL_ROLE_FEATURE && column->kind != ML_VECTOR && column->offset == MDL_OFFSET_NONE)
 		return "Leave these rows out in the source query, or say what stands for NULL by \"impute\" in argument \"preprocess\".";
 	return "Leave these rows out in the source query.";
 }
@@ -91,13 +91,13 @@ mdl_training_check_counts(const MdlTraining *t, const MdlRowCounts *counts)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg_plural("%s \"%s\" is NULL in %lld row", "%s \"%s\" is NULL in %lld rows", counts[i].nulls,
-								   role_name(column->role), column->name, (long long) counts[i].nulls),
+								   role_name(column), column->name, (long long) counts[i].nulls),
 					 errhint("%s", null_hint(column))));
 		if (counts[i].not_finite > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg_plural("%s \"%s\" is NaN or infinite in %lld row", "%s \"%s\" is NaN or infinite in %lld rows",
-								   counts[i].not_finite, role_name(column->role), column->name,
+								   counts[i].not_finite, role_name(column), column->name,
 								   (long long) counts[i].not_finite),
 					 errhint("Leave these rows out in the source query, or turn the values into NULL or numbers there.")));
 		if (counts[i].unknown > 0 && column->role == MDL_ROLE_WEIGHT)

@@ -278,6 +278,17 @@ mdl_preprocess_read(Jsonb *preprocess, const ml_estimator *estimator, const MdlS
 		Options		own = {options_of_column(columns, column->name), psprintf("preprocess.columns.%s", column->name), true};
 
 		set_defaults(estimator, column, &preps[i]);
+		if (column->offset != MDL_OFFSET_NONE)
+		{
+			if (own.object != NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("argument \"preprocess\" names column \"%s\", which is no feature but the %s", column->name,
+								mdl_offset_name(column->offset))));
+			preps[i].impute = MDL_IMPUTE_ERROR;
+			preps[i].offset = column->offset;
+			continue;
+		}
 		read_options(&all, column, &preps[i]);
 		if (own.object != NULL)
 		{

@@ -20,7 +20,7 @@ finish_object(JsonbParseState **state)
 	return JsonbValueToJsonb(pushJsonbValue(state, WJB_END_OBJECT, NULL));
 }
 
-/* {"features": [{"name", "type"}, …], "partition_by": likewise, "target": {"name", "type"}, "classes": […]} */
+/* {"features": [{"name", "type"[, "role"]}, …], "partition_by": likewise, "target": {"name", "type"}, "classes": […]} */
 static Jsonb *
 signature_of(const MdlTraining *t)
 {
@@ -35,6 +35,8 @@ signature_of(const MdlTraining *t)
 		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 		mdl_jsonb_push_text(&state, "name", t->source.columns[i].name);
 		mdl_jsonb_push_text(&state, "type", t->source.columns[i].type_name);
+		if (t->source.columns[i].offset != MDL_OFFSET_NONE)
+			mdl_jsonb_push_text(&state, "role", mdl_offset_name(t->source.columns[i].offset));
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
 	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
@@ -307,7 +309,7 @@ mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
 	version.model = request->model;
 	version.algorithm = t->estimator->name;
 	version.task = ml_task_name(t->task);
-	version.params = mdl_params_jsonb(t->estimator, t->params);
+	version.params = mdl_params_jsonb(t->estimator, t->params, request->params);
 	version.metrics = mdl_training_finish_metrics(t);
 	version.signature = signature_of(t);
 	version.data_commits = t->data_commits;

@@ -228,8 +228,71 @@ add_feature(MdlSource *source, Form_pg_attribute attribute)
 	source->n_features++;
 }
 
+/* Names of the parameters that make a column an offset, by MdlOffset. */
+static const char *const offset_params[] = {"feature", "offset", "exposure"};
+
+const char *
+mdl_offset_name(MdlOffset offset)
+{
+	return offset_params[offset];
+}
+
+/* The column that is such an offset, NULL if there is none. */
+static char *
+offset_column(const MdlTrainRequest *request, const ml_estimator *estimator, MdlOffset offset)
+{
+	return ml_estimator_param(estimator, offset_params[offset]) < 0 ? NULL : mdl_params_column(request->params, offset_params[offset]);
+}
+
+static bool
+is_offset(const MdlTrainRequest *request, const ml_estimator *estimator, const char *name)
+{
+	for (MdlOffset offset = MDL_OFFSET_PLAIN; offset <= MDL_OFFSET_EXPOSURE; offset++)
+	{
+		const char *column = offset_column(request, estimator, offset);
+
+		if (column != NULL && strcmp(column, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Offsets are features that nothing is learnt of: predictions need them. */
 static void
-add_features(const MdlTrainRequest *request, TupleDesc columns, const MdlSplit *split, MdlSource *source)
+add_offsets(const MdlTrainRequest *request, TupleDesc columns, const ml_estimator *estimator, MdlSource *source)
+{
+	for (MdlOffset offset = MDL_OFFSET_PLAIN; offset <= MDL_OFFSET_EXPOSURE; offset++)
+	{
+		const char *name = offset_column(request, estimator, offset);
+		Form_pg_attribute attribute;
+		MdlWire		wire;
+		ml_kind		kind;
+		const char *cast;
+
+		if (name == NULL)
+			continue;
+		attribute = mdl_source_find_column(columns, name, psprintf("params.%s", offset_params[offset]));
+		if ((request->target != NULL && strcmp(name, request->target) == 0) || !wire_of(attribute->atttypid, &wire, &kind, &cast) ||
+			kind != ML_NUMERIC)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of type %s cannot be the %s", name, format_type_be(attribute->atttypid), offset_params[offset]),
+					 errhint("An %s is a number in a column of its own.", offset_params[offset])));
+		for (int i = 0; i < source->n_features; i++)
+			if (strcmp(source->columns[i].name, name) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("column \"%s\" cannot be both %s and %s", name, source->columns[i].offset ?
+								offset_params[source->columns[i].offset] : "a feature", offset_params[offset]),
+						 errhint("Leave it out of argument \"features\", or give a copy of it another name in the source query.")));
+		add_column(source, attribute, MDL_ROLE_FEATURE, wire, kind, cast);
+		source->columns[source->n_columns - 1].offset = offset;
+		source->n_features++;
+	}
+}
+
+static void
+add_features(const MdlTrainRequest *request, TupleDesc columns, const ml_estimator *estimator, const MdlSplit *split, MdlSource *source)
 {
 	if (request->n_features >= 0)
 	{
@@ -257,7 +320,7 @@ add_features(const MdlTrainRequest *request, TupleDesc columns, const MdlSplit *
 
 			if (attribute->attisdropped || (request->target != NULL && strcmp(name, request->target) == 0) ||
 				is_named(request->exclude, request->n_exclude, name) ||
-				(request->weight != NULL && strcmp(name, request->weight) == 0) ||
+				(request->weight != NULL && strcmp(name, request->weight) == 0) || is_offset(request, estimator, name) ||
 				(split->column != NULL && strcmp(name, split->column) == 0) ||
 				is_named((const char *const *) split->group, split->n_group, name))
 				continue;
@@ -387,12 +450,13 @@ mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estima
 	memset(source, 0, sizeof(*source));
 	source->from = mdl_source_from(request->source, &source->relid);
 	columns = mdl_source_columns(source->from, &source->relations);
-	source->columns = palloc0(sizeof(MdlSourceColumn) * (columns->natts + 3));
+	source->columns = palloc0(sizeof(MdlSourceColumn) * (columns->natts + 5));
 	for (int i = 0; i < request->n_exclude; i++)
 		mdl_source_find_column(columns, request->exclude[i], "exclude");
 	if (request->target != NULL)
 		mdl_source_find_column(columns, request->target, "target");
-	add_features(request, columns, split, source);
+	add_features(request, columns, estimator, split, source);
+	add_offsets(request, columns, estimator, source);
 	task = add_target(request, columns, estimator, params, source);
 	if (request->weight != NULL && estimator->no_weights)
 		ereport(ERROR,
