@@ -78,6 +78,10 @@ extern MDL_EXPORT void mdl_train(const MdlTrainRequest *request, MdlTrainResult 
 /* Raises invalid_parameter_value for an algorithm, parameter or value that does not exist, naming what does. */
 extern MDL_EXPORT void mdl_train_check_params(const char *algorithm, Jsonb *params);
 
+/* The parameters that name columns of the source, alone; and raises unless two are the same in these. */
+extern Jsonb *mdl_params_columns_only(const char *algorithm, Jsonb *params);
+extern void mdl_params_check_columns(const char *algorithm, Jsonb *first, Jsonb *params);
+
 /* ---- datasets: cross-validation without reading the source again ---------------------------------------------- */
 
 typedef struct MdlDataset MdlDataset;

@@ -337,10 +337,6 @@ extern void mdl_params_read(const ml_estimator *estimator, Jsonb *params, double
 extern ml_calibration mdl_params_calibration(const ml_estimator *estimator, const double *values, int *folds);	/* folds 1: none */
 extern Jsonb *mdl_params_jsonb(const ml_estimator *estimator, const double *values, Jsonb *given);	/* given has the columns' names */
 
-/* The parameters that name columns alone; and raises unless two are the same in these. */
-extern Jsonb *mdl_params_columns_only(const char *algorithm, Jsonb *params);
-extern void mdl_params_check_columns(const char *algorithm, Jsonb *first, Jsonb *params);
-
 /* The column that a parameter of the user's names; NULL if it names none. */
 extern char *mdl_params_column(Jsonb *params, const char *name);
 

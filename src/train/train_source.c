@@ -282,8 +282,8 @@ add_offsets(const MdlTrainRequest *request, TupleDesc columns, const ml_estimato
 			if (strcmp(source->columns[i].name, name) == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("column \"%s\" cannot be both %s and %s", name, source->columns[i].offset ?
-								offset_params[source->columns[i].offset] : "a feature", offset_params[offset]),
+						 errmsg("column \"%s\" cannot be both %s%s and the %s", name, source->columns[i].offset ? "the " : "a ",
+								offset_params[source->columns[i].offset], offset_params[offset]),
 						 errhint("Leave it out of argument \"features\", or give a copy of it another name in the source query.")));
 		add_column(source, attribute, MDL_ROLE_FEATURE, wire, kind, cast);
 		source->columns[source->n_columns - 1].offset = offset;

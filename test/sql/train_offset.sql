@@ -46,31 +46,33 @@ SELECT parameter, type, default_value, minimum, description FROM medallion.algor
 SELECT rows, round((metrics->>'deviance')::numeric, 6) AS deviance FROM medallion.train('train_offset', 'SELECT district, engine, age, holders, claims FROM insurance', 'claims', 'poisson', '{"exposure": "holders"}', preprocess => '{"scale": "standard", "impute": "mean"}');
 SELECT array_agg(feature ORDER BY position) FROM medallion.coefficients WHERE model = 'train_offset' AND version = 1;
 -- of poisson, rates with the exposure as weight are the same fit
+SELECT rows FROM medallion.train('train_offset_rate', 'SELECT district, engine, age, holders, claims / holders::float8 AS rate FROM insurance', 'rate', 'poisson', weight => 'holders');
 SELECT max(abs(a.estimate - b.estimate)) < 1e-9 AS estimates, max(abs(a.std_error - b.std_error)) < 1e-8 AS std_errors
-FROM medallion.train('train_offset_rate', 'SELECT district, engine, age, holders, claims / holders::float8 AS rate FROM insurance', 'rate', 'poisson', weight => 'holders') t
-JOIN medallion.coefficients a ON a.model = t.model JOIN medallion.coefficients b ON b.model = 'train_offset_1' AND b.feature = a.feature;
+FROM medallion.coefficients a JOIN medallion.coefficients b USING (feature) WHERE a.model = 'train_offset_rate' AND b.model = 'train_offset_1';
 SELECT rows FROM medallion.train('train_offset', 'SELECT district, holders, cost FROM insurance', 'cost', 'gamma', '{"exposure": "holders"}', weight => 'holders');
 
 -- a penalty; multiples of the exposure move the intercept alone
-SELECT count(*) AS compared, count(*) FILTER (WHERE abs(b.estimate - a.estimate - CASE a.feature WHEN '(intercept)' THEN ln(1000) ELSE 0 END) < 1e-8) AS same
-FROM medallion.train('train_offset_a', 'SELECT district, engine, holders, claims FROM insurance', 'claims', 'poisson', '{"exposure": "holders", "alpha": 0.5}') s,
-	medallion.train('train_offset_b', 'SELECT district, engine, holders / 1000.0 AS holders, claims FROM insurance', 'claims', 'poisson', '{"exposure": "holders", "alpha": 0.5}') t
-JOIN medallion.coefficients a ON a.model = 'train_offset_a' JOIN medallion.coefficients b ON b.model = 'train_offset_b' AND b.feature = a.feature;
-SELECT round((t.metrics->>'objective')::numeric, 8) = round((SELECT sum(CASE WHEN large THEN ln(1 + exp(-e)) ELSE ln(1 + exp(e)) END) + max(b) ^ 2 / 2 FROM insurance,
-		LATERAL (SELECT max(estimate) FILTER (WHERE feature = 'w') AS b, sum(estimate * CASE feature WHEN 'w' THEN w ELSE 1 END) + half AS e FROM medallion.coefficients WHERE model = 'train_offset_l2') c)::numeric, 8) AS objective
-FROM medallion.train('train_offset_l2', 'insurance', 'large', 'logistic', '{"offset": "half"}', features => '{w}') t;
+SELECT a.rows, b.rows FROM medallion.train('train_offset_a', 'SELECT district, engine, holders, claims FROM insurance', 'claims', 'poisson', '{"exposure": "holders", "alpha": 0.5}') a,
+	medallion.train('train_offset_b', 'SELECT district, engine, holders / 1000.0 AS holders, claims FROM insurance', 'claims', 'poisson', '{"exposure": "holders", "alpha": 0.5}') b;
+SELECT count(*) AS compared, count(*) FILTER (WHERE abs(b.estimate - a.estimate - CASE feature WHEN '(intercept)' THEN ln(1000) ELSE 0 END) < 1e-8) AS same
+FROM medallion.coefficients a JOIN medallion.coefficients b USING (feature) WHERE a.model = 'train_offset_a' AND b.model = 'train_offset_b';
+SELECT rows FROM medallion.train('train_offset_l2', 'insurance', 'large', 'logistic', '{"offset": "half"}', features => '{w}');
+SELECT abs((v.metrics->>'objective')::float8 - (SELECT sum(CASE WHEN large THEN ln(1 + exp(-e)) ELSE ln(1 + exp(e)) END) + max(b) ^ 2 / 2 FROM insurance,
+		LATERAL (SELECT max(estimate) FILTER (WHERE feature = 'w') AS b, sum(estimate * CASE feature WHEN 'w' THEN w ELSE 1 END) + half AS e FROM medallion.coefficients WHERE model = 'train_offset_l2') c)) < 1e-8 AS objective
+FROM medallion.model_versions v WHERE model = 'train_offset_l2';
 
 -- holdout, calibration, groups of rows, in the background, sweeps
-SELECT rows, t.metrics->'validation_rows' AS held_out, abs((t.metrics->>'rmse')::float8 - sqrt(s.mse)) < 1e-9 AS rmse
-FROM medallion.train('train_offset_held', 'SELECT *, no % 4 = 0 AS held FROM insurance', 'claims', 'poisson', '{"exposure": "holders"}', features => '{district,age}', validation => '{"column": "held"}') t,
-	LATERAL (SELECT avg((claims - medallion.predict('train_offset_held', i)) ^ 2) AS mse FROM insurance i WHERE no % 4 = 0) s;
-SELECT a.feature, abs(a.estimate - b.estimate) < 1e-12 AS same FROM medallion.train('train_offset_rest', 'SELECT district, age, holders, claims FROM insurance WHERE no % 4 > 0', 'claims', 'poisson', '{"exposure": "holders"}') t
-JOIN medallion.coefficients a ON a.model = t.model JOIN medallion.coefficients b ON b.model = 'train_offset_held' AND b.feature = a.feature ORDER BY a.position;
+SELECT rows FROM medallion.train('train_offset_held', 'SELECT *, no % 5 = 0 AS held FROM insurance', 'claims', 'poisson', '{"exposure": "holders"}', features => '{district,age}', validation => '{"column": "held"}');
+SELECT rows FROM medallion.train('train_offset_rest', 'SELECT district, age, holders, claims FROM insurance WHERE no % 5 > 0', 'claims', 'poisson', '{"exposure": "holders"}');
+SELECT v.metrics->'validation_rows' AS held_out, abs((v.metrics->>'rmse')::float8 - sqrt(s.mse)) < 1e-9 AS rmse
+FROM medallion.model_versions v, (SELECT avg((claims - medallion.predict('train_offset_held', i)) ^ 2) AS mse FROM insurance i WHERE no % 5 = 0) s WHERE v.model = 'train_offset_held';
+SELECT count(*) AS compared, count(*) FILTER (WHERE abs(a.estimate - b.estimate) < 1e-12) AS same
+FROM medallion.coefficients a JOIN medallion.coefficients b USING (feature) WHERE a.model = 'train_offset_held' AND b.model = 'train_offset_rest';
 SELECT rows FROM medallion.train('train_offset_platt', 'insurance', 'large', 'logistic', '{"offset": "half", "calibration": "sigmoid"}', features => '{w,holders}');
 SELECT rows, metrics->'parts' AS parts FROM medallion.train('train_offset_parts', 'insurance', 'claims', 'poisson', '{"exposure": "holders"}', features => '{age}', partition_by => '{district}');
-SELECT count(*) AS compared, count(*) FILTER (WHERE abs(a.estimate - b.estimate) < 1e-12) AS same
-FROM medallion.train('train_offset_part', 'SELECT age, holders, claims FROM insurance WHERE district = ''3''', 'claims', 'poisson', '{"exposure": "holders"}') t
-JOIN medallion.coefficients a ON a.model = t.model JOIN medallion.coefficients b ON b.model = 'train_offset_parts' AND b.feature = a.feature AND b.part = '{"district": "3"}';
+SELECT rows FROM medallion.train('train_offset_part', 'SELECT age, holders, claims FROM insurance WHERE district = ''3''', 'claims', 'poisson', '{"exposure": "holders"}');
+SELECT count(*) AS compared, count(*) FILTER (WHERE a.estimate = b.estimate) AS same
+FROM medallion.coefficients a JOIN medallion.coefficients b USING (feature) WHERE a.model = 'train_offset_part' AND b.model = 'train_offset_parts' AND b.part = '{"district": "3"}';
 SELECT count(*) FILTER (WHERE medallion.predict('train_offset_parts', i) = medallion.predict('train_offset_part', i)) AS same FROM insurance i WHERE district = '3';
 SELECT signature->'features' AS features, signature->'partition_by' AS partition_by FROM medallion.model_versions WHERE model = 'train_offset_parts';
 SELECT (metrics->>'training_id')::bigint AS training_id FROM medallion.train('train_offset_later', 'insurance', 'claims', 'poisson', '{"exposure": "holders"}', features => '{district,engine,age}', background => true) \gset
@@ -80,10 +82,10 @@ SELECT medallion.sweep('train_offset_sweep', 'insurance', 'claims', 'poisson', '
 SELECT trial, state, params, metric < 100 AS scored FROM medallion.trials WHERE sweep_id = :sweep_id ORDER BY trial;
 SELECT params->'exposure' AS exposure, signature->'features'->3 AS last FROM medallion.model_versions WHERE model = 'train_offset_sweep';
 -- of a fold: what a training without it predicts
-SELECT medallion.sweep('train_offset_fold', 'SELECT *, 1 + no % 2 AS fold FROM insurance', 'claims', 'poisson', '{"exposure": "holders"}', cv => 2, metric => 'rmse', features => '{age}', folds => '{"column": "fold"}', wait => true) AS sweep_id \gset
+SELECT medallion.sweep('train_offset_fold', 'SELECT *, 1 + no % 3 AS fold FROM insurance', 'claims', 'poisson', '{"exposure": "holders"}', cv => 3, metric => 'rmse', features => '{age}', folds => '{"column": "fold"}', wait => true) AS sweep_id \gset
+SELECT rows FROM medallion.train('train_offset_rest', 'SELECT age, holders, claims FROM insurance WHERE no % 3 > 0', 'claims', 'poisson', '{"exposure": "holders"}');
 SELECT abs(t.fold_metrics[1] - sqrt(s.mse)) < 1e-9 AS fold
-FROM medallion.train('train_offset_odd', 'SELECT age, holders, claims FROM insurance WHERE no % 2 = 1', 'claims', 'poisson', '{"exposure": "holders"}') o, medallion.trials t,
-	LATERAL (SELECT avg((claims - medallion.predict('train_offset_odd', i)) ^ 2) AS mse FROM insurance i WHERE no % 2 = 0) s WHERE t.sweep_id = :sweep_id;
+FROM medallion.trials t, (SELECT avg((claims - medallion.predict('train_offset_rest/2', i)) ^ 2) AS mse FROM insurance i WHERE no % 3 = 0) s WHERE t.sweep_id = :sweep_id;
 
 -- predictions: of rows and batches, by name; twice the exposure, twice the mean
 SELECT rows, unpredicted FROM medallion.predict_batch('train_offset_2', 'SELECT no, district, engine, age, nullif(holders, 197) AS holders FROM insurance', 'train_offset.predicted');
@@ -118,14 +120,14 @@ SELECT medallion.train('train_offset', 'insurance', 'claims', 'linear', '{"offse
 SELECT medallion.train('train_offset', 'SELECT age, claims, holders - 3 AS holders FROM insurance', 'claims', 'poisson', '{"exposure": "holders"}');
 SELECT medallion.train('train_offset', 'SELECT age, claims, nullif(holders, 197) AS holders FROM insurance', 'claims', 'poisson', '{"exposure": "holders"}', preprocess => '{"impute": "mean"}');
 SELECT medallion.train('train_offset', 'SELECT age, claims, CASE no WHEN 9 THEN ''Infinity'' ELSE lo END AS lo FROM insurance', 'claims', 'poisson', '{"offset": "lo"}');
-SELECT medallion.train('train_offset', 'insurance', 'claims', 'poisson', '{"exposure": "holders"}', features => '{age}', partition_by => '{holders}');
 SELECT medallion.sweep('train_offset', 'insurance', 'claims', 'poisson', '{"exposure": ["holders", "w"]}', features => '{age}', wait => true);
 SELECT medallion.sweep('train_offset', 'SELECT age, claims, holders - 3 AS holders FROM insurance', 'claims', 'poisson', '{"exposure": "holders"}', features => '{age}', wait => true);
 SELECT medallion.glm_state('poisson', '{"offset": "half"}', NULL, claims, 1, holders, half) FROM insurance;
 -- an offset that is the same in all rows moves the intercept; large ones do no harm
-SELECT round((b.estimate - a.estimate)::numeric, 8) AS moved FROM medallion.train('train_offset_7', 'SELECT age, claims, 5 AS off FROM insurance', 'claims', 'poisson', '{"offset": "off"}') s,
-	medallion.train('train_offset_0', 'SELECT age, claims, -700 AS off FROM insurance', 'claims', 'poisson', '{"offset": "off"}') t
-JOIN medallion.coefficients a ON a.model = 'train_offset_7' AND a.version = 2 JOIN medallion.coefficients b ON b.model = 'train_offset_0' AND b.feature = a.feature WHERE a.feature = '(intercept)';
+SELECT a.rows, b.rows FROM medallion.train('train_offset_c', 'SELECT age, claims, 5 AS off FROM insurance', 'claims', 'poisson', '{"offset": "off"}') a,
+	medallion.train('train_offset_d', 'SELECT age, claims, -700 AS off FROM insurance', 'claims', 'poisson', '{"offset": "off"}') b;
+SELECT round((b.estimate - a.estimate)::numeric, 8) AS moved FROM medallion.coefficients a JOIN medallion.coefficients b USING (feature)
+WHERE a.model = 'train_offset_c' AND b.model = 'train_offset_d' AND feature = '(intercept)';
 SELECT round((metrics->>'deviance')::numeric, 8) AS deviance, metrics->'converged' AS converged FROM medallion.train('train_offset', 'SELECT no, claims, exp(no::float8) AS e FROM insurance', 'claims', 'poisson', '{"exposure": "e"}');
 
 SET client_min_messages = warning;

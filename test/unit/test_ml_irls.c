@@ -156,6 +156,35 @@ test_threads(void)
 	}
 }
 
+/* Half of a column as an offset takes a half from its coefficient, and nothing from others; what follows the coefficients is 1. */
+static void
+test_offset(size_t rows)
+{
+	static double offset[MOST];
+	ml_ctx		ctx = ml_ctx_default();
+	ml_irls_params params = params_of(INFINITY, true, 1e-12, 100);
+	double		before[NUMBERS + CATEGORIES];
+	double		worst = 0;
+	ml_irls    *l;
+	ml_error	err;
+
+	make_matrix(rows, true, 0);
+	unit_int(fit(&ctx, all_folds, &params, &l, &err), ML_OK, "%zu rows without an offset", rows);
+	memcpy(before, ml_irls_result(l)->coefficients, matrix.n_terms * sizeof(double));
+	ml_irls_end(l);
+	for (size_t i = 0; i < rows; i++)
+		offset[i] = 0.5 * numbers[0][i];
+	matrix.offset = offset;
+	matrix.n_offsets = 1;
+	unit_int(fit(&ctx, all_folds, &params, &l, &err), ML_OK, "with one");
+	for (int t = 0; t < matrix.n_terms; t++)
+		worst = fmax(worst, fabs(ml_irls_result(l)->coefficients[t] - before[t] + (t == 0 ? 0.5 : 0)));
+	unit_ok(worst < 1e-8, "the coefficients differ by what the offset is: %.1e", worst);
+	unit_ok(ml_irls_result(l)->coefficients[matrix.n_terms] == 1, "the offset's own is 1");
+	unit_ok(ml_irls_result(l)->null_loss > ml_irls_result(l)->loss, "the model without terms has the offset too");
+	ml_irls_end(l);
+}
+
 static void
 test_bad_data(void)
 {
@@ -262,6 +291,8 @@ main(void)
 	test_minimum(MOST, false, 1, true, -1);
 	test_minimum(MOST, true, INFINITY, true, 1);
 	test_threads();
+	test_offset(3000);
+	test_offset(MOST);
 	test_bad_data();
 	test_failures();
 	test_estimators();
