@@ -86,9 +86,10 @@ sub read_parameters
 		$high =~ s/^1(0{6,})$/'1e' . length($1)/e;
 		my $range = !length $low ? '' : !length $high ? ($open ? ' above ' : ' from ') . $low
 		  : $open ? " above $low, to $high" : ", $low to $high";
-		my $kind = $type eq 'text' ? join(', ', map { "`$_`" } @values)
+		my $kind = $type eq 'text' && !@values ? 'name of a column' : $type eq 'text' ? join(', ', map { "`$_`" } @values)
 		  : join(', ', $type . $range, map { "`$_`" } grep { $_ ne 'a number' } @values);
-		$default = "`$default`" if $type eq 'text' || $default =~ /^[a-z]+$/ && $type eq 'number';
+		$default = 'none' if $type eq 'text' && !@values;
+		$default = "`$default`" if $type eq 'text' && @values || $default =~ /^[a-z]+$/ && $type eq 'number';
 		push @{ $of{$algorithm} }, [ $name, $kind, $default, $meaning ] unless $name =~ /^calibration/ && $algorithm ne 'logistic';
 		push @{ $of{calibration} }, pop @{ $of{logistic} } if $name =~ /^calibration/ && $algorithm eq 'logistic';
 	}

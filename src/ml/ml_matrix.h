@@ -29,10 +29,10 @@ typedef struct ml_matrix
 	const int32_t *labels;		/* … (rows) class codes from 0 */
 	int			n_classes;
 	const double *weights;		/* (rows), NULL: 1 */
-	const double *offset;		/* (rows) added to the linear predictor; NULL: nothing */
-	int			n_offsets;		/* columns that it is the sum of, which are none of `columns`; their terms come last */
 	int			n_folds;
 	const size_t *fold_start;	/* (n_folds + 1) */
+	const double *offset;		/* (rows) added to the linear predictor; NULL: nothing */
+	int			n_offsets;		/* columns that it is the sum of, which are none of `columns`; their terms come last */
 } ml_matrix;
 
 #endif							/* ML_MATRIX_H */

@@ -131,5 +131,6 @@ WHERE a.model = 'train_offset_c' AND b.model = 'train_offset_d' AND feature = '(
 SELECT round((metrics->>'deviance')::numeric, 8) AS deviance, metrics->'converged' AS converged FROM medallion.train('train_offset', 'SELECT no, claims, exp(no::float8) AS e FROM insurance', 'claims', 'poisson', '{"exposure": "e"}');
 
 SET client_min_messages = warning;
+SELECT count(medallion.drop_sweep(sweep_id)) FROM medallion.sweeps WHERE model LIKE 'train\_offset%';
 SELECT count(medallion.drop_model(model)) FROM medallion.models WHERE model LIKE 'train\_offset%';
 DROP SCHEMA train_offset CASCADE;
