@@ -149,12 +149,20 @@ ml_prep_quantile(const double *sorted, size_t n, size_t part, size_t parts)
 
 /* ---- normality --------------------------------------------------------------------------------------------------- */
 
-/* Minus the log likelihood of lambda, but for constants (Box and Cox 1964; Yeo and Johnson 2000). */
+#define DIGITS_LEFT 1e-10		/* least spread of what comes out, relative to its size */
+#define DIGITS_LOST 1e300
+
+/*
+ * Minus the log likelihood of lambda, but for constants (Box and Cox 1964; Yeo and Johnson 2000).  Numbers far from 0
+ * for their spread, such as years, come out of a strong power equal but for rounding, whose likelihood is noise: such a
+ * lambda is worse than any other, and the more so the farther it is from 1, which changes nothing.
+ */
 static double
 lambda_loss(ml_warp warp, const double *sorted, size_t n, double lambda)
 {
 	double		mean = 0;
 	double		squares = 0;
+	double		largest = 0;
 	double		logs = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -164,10 +172,11 @@ lambda_loss(ml_warp warp, const double *sorted, size_t n, double lambda)
 
 		mean += distance / (double) (i + 1);
 		squares += distance * (value - mean);
+		largest = fmax(largest, fabs(value));
 		logs += warp == ML_WARP_BOX_COX ? log(sorted[i]) : sorted[i] >= 0 ? log1p(sorted[i]) : -log1p(-sorted[i]);
 	}
-	if (!(squares > 0) || !isfinite(squares))
-		return INFINITY;
+	if (!isfinite(squares) || !(sqrt(squares / (double) n) > DIGITS_LEFT * largest))
+		return DIGITS_LOST * (1 + fabs(lambda - 1));
 	return 0.5 * (double) n * log(squares / (double) n) - (lambda - 1) * logs;
 }
 

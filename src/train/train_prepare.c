@@ -38,7 +38,7 @@ mdl_training_phase(MdlTraining *t, const char *phase, int64 total)
 static const char *
 role_name(const MdlSourceColumn *column)
 {
-	static const char *const names[] = {"", "feature", "target", "weight", "group", "fold"};
+	static const char *const names[] = {"", "feature", "target", "weight", "group", "column"};
 
 	return column->offset != MDL_OFFSET_NONE ? mdl_offset_name(column->offset) : names[column->role];
 }
