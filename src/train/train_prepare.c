@@ -8,7 +8,7 @@
 #include "base/progress.h"
 
 #define SAMPLE_ROWS		10000	/* rows kept for the baseline, and for exact fits of small data */
-#define SAMPLE_BYTES	(2560 * 1024)	/* what workers send costs time: of 200 columns we keep 1,600 rows */
+#define SAMPLE_BYTES	(2560 * 1024)	/* of 200 columns 1,600 rows: to gather and describe more costs time */
 
 uint32
 mdl_training_sample_rows(const MdlRowPlan *plan)
