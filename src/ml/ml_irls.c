@@ -704,6 +704,18 @@ make_ranges(ml_irls *l, const bool *use_fold, size_t rows, size_t length)
 	l->sample_share = rows >= SAMPLE_LEAST ? (double) sampled / (double) rows : 0;
 }
 
+/*
+ * What grows with the square of the terms: the sums, the Hessian, and as much again twice for its factor and its inverse or
+ * for the coordinate descent.
+ */
+static double
+most_bytes(const ml_irls *l)
+{
+	double		p = l->fit.n_terms;
+
+	return (BATCH + 1.0) * (double) ml_moments_size(&l->layout.shape) + 3 * sizeof(double) * p * p;
+}
+
 static bool
 allocate(ml_irls *l, size_t rows, size_t most_ranges)
 {
@@ -829,6 +841,7 @@ ml_irls_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fold, 
 	ml_irls    *l = ml_alloc_zero(ctx, 1, sizeof(ml_irls));
 	size_t		rows = 0;
 	size_t		length;
+	ml_status	status;
 
 	*irls = l;
 	if (l == NULL)
@@ -850,7 +863,12 @@ ml_irls_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fold, 
 	/* A length that follows from the number of rows alone. */
 	length = (rows / 16 / BLOCK + 1) * BLOCK;
 	length = length > LARGEST_RANGE ? LARGEST_RANGE : length;
-	if (!ml_matrix_layout_make(ctx, matrix, &l->layout) || !allocate(l, rows, rows / length + (size_t) matrix->n_folds + 1))
+	if (!ml_matrix_layout_make(ctx, matrix, &l->layout))
+		return no_memory(err);
+	status = ml_check_memory(ctx, most_bytes(l), "the sums over the rows", err);
+	if (status != ML_OK)
+		return status;
+	if (!allocate(l, rows, rows / length + (size_t) matrix->n_folds + 1))
 		return no_memory(err);
 	for (int t = 0; t < l->fit.n_terms; t++)
 		l->fit.std_errors[t] = l->fit.vif[t] = NAN;

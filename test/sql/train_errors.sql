@@ -88,6 +88,7 @@ RESET medallion.train_mem;
 -- nor do the products of two thousand terms with each other
 SET medallion.train_mem = '20MB';
 SELECT medallion.train('m', 'SELECT array_agg(sin(i * j) ORDER BY j) AS v, i AS y FROM generate_series(1, 10) i, generate_series(1, 2000) j GROUP BY i', 'y', 'ridge');
+SELECT medallion.train('m', 'SELECT md5((i % 700)::text) AS a, md5((i % 600)::text) AS b, i % 7 < 3 AS flag FROM generate_series(1, 1400) i', 'flag', 'logistic');
 RESET medallion.train_mem;
 
 -- nothing was registered
