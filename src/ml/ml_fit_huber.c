@@ -23,6 +23,7 @@
 #define MAX_HALVINGS 50
 #define TOLERANCE 1e-13			/* of a pivot */
 #define SMALLEST_SCALE 1e-12	/* of the target's spread: then all residuals are 0 */
+#define MOST_MOVED 0.1			/* of a standard error, by the penalty */
 
 enum
 {
@@ -52,7 +53,7 @@ enum
 };
 enum							/* of the round at the end */
 {
-	SUM_INSIDE = 0,				/* rows */
+	SUM_INSIDE = 0,				/* weight of the rows */
 	SUM_PSI						/* squares of u, at most epsilon */
 };
 
@@ -81,6 +82,7 @@ typedef struct huber_state
 	double	   *coefficients;	/* (p) at the end */
 	double		intercept;
 	bool		ended;			/* the round for standard errors is on */
+	bool		penalty_matters;	/* to the coefficients, so that standard errors would mislead */
 	double	   *std_errors;		/* (p + 1) of the coefficients and the intercept; NULL: there are none */
 } huber_state;
 
@@ -134,9 +136,9 @@ look_at_end(void *arg, ml_weighted_block *b)
 	{
 		double		u = (s->rounds.design->target[b->first + i] - ml_dot(b->z + i * b->stride, s->accepted, p + 1)) / s->accepted[p + 1];
 
-		b->d[i] = 1;
-		b->sums[SUM_INSIDE] += fabs(u) <= s->epsilon;
-		b->sums[SUM_PSI] += fmin(u * u, s->epsilon * s->epsilon);
+		b->d[i] = ml_weighted_row(s->rounds.design, b->first + i);
+		b->sums[SUM_INSIDE] += b->d[i] * (fabs(u) <= s->epsilon);
+		b->sums[SUM_PSI] += b->d[i] * fmin(u * u, s->epsilon * s->epsilon);
 	}
 }
 
@@ -262,9 +264,22 @@ end_round(huber_state *s, ml_error *err)
 	return ML_MORE;
 }
 
+/* Whether the penalty has drawn a coefficient away by more than some share of its standard error, which then says too little. */
+static bool
+penalty_moves(const huber_state *s, const double *inverse, size_t width, double inside)
+{
+	size_t		p = s->rounds.p;
+	double		factor = s->alpha * s->accepted[p + 1] / inside;
+
+	for (size_t j = 0; j < p; j++)
+		if (!s->rounds.dropped[j] && fabs(factor * ml_dot(inverse + j * width, s->accepted, p)) > MOST_MOVED * s->std_errors[j])
+			return true;
+	return false;
+}
+
 /*
  * Huber's first covariance (Huber 1981, 7.6; H1 of statsmodels): k² s² (Σ ψ² / (n - p)) / (mean of ψ')² (Z'Z)^-1 with the
- * correction k = 1 + p / n var(ψ') / (mean of ψ')², where ψ' is 1 inside and 0 outside.
+ * correction k = 1 + p / n var(ψ') / (mean of ψ')², where ψ' is 1 inside and 0 outside.  A row of weight 2 counts as two rows.
  */
 static ml_status
 end_errors(huber_state *s, ml_error *err)
@@ -272,7 +287,7 @@ end_errors(huber_state *s, ml_error *err)
 	ml_weighted *w = &s->rounds;
 	size_t		p = w->p;
 	size_t		width = p + 2;
-	double		n = (double) w->design->rows;
+	double		n = w->weight;
 	double		inside = w->sums[SUM_INSIDE] / n;
 	double	   *inverse = ml_alloc(&s->ctx, width * width, sizeof(double));
 	ml_cholesky factor = {0};
@@ -296,6 +311,7 @@ end_errors(huber_state *s, ml_error *err)
 				variance += w->mean[j] * (ml_dot(inverse + j * width, w->mean, p) - 2 * inverse[j * width + p]);
 			}
 			s->std_errors[p] = scale * sqrt(variance);
+			s->penalty_matters = penalty_moves(s, inverse, width, inside);
 		}
 	}
 	ml_cholesky_free(&s->ctx, &factor);
@@ -313,7 +329,7 @@ huber_step(void *state, ml_progress *progress, ml_error *err)
 		ml_weighted_start(&s->rounds, s->ended ? look_at_end : s->started ? look_at_residuals : look_at_target, s, s->started);
 	if (ml_weighted_step(&s->rounds))
 		status = s->ended ? end_errors(s, err) : s->started ? end_round(s, err) : start(s, err);
-	if (status == ML_DONE && !s->ended && s->converged && s->rounds.design->weights == NULL && s->accepted[s->rounds.p + 1] > SMALLEST_SCALE * s->spread)
+	if (status == ML_DONE && !s->ended && s->converged && s->accepted[s->rounds.p + 1] > SMALLEST_SCALE * s->spread)
 	{
 		s->ended = true;
 		status = ML_MORE;
@@ -327,7 +343,7 @@ huber_step(void *state, ml_progress *progress, ml_error *err)
 static ml_coefficient
 reported(const huber_state *s, int term, double estimate, size_t place)
 {
-	double		error = s->std_errors ? s->std_errors[place] : NAN;
+	double		error = s->std_errors && !s->penalty_matters ? s->std_errors[place] : NAN;
 
 	return (ml_coefficient) {0, term, estimate, error, estimate / error, ml_normal_two_sided(estimate / error)};
 }

@@ -385,6 +385,7 @@ end_check(quantile_state *s, ml_error *err)
 
 /* ---- standard errors ----------------------------------------------------------------------------------------------- */
 
+/* With weights rows and targets are multiplied by them, as the loss of a row is: a row of weight 2 is known twice as exactly. */
 static void
 look_cross(void *arg, ml_weighted_block *b)
 {
@@ -392,8 +393,10 @@ look_cross(void *arg, ml_weighted_block *b)
 
 	for (size_t i = 0; i < b->n; i++)
 	{
-		b->d[i] = 1;
-		s->distances[b->first + i] = residual_of(s, b, i);
+		double		weight = ml_weighted_row(s->design, b->first + i);
+
+		b->d[i] = weight * weight;
+		s->distances[b->first + i] = weight * residual_of(s, b, i);
 	}
 }
 
@@ -404,9 +407,10 @@ look_density(void *arg, ml_weighted_block *b)
 
 	for (size_t i = 0; i < b->n; i++)
 	{
-		double		u = residual_of(s, b, i) / s->bandwidth;
+		double		weight = ml_weighted_row(s->design, b->first + i);
+		double		u = weight * residual_of(s, b, i) / s->bandwidth;
 
-		b->d[i] = exp(-0.5 * u * u) / (sqrt(2 * M_PI) * s->bandwidth);
+		b->d[i] = weight * weight * exp(-0.5 * u * u) / (sqrt(2 * M_PI) * s->bandwidth);
 	}
 }
 
@@ -520,7 +524,7 @@ begin_errors(quantile_state *s, ml_error *err)
 	for (size_t j = 0; j < p; j++)
 		s->df -= !r.dropped[j];
 	s->errors = MADE;
-	if (s->params.alpha > 0 || s->design->weights != NULL || !(s->df > 0) || !r.converged)
+	if (s->params.alpha > 0 || !(s->df > 0) || !r.converged)
 		return ML_OK;
 	if (s->theta == NULL)
 	{

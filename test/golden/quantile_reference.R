@@ -35,4 +35,9 @@ add_errors <- function(fit, quantile, names) {
 for (quantile in c(0.5, 0.9)) add_errors(rq(y ~ x1 + x2 + x3, tau = quantile, method = "br"), quantile, c("(intercept)", "x1", "x2", "x3"))
 cars <- read.csv(file.path(here, "train_mtcars.csv"))
 for (quantile in c(0.5, 0.25)) add_errors(rq(mpg ~ wt + hp + qsec, data = cars, tau = quantile, method = "br"), quantile, c("(intercept)", "wt", "hp", "qsec"))
+# The same with weights: quantreg multiplies rows and targets by them.
+cars$w <- 1 + (seq_len(nrow(cars)) - 1) %% 3
+for (quantile in c(0.5, 0.25)) add_errors(rq(mpg ~ wt + hp + qsec, data = cars, tau = quantile, method = "br", weights = w), quantile, c("(intercept)", "wt", "hp", "qsec"))
+w <- 1 + i %% 7 / 4
+add_errors(rq(y ~ x1 + x2 + x3, tau = 0.9, method = "br", weights = w), 0.9, c("(intercept)", "x1", "x2", "x3"))
 write.csv(out, file.path(here, "quantile_expected.csv"), row.names = FALSE, quote = FALSE)

@@ -18,10 +18,11 @@ FROM expected e CROSS JOIN LATERAL (SELECT c.estimate AS got FROM medallion.coef
 GROUP BY 1, 2, 3 ORDER BY 1;
 -- standard errors and p-values, of many rows and of few
 \set cars_file :dir '/golden/train_mtcars.csv'
-CREATE TABLE cars (mpg float8, wt float8, hp float8, qsec float8, cyl int);
-COPY cars FROM :'cars_file' (FORMAT csv, HEADER);
+CREATE TABLE cars (no int GENERATED ALWAYS AS IDENTITY, mpg float8, wt float8, hp float8, qsec float8, cyl int);
+COPY cars (mpg, wt, hp, qsec, cyl) FROM :'cars_file' (FORMAT csv, HEADER);
 SELECT count(f.version) FROM (SELECT DISTINCT no, quantile FROM expected WHERE no > 6) k
-CROSS JOIN LATERAL medallion.train('train_quantile_' || no, CASE WHEN no > 8 THEN 'SELECT mpg AS y, wt, hp, qsec FROM cars' ELSE 'rows_y' END, 'y', 'quantile_regression', jsonb_build_object('quantile', quantile)) f;
+CROSS JOIN LATERAL medallion.train('train_quantile_' || no, CASE WHEN no IN (9, 10, 11, 12) THEN 'SELECT mpg AS y, wt, hp, qsec, 1 + (row_number() OVER (ORDER BY no) - 1) % 3 AS w FROM cars' ELSE 'SELECT x1, x2, x3, y, 1 + i % 7 / 4.0 AS w FROM numbers' END,
+	'y', 'quantile_regression', jsonb_build_object('quantile', quantile), exclude => '{w}', weight => CASE WHEN no > 10 THEN 'w' END) f;
 SELECT e.no, e.quantile, count(*) AS compared, bool_and(abs(CASE e.feature WHEN c.feature THEN c.estimate WHEN c.feature || ' error' THEN c.std_error ELSE c.p_value END - e.value) < 1e-6 * abs(e.value) + 1e-12) AS same
 FROM expected e JOIN medallion.coefficients c ON c.model = 'train_quantile_' || e.no AND c.feature = split_part(e.feature, ' ', 1) WHERE e.no > 6 GROUP BY 1, 2 ORDER BY 1;
 \pset format unaligned
