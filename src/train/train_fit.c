@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "ml/ml_parallel.h"
 #include "utils/memutils.h"
 
 #define LAMBDA_ROWS 200000		/* that the parameter of a power transformation is fitted on, evenly spaced */
@@ -18,7 +19,17 @@ typedef struct Fit
 	const ml_ctx *ctx;
 	const MdlMatrixData *data;
 	const ml_row_list *rows;
+	const ml_column_facts **facts;	/* (n_columns) of numbers that are scaled as they are; NULL: not found yet */
 } Fit;
+
+/* Facts of several arrays of numbers, one by each thread. */
+typedef struct Facts
+{
+	const Fit  *f;
+	const double **values;
+	size_t		stride;
+	ml_column_facts *facts;
+} Facts;
 
 static void
 raise_if(ml_status status, const ml_error *err)
@@ -93,47 +104,68 @@ fill_number(const Fit *f, const double *values, const MdlColumnPrep *prep, const
 	return fill;
 }
 
-/* Shift and scale of some numbers; a constant keeps its unit. */
 static void
-fit_scale(const Fit *f, const double *values, size_t stride, MdlScale scale, double *shift, double *factor)
+facts_of_one(void *arg, int index)
 {
-	ml_column_facts facts;
-	double		unit = 0;
+	const Facts *j = arg;
+
+	ml_prep_facts(j->values[index], j->stride, j->f->rows, &j->facts[index]);
+}
+
+/* The facts of n arrays, in threads; as many at a time as there are threads, with a look for a cancel in between. */
+static ml_column_facts *
+find_facts(const Fit *f, const double **values, size_t stride, int n)
+{
+	ml_column_facts *facts = palloc(sizeof(ml_column_facts) * (n + 1));
+
+	for (int first = 0; first < n; first += f->ctx->nthreads)
+	{
+		Facts		job = {f, values + first, stride, facts + first};
+
+		CHECK_FOR_INTERRUPTS();
+		ml_parallel(f->ctx, Min(f->ctx->nthreads, n - first), facts_of_one, &job);
+	}
+	return facts;
+}
+
+static void
+set_scale(double unit, double *factor)
+{
+	if (unit > 0 && isfinite(1 / unit))
+		*factor = 1 / unit;
+}
+
+/* Shift and scale of numbers of which the median and the quartiles tell them; a constant keeps its unit. */
+static void
+fit_robust(const Fit *f, const double *values, size_t stride, double *shift, double *factor)
+{
+	size_t		n;
+	double	   *sorted = sorted_values(f, values, stride, 0, &n);
 
 	*shift = 0;
 	*factor = 1;
-	if (scale == MDL_SCALE_ROBUST)
+	if (n > 0)
 	{
-		size_t		n;
-		double	   *sorted = sorted_values(f, values, stride, 0, &n);
+		*shift = ml_prep_quantile(sorted, n, 1, 2);
+		set_scale(ml_prep_quantile(sorted, n, 3, 4) - ml_prep_quantile(sorted, n, 1, 4), factor);
+	}
+	ml_free(f->ctx, sorted);
+}
 
-		if (n > 0)
-		{
-			*shift = ml_prep_quantile(sorted, n, 1, 2);
-			unit = ml_prep_quantile(sorted, n, 3, 4) - ml_prep_quantile(sorted, n, 1, 4);
-		}
-		ml_free(f->ctx, sorted);
-	}
-	else if (scale != MDL_SCALE_NONE)
-	{
-		ml_prep_facts(values, stride, f->rows, &facts);
-		if (facts.present == 0)
-			return;
-		if (scale == MDL_SCALE_STANDARD)
-		{
-			*shift = facts.mean;
-			unit = facts.std;
-		}
-		else if (scale == MDL_SCALE_MINMAX)
-		{
-			*shift = facts.least;
-			unit = facts.largest - facts.least;
-		}
-		else
-			unit = fmax(fabs(facts.least), fabs(facts.largest));
-	}
-	if (unit > 0 && isfinite(1 / unit))
-		*factor = 1 / unit;
+/* The same by mean and spread, or by the range. */
+static void
+fit_by_facts(const ml_column_facts *facts, MdlScale scale, double *shift, double *factor)
+{
+	*shift = 0;
+	*factor = 1;
+	if (facts->present == 0)
+		return;
+	if (scale == MDL_SCALE_STANDARD)
+		*shift = facts->mean;
+	else if (scale == MDL_SCALE_MINMAX)
+		*shift = facts->least;
+	set_scale(scale == MDL_SCALE_STANDARD ? facts->std : scale == MDL_SCALE_MINMAX ? facts->largest - facts->least :
+			  fmax(fabs(facts->least), fabs(facts->largest)), factor);
 }
 
 /* The numbers of a column with what is missing filled, and bent; NaN where they still miss. */
@@ -193,12 +225,22 @@ fit_scales(const Fit *f, const double *values, int count, MdlScale scale, ml_col
 {
 	double	   *shifts = palloc(sizeof(double) * count);
 	double	   *scales = palloc(sizeof(double) * count);
+	const double **all = palloc(sizeof(double *) * count);
+	ml_column_facts *facts = NULL;
 
+	for (int k = 0; k < count; k++)
+		all[k] = values + k;
+	if (scale != MDL_SCALE_ROBUST)
+		facts = find_facts(f, all, count, count);
 	for (int k = 0; k < count; k++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		fit_scale(f, values + k, count, scale, &shifts[k], &scales[k]);
+		if (facts != NULL)
+			fit_by_facts(&facts[k], scale, &shifts[k], &scales[k]);
+		else
+			fit_robust(f, all[k], count, &shifts[k], &scales[k]);
 	}
+	pfree(all);
 	column->shifts = shifts;
 	column->scales = scales;
 }
@@ -261,12 +303,17 @@ fit_numbers(const Fit *f, int index, const MdlColumnPrep *prep, ml_column_spec *
 	else
 	{
 		fit_warp(f, values, prep, column);
-		if (prep->scale != MDL_SCALE_NONE)
+		if (f->facts[index] != NULL)
+			fit_by_facts(f->facts[index], prep->scale, &column->shift, &column->scale);
+		else if (prep->scale != MDL_SCALE_NONE)
 		{
-			double	   *bent = bent_values(f, values, column);
+			const double *bent = bent_values(f, values, column);
 
-			fit_scale(f, bent, 1, prep->scale, &column->shift, &column->scale);
-			pfree(bent);
+			if (prep->scale == MDL_SCALE_ROBUST)
+				fit_robust(f, bent, 1, &column->shift, &column->scale);
+			else
+				fit_by_facts(find_facts(f, &bent, 1, 1), prep->scale, &column->shift, &column->scale);
+			pfree((void *) bent);
 		}
 	}
 }
@@ -390,12 +437,35 @@ mdl_training_check_exposure(const MdlTraining *t, const MdlMatrixData *data)
 
 /* ---- all of it ---------------------------------------------------------------------------------------------------- */
 
+/* Facts of the columns of numbers that are neither filled nor bent before they are scaled. */
+static void
+find_plain_facts(Fit *f, const MdlColumnPrep *preps, const ml_column_spec *columns)
+{
+	int			n_columns = f->data->n_columns;
+	const double **values = palloc(sizeof(double *) * (n_columns + 1));
+	const ml_column_facts *facts;
+	int			n = 0;
+
+#define is_plain(i) ((columns[i].kind == ML_NUMERIC || columns[i].kind == ML_BOOLEAN) && preps[i].warp == ML_WARP_NONE && preps[i].scale != MDL_SCALE_NONE && \
+	preps[i].scale != MDL_SCALE_ROBUST && f->data->columns[i].nulls == NULL)
+	for (int i = 0; i < n_columns; i++)
+		if (is_plain(i))
+			values[n++] = f->data->columns[i].numbers;
+	facts = find_facts(f, values, 1, n);
+	f->facts = palloc0(sizeof(ml_column_facts *) * (n_columns + 1));
+	for (int i = 0; i < n_columns; i++)
+		if (is_plain(i))
+			f->facts[i] = facts++;
+	pfree(values);
+}
+
 void
 mdl_design_fit(const ml_ctx *ctx, const MdlMatrixData *data, const ml_row_list *rows, const MdlColumnPrep *preps, bool reference,
 			   bool keeps_missing, ml_column_spec *columns)
 {
-	Fit			f = {ctx, data, rows};
+	Fit			f = {ctx, data, rows, NULL};
 
+	find_plain_facts(&f, preps, columns);
 	for (int i = 0; i < data->n_columns; i++)
 	{
 		ml_column_spec *column = &columns[i];
