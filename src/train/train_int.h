@@ -24,7 +24,7 @@
 #include "nodes/pg_list.h"
 #include "portability/instr_time.h"
 
-/* ---- train_rows.c: reading rows from the arguments of aggregates ---------------------------------------------- */
+/* ---- train_row_plan.c, train_rows.c: reading rows ------------------------------------------------------------- */
 
 typedef enum MdlRole
 {
@@ -107,6 +107,7 @@ typedef struct MdlRowRun
 	int			first;
 	int			count;			/* 0: one column of another sort */
 	int			number;
+	int32		offset;			/* in the tuple that is read, if they lie side by side there; else -1 */
 } MdlRowRun;
 
 /* Counts per column that every state carries: (n_columns) each. */
@@ -138,6 +139,7 @@ typedef struct MdlRowReader
 	Datum		plan_datum;
 	MdlRow		row;
 	NullableDatum *values;		/* (n_columns) when packed */
+	struct MdlScan *scan;		/* that rows come from; NULL: they come as arguments */
 	uint64	   *recent;			/* hashes seen lately and how often, see mdl_row_priority */
 	uint32	   *recent_count;
 	bool		checked;		/* the arguments have the types of the plan */
@@ -148,13 +150,17 @@ typedef struct MdlRowReader
 
 extern bytea *mdl_row_plan_encode(const MdlRowPlan *plan);
 extern MdlRowPlan *mdl_row_plan_decode(bytea *bytes);	/* in the current context; errors on damaged bytes */
+extern void mdl_damaged_plan(void) pg_attribute_noreturn();
 extern void mdl_row_plan_derive(MdlRowPlan *plan);	/* fills what is derived; raises if something does not fit */
+
+/* The SQL type of a value that arrives so. */
+extern Oid	mdl_wire_type(MdlWire wire);
 
 /* The reader of this call site; plan_arg is the index of the argument with the plan, the same for every row. */
 extern MdlRowReader *mdl_row_reader(FunctionCallInfo fcinfo, int plan_arg);
 
 /*
- * Reads the arguments from first_arg on; counts is (n_columns).  False: the row is to be left out (and was counted), or
+ * Reads the arguments from first_arg on, or the row of the scan below; counts is (n_columns).  False: the row is to be left out (and was counted), or
  * its weight is 0.
  */
 extern bool mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRowCounts *counts);
@@ -317,6 +323,9 @@ extern ml_task mdl_train_source_open(const MdlTrainRequest *request, const ml_es
 									 const MdlSplit *split, int folds, MdlSource *source);
 extern const char *mdl_offset_name(MdlOffset offset);	/* the parameter's; "feature" for none */
 extern const MdlSourceColumn *mdl_source_target(const MdlSource *source);	/* NULL: a task without one */
+
+/* ---- train_query.c: the query that feeds an aggregate ---------------------------------------------------------- */
+
 extern int	mdl_source_pack(const MdlSource *source);	/* columns per packed argument, 0: not packed */
 
 /*

@@ -1,18 +1,14 @@
 /*
- * train_source.c: the columns of a training source: which are features, of which kind, and the query that feeds an
- * aggregate with them.
+ * train_source.c: the columns of a training source: which are features, and of which kind.
  *
- * The source is never run to find its columns: the analysed statement tells them.  The statements run as the caller, on
- * one snapshot, so that two passes see the same rows and the caller's rights and row-level security apply.
+ * The source is never run to find its columns: the analysed statement tells them.
  */
 #include "train/train_int.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "train/train_pack.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/plancache.h"
 
 /* ---- types --------------------------------------------------------------------------------------------------- */
 
@@ -466,83 +462,4 @@ mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estima
 		add_weight(request, columns, source);
 	mdl_split_columns(split, columns, folds, source);
 	return task;
-}
-
-/* ---- the query ----------------------------------------------------------------------------------------------- */
-
-int
-mdl_source_pack(const MdlSource *source)
-{
-	/* $1, another parameter, and the state of the transition function count too. */
-	return source->n_columns > FUNC_MAX_ARGS - 5 ? MDL_PACK_COLUMNS : 0;
-}
-
-static char *
-aggregate_sql(const MdlSource *source, const char *aggregate, bool second)
-{
-	StringInfoData sql;
-	int			pack = mdl_source_pack(source);
-
-	if (pack > 0 && source->n_columns > pack * (FUNC_MAX_ARGS - 5))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the source has %d columns, more than the %d that can be trained on", source->n_columns,
-						pack * (FUNC_MAX_ARGS - 5)),
-				 errhint("Name fewer columns in argument \"features\".")));
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT medallion.%s($1%s", aggregate, second ? ", $2" : "");
-	for (int i = 0; i < source->n_columns; i++)
-	{
-		bool		starts_pack = pack > 0 && i % pack == 0;
-
-		appendStringInfo(&sql, "%s, %s%s", starts_pack && i > 0 ? ")" : "", starts_pack ? "medallion._pack(" : "",
-						 source->columns[i].expression);
-	}
-	appendStringInfo(&sql, "%s) FROM %s AS source", pack > 0 ? ")" : "", source->from);
-	return sql.data;
-}
-
-double
-mdl_source_estimate_rows(const MdlSource *source)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	SPIPlanPtr	plan = SPI_prepare(psprintf("SELECT FROM %s AS source", source->from), 0, NULL);
-	CachedPlan *cached = plan ? SPI_plan_get_cached_plan(plan) : NULL;
-	double		rows = cached ? linitial_node(PlannedStmt, cached->stmt_list)->planTree->plan_rows : 0;
-
-	if (cached != NULL)
-		ReleaseCachedPlan(cached, NULL);	/* of a plan that is not saved no owner keeps count */
-	if (plan != NULL)
-		SPI_freeplan(plan);
-	MemoryContextSwitchTo(caller);	/* SPI leaves its own */
-	return rows;
-}
-
-bytea *
-mdl_source_aggregate(const MdlSource *source, const char *aggregate, bytea *plan, Oid second_type, Datum second)
-{
-	Oid			types[2] = {BYTEAOID, second_type};
-	Datum		values[2] = {PointerGetDatum(plan), second};
-	bool		has_second = OidIsValid(second_type);
-	char	   *sql = aggregate_sql(source, aggregate, has_second);
-	MemoryContext caller = CurrentMemoryContext;
-	bytea	   *result = NULL;
-	int			code;
-
-	/* Read-only, so that every pass sees the snapshot of the calling statement; without a limit, so parallel. */
-	code = SPI_execute_with_args(sql, has_second ? 2 : 1, types, values, NULL, true, 0);
-	if (code != SPI_OK_SELECT)
-		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
-	if (SPI_processed == 1)
-	{
-		bool		is_null;
-		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
-
-		MemoryContextSwitchTo(caller);
-		if (!is_null)
-			result = DatumGetByteaPCopy(value);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	MemoryContextSwitchTo(caller);	/* SPI leaves its own */
-	return result;
 }
