@@ -30,11 +30,12 @@ CREATE OR REPLACE FUNCTION medallion.train_from_state(
 	target text,
 	features text[],
 	params jsonb DEFAULT NULL,
-	deploy text DEFAULT NULL
+	deploy text DEFAULT NULL,
+	algorithm text DEFAULT NULL
 ) RETURNS medallion.trained_model
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mdl_train_from_state';
-COMMENT ON FUNCTION medallion.train_from_state(text, bytea, text, text[], jsonb, text) IS
-'Registers the naive Bayes model of a state as a new version and, if asked, deploys it.';
+COMMENT ON FUNCTION medallion.train_from_state(text, bytea, text, text[], jsonb, text, text) IS
+'Registers the model of a state of naive_bayes_state, linear_state or pca_state as a new version and, if asked, deploys it.';
 
 CREATE OR REPLACE FUNCTION medallion._kmeans_accum(bytea, double precision[], double precision, VARIADIC "any") RETURNS bytea
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_kmeans_accum';
@@ -86,3 +87,63 @@ CREATE OR REPLACE FUNCTION medallion.glm_final(
 ) LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_glm_final';
 COMMENT ON FUNCTION medallion.glm_final(bytea) IS
 'The next coefficients of a generalised linear model, the intercept first, with the deviance of those that the round began with.';
+
+CREATE OR REPLACE FUNCTION medallion._linear_gather(bytea, "any", double precision, VARIADIC "any") RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_linear_gather';
+REVOKE ALL ON FUNCTION medallion._linear_gather(bytea, "any", double precision, VARIADIC "any") FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._pca_gather(bytea, double precision, VARIADIC "any") RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_pca_gather';
+REVOKE ALL ON FUNCTION medallion._pca_gather(bytea, double precision, VARIADIC "any") FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._moments_combine(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_moments_combine';
+REVOKE ALL ON FUNCTION medallion._moments_combine(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._moments_seal(bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_moments_seal';
+REVOKE ALL ON FUNCTION medallion._moments_seal(bytea) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._linear_join(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_linear_join';
+REVOKE ALL ON FUNCTION medallion._linear_join(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._pca_join(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_pca_join';
+REVOKE ALL ON FUNCTION medallion._pca_join(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE AGGREGATE medallion.linear_state(y "any", weight double precision, VARIADIC features "any") (
+	SFUNC = medallion._linear_gather, STYPE = bytea, FINALFUNC = medallion._moments_seal, COMBINEFUNC = medallion._moments_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.linear_state("any", double precision, VARIADIC "any") IS
+'What linear models (linear, ridge, lasso, elastic_net) need to know of the rows: means and centred co-moments of features and target.';
+
+CREATE OR REPLACE AGGREGATE medallion.linear_merge(state bytea) (
+	SFUNC = medallion._linear_join, STYPE = bytea, COMBINEFUNC = medallion._linear_join, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.linear_merge(bytea) IS 'Merges states of medallion.linear_state, of partitions or of other servers.';
+
+CREATE OR REPLACE FUNCTION medallion.linear_final(
+	state bytea, alpha double precision DEFAULT 0, fit_intercept boolean DEFAULT true,
+	OUT coefficients double precision[], OUT std_errors double precision[], OUT statistics double precision[], OUT p_values double precision[],
+	OUT r2 double precision, OUT adjusted_r2 double precision, OUT rmse double precision, OUT sigma double precision,
+	OUT f_statistic double precision, OUT f_p_value double precision, OUT aic double precision, OUT bic double precision,
+	OUT df_residual double precision, OUT rows bigint, OUT weight double precision
+) LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_linear_final';
+COMMENT ON FUNCTION medallion.linear_final(bytea, double precision, boolean) IS
+'The least squares fit of a state, with a penalty alpha on the squared coefficients: coefficients, the intercept first, with their inference and the fit''s.';
+
+CREATE OR REPLACE AGGREGATE medallion.pca_state(weight double precision, VARIADIC features "any") (
+	SFUNC = medallion._pca_gather, STYPE = bytea, FINALFUNC = medallion._moments_seal, COMBINEFUNC = medallion._moments_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.pca_state(double precision, VARIADIC "any") IS
+'What principal components need to know of the rows: means and centred co-moments of the features.';
+
+CREATE OR REPLACE AGGREGATE medallion.pca_merge(state bytea) (
+	SFUNC = medallion._pca_join, STYPE = bytea, COMBINEFUNC = medallion._pca_join, PARALLEL = SAFE);
+COMMENT ON AGGREGATE medallion.pca_merge(bytea) IS 'Merges states of medallion.pca_state, of partitions or of other servers.';
+
+CREATE OR REPLACE FUNCTION medallion.pca_final(
+	state bytea, n_components double precision DEFAULT NULL,
+	OUT mean double precision[], OUT components double precision[], OUT explained_variance double precision[],
+	OUT explained_variance_ratio double precision[], OUT singular_values double precision[], OUT rows bigint, OUT weight double precision
+) LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_pca_final';
+COMMENT ON FUNCTION medallion.pca_final(bytea, double precision) IS
+'The principal components of a state, a row of the array each, with the variance that they explain; all, a number of them, or the share of the variance below 1 that they must hold.';

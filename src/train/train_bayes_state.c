@@ -1,5 +1,5 @@
 /*
- * train_bayes_state.c: medallion.naive_bayes_state and what is made of its states: a table of the sums, or a model.
+ * train_bayes_state.c: medallion.naive_bayes_state, and the table of the sums in its states.
  *
  * The state is that of train_classes.h without a sample; the columns are the features as they are given, the label and
  * the weight.
@@ -9,7 +9,6 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "train/train_states.h"
@@ -267,128 +266,4 @@ mdl_naive_bayes_final_impl(PG_FUNCTION_ARGS)
 				put_row(&p, 0, texts[i].text, mdl_class_levels(head, p.class)[texts[i].code], NAN);
 		}
 	return (Datum) 0;
-}
-
-/* ---- a model of a state -------------------------------------------------------------------------------------------- */
-
-static const char *
-type_name_of(const MdlClassColumn *column)
-{
-	static const char *const names[] = {"", "double precision", "real", "smallint", "integer", "bigint", "boolean", "text", "double precision[]"};
-
-	return column->kind == ML_BOOLEAN ? "boolean" : names[column->wire];
-}
-
-/* The columns of a training as if the state had been read from a source with them. */
-static void
-describe_source(MdlTraining *t, const MdlClassHead *head, ArrayType *features, const char *target)
-{
-	Datum	   *names;
-	bool	   *nulls;
-	int			count;
-
-	deconstruct_array(features, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
-	if (count != head->target)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"features\" has %d names, but the state was gathered from %d features", count, head->target)));
-	t->source.n_features = count;
-	t->source.n_columns = head->n_columns;
-	t->source.columns = palloc0(sizeof(MdlSourceColumn) * head->n_columns);
-	t->plan.n_columns = head->n_columns;
-	t->plan.columns = palloc0(sizeof(MdlRowColumn) * head->n_columns);
-	t->plan.n_folds = 1;
-	for (int i = 0; i < head->n_columns; i++)
-	{
-		const MdlClassColumn *from = &mdl_class_columns(head)[i];
-		MdlSourceColumn *column = &t->source.columns[i];
-
-		if (i < count && nulls[i])
-			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"features\" must not contain NULL")));
-		column->name = i < count ? TextDatumGetCString(names[i]) : i == count ? pstrdup(target) : "weight";
-		for (int k = 0; k < i && i <= count; k++)
-			if (strcmp(t->source.columns[k].name, column->name) == 0)
-				ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN), errmsg("two columns have the name \"%s\"", column->name)));
-		column->type_name = pstrdup(type_name_of(from));
-		column->role = t->plan.columns[i].role = from->role;
-		column->wire = t->plan.columns[i].wire = from->wire;
-		column->kind = t->plan.columns[i].kind = from->kind;
-		column->length = t->plan.columns[i].length = from->length;
-	}
-	mdl_row_plan_derive(&t->plan);
-}
-
-static void
-fit_state(MdlTraining *t, MdlClassHead *head, Jsonb *params, ArrayType *features, const char *target)
-{
-	JsonbParseState *none = NULL;
-	int			type;
-	int			folds;
-
-	t->ctx = mdl_ml_ctx(t->memory, 0);
-	t->estimator = mdl_estimator_by_name("naive_bayes");
-	mdl_params_read(t->estimator, params, t->params);
-	type = ml_estimator_param(t->estimator, "type");
-	if (params != NULL && mdl_jsonb_is_text(params, "type") && t->params[type] != head->type)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the state is of type \"%s\"", type_names[head->type])));
-	t->params[type] = head->type;
-	if (t->params[ml_estimator_param(t->estimator, "binarize")] != head->threshold ||
-		mdl_params_calibration(t->estimator, t->params, &folds) != ML_CALIBRATE_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("parameters \"binarize\" and \"calibration\" need the rows, which a state has not")));
-	t->task = ML_BINARY;
-	t->streaming = t->class_sums = true;
-	t->max_categories = head->max_categories;
-	describe_source(t, head, features, target);
-	t->preps = palloc0(sizeof(MdlColumnPrep) * (t->source.n_features + 1));
-	pushJsonbValue(&t->metrics, WJB_BEGIN_OBJECT, NULL);
-	pushJsonbValue(&none, WJB_BEGIN_OBJECT, NULL);
-	t->data_commits = JsonbValueToJsonb(pushJsonbValue(&none, WJB_END_OBJECT, NULL));
-	mdl_training_fit_class_state(t, head);
-}
-
-MDL_SHIM_TARGET(mdl_train_from_state);
-Datum
-mdl_train_from_state_impl(PG_FUNCTION_ARGS)
-{
-	MdlTrainRequest request = {0};
-	MdlTrainResult result = {0};
-	MemoryContext caller = CurrentMemoryContext;
-	MdlTraining *t;
-	TupleDesc	columns;
-	Datum		values[6];
-	bool		nulls[6] = {false};
-	MdlClassHead *head;
-
-	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	request.model = mdl_required_text(fcinfo, 0, "model");
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(3))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("arguments \"state\" and \"features\" must not be NULL")));
-	request.target = mdl_required_text(fcinfo, 2, "target");
-	request.deploy = mdl_optional_text(fcinfo, 5);
-	request.algorithm = "naive_bayes";
-	request.source = "a state of naive_bayes_state";
-	mdl_training_check_request(&request);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	t = mdl_training_begin(&request, caller);
-	MemoryContextSwitchTo(t->memory);
-	head = (MdlClassHead *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
-	mdl_class_state_check(head);
-	fit_state(t, head, PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4), PG_GETARG_ARRAYTYPE_P(3), request.target);
-	mdl_training_register(t, &result);
-	SPI_finish();
-	MemoryContextSwitchTo(caller);
-	values[0] = CStringGetTextDatum(result.model);
-	values[1] = Int32GetDatum(result.version);
-	values[2] = CStringGetTextDatum(result.algorithm);
-	values[3] = Int64GetDatum(result.rows);
-	values[4] = Float8GetDatum(result.seconds);
-	values[5] = JsonbPGetDatum(pg_detoast_datum_copy((struct varlena *) result.metrics));
-	mdl_training_end(t);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
 }

@@ -1,5 +1,5 @@
 /*
- * train_states.c: arguments of the public state aggregates.
+ * train_states.c: arguments and results of the public state aggregates.
  */
 #include "train/train_states.h"
 
@@ -123,8 +123,15 @@ mdl_arguments_open(FunctionCallInfo fcinfo, int first)
 	a->first = first;
 	a->count = PG_NARGS() - first;
 	a->arguments = palloc0(sizeof(MdlArgument) * (a->count + 1));
+	a->lengths = palloc0(sizeof(int) * (a->count + 1));
+	a->plain = true;
 	for (int i = 0; i < a->count; i++)
+	{
 		mdl_argument_open(fcinfo, first + i, "feature", &a->arguments[i]);
+		a->plain &= a->arguments[i].type == FLOAT8OID;
+		a->vectors |= a->arguments[i].form == MDL_ARGUMENT_VECTOR;
+		a->lengths[i] = 1;
+	}
 	a->room = a->count + 16;
 	a->numbers = palloc(sizeof(double) * (a->room + 1));	/* and one for what the caller puts behind them */
 	MemoryContextSwitchTo(caller);
@@ -153,9 +160,30 @@ put_number(MdlArguments *a, int index, double number)
 	a->numbers[a->n_numbers++] = number;
 }
 
+/* The same of numbers that are double precision all; false if there is something to complain of. */
+static bool
+take_plain(MdlArguments *a, const NullableDatum *values)
+{
+	const uint64 infinity = UINT64CONST(0x7ff0000000000000);
+	bool		wrong = false;
+
+	for (int i = 0; i < a->count; i++)
+	{
+		uint64		bits;
+
+		a->numbers[i] = DatumGetFloat8(values[i].value);
+		memcpy(&bits, &a->numbers[i], sizeof(double));
+		wrong |= values[i].isnull | ((bits & infinity) == infinity);
+	}
+	a->n_numbers = a->count;
+	return !wrong;
+}
+
 void
 mdl_arguments_numbers(MdlArguments *a, FunctionCallInfo fcinfo)
 {
+	if (a->plain && take_plain(a, &fcinfo->args[a->first]))
+		return;
 	a->n_numbers = 0;
 	for (int i = 0; i < a->count; i++)
 	{
@@ -174,10 +202,32 @@ mdl_arguments_numbers(MdlArguments *a, FunctionCallInfo fcinfo)
 
 			if (array == NULL)
 				mdl_wrong_feature(i + 1, "is no array of one dimension without NULLs");
-			for (int k = 0; k < ARR_DIMS(array)[0]; k++)
+			a->lengths[i] = ARR_DIMS(array)[0];
+			for (int k = 0; k < a->lengths[i]; k++)
 				put_number(a, i, ((const double *) ARR_DATA_PTR(array))[k]);
 		}
 	}
+}
+
+void
+mdl_target_open(FunctionCallInfo fcinfo, int arg, MdlArgument *argument)
+{
+	mdl_argument_open(fcinfo, arg, "y", argument);
+	if (argument->form != MDL_ARGUMENT_NUMBER)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("y must be a number or a boolean")));
+}
+
+double
+mdl_target_argument(const MdlArgument *argument, FunctionCallInfo fcinfo, int arg)
+{
+	double		y = PG_ARGISNULL(arg) ? NAN : mdl_argument_number(argument, PG_GETARG_DATUM(arg));
+
+	if (!isfinite(y))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("y is NULL, NaN or infinite"),
+				 errhint("Leave such rows out with FILTER (WHERE …).")));
+	return y;
 }
 
 double
@@ -215,15 +265,51 @@ mdl_doubles_argument(Datum value, const char *name, int dimensions, int *rows, i
 	return values;
 }
 
-Datum
-mdl_doubles_datum(const double *values, int rows, int columns)
+static Datum
+array_of(const double *values, int rows, int columns, bool nulls)
 {
 	int			n = Max(rows, 1) * columns;
 	int			dims[2] = {rows > 0 ? rows : columns, columns};
 	int			lower[2] = {1, 1};
 	Datum	   *datums = palloc(sizeof(Datum) * (n + 1));
+	bool	   *is_null = palloc(sizeof(bool) * (n + 1));
 
 	for (int i = 0; i < n; i++)
+	{
 		datums[i] = Float8GetDatum(values[i]);
-	return PointerGetDatum(construct_md_array(datums, NULL, rows > 0 ? 2 : 1, dims, lower, FLOAT8OID, 8, true, TYPALIGN_DOUBLE));
+		is_null[i] = nulls && isnan(values[i]);
+	}
+	return PointerGetDatum(construct_md_array(datums, is_null, rows > 0 ? 2 : 1, dims, lower, FLOAT8OID, 8, true, TYPALIGN_DOUBLE));
+}
+
+Datum
+mdl_doubles_datum(const double *values, int rows, int columns)
+{
+	return array_of(values, rows, columns, false);
+}
+
+Datum
+mdl_doubles_datum_nulls(const double *values, int rows, int columns)
+{
+	return array_of(values, rows, columns, true);
+}
+
+/* ---- states -------------------------------------------------------------------------------------------------------- */
+
+struct varlena *
+mdl_state_bytes(Datum value, bool copy)
+{
+	struct varlena *bytes = (struct varlena *) DatumGetPointer(value);
+
+	if (copy || !VARATT_IS_4B_U(bytes) || (uintptr_t) bytes % MAXIMUM_ALIGNOF != 0)
+		return PG_DETOAST_DATUM_COPY(value);
+	return bytes;
+}
+
+void
+mdl_damaged_state(const char *of)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the state of %s is damaged", of)));
 }

@@ -1,6 +1,6 @@
 /*
- * train_states.h: what the public state aggregates (naive_bayes_state, kmeans_state, glm_state) have in common: arguments
- * of any type as numbers or texts, and arguments that are the same in every row.
+ * train_states.h: what the public state aggregates (linear_state, pca_state, glm_state, kmeans_state, naive_bayes_state) have
+ * in common: arguments of any type as numbers or texts, arguments that are the same in every row, and models of states.
  */
 #ifndef MDL_TRAIN_STATES_H
 #define MDL_TRAIN_STATES_H
@@ -41,6 +41,9 @@ typedef struct MdlArguments
 	int			first;
 	int			count;
 	MdlArgument *arguments;		/* (count) */
+	int		   *lengths;		/* (count) numbers of each in the row read last */
+	bool		plain;			/* all are of type double precision */
+	bool		vectors;		/* some are arrays */
 	double	   *numbers;		/* (room + 1) of a row */
 	int			n_numbers;
 	int			room;
@@ -58,15 +61,61 @@ extern ArrayType *mdl_argument_vector(const MdlArgument *argument, Datum value);
 /* Reads the numbers of a row into a->numbers; raises for texts, NULL and what is not finite, telling which feature. */
 extern void mdl_arguments_numbers(MdlArguments *a, FunctionCallInfo fcinfo);
 
+/* A target as a number; raises for NULL and what is not finite. */
+extern void mdl_target_open(FunctionCallInfo fcinfo, int arg, MdlArgument *argument);	/* raises unless it is a number or boolean */
+extern double mdl_target_argument(const MdlArgument *argument, FunctionCallInfo fcinfo, int arg);
+
 /* Weight of a row; raises if it is NULL, negative or not finite. */
 extern double mdl_weight_argument(FunctionCallInfo fcinfo, int arg);
 
 /* The doubles of an array without NULLs, all finite; the error names the argument. */
 extern const double *mdl_doubles_argument(Datum value, const char *name, int dimensions, int *rows, int *columns);
 
-/* An array of doubles, rows x columns, or of one dimension if rows is 0. */
+/* An array of doubles, rows x columns, or of one dimension if rows is 0; NaN stays, or with nulls becomes NULL. */
 extern Datum mdl_doubles_datum(const double *values, int rows, int columns);
+extern Datum mdl_doubles_datum_nulls(const double *values, int rows, int columns);
 
 extern void mdl_wrong_feature(int index, const char *what) pg_attribute_noreturn();
+
+/* A state as plain aligned memory: the argument itself if it is that already and no copy is wanted. */
+extern struct varlena *mdl_state_bytes(Datum value, bool copy);
+extern void mdl_damaged_state(const char *of) pg_attribute_noreturn();
+
+/* ---- train_moments_state.c: states of linear_state and pca_state --------------------------------------------------- */
+
+typedef enum MdlMomentsKind
+{
+	MDL_MOMENTS_LINEAR = 1,
+	MDL_MOMENTS_PCA
+} MdlMomentsKind;
+
+/* What an argument was: beside these the number of elements of an array. */
+#define MDL_LENGTH_NUMBER 0
+#define MDL_LENGTH_BOOLEAN (-1)
+
+/* A state as users have it. */
+typedef struct MdlMomentsState
+{
+	int32		vl_len_;
+	uint32		magic;
+	int32		version;
+	uint32		checksum;		/* of all that follows */
+	int32		kind;			/* MdlMomentsKind */
+	int32		n;				/* numbers of a row; of linear_state the last is the target */
+	int32		n_features;		/* as they were given */
+	int32		unused;
+	int64		rows;
+	double		weight;
+	double		packed[FLEXIBLE_ARRAY_MEMBER];	/* ml_packed_gram.h; then int32 lengths (n_features) */
+} MdlMomentsState;
+
+extern bool mdl_is_moments_state(const struct varlena *bytes);
+
+/* The state in the argument, checked. */
+extern MdlMomentsState *mdl_moments_state(Datum value);
+extern const int32 *mdl_moments_lengths(const MdlMomentsState *s);
+
+/* Its Gram, in the current context. */
+extern void mdl_moments_gram(const MdlMomentsState *s, ml_gram *gram);
 
 #endif							/* MDL_TRAIN_STATES_H */
