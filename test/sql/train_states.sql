@@ -1,4 +1,4 @@
--- States that merge: naive Bayes, k-means and generalised linear models of one table, of partitions, of a parallel plan, of a table of
+-- States that merge: naive Bayes, k-means, linear and generalised linear models and components of one table, of partitions, of a parallel plan, of a table of
 -- states, and of a foreign server give the same.
 CREATE SCHEMA train_states;
 SET search_path = train_states;
@@ -22,6 +22,7 @@ CREATE TABLE calls (what text, call text);
 INSERT INTO calls VALUES ('gaussian', $$medallion.naive_bayes_state('gaussian', class, w, x1, x2, few, pair)$$), ('multinomial', $$medallion.naive_bayes_state('multinomial', class, 1, x1, few, flag)$$),
 	('bernoulli', $$medallion.naive_bayes_state('bernoulli', flag, w, x1, x2, few)$$), ('categorical', $$medallion.naive_bayes_state('categorical', class, w, kind, flag)$$),
 	('kmeans', $$medallion.kmeans_state('{{1000,0},{1001,0.1},{1000.5,-0.5}}', w, x1, x2)$$),
+	('linear', $$medallion.linear_state(size, w, x1, x2, few, pair, flag)$$), ('linear_whole', $$medallion.linear_state(hits, 1, x1, few, x2)$$), ('pca', $$medallion.pca_state(w, x1, x2, few, pair)$$),
 	('logistic', $$medallion.glm_state('logistic', NULL, '{0,0,0}', flag, w, x1, x2)$$), ('poisson', $$medallion.glm_state('poisson', NULL, '{0.1,0.01,1}', hits, 1, few, x2)$$),
 	('gamma', $$medallion.glm_state('gamma', '{"link": "log"}', NULL, size, w, few, x2)$$), ('tweedie', $$medallion.glm_state('tweedie', '{"power": 1.2, "alpha": 0.1}', '{0,0,0,0}', hits, w, few, pair)$$);
 SET max_parallel_workers_per_gather = 0;
@@ -33,7 +34,7 @@ SELECT format('INSERT INTO stored SELECT %L, part, %s FROM one GROUP BY part', w
 SELECT format('INSERT INTO states SELECT what, ''stored'', medallion.%s_merge(state ORDER BY part DESC) FROM stored WHERE what = %L GROUP BY what', substring(call FROM 'medallion\.(.*)_state'), what) FROM calls ORDER BY what \gexec
 SET max_parallel_workers_per_gather = 3;
 ALTER TABLE one SET (parallel_workers = 3);
-EXPLAIN (COSTS OFF) SELECT medallion.naive_bayes_state('gaussian', class, 1, x1, x2), medallion.kmeans_state('{{1,2}}', 1, x1, x2), medallion.glm_state('poisson', NULL, NULL, hits, 1, x1, x2) FROM one;
+EXPLAIN (COSTS OFF) SELECT medallion.naive_bayes_state('gaussian', class, 1, x1, x2), medallion.kmeans_state('{{1,2}}', 1, x1, x2), medallion.glm_state('poisson', NULL, NULL, hits, 1, x1, x2), medallion.linear_state(size, 1, x1, x2), medallion.pca_state(1, x1, x2) FROM one;
 SELECT format('INSERT INTO states SELECT %L, ''workers'', %s FROM one', what, call) FROM calls ORDER BY what \gexec
 SET enable_partitionwise_aggregate = on;
 SELECT format('INSERT INTO states SELECT %L, ''partitions'', %s FROM split', what, call) FROM calls ORDER BY what \gexec
@@ -53,7 +54,9 @@ SELECT format('INSERT INTO states SELECT %L, ''foreign'', medallion.%s_merge(sta
 CREATE TABLE numbers AS
 SELECT what, way, f.label || ' ' || f.feature || ' ' || coalesce(f.element, 0) || coalesce(f.category, '') AS place, n FROM states, medallion.naive_bayes_final(state) f, unnest(ARRAY[f.rows, f.weight, f.value, f.variance]) n WHERE what IN ('gaussian', 'multinomial', 'bernoulli', 'categorical')
 UNION ALL SELECT what, way, p.place::text, n FROM states, medallion.kmeans_final(state) f, unnest(ARRAY(SELECT unnest(f.centres)) || ARRAY[f.rows, f.inertia, f.moved]) WITH ORDINALITY p(n, place) WHERE what = 'kmeans'
-UNION ALL SELECT what, way, p.place::text, n FROM states, medallion.glm_final(state) f, unnest(f.coefficients || f.std_errors || ARRAY[f.deviance, f.rows, f.weight, f.dispersion, f.moved]) WITH ORDINALITY p(n, place) WHERE what IN ('logistic', 'poisson', 'gamma', 'tweedie');
+UNION ALL SELECT what, way, p.place::text, n FROM states, medallion.glm_final(state) f, unnest(f.coefficients || f.std_errors || ARRAY[f.deviance, f.rows, f.weight, f.dispersion, f.moved]) WITH ORDINALITY p(n, place) WHERE what IN ('logistic', 'poisson', 'gamma', 'tweedie')
+UNION ALL SELECT what, way, p.place::text, n FROM states, medallion.linear_final(state) f, unnest(f.coefficients || f.std_errors || f.statistics || f.p_values || ARRAY[f.r2, f.adjusted_r2, f.rmse, f.sigma, f.f_statistic, f.f_p_value, f.aic, f.bic, f.df_residual, f.rows, f.weight]) WITH ORDINALITY p(n, place) WHERE what LIKE 'linear%' AND n IS NOT NULL
+UNION ALL SELECT what, way, p.place::text, n FROM states, medallion.pca_final(state) f, unnest(f.mean || ARRAY(SELECT unnest(f.components)) || f.explained_variance || f.explained_variance_ratio || f.singular_values || ARRAY[f.rows, f.weight]) WITH ORDINALITY p(n, place) WHERE what = 'pca';
 SELECT what, count(DISTINCT way) AS ways, count(*) / count(DISTINCT way) AS numbers, max(spread) < 1e-10 AS agree FROM
 	(SELECT what, way, abs(n - first_value(n) OVER (PARTITION BY what, place ORDER BY way, n)) / greatest(abs(n), 1e-9) AS spread FROM
 		(SELECT what, way, place || ' ' || row_number() OVER (PARTITION BY what, way, place ORDER BY n) AS place, n FROM numbers) x) y GROUP BY what ORDER BY what;
