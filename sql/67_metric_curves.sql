@@ -134,7 +134,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_d2_t
 REVOKE ALL ON FUNCTION medallion._d2_tweedie_final(double precision[]) FROM PUBLIC;
 
 CREATE OR REPLACE AGGREGATE medallion.d2_tweedie(y double precision, predicted double precision, power double precision) (
-	SFUNC = medallion._d2_tweedie_step, STYPE = double precision[], INITCOND = '{0,0,0,0,0,0,0,0}', FINALFUNC = medallion._d2_tweedie_final,
+	SFUNC = medallion._d2_tweedie_step, STYPE = double precision[], INITCOND = '{0,0,0,0,0,0,0,0,0}', FINALFUNC = medallion._d2_tweedie_final,
 	COMBINEFUNC = medallion._d2_tweedie_merge, PARALLEL = SAFE);
 COMMENT ON AGGREGATE medallion.d2_tweedie(double precision, double precision, double precision) IS
 'Share of the Tweedie deviance that is explained, as r2 is of the squared error.';
@@ -144,7 +144,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_metric_d2_t
 REVOKE ALL ON FUNCTION medallion._d2_tweedie_step(double precision[], double precision, double precision, double precision, double precision) FROM PUBLIC;
 
 CREATE OR REPLACE AGGREGATE medallion.d2_tweedie(y double precision, predicted double precision, power double precision, weight double precision) (
-	SFUNC = medallion._d2_tweedie_step, STYPE = double precision[], INITCOND = '{0,0,0,0,0,0,0,0}', FINALFUNC = medallion._d2_tweedie_final,
+	SFUNC = medallion._d2_tweedie_step, STYPE = double precision[], INITCOND = '{0,0,0,0,0,0,0,0,0}', FINALFUNC = medallion._d2_tweedie_final,
 	COMBINEFUNC = medallion._d2_tweedie_merge, PARALLEL = SAFE);
 COMMENT ON AGGREGATE medallion.d2_tweedie(double precision, double precision, double precision, double precision) IS
 'Share of the Tweedie deviance that is explained, as r2 is of the squared error, rows weighted.';

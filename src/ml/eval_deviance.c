@@ -43,29 +43,10 @@ ml_tweedie(double power, double y, double predicted)
 }
 
 double
-ml_tweedie_part(double power, double y)
+ml_tweedie_null(double power, double weights, double origin, double y_sum, double deviances)
 {
-	if (power == 0)
-		return y * y;
-	if (power == 1)
-		return y == 0 ? 0 : y * log(y);
-	if (power == 2)
-		return log(y);
-	return pow(power < 0 ? fmax(y, 0) : y, 2 - power) / ((1 - power) * (2 - power));
-}
-
-double
-ml_tweedie_null(double power, double weights, double y_sum, double parts)
-{
-	double		mean = y_sum / weights;
-
-	if (power == 0)
-		return parts - y_sum * mean;
-	if (power == 1)
-		return mean == 0 ? 0 : 2 * (parts - y_sum * log(mean));
-	if (power == 2)
-		return 2 * (weights * log(mean) - parts);
-	return 2 * (parts - y_sum * pow(mean, 1 - power) / (1 - power) + weights * pow(mean, 2 - power) / (2 - power));
+	/* The deviance is a Bregman divergence: that of the mean is less than that of another number by as much as they differ. */
+	return fmax(0, deviances - weights * ml_tweedie(power, origin + y_sum / weights, origin));
 }
 
 double

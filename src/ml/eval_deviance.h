@@ -24,11 +24,11 @@ extern double ml_squared_log(double y, double predicted);
 extern bool ml_tweedie_takes(double power, double y, double predicted);
 extern double ml_tweedie(double power, double y, double predicted);
 
-/* What the deviance of the mean needs of y: the sum of this over rows, y's weighted mean apart. */
-extern double ml_tweedie_part(double power, double y);
-
-/* The sum of deviances of y from its own mean, out of the sums of weights, of w * y and of w * ml_tweedie_part. */
-extern double ml_tweedie_null(double power, double weights, double y_sum, double parts);
+/*
+ * The sum of deviances of y from its own mean, out of the sums of weights, of w (y - origin) and of w times the deviance of
+ * y from that origin.  Any number near y that a prediction may be serves as origin; it keeps digits where y is far from 0.
+ */
+extern double ml_tweedie_null(double power, double weights, double origin, double y_sum, double deviances);
 
 /*
  * The value at which the sum of weights, from the smallest on, reaches `fraction` of all; between two where it is met

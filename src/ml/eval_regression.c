@@ -129,7 +129,7 @@ explained(const double *state, double unexplained, double *value)
 	if (state[ML_REG_ROWS] < 2)
 		return false;
 	if (total == 0)
-		*value = unexplained == 0 ? 1 : 0;
+		*value = isnan(unexplained) ? unexplained : unexplained == 0 ? 1 : 0;
 	else
 		*value = 1 - unexplained / total;
 	return true;

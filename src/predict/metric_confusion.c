@@ -125,7 +125,13 @@ new_state(FunctionCallInfo fcinfo, MdlLabelMode mode, int average, int positive,
 	if (average > 0 && has_argument(fcinfo, average))
 		header.average = average_by_name(text_to_cstring(PG_GETARG_TEXT_PP(average)));
 	if (zero_division > 0 && has_argument(fcinfo, zero_division))
+	{
 		header.zero_division = PG_GETARG_FLOAT8(zero_division);
+		if (header.zero_division != 0 && header.zero_division != 1 && !isnan(header.zero_division))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("zero_division must be 0, 1 or NaN, but is %g", header.zero_division)));
+	}
 	state = enlarge(&header, 4, 64);
 	if (positive > 0 && has_argument(fcinfo, positive))
 	{

@@ -101,9 +101,10 @@ mdl_metric_tweedie_step_impl(PG_FUNCTION_ARGS)
 
 /* ---- the share of deviance that is explained ----------------------------------------------------------------- */
 
+/* Sums of weights, of the deviances, of y less an origin near it, and of y's deviances from there. */
 enum
 {
-	D2_WEIGHT, D2_DEVIANCE, D2_Y, D2_PARTS, D2_POWER, D2_ROWS, D2_LEAST, D2_MOST, D2_SLOTS
+	D2_WEIGHT, D2_DEVIANCE, D2_Y, D2_PARTS, D2_POWER, D2_ROWS, D2_LEAST, D2_MOST, D2_ORIGIN, D2_SLOTS
 };
 
 /* _d2_tweedie_step(state, y, predicted, power [, weight]) */
@@ -121,13 +122,16 @@ mdl_metric_d2_tweedie_step_impl(PG_FUNCTION_ARGS)
 	if (weight == 0)
 		return result;
 	if (state[D2_ROWS] == 0)
+	{
 		state[D2_LEAST] = state[D2_MOST] = y;
+		state[D2_ORIGIN] = power == 0 || y > 0 ? y : PG_GETARG_FLOAT8(2);
+	}
 	state[D2_POWER] = power;
 	state[D2_ROWS]++;
 	state[D2_WEIGHT] += weight;
 	state[D2_DEVIANCE] += weight * deviance;
-	state[D2_Y] += weight * y;
-	state[D2_PARTS] += weight * ml_tweedie_part(power, y);
+	state[D2_Y] += weight * (y - state[D2_ORIGIN]);
+	state[D2_PARTS] += weight * ml_tweedie(power, y, state[D2_ORIGIN]);
 	state[D2_LEAST] = Min(state[D2_LEAST], y);
 	state[D2_MOST] = Max(state[D2_MOST], y);
 	return result;
@@ -149,18 +153,24 @@ mdl_metric_d2_tweedie_merge_impl(PG_FUNCTION_ARGS)
 		memcpy(into, other, sizeof(double) * D2_SLOTS);
 		return result;
 	}
-	for (int i = D2_WEIGHT; i <= D2_PARTS; i++)
-		into[i] += other[i];
+	/* The other's sums, from the origin of this one. */
+	into[D2_PARTS] += ml_tweedie_null(other[D2_POWER], other[D2_WEIGHT], other[D2_ORIGIN], other[D2_Y], other[D2_PARTS]) +
+		other[D2_WEIGHT] * ml_tweedie(other[D2_POWER], other[D2_ORIGIN] + other[D2_Y] / other[D2_WEIGHT], into[D2_ORIGIN]);
+	into[D2_Y] += other[D2_Y] + other[D2_WEIGHT] * (other[D2_ORIGIN] - into[D2_ORIGIN]);
+	into[D2_WEIGHT] += other[D2_WEIGHT];
+	into[D2_DEVIANCE] += other[D2_DEVIANCE];
 	into[D2_ROWS] += other[D2_ROWS];
 	into[D2_LEAST] = Min(into[D2_LEAST], other[D2_LEAST]);
 	into[D2_MOST] = Max(into[D2_MOST], other[D2_MOST]);
 	return result;
 }
 
-/* 1 - deviance / deviance of a constant; where that is 0: 1 for perfect predictions, else 0. */
+/* 1 - deviance / deviance of a constant; where that is 0: 1 for perfect predictions, else 0.  NaN of NaN. */
 static double
 explained(double deviance, double constant)
 {
+	if (isnan(deviance))
+		return deviance;
 	return constant == 0 ? (deviance == 0 ? 1 : 0) : 1 - deviance / constant;
 }
 
@@ -174,7 +184,7 @@ mdl_metric_d2_tweedie_impl(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(explained(state[D2_DEVIANCE],
 							   state[D2_LEAST] == state[D2_MOST] ? 0 :
-							   ml_tweedie_null(state[D2_POWER], state[D2_WEIGHT], state[D2_Y], state[D2_PARTS])));
+							   ml_tweedie_null(state[D2_POWER], state[D2_WEIGHT], state[D2_ORIGIN], state[D2_Y], state[D2_PARTS])));
 }
 
 /* ---- quantiles of errors and of y ---------------------------------------------------------------------------- */

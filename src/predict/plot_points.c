@@ -193,7 +193,7 @@ coordinates(FunctionCallInfo fcinfo, int argument, const char *what, int *n)
 		if (!isfinite(values[i]) || fabs(values[i]) > 1e300)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("%s of a plot must be finite numbers, but number %d is %g", what, i + 1, values[i]),
+					 errmsg("%s of a plot must be numbers no larger than 1e300, but number %d is %g", what, i + 1, values[i]),
 					 errhint("Leave such points out.")));
 	return values;
 }

@@ -24,6 +24,23 @@ SELECT b.threshold, round(b.value::numeric, 6) AS mcc FROM (SELECT medallion.bes
 SELECT medallion.ami(c, k) AS arithmetic, medallion.ami(c, k, 'min') AS min, medallion.ami(c, k, 'max') AS max FROM (VALUES ('c', 'c'), ('c', 'b'), ('a', 'a')) v(c, k);
 SELECT medallion.ami(i % 7, i) AS alone, medallion.ami(i % 7, i, 'min') AS min, medallion.ami(i, 500 - i) AS both FROM generate_series(1, 400) i;
 
+-- The share of the deviance explained keeps its digits where y is far from 0, in one process and in several states.
+CREATE TABLE far AS SELECT i % 5 AS part, 1e8 + (i * 37 % 101) / 10.0 AS y, 1e8 + (i * 37 % 97) / 10.0 AS predicted FROM generate_series(1, 5000) i;
+ALTER TABLE far SET (parallel_workers = 2);
+SELECT round(medallion.r2(y, predicted)::numeric, 6) AS r2, round(medallion.d2_tweedie(y, predicted, 0)::numeric, 6) AS normal, round(medallion.d2_tweedie(y, predicted, 1)::numeric, 6) AS poisson,
+	round(medallion.d2_tweedie(y, predicted, 2, 0.5)::numeric, 6) AS gamma, round(medallion.d2_tweedie(y, predicted, 1.5)::numeric, 6) AS between FROM far;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SELECT round(medallion.d2_tweedie(y, predicted, 0)::numeric, 6) AS normal, round(medallion.d2_tweedie(y, predicted, 1)::numeric, 6) AS poisson, round(medallion.d2_tweedie(y, predicted, 2)::numeric, 6) AS gamma FROM far;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+-- NaN gives NaN, also where y is the same in all rows.
+SELECT medallion.r2(y, p), medallion.explained_variance(y, p), medallion.d2_tweedie(y, p, 0) AS normal, medallion.d2_tweedie(y, p, 2) AS gamma, medallion.d2_tweedie(p, y, 1) AS poisson,
+	medallion.d2_absolute_error(y, p) AS absolute FROM (VALUES (1.0::float8, 'NaN'::float8), (1, 2)) v(y, p);
+SELECT medallion.f1(true, true, 'binary', NULL, 1, 7);
+
 RESET search_path;
 SET client_min_messages = warning;
 DROP SCHEMA limits_test CASCADE;

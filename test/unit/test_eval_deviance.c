@@ -27,10 +27,10 @@ main(void)
 		unit_ok(ml_tweedie(power, 2.5, 2) > 0 && ml_tweedie(power, 2.5, 3) > 0, "power %g: something for others", power);
 		for (int k = 0; k < 3; k++)
 		{
-			parts += 2 * ml_tweedie_part(power, y[k]);
+			parts += 2 * ml_tweedie(power, y[k], 2);
 			sum += 2 * ml_tweedie(power, y[k], 3);
 		}
-		unit_near(ml_tweedie_null(power, 6, 18, parts), sum, 1e-12, 0, "power %g: deviance of the mean out of sums", power);
+		unit_near(ml_tweedie_null(power, 6, 2, 18 - 6 * 2, parts), sum, 1e-12, 0, "power %g: deviance of the mean out of sums", power);
 	}
 	unit_near(ml_tweedie(1 + 1e-6, 2.5, 2), ml_tweedie(1, 2.5, 2), 1e-4, 0, "powers near 1 are near Poisson");
 	unit_near(ml_tweedie(2 - 1e-6, 2.5, 2), ml_tweedie(2, 2.5, 2), 1e-4, 0, "powers near 2 are near gamma");
@@ -47,7 +47,8 @@ main(void)
 		unit_near(ml_tweedie(power, 2.0019999, 2), ml_tweedie(power, 2.0020001, 2), 2.1e-4, 0, "power %g: the series meets the formula", power);
 	}
 	unit_near(ml_tweedie(1, 0, 2), 4, 1e-15, 0, "Poisson takes 0");
-	unit_near(ml_tweedie_null(1, 3, 0, 0), 0, 0, 0, "and nothing but 0");
+	unit_near(ml_tweedie_null(1, 3, 2, -6, 3 * ml_tweedie(1, 0, 2)), 0, 0, 0, "and nothing but 0");
+	unit_near(ml_tweedie_null(0, 2, 1e9, 2, 4), 2, 1e-15, 0, "of numbers far from 0");
 	unit_ok(ml_tweedie_takes(0, -1, -1) && !ml_tweedie_takes(1, 1, 0) && ml_tweedie_takes(1.5, 0, 1) && !ml_tweedie_takes(2, 0, 1) &&
 			ml_tweedie_takes(-1, -5, 1) && ml_tweedie_takes(2, NAN, 1), "ranges");
 
