@@ -10,7 +10,6 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "ml/ml_family.h"
 #include "ml/ml_irls.h"
 #include "ml/ml_solve.h"
@@ -78,30 +77,18 @@ moments_of(GlmState *s)
 	return (ml_moments *) (s->coefficients + s->n + 1);
 }
 
-static void
-damaged_state(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("the state of the generalised linear model is damaged")));
-}
-
 static GlmState *
 state_argument(Datum value, bool copy)
 {
-	struct varlena *bytes = (struct varlena *) DatumGetPointer(value);
+	GlmState   *s = (GlmState *) mdl_state_bytes(value, copy);
 	ml_moments_shape shape;
-	GlmState   *s;
 
-	if (copy || !VARATT_IS_4B_U(bytes) || (uintptr_t) bytes % MAXIMUM_ALIGNOF != 0)
-		bytes = PG_DETOAST_DATUM_COPY(value);
-	s = (GlmState *) bytes;
 	if (VARSIZE(s) < sizeof(GlmState) || s->magic != GLM_MAGIC || s->version != GLM_VERSION || s->n < 1 || s->n > 30000 ||
 		VARSIZE(s) != size_of(s->n) || s->rows < 0)
-		damaged_state();
+		mdl_damaged_state("the generalised linear model");
 	shape = shape_of(s->n);
 	if (!ml_moments_valid(moments_of(s), ml_moments_size(&shape), &shape))
-		damaged_state();
+		mdl_damaged_state("the generalised linear model");
 	return s;
 }
 
@@ -224,13 +211,8 @@ same_round(const GlmState *s, const GlmState *other)
 static double
 target_argument(const GlmCall *call, FunctionCallInfo fcinfo, const ml_family *family)
 {
-	double		y = PG_ARGISNULL(4) ? NAN : mdl_argument_number(&call->y, PG_GETARG_DATUM(4));
+	double		y = mdl_target_argument(&call->y, fcinfo, 4);
 
-	if (!isfinite(y))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("y is NULL, NaN or infinite"),
-				 errhint("Leave such rows out with FILTER (WHERE …).")));
 	if (family->kind == ML_FAMILY_BINOMIAL ? y != 0 && y != 1 : !ml_family_takes(family, y))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -269,9 +251,7 @@ make_call(FunctionCallInfo fcinfo)
 
 	mdl_only_in_aggregate(fcinfo);
 	call->features = mdl_arguments_open(fcinfo, 6);
-	mdl_argument_open(fcinfo, 4, "y", &call->y);
-	if (call->y.form != MDL_ARGUMENT_NUMBER)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("y must be a number or a boolean")));
+	mdl_target_open(fcinfo, 4, &call->y);
 	return call;
 }
 
@@ -407,12 +387,9 @@ mdl_glm_final_impl(PG_FUNCTION_ARGS)
 	double	   *coefficients = palloc0(sizeof(double) * (s->n + 1));
 	double	   *errors = palloc0(sizeof(double) * (s->n + 1));
 	double		moved = 0;
-	TupleDesc	columns;
 	Datum		values[7];
 	bool		nulls[7] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	values[5] = Float8GetDatum(solve(s, coefficients, errors));
 	for (int j = 0; j <= s->n; j++)
 		moved = fmax(moved, fabs(coefficients[j] - s->coefficients[j]));
@@ -425,5 +402,5 @@ mdl_glm_final_impl(PG_FUNCTION_ARGS)
 	/* Nobody has penalised standard errors, nor a deviance without coefficients. */
 	nulls[1] = s->work.ridge > 0;
 	nulls[2] = nulls[6] = s->work.from_target;
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
+	PG_RETURN_DATUM(mdl_state_row(fcinfo, values, nulls));
 }

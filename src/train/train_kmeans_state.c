@@ -9,7 +9,6 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "ml/ml_kernels.h"
 #include "utils/memutils.h"
 
@@ -56,26 +55,14 @@ rows_of(KmeansState *s)
 	return weights_of(s) + s->k;
 }
 
-static void
-damaged_state(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("the state of k-means is damaged")));
-}
-
 static KmeansState *
 state_argument(Datum value, bool copy)
 {
-	struct varlena *bytes = (struct varlena *) DatumGetPointer(value);
-	KmeansState *s;
+	KmeansState *s = (KmeansState *) mdl_state_bytes(value, copy);
 
-	if (copy || !VARATT_IS_4B_U(bytes) || (uintptr_t) bytes % MAXIMUM_ALIGNOF != 0)
-		bytes = PG_DETOAST_DATUM_COPY(value);
-	s = (KmeansState *) bytes;
 	if (VARSIZE(s) < sizeof(KmeansState) || s->magic != KMEANS_MAGIC || s->version != KMEANS_VERSION || s->k < 1 || s->d < 1 ||
 		s->k > VARSIZE(s) / sizeof(double) || s->d > VARSIZE(s) / sizeof(double) || VARSIZE(s) != state_size(s->k, s->d) || s->rows < 0)
-		damaged_state();
+		mdl_damaged_state("k-means");
 	return s;
 }
 
@@ -197,13 +184,10 @@ Datum
 mdl_kmeans_final_impl(PG_FUNCTION_ARGS)
 {
 	KmeansState *s = state_argument(PG_GETARG_DATUM(0), true);
-	TupleDesc	columns;
 	double		moved = 0;
 	Datum		values[6];
 	bool		nulls[6] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	for (int c = 0; c < s->k; c++)
 	{
 		double		weight = weights_of(s)[c];
@@ -224,5 +208,5 @@ mdl_kmeans_final_impl(PG_FUNCTION_ARGS)
 	values[3] = Int64GetDatum(s->rows);
 	values[4] = Float8GetDatum(s->inertia);
 	values[5] = Float8GetDatum(moved);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
+	PG_RETURN_DATUM(mdl_state_row(fcinfo, values, nulls));
 }

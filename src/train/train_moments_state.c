@@ -10,7 +10,6 @@
 
 #include <math.h>
 
-#include "funcapi.h"
 #include "ml/ml_packed_gram.h"
 #include "utils/memutils.h"
 
@@ -381,17 +380,6 @@ fact_of(const ml_report *report, const char *name)
 	return NAN;
 }
 
-/* A row of the result: numbers that there are not are NULL. */
-static Datum
-make_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
-{
-	TupleDesc	columns;
-
-	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
-}
-
 /* The intercept first, 0 if there is none; NaN for what has no value. */
 static void
 spread_coefficients(const ml_report *report, int n, bool intercept, double *numbers[4])
@@ -454,7 +442,7 @@ mdl_linear_final_impl(PG_FUNCTION_ARGS)
 	}
 	values[4 + lengthof(facts)] = Int64GetDatum(s->rows);
 	values[5 + lengthof(facts)] = Float8GetDatum(s->weight);
-	PG_RETURN_DATUM(make_row(fcinfo, values, nulls));
+	PG_RETURN_DATUM(mdl_state_row(fcinfo, values, nulls));
 }
 
 MDL_SHIM_TARGET(mdl_pca_final);
@@ -503,5 +491,5 @@ mdl_pca_final_impl(PG_FUNCTION_ARGS)
 	}
 	values[lengthof(arrays)] = Int64GetDatum(s->rows);
 	values[lengthof(arrays) + 1] = Float8GetDatum(s->weight);
-	PG_RETURN_DATUM(make_row(fcinfo, values, nulls));
+	PG_RETURN_DATUM(mdl_state_row(fcinfo, values, nulls));
 }

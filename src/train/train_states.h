@@ -81,6 +81,9 @@ extern void mdl_wrong_feature(int index, const char *what) pg_attribute_noreturn
 extern struct varlena *mdl_state_bytes(Datum value, bool copy);
 extern void mdl_damaged_state(const char *of) pg_attribute_noreturn();
 
+/* The one row that a final function returns. */
+extern Datum mdl_state_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+
 /* ---- train_moments_state.c: states of linear_state and pca_state --------------------------------------------------- */
 
 typedef enum MdlMomentsKind
