@@ -148,7 +148,7 @@ mdl_training_empty_holdout(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_NO_DATA_FOUND),
 			 errmsg("no row fell into the holdout"),
-			 errhint("Raise \"fraction\" in argument \"validation\", or train on more rows.")));
+			 errhint("Raise \"fraction\" in argument \"validation\", choose another seed where there are few groups, or train on more rows.")));
 }
 
 void
