@@ -3,6 +3,7 @@
  */
 #include "ml/ml_collinear.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -53,13 +54,14 @@ ml_collinear_make(const ml_ctx *ctx, const double *moments, size_t stride, int n
 		if (status == ML_OK)
 			status = ml_cholesky_inverse(ctx, &factor, inverse, err);
 	}
-	if (status == ML_OK && matrix != NULL && factor.rank == (int) k)
+	if (status == ML_OK && matrix != NULL)
 	{
-		for (size_t i = 0; i < k; i++)
+		for (size_t i = 0; i < k && factor.rank == (int) k; i++)
 			result->vif[kept[i]] = fmax(inverse[i * k + i], 1);
 		status = ml_symmetric_eigen(ctx, false, (int) k, matrix, values, "the terms have no condition number", err);
-		if (status == ML_OK && values[0] > 0)
-			result->condition = sqrt(values[k - 1] / values[0]);
+		/* Correlations of doubles tell no smaller eigenvalue from 0: the number is at least as large. */
+		if (status == ML_OK)
+			result->condition = sqrt(values[k - 1] / fmax(values[0], DBL_EPSILON * values[k - 1]));
 		else if (status == ML_BAD_DATA)
 			status = ML_OK;		/* it is left out */
 	}
@@ -77,9 +79,15 @@ ml_collinear_report(const ml_ctx *ctx, const ml_collinear *c, int n, ml_report *
 	ml_report_matrix *added;
 	ml_status	status;
 
+	bool		any = false;
+
 	if (isnan(c->condition))
 		return ML_OK;
 	ml_report_fact(report, "condition_number", c->condition);
+	for (int i = 0; i < n; i++)
+		any |= !isnan(c->vif[i]);
+	if (!any)
+		return ML_OK;
 	status = ml_report_array(ctx, report, "vif", c->vif, 1, n, &added, err);
 	if (status == ML_OK)
 		added->columns_are_terms = true;

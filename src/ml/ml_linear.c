@@ -55,7 +55,7 @@ summarise(ml_linear_fit *fit, const ml_linear_params *params)
 	fit->r2 = fit->tss > 0 ? 1 - fit->rss / fit->tss : NAN;
 	fit->adjusted_r2 = fit->df > 0 ? 1 - (1 - fit->r2) * total_df / fit->df : NAN;
 	fit->f_statistic = NAN;
-	if (params->alpha == 0 && params->fit_intercept && fit->rank > 0 && fit->df > 0 && fit->rss > 0)
+	if (params->alpha == 0 && params->fit_intercept && fit->rank > 0 && fit->df > 0 && fit->rss > 0 && fit->tss > fit->rss)
 		fit->f_statistic = (fit->tss - fit->rss) / fit->rank / (fit->rss / fit->df);
 }
 

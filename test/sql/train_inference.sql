@@ -68,6 +68,19 @@ SELECT medallion.summary('train_inference_means');
 \pset format aligned
 \pset tuples_only off
 
+-- terms that nearly repeat each other: coefficients within 1e-5 of R's lm (tol = 1e-14), the condition number is told; of a constant target there is no F
+SELECT round((metrics->>'condition_number')::numeric, -5) AS condition_number FROM medallion.train('train_inference_near', 'SELECT mpg, wt, wt + no * 1e-9 AS w2, hp FROM mtcars', 'mpg', 'linear');
+SELECT c.feature, abs(c.estimate / r.estimate - 1) < 1e-5 AS estimate, abs(c.std_error / r.std_error - 1) < 1e-5 AS std_error
+FROM (VALUES ('(intercept)', 3.594162495e+01, 2.017504831e+00), ('wt', -5.934599794e+07, 5.694368691e+07), ('w2', 5.934599439e+07, 5.694368722e+07), ('hp', -3.678335014e-02, 1.021797458e-02)) r(feature, estimate, std_error)
+JOIN medallion.coefficients c ON c.model = 'train_inference_near' AND c.feature = r.feature ORDER BY c.position;
+SELECT metrics ? 'f_statistic' AS f_statistic, metrics ? 'train_r2' AS r2 FROM medallion.train('train_inference_constant', 'SELECT 5.0 AS y, wt, hp FROM mtcars', 'y', 'linear');
+-- rows of weight 0 are as if they were not there
+SELECT a.rows, b.rows FROM medallion.train('train_inference_zero', 'SELECT mpg, wt, hp, no % 4 AS w FROM mtcars', 'mpg', 'linear', weight => 'w') a,
+	medallion.train('train_inference_without', 'SELECT mpg, wt, hp, no % 4 AS w FROM mtcars WHERE no % 4 > 0', 'mpg', 'linear', weight => 'w') b;
+SELECT count(*) AS compared, count(*) FILTER (WHERE abs(a.std_error / b.std_error - 1) < 1e-10) AS same
+FROM unnest('{model,HC0,HC1,HC2,HC3}'::text[]) e CROSS JOIN LATERAL medallion.inference('train_inference_zero', errors => e, weight => 'w') a
+CROSS JOIN LATERAL medallion.inference('train_inference_without', errors => e, weight => 'w') b WHERE a.feature = b.feature;
+
 -- what can go wrong
 SELECT * FROM medallion.inference(NULL);
 SELECT * FROM medallion.inference('train_inference_nobody');
