@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 #include "ml/ml_hash.h"
+#include "train/train_scan.h"
 #include "train/train_states.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
@@ -572,21 +573,31 @@ hash_plain(const MdlRow *row, int n)
 	return hash_row(chains, &row->texts[0]);
 }
 
-/* Takes one number; true if it is NULL or not finite. */
+/* Takes one number; true if it is not finite. */
 static inline bool
-take_number(const NullableDatum *value, double *number, uint64 *chain)
+take_number(double value, double *number, uint64 *chain)
 {
-	*number = DatumGetFloat8(value->value);
-	*chain = hash_number(*chain, *number);
-	return value->isnull | (((uint64) value->value >> 52 & 0x7FF) == 0x7FF);
+	*number = value;
+	*chain = hash_number(*chain, value);
+	return ((uint64) Float8GetDatum(value) >> 52 & 0x7FF) == 0x7FF;
+}
+
+/* The number of a column, which lies in a tuple or, if there is none, among the values; sets *nulls if it is NULL. */
+static inline double
+number_at(const double *tuple, const NullableDatum *values, int i, bool *nulls)
+{
+	if (tuple != NULL)
+		return tuple[i];
+	*nulls |= values[i].isnull;
+	return DatumGetFloat8(values[i].value);
 }
 
 /*
  * Reads a row of numbers and a label in half the time of mdl_row_read, whose hash also divides rows; false: something is
- * NULL or not finite, which mdl_row_read tells apart.
+ * NULL or not finite, which mdl_row_read tells apart.  The label is the last of the values; inlined for both sorts of rows.
  */
-static inline bool
-read_plain(MdlRowReader *reader, const NullableDatum *values)
+static pg_attribute_always_inline bool
+read_plain(MdlRowReader *reader, const double *tuple, const NullableDatum *values)
 {
 	MdlRow	   *row = &reader->row;
 	double	   *numbers = row->numbers;
@@ -595,24 +606,25 @@ read_plain(MdlRowReader *reader, const NullableDatum *values)
 				b = 2,
 				c = 3,
 				d = 4;
-	bool		odd = values[n].isnull;
+	bool		nulls = values[n].isnull;
+	bool		odd = false;
 	int			i = 0;
 	text	   *label;
 
 	for (; i + 4 <= n; i += 4)
 	{
-		odd |= take_number(&values[i], &numbers[i], &a);
-		odd |= take_number(&values[i + 1], &numbers[i + 1], &b);
-		odd |= take_number(&values[i + 2], &numbers[i + 2], &c);
-		odd |= take_number(&values[i + 3], &numbers[i + 3], &d);
+		odd |= take_number(number_at(tuple, values, i, &nulls), &numbers[i], &a);
+		odd |= take_number(number_at(tuple, values, i + 1, &nulls), &numbers[i + 1], &b);
+		odd |= take_number(number_at(tuple, values, i + 2, &nulls), &numbers[i + 2], &c);
+		odd |= take_number(number_at(tuple, values, i + 3, &nulls), &numbers[i + 3], &d);
 	}
 	if (i < n)
-		odd |= take_number(&values[i], &numbers[i], &a);
+		odd |= take_number(number_at(tuple, values, i, &nulls), &numbers[i], &a);
 	if (i + 1 < n)
-		odd |= take_number(&values[i + 1], &numbers[i + 1], &b);
+		odd |= take_number(number_at(tuple, values, i + 1, &nulls), &numbers[i + 1], &b);
 	if (i + 2 < n)
-		odd |= take_number(&values[i + 2], &numbers[i + 2], &c);
-	if (unlikely(odd))
+		odd |= take_number(number_at(tuple, values, i + 2, &nulls), &numbers[i + 2], &c);
+	if (unlikely(odd | nulls))
 		return false;
 	label = DatumGetTextPP(values[n].value);
 	row->texts[0].data = VARDATA_ANY(label);
@@ -623,12 +635,25 @@ read_plain(MdlRowReader *reader, const NullableDatum *values)
 	return true;
 }
 
+/* The same of the scan's row, if its numbers lie side by side; false: mdl_row_read is to read it. */
+static inline bool
+read_plain_scan(MdlRowReader *reader)
+{
+	MdlScan    *scan = reader->scan;
+	const char *data;
+
+	if (scan->n_runs != 2 || scan->runs[0].offset < 0)
+		return false;
+	data = mdl_scan_row(scan);
+	return data != NULL && read_plain(reader, (const double *) (data + scan->runs[0].offset), scan->values);
+}
+
 static inline bool
 read_row(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRowCounts *counts)
 {
 	bool		plain = is_plain(reader->plan);
 
-	if (plain && reader->checked && read_plain(reader, fcinfo->args + first_arg))
+	if (plain && (reader->scan ? read_plain_scan(reader) : reader->checked && read_plain(reader, NULL, fcinfo->args + first_arg)))
 		return true;
 	if (!mdl_row_read(reader, fcinfo, first_arg, counts))
 		return false;

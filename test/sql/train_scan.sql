@@ -51,6 +51,8 @@ FROM generate_series(1, 1000) i;
 SELECT same('train_scan.t', 'y', 'linear', '{a,b,i4,late,added,added_text}');
 SELECT same('train_scan.t', 'y', 'linear', '{early,late,added,f4,m}');
 SELECT same('train_scan.t', 'label', 'naive_bayes', '{b,i4,added}');
+SELECT same('train_scan.t', 'label', 'naive_bayes', '{a,b}');
+SELECT same('train_scan.t', 'label', 'naive_bayes', '{a,late}');
 SELECT same('train_scan.t', 'added_text', 'logistic', '{b,i4,late}');
 -- not finite: counted and refused by name
 INSERT INTO t (a, b, y) VALUES ('NaN', 1, 1), (2, 'Infinity', 2);
