@@ -110,8 +110,9 @@ make_material(material *m, const ml_estimator *estimator, ml_task task, const do
 		m->use_fold[fold] = true;
 		fill_gram(&m->folds[fold], m->memory[fold], m->fold_start[fold], m->fold_start[fold + 1], task == ML_REGRESSION);
 	}
-	m->matrix = (ml_matrix) {ROWS, TERMS, m->columns, TERMS, task == ML_REGRESSION ? target : NULL, classes ? labels : NULL,
-		classes ? k : 0, m->design.weights, FOLDS, m->fold_start};
+	m->matrix = (ml_matrix) {.rows = ROWS, .n_columns = TERMS, .columns = m->columns, .n_terms = TERMS,
+		.target = task == ML_REGRESSION ? target : NULL, .labels = classes ? labels : NULL, .n_classes = classes ? k : 0,
+	.weights = m->design.weights, .n_folds = FOLDS, .fold_start = m->fold_start};
 	fill_gram(&m->gram, m->memory[FOLDS], 0, ROWS, task == ML_REGRESSION);
 	m->input.gram = &m->gram;
 	if (estimator->folds != NULL && estimator->folds(params) > 1)
