@@ -71,7 +71,8 @@ ml_ndcg(const ml_ctx *ctx, ml_ranked *rows, ml_ranked *scratch, size_t n, size_t
 		return NAN;
 	for (size_t i = 0; i < n && (k == 0 || i < k); i++)
 		best += rows[i].relevance / log2((double) i + 2);
-	return best == 0 ? 0 : reached / best;
+	/* More than the best is rounding. */
+	return best == 0 ? 0 : reached > best ? 1 : reached / best;
 }
 
 double

@@ -40,6 +40,8 @@ RESET min_parallel_table_scan_size;
 SELECT medallion.r2(y, p), medallion.explained_variance(y, p), medallion.d2_tweedie(y, p, 0) AS normal, medallion.d2_tweedie(y, p, 2) AS gamma, medallion.d2_tweedie(p, y, 1) AS poisson,
 	medallion.d2_absolute_error(y, p) AS absolute FROM (VALUES (1.0::float8, 'NaN'::float8), (1, 2)) v(y, p);
 SELECT medallion.f1(true, true, 'binary', NULL, 1, 7);
+-- The best order is worth 1, however many scores are equal.
+SELECT medallion.ndcg(s, s, 10, q) <= 1 AS ten, medallion.ndcg(s, s, NULL, q) <= 1 AS all FROM (SELECT i % 10 / 10.0 AS s, i % 7 AS q FROM generate_series(1, 200000) i) r;
 
 RESET search_path;
 SET client_min_messages = warning;
