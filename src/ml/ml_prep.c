@@ -41,21 +41,33 @@ weight_of(const ml_row_list *rows, size_t row)
 	return rows->weights ? rows->weights[row] : 1;
 }
 
-/* Weighted sum of squares about the mean. */
+/* Weighted sum of squares about the mean, of values divided by unit. */
 static double
-squares(const double *values, size_t stride, const ml_row_list *rows, double mean)
+squares(const double *values, size_t stride, const ml_row_list *rows, double mean, double unit)
 {
 	careful_sum total = {0, 0};
 
 	for (int s = 0; s < rows->n; s++)
 		for (size_t i = rows->stretches[s].first; i < rows->stretches[s].end; i++)
 		{
-			double		distance = values[i * stride] - mean;
+			double		distance = unit == 1 ? values[i * stride] - mean : values[i * stride] / unit - mean / unit;
 
 			if (!isnan(distance))
 				add(&total, weight_of(rows, i) * distance * distance);
 		}
 	return total.sum + total.rest;
+}
+
+/* Below it the squares that a standard deviation comes from lose digits. */
+#define LEAST_STD	1e-145
+
+/* The standard deviation of values whose squares overflow or vanish, by way of numbers of size 1. */
+static double
+extreme_std(const double *values, size_t stride, const ml_row_list *rows, const ml_column_facts *facts)
+{
+	double		unit = ldexp(1, ilogb(fmax(fabs(facts->least), fabs(facts->largest))));
+
+	return unit * sqrt(squares(values, stride, rows, facts->mean, unit) / facts->weight);
 }
 
 void
@@ -85,7 +97,9 @@ ml_prep_facts(const double *values, size_t stride, const ml_row_list *rows, ml_c
 		return;
 	}
 	facts->mean = facts->least == facts->largest ? facts->least : (total.sum + total.rest) / facts->weight;
-	facts->std = sqrt(squares(values, stride, rows, facts->mean) / facts->weight);
+	facts->std = sqrt(squares(values, stride, rows, facts->mean, 1) / facts->weight);
+	if (facts->largest > facts->least && !(facts->std > LEAST_STD && facts->std < INFINITY))
+		facts->std = extreme_std(values, stride, rows, facts);
 }
 
 void

@@ -17,6 +17,7 @@
 #include "ml/ml_fit_sgd.h"
 #include "ml/ml_random.h"
 #include "portability/instr_time.h"
+#include "tcop/utility.h"
 #include "train/train.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -258,6 +259,7 @@ mdl_partial_fit_impl(PG_FUNCTION_ARGS)
 	ml_ctx		ctx;
 	int			version;
 
+	PreventCommandIfReadOnly("medallion.partial_fit()");
 	if (epochs < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"epochs\" must be at least 1, but is %d", epochs)));
 	if (deploy != NULL && strcmp(deploy, "always") != 0)

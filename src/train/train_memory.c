@@ -54,6 +54,11 @@ check_constant(const MdlTraining *t, const MdlMatrixData *data, size_t n)
 			while (same < n && (column->numbers[same] == column->numbers[0] ||
 								(isnan(column->numbers[same]) && isnan(column->numbers[0]))))
 				same++;
+		if (same == n && column->codes == NULL && isnan(column->numbers[0]))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("feature \"%s\" is NULL in every row", t->source.columns[i].name),
+					 errhint("Exclude the column.")));
 		if (same == n)
 			mdl_training_constant_column(t->source.columns[i].name);
 	}

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -217,15 +218,18 @@ void
 mdl_jsonb_push_number(JsonbParseState **state, const char *key, double number)
 {
 	JsonbValue	value;
+	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
 
 	mdl_jsonb_push_key(state, key);
 	if (!isfinite(number))
 		value.type = jbvNull;
 	else
 	{
+		/* Not float8out(), whose digits are those of the session's extra_float_digits. */
+		double_to_shortest_decimal_buf(number, digits);
 		value.type = jbvNumeric;
 		value.val.numeric = DatumGetNumeric(DirectFunctionCall3(numeric_in,
-																CStringGetDatum(float8out_internal(number)),
+																CStringGetDatum(digits),
 																ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 	}
 	pushJsonbValue(state, WJB_VALUE, &value);
@@ -317,11 +321,15 @@ tasks_array(unsigned tasks)
 static char *
 default_text(const ml_param_spec *spec)
 {
+	char	   *digits;
+
 	if (spec->type == ML_PARAM_BOOLEAN)
 		return spec->default_value != 0 ? "true" : "false";
 	if (ml_param_word(spec, spec->default_value) != NULL)
 		return (char *) ml_param_word(spec, spec->default_value);
-	return float8out_internal(spec->default_value);
+	digits = palloc(DOUBLE_SHORTEST_DECIMAL_LEN);
+	double_to_shortest_decimal_buf(spec->default_value, digits);
+	return digits;
 }
 
 static void

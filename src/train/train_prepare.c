@@ -167,9 +167,22 @@ mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_
 	for (int i = 0; i < ml_model_n_terms(t->model); i++)
 	{
 		double		variance = gram->moments[(size_t) i * gram->n + i] / gram->weight;
+		const char *name = ml_model_column_name(t->model, ml_model_term_column(t->model, i));
 
-		if (sources[i].number >= 0 && !(sqrt(variance) > 1e-13 * fabs(gram->mean[i])))
-			mdl_training_constant_column(ml_model_column_name(t->model, ml_model_term_column(t->model, i)));
+		if (sources[i].number < 0 || sqrt(variance) > 1e-13 * fabs(gram->mean[i]))
+			continue;
+		if (sqrt(variance) > 1e-15 * fabs(gram->mean[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("feature \"%s\" varies by %.1g about %g: too few digits are left for sums of its squares", name,
+							sqrt(variance), gram->mean[i]),
+					 errhint("Take off a number near its mean in the source query, or ask for preprocess => '{\"scale\": \"standard\"}'.")));
+		if (gram->mean[i] != 0 && fabs(gram->mean[i]) < 1e-140)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("feature \"%s\" is about %g in every row: its squares vanish", name, gram->mean[i]),
+					 errhint("Ask for preprocess => '{\"scale\": \"standard\"}', or exclude the column if all its values are the same.")));
+		mdl_training_constant_column(name);
 	}
 }
 

@@ -276,7 +276,8 @@ tell_aliased(const MdlTraining *t)
 		if (isnan(t->report.coefficients[i].estimate))
 			appendStringInfo(&names, "%s%s", told++ ? ", " : "", term_name(t, t->report.coefficients[i].term));
 	ereport(NOTICE,
-			(errmsg("%d terms are determined by the others and have no coefficient: %s%s", t->report.n_aliased, names.data,
+			(errmsg_plural("%d term is determined by the others and has no coefficient: %s%s",
+						   "%d terms are determined by the others and have no coefficient: %s%s", t->report.n_aliased, t->report.n_aliased, names.data,
 					t->report.n_aliased > told ? ", …" : "")));
 }
 
