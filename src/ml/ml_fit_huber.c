@@ -255,7 +255,8 @@ end_round(huber_state *s, ml_error *err)
 		return status;
 	if (gain <= s->tol * fabs(objective) || s->accepted[p + 1] <= SMALLEST_SCALE * s->spread)
 	{
-		s->converged = true;
+		/* A scale of 0 is the end of a fit without residuals; with some left Newton's steps lead nowhere there. */
+		s->converged = s->accepted[p + 1] > SMALLEST_SCALE * s->spread || objective <= 1e-6 * s->rounds.weight * s->spread;
 		return ML_DONE;
 	}
 	if (s->iterations >= s->max_iter)
