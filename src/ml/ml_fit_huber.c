@@ -77,6 +77,7 @@ typedef struct huber_state
 	double		outliers;		/* there */
 	double		share;			/* of the step that is tried */
 	int			halvings;
+	bool		last;			/* what is tried now is the last step */
 	int			iterations;
 	bool		converged;
 	double	   *coefficients;	/* (p) at the end */
@@ -208,7 +209,7 @@ newton(huber_state *s, double *gain, ml_error *err)
 	status = ml_cholesky_make(&s->ctx, &factor, w->matrix, (int) n, 0, TOLERANCE, err);
 	if (status == ML_OK)
 	{
-		double		room = 0.9 * s->accepted[p + 1];
+		double		room = 0.4 * s->accepted[p + 1];	/* more leads to a scale near 0, from where no step leads back */
 
 		ml_cholesky_solve(&factor, s->gradient, s->step, s->work);
 		*gain = ml_dot(s->gradient, s->step, n) / 2;
@@ -237,13 +238,13 @@ end_round(huber_state *s, ml_error *err)
 	s->iterations++;
 	if (!(objective <= s->objective))
 	{
-		if (s->halvings++ < MAX_HALVINGS && s->iterations < s->max_iter)
+		if (!s->last && s->halvings++ < MAX_HALVINGS && s->iterations < s->max_iter)
 		{
 			s->share /= 2;
 			try_share(s);
 			return ML_MORE;
 		}
-		s->converged = s->halvings > MAX_HALVINGS;
+		s->converged = s->last || s->halvings > MAX_HALVINGS;
 		return ML_DONE;
 	}
 	s->halvings = 0;
@@ -253,14 +254,19 @@ end_round(huber_state *s, ml_error *err)
 	status = newton(s, &gain, err);
 	if (status != ML_OK)
 		return status;
-	if (gain <= s->tol * fabs(objective) || s->accepted[p + 1] <= SMALLEST_SCALE * s->spread)
+	if (s->last || gain == 0 || s->accepted[p + 1] <= SMALLEST_SCALE * s->spread)
 	{
 		/* A scale of 0 is the end of a fit without residuals; with some left Newton's steps lead nowhere there. */
 		s->converged = s->accepted[p + 1] > SMALLEST_SCALE * s->spread || objective <= 1e-6 * s->rounds.weight * s->spread;
 		return ML_DONE;
 	}
+	/* The step that is too short to be worth a round is taken nevertheless: it doubles the digits of the coefficients. */
+	s->last = gain <= s->tol * fabs(objective);
 	if (s->iterations >= s->max_iter)
+	{
+		s->converged = s->last;
 		return ML_DONE;
+	}
 	try_share(s);
 	return ML_MORE;
 }
