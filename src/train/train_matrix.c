@@ -20,6 +20,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#define MANY_SEGMENTS 56		/* of an area, which then grows by a quarter at a time */
 #define STATE_MAGIC 0x4d545832u
 #define FIRST_CHUNK (64 * 1024)
 #define LARGEST_CHUNK (16 * 1024 * 1024)
@@ -38,12 +39,14 @@ typedef struct MatrixState
 
 /*
  * The head of the area.  An area left to itself doubles its segments, and would be half empty in the end; so it may grow
- * by a sixteenth at a time only.
+ * by a part of what is expected, or a sixteenth of what there is, at a time only.
  */
 typedef struct MatrixHead
 {
 	pg_atomic_uint64 limit;		/* bytes that the area may take just now */
 	uint64		most;			/* and at all: medallion.train_mem of the leader */
+	uint64		least_step;		/* what it grows by, at least */
+	pg_atomic_uint32 growths;	/* how often it has grown */
 	char		place[FLEXIBLE_ARRAY_MEMBER];
 } MatrixHead;
 
@@ -89,11 +92,16 @@ allocate(Size size)
 {
 	dsa_pointer found;
 
-	/* What the area keeps for itself is a five hundredth. */
+	/*
+	 * What the area keeps for itself is a five hundredth.  It becomes a segment larger at a time, of which PostgreSQL's areas bear
+	 * 88: the size of the next is a power of two that overflows then.  So steps are not too small for the rows that are expected,
+	 * and large once there have been many.
+	 */
 	while (!DsaPointerIsValid(found = dsa_allocate_extended(attached, size, DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM)))
 	{
 		uint64		limit = pg_atomic_read_u64(&attached_head->limit);
-		uint64		count = Max(1, limit / 16 / size);
+		uint64		share = pg_atomic_fetch_add_u32(&attached_head->growths, 1) < MANY_SEGMENTS ? 16 : 4;
+		uint64		count = Max(1, Max(limit / share, attached_head->least_step) / size);
 		uint64		step = Max(count * (size + size / 128 + BLCKSZ), 1024 * 1024);
 		uint64		grown = Min(limit + step, attached_head->most);
 
@@ -502,6 +510,7 @@ mdl_matrix_load(const MdlSource *source, const MdlRowPlan *plan, bytea *plan_byt
 	dsm_pin_mapping(load->segment);
 	attached_head = dsm_segment_address(load->segment);
 	pg_atomic_init_u64(&attached_head->limit, HEAD_SIZE);
+	pg_atomic_init_u32(&attached_head->growths, 0);
 	attached_head->most = (uint64) mdl_train_mem * 1024;
 	load->area = dsa_create_in_place(attached_head->place, HEAD_SIZE - offsetof(MatrixHead, place), LWTRANCHE_PARALLEL_QUERY_DSA,
 									 load->segment);
@@ -511,11 +520,12 @@ mdl_matrix_load(const MdlSource *source, const MdlRowPlan *plan, bytea *plan_byt
 	attached_handle = dsm_segment_handle(load->segment);
 	MemoryContextSwitchTo(saved);
 
+	rows = mdl_source_estimate_rows(source);
+	attached_head->least_step = (uint64) (Min(rows * mdl_sample_record_size(plan), (double) attached_head->most) / 64);
 	/* The setting lasts until the query ends, by error too, and goes with it to the workers. */
 	level = NewGUCNestLevel();
 	snprintf(handle, sizeof(handle), "%d", (int) attached_handle);
 	(void) set_config_option("medallion.matrix_area", handle, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	rows = mdl_source_estimate_rows(source);
 	PG_TRY();
 	{
 		state = mdl_source_aggregate(source, "_matrix_state", plan_bytes, InvalidOid, 0);
