@@ -32,12 +32,13 @@ typedef struct MdlScanText
 
 /* ---- the leader: taking over --------------------------------------------------------------------------------------- */
 
-/* The aggregate that takes the rows, if they come from a sequential scan directly; else NULL. */
+/* The aggregate that takes the rows, if they come from a sequential scan directly; else NULL, and *instead is the node that they come from. */
 static Agg *
-aggregate_over_scan(Plan *plan)
+aggregate_over_scan(Plan *plan, Plan **instead)
 {
 	while (IsA(plan, Gather) || (IsA(plan, Agg) && DO_AGGSPLIT_COMBINE(((Agg *) plan)->aggsplit)))
 		plan = plan->lefttree;
+	*instead = IsA(plan, Agg) && plan->lefttree ? plan->lefttree : plan;
 	if (!IsA(plan, Agg) || !IsA(plan->lefttree, SeqScan) || ((Agg *) plan)->aggstrategy != AGG_PLAIN ||
 		((Agg *) plan)->groupingSets != NIL || ((Agg *) plan)->chain != NIL || plan->qual != NIL)
 		return NULL;
@@ -164,28 +165,76 @@ gives_rows(const PlannedStmt *statement, const SeqScan *scan)
 	return same;
 }
 
-void
-mdl_scan_take_over(PlannedStmt *statement, const MdlSource *source, int leading)
+/* What EXPLAIN calls a node that rows may come from instead of a scan. */
+static const char *
+node_name(const Plan *plan)
 {
-	Agg		   *agg = aggregate_over_scan(statement->planTree);
+	switch (nodeTag(plan))
+	{
+		case T_Agg:
+			return "Aggregate";
+		case T_Append:
+			return "Append";
+		case T_BitmapHeapScan:
+			return "Bitmap Heap Scan";
+		case T_CteScan:
+			return "CTE Scan";
+		case T_ForeignScan:
+			return "Foreign Scan";
+		case T_FunctionScan:
+			return "Function Scan";
+		case T_HashJoin:
+			return "Hash Join";
+		case T_IndexOnlyScan:
+			return "Index Only Scan";
+		case T_IndexScan:
+			return "Index Scan";
+		case T_Limit:
+			return "Limit";
+		case T_MergeJoin:
+			return "Merge Join";
+		case T_NestLoop:
+			return "Nested Loop";
+		case T_Result:
+			return "Result";
+		case T_Sort:
+		case T_IncrementalSort:
+			return "Sort";
+		case T_SubqueryScan:
+			return "Subquery Scan";
+		case T_WindowAgg:
+			return "WindowAgg";
+		default:
+			return "a node of another sort";
+	}
+}
+
+/* Takes over, or returns why not. */
+static const char *
+take_over(PlannedStmt *statement, const MdlSource *source, int leading)
+{
+	Plan	   *instead;
+	Agg		   *agg = aggregate_over_scan(statement->planTree, &instead);
 	TargetEntry *output = agg && list_length(agg->plan.targetlist) == 1 ? linitial_node(TargetEntry, agg->plan.targetlist) : NULL;
 	SeqScan    *scan = agg ? (SeqScan *) agg->plan.lefttree : NULL;
 	Aggref	   *aggref;
 	List	   *columns;
 	List	   *note = NIL;
 
+	if (agg == NULL)
+		return psprintf("below the aggregate is %s", node_name(instead));
 	if (output == NULL || !IsA(output->expr, Aggref))
-		return;
+		return "the plan has more than the aggregate";
 	aggref = copyObject((Aggref *) output->expr);
 	columns = column_expressions(aggref, leading, mdl_source_pack(source) > 0);
 	if (aggref->aggdirectargs != NIL || aggref->aggfilter != NULL || list_length(columns) != source->n_columns)
-		return;
+		return "the plan has more than the aggregate";
 	for (int i = 0; i < source->n_columns; i++)
 	{
 		Node	   *entry = note_entry(list_nth(columns, i), scan, source->columns[i].wire);
 
 		if (entry == NULL)
-			return;
+			return psprintf("column \"%s\" is not made of one column of the table", source->columns[i].name);
 		note = lappend(note, entry);
 	}
 	aggref->args = list_truncate(aggref->args, leading);
@@ -195,6 +244,18 @@ mdl_scan_take_over(PlannedStmt *statement, const MdlSource *source, int leading)
 	/* Nobody looks at what the scan gives out any more. */
 	if (!gives_rows(statement, scan))
 		scan->scan.plan.targetlist = NIL;
+	return NULL;
+}
+
+void
+mdl_scan_take_over(PlannedStmt *statement, const MdlSource *source, int leading)
+{
+	const char *reason = take_over(statement, source, leading);
+
+	if (reason == NULL)
+		ereport(DEBUG1, (errmsg_internal("training: the rows are read from the scan")));
+	else
+		ereport(DEBUG1, (errmsg_internal("training: the rows come as arguments: %s", reason)));
 }
 
 /* ---- each process: the scan ---------------------------------------------------------------------------------------- */
