@@ -131,7 +131,7 @@ numbers_of_groups(const ml_kmeans *s)
 {
 	size_t		n = s->design->n_terms;
 
-	return s->n_groups * ((size_t) s->k * (n + 2) + 1 + ML_LANES * n) + n;
+	return s->n_groups * ((size_t) s->k * (n + 2) + 1 + ML_NEAREST_ROWS * n + ML_KMEANS_CANDIDATES) + (1 + ML_KMEANS_CANDIDATES) * n;
 }
 
 static ml_status
@@ -141,7 +141,7 @@ allocate(ml_kmeans *s, ml_error *err)
 	size_t		rows = s->design->rows;
 	size_t		n = s->design->n_terms;
 	size_t		cells = s->k * n;
-	double		bytes = (double) rows * (4 * sizeof(double) + sizeof(int32_t)) +
+	double		bytes = (double) rows * (3 * sizeof(double) + sizeof(int32_t)) +
 		(double) (numbers_of_groups(s) + 2 * cells + 3 * (size_t) s->k) * sizeof(double);
 	ml_status	status = ml_check_memory(ctx, bytes, "the bounds of the rows and the sums of the clusters", err);
 
@@ -151,22 +151,24 @@ allocate(ml_kmeans *s, ml_error *err)
 	s->best = ml_alloc_zero(ctx, cells + 1, sizeof(double));
 	s->half_gap = ml_alloc(ctx, 3 * (size_t) s->k, sizeof(double));
 	s->nearest = ml_alloc_zero(ctx, rows, sizeof(int32_t));
-	s->upper = ml_alloc(ctx, 2 * rows, sizeof(double));
-	s->distances = ml_alloc(ctx, 2 * rows, sizeof(double));
+	s->upper = ml_alloc(ctx, 3 * rows, sizeof(double));
 	s->sums = ml_alloc(ctx, numbers_of_groups(s), sizeof(double));
 	if (s->centres == NULL || s->best == NULL || s->half_gap == NULL || s->nearest == NULL || s->upper == NULL ||
-		s->distances == NULL || s->sums == NULL)
+		s->sums == NULL)
 		return ml_no_memory(err);
+	s->set = (ml_centre_set) {s->centres, s->k, n};
 	s->moved = s->seen = s->half_gap + s->k;
 	s->best_sizes = s->moved + s->k;
 	s->lower = s->upper + rows;
-	s->candidate_distances = s->distances;
-	s->spare = s->distances + rows;
+	s->away = s->lower + rows;
 	s->weights = s->sums + s->n_groups * cells;
 	s->totals = s->weights + (size_t) s->n_groups * s->k;
 	s->counts = s->totals + s->n_groups;
 	s->blocks = s->counts + (size_t) s->n_groups * s->k;
-	s->moving = s->blocks + s->n_groups * ML_LANES * n;
+	s->moving = s->blocks + s->n_groups * ML_NEAREST_ROWS * n;
+	s->left = s->moving + n;
+	s->candidate_rows = s->left + s->n_groups * ML_KMEANS_CANDIDATES;
+	s->candidates = (ml_centre_set) {s->candidate_rows, 0, n};
 	memset(s->moving, 0, n * sizeof(double));
 	return ML_OK;
 }
@@ -260,16 +262,14 @@ inertia_group(void *arg, int group)
 	double		total = 0;
 
 	ml_kmeans_group_rows(s, group, &first, &end);
-	for (size_t i = first; i < end; i += ML_LANES)
+	for (size_t start = first; start < end; start += ML_KMEANS_STRIP)
 	{
-		int			count = end - i < ML_LANES ? (int) (end - i) : ML_LANES;
-		size_t		rows[ML_LANES];
+		size_t		rows[ML_KMEANS_STRIP];
+		size_t		count = ml_kmeans_list_rows(start, end - start < ML_KMEANS_STRIP ? end : start + ML_KMEANS_STRIP, rows);
 
-		for (int k = 0; k < count; k++)
-			rows[k] = i + k;
 		ml_kmeans_compare(s, group, rows, count);
-		for (int k = 0; k < count; k++)
-			total += ml_kmeans_weight(s, i + k) * s->upper[i + k] * s->upper[i + k];
+		for (size_t i = start; i < start + count; i++)
+			total += ml_kmeans_weight(s, i) * s->upper[i] * s->upper[i];
 	}
 	s->totals[group] = total;
 }
@@ -409,7 +409,6 @@ kmeans_end(void *state)
 	ml_free(&ctx, s->half_gap);
 	ml_free(&ctx, s->nearest);
 	ml_free(&ctx, s->upper);
-	ml_free(&ctx, s->distances);
 	ml_free(&ctx, s->sums);
 	ml_free(&ctx, s);
 }

@@ -80,80 +80,10 @@ ml_centre_rows(double *z, const double *means, const double *root_weights, size_
 		}
 }
 
-/* What comparisons of vectors give: all bits of a lane, or none. */
-typedef int64_t masks __attribute__((vector_size(ML_LANES * sizeof(int64_t)), aligned(sizeof(int64_t)), may_alias));
-
-#define CHOOSE(mask, a, b) ((lanes) (((mask) & (masks) (a)) | (~(mask) & (masks) (b))))
-#define CENTRES 4				/* that are worked on together */
-
-EVERY_PROCESSOR void
-ml_nearest_two(const double *x, const double *centres, int n_centres, size_t n_terms, int32_t *nearest, double *least,
-			   double *second)
-{
-	lanes		best = {0};
-	lanes		next = {0};
-	masks		which = {0};
-
-	best += INFINITY;
-	next += INFINITY;
-	for (int c = 0; c < n_centres; c += CENTRES)
-	{
-		/* Always as many at a time: where there are fewer the first of them stands in, and is not looked at. */
-		int			count = n_centres - c < CENTRES ? n_centres - c : CENTRES;
-		const double *centre[CENTRES];
-		lanes		sum[CENTRES] = {{0}};
-
-		for (int k = 0; k < CENTRES; k++)
-			centre[k] = centres + (size_t) (k < count ? c + k : c) * n_terms;
-		for (size_t j = 0; j < n_terms; j++)
-		{
-			lanes		values = *(const lanes *) (x + j * ML_LANES);
-
-			for (int k = 0; k < CENTRES; k++)
-			{
-				lanes		distance = values - centre[k][j];
-
-				sum[k] += distance * distance;
-			}
-		}
-		for (int k = 0; k < count; k++)
-		{
-			masks		closer = sum[k] < best;
-			masks		below = sum[k] < next;
-			masks		number = {0};
-
-			number += c + k;
-			next = CHOOSE(closer, best, CHOOSE(below, sum[k], next));
-			best = CHOOSE(closer, sum[k], best);
-			which = (closer & number) | (~closer & which);
-		}
-	}
-	for (int lane = 0; lane < ML_LANES; lane++)
-	{
-		nearest[lane] = (int32_t) which[lane];
-		least[lane] = best[lane];
-		second[lane] = next[lane];
-	}
-}
-
 EVERY_PROCESSOR double
 ml_squared_distance(const double *a, const double *b, size_t n)
 {
-	lanes		sum = {0};
-	double		total = 0;
-	size_t		i = 0;
-
-	for (; i + ML_LANES <= n; i += ML_LANES)
-	{
-		lanes		distance = *(const lanes *) (a + i) - *(const lanes *) (b + i);
-
-		sum += distance * distance;
-	}
-	for (; i < n; i++)
-		total += (a[i] - b[i]) * (a[i] - b[i]);
-	for (int k = 0; k < ML_LANES; k++)
-		total += sum[k];
-	return total;
+	return ml_squared_difference(a, b, n);
 }
 
 EVERY_PROCESSOR double

@@ -29,13 +29,6 @@ extern void ml_column_sums(double *sums, const double *z, size_t n, size_t padde
 /* z -= means, row by row; then, if root_weights is not NULL, row i is multiplied by root_weights[i]. */
 extern void ml_centre_rows(double *z, const double *means, const double *root_weights, size_t n, size_t padded);
 
-/*
- * Of ML_LANES rows, which lie in x as (n_terms, ML_LANES), the nearest of the centres (n_centres, n_terms), and the squared
- * distances to it and to the second nearest: (ML_LANES) each.  Of equally near ones the first.
- */
-extern void ml_nearest_two(const double *x, const double *centres, int n_centres, size_t n_terms, int32_t *nearest,
-						   double *least, double *second);
-
 extern double ml_squared_distance(const double *a, const double *b, size_t n);
 /* Sum of scales (a - b)². */
 extern double ml_weighted_distance(const double *a, const double *b, const double *scales, size_t n);

@@ -44,15 +44,15 @@ do_batch(ml_kmeans *s)
 	memset(s->sums, 0, (size_t) s->k * s->design->n_terms * sizeof(double));
 	memset(s->weights, 0, s->k * sizeof(double));
 	memset(s->counts, 0, s->k * sizeof(double));
-	for (size_t done = 0; done < s->batch; done += ML_LANES)
+	for (size_t done = 0; done < s->batch; done += ML_KMEANS_STRIP)
 	{
-		int			count = s->batch - done < ML_LANES ? (int) (s->batch - done) : ML_LANES;
-		size_t		rows[ML_LANES];
+		size_t		count = s->batch - done < ML_KMEANS_STRIP ? s->batch - done : ML_KMEANS_STRIP;
+		size_t		rows[ML_KMEANS_STRIP];
 
-		for (int k = 0; k < count; k++)
+		for (size_t k = 0; k < count; k++)
 			rows[k] = (size_t) (ml_random_unit(&r) * (double) s->design->rows);
 		ml_kmeans_compare(s, 0, rows, count);
-		for (int k = 0; k < count; k++)
+		for (size_t k = 0; k < count; k++)
 		{
 			double		weight = ml_kmeans_weight(s, rows[k]);
 

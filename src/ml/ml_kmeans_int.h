@@ -13,9 +13,14 @@
 
 #include "ml/ml_estimator.h"
 #include "ml/ml_kernels.h"
+#include "ml/ml_nearest.h"
 #include "ml/ml_random.h"
 
-#define ML_KMEANS_STEP 2e7		/* numbers (distances times terms) that a thread works on in a step, at most about */
+#define ML_KMEANS_STEP 5e7		/* numbers (distances times terms) that a thread works on in a step, at most about */
+
+#define ML_KMEANS_STRIP 1024	/* rows that are listed and then worked on */
+
+#define ML_KMEANS_CANDIDATES 16 /* 2 + log of the most clusters, 1e6, and no more */
 
 typedef enum ml_kmeans_phase
 {
@@ -48,6 +53,7 @@ typedef struct ml_kmeans
 	size_t		active;			/* rows at work: all, or those that a start with batches chooses from */
 	double		total;			/* weight of the active rows, or what they are drawn with for the next centre */
 	double	   *centres;		/* (k, n_terms) */
+	ml_centre_set set;			/* of them */
 
 	double		best_inertia;
 	double	   *best;			/* (k, n_terms) of the best start, and … */
@@ -60,13 +66,9 @@ typedef struct ml_kmeans
 
 	/* choosing */
 	int			chosen;			/* centres so far */
-	int			tried;			/* candidates for the next one */
-	ml_random	random;			/* of the next one */
-	double		least;			/* distance that a candidate leaves */
-	size_t		best_row;		/* the candidate that does */
-	const double *candidate;
-	double	   *candidate_distances;	/* (rows) to the nearest of the centres and the candidate */
-	double	   *spare;			/* (rows) the same of the best candidate */
+	ml_centre_set candidates;	/* for the next one, k of them: 0 before they are drawn, 1 once one is chosen */
+	double	   *candidate_rows; /* (ML_KMEANS_CANDIDATES, n_terms) */
+	double	   *left;			/* (n_groups, ML_KMEANS_CANDIDATES) distances of a group that each would leave */
 
 	/* rounds */
 	double	   *half_gap;		/* (k) half the distance to the next centre */
@@ -77,11 +79,12 @@ typedef struct ml_kmeans
 	int32_t    *nearest;		/* (rows) */
 	double	   *upper;			/* (rows) bound on the distance to the nearest centre; while choosing its square itself */
 	double	   *lower;			/* (rows) bound on the distance to any other */
+	double	   *away;			/* (rows) squared distances, when a cluster has lost its rows */
 	double	   *sums;			/* (n_groups, k, n_terms) */
 	double	   *weights;		/* (n_groups, k) */
 	double	   *totals;			/* (n_groups) */
 	double	   *counts;			/* (n_groups, k) rows, which tell empty clusters as sums of weights cannot */
-	double	   *blocks;			/* (n_groups, n_terms, ML_LANES) rows that are compared together */
+	double	   *blocks;			/* (n_groups, n_terms, ML_NEAREST_ROWS) rows that are compared together */
 	double	   *moving;			/* (n_terms) a centre's new place */
 
 	/* batches */
@@ -91,7 +94,6 @@ typedef struct ml_kmeans
 	double		smooth_inertia; /* of a row, of the batches so far, the last ones above all */
 	double		least_inertia;
 
-	double	   *distances;		/* the memory of candidate_distances and spare */
 } ml_kmeans;
 
 static inline const double *
@@ -134,8 +136,17 @@ extern bool ml_kmeans_do_batches(ml_kmeans *s);
 /* After a round: moves the centres to the means of their rows; returns the sum of the squares of the ways. */
 extern double ml_kmeans_move_centres(ml_kmeans *s);
 
-/* The nearest and the second nearest centre of up to ML_LANES rows, all compared, with the memory of a group. */
-extern void ml_kmeans_compare(ml_kmeans *s, int group, const size_t *rows, int count);
+/* Compares up to ML_KMEANS_STRIP rows with all centres, with the memory of a group: their nearest one, and their bounds. */
+extern void ml_kmeans_compare(ml_kmeans *s, int group, const size_t *rows, size_t count);
+
+/* Lists rows first … end - 1; returns how many. */
+static inline size_t
+ml_kmeans_list_rows(size_t first, size_t end, size_t *rows)
+{
+	for (size_t i = first; i < end; i++)
+		rows[i - first] = i;
+	return end - first;
+}
 
 /* Adds a row to the sums of a cluster, or takes it away: sign -1. */
 static inline void

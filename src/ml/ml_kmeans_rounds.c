@@ -12,6 +12,7 @@
 
 #include "ml/ml_parallel.h"
 
+#define FEW_CENTRES 16			/* so many that a row is compared with all of them rather than with its own first */
 #define ROUNDS_PER_SUM 32		/* rounds until the sums are taken anew */
 
 /* ---- bounds ------------------------------------------------------------------------------------------------------- */
@@ -35,61 +36,76 @@ ml_kmeans_measure_gaps(ml_kmeans *s)
 	return s->round == 0 || ml_kmeans_some(s, s->k, (double) s->k * s->design->n_terms, measure_gap);
 }
 
-/* Whether the bounds leave open which centre is the nearest. */
-static inline bool
-is_open(ml_kmeans *s, size_t i)
+/* Brings the bounds of rows up to date with the way of the centres, and lists those whose nearest centre they leave open. */
+static size_t
+list_open(ml_kmeans *s, size_t first, size_t end, size_t *open)
 {
-	int			nearest = s->nearest[i];
-	double		limit;
+	size_t		count = 0;
 
-	if (s->round == 0)
-		return true;
-	s->upper[i] += s->moved[nearest];
-	s->lower[i] -= nearest == s->furthest_centre ? s->second_furthest : s->furthest;
-	limit = fmax(s->half_gap[nearest], s->lower[i]);
-	if (s->upper[i] <= limit)
-		return false;
-	s->upper[i] = sqrt(ml_squared_distance(ml_kmeans_row(s, i), ml_kmeans_centre(s, nearest), s->design->n_terms));
-	return s->upper[i] > limit;
+	for (size_t i = first; i < end; i++)
+	{
+		int			nearest = s->nearest[i];
+		double		upper = s->upper[i] + s->moved[nearest];
+		double		lower = s->lower[i] - (nearest == s->furthest_centre ? s->second_furthest : s->furthest);
+
+		s->upper[i] = upper;
+		s->lower[i] = lower;
+		/* Without a branch, for none would be foreseen. */
+		open[count] = i;
+		count += !((upper <= s->half_gap[nearest]) | (upper <= lower));
+	}
+	return count;
+}
+
+/* Measures how far the listed rows are from their centres, and keeps those whose nearest centre that leaves open. */
+static size_t
+keep_open(ml_kmeans *s, size_t *open, size_t count)
+{
+	double		squared[ML_KMEANS_STRIP];
+	size_t		kept = 0;
+
+	ml_own_distances(&s->set, s->design->x, s->design->stride, open, count, s->nearest, squared);
+	for (size_t k = 0; k < count; k++)
+	{
+		size_t		i = open[k];
+		int			nearest = s->nearest[i];
+
+		s->upper[i] = sqrt(squared[k]);
+		open[kept] = i;
+		kept += !((s->upper[i] <= s->half_gap[nearest]) | (s->upper[i] <= s->lower[i]));
+	}
+	return kept;
 }
 
 /* ---- assigning ---------------------------------------------------------------------------------------------------- */
 
 void
-ml_kmeans_compare(ml_kmeans *s, int group, const size_t *rows, int count)
+ml_kmeans_compare(ml_kmeans *s, int group, const size_t *rows, size_t count)
 {
-	size_t		n = s->design->n_terms;
-	double	   *block = s->blocks + group * ML_LANES * n;
-	int32_t		nearest[ML_LANES];
-	double		least[ML_LANES];
-	double		second[ML_LANES];
+	double	   *block = s->blocks + group * ML_NEAREST_ROWS * s->design->n_terms;
+	int32_t		nearest[ML_KMEANS_STRIP];
+	double		least[ML_KMEANS_STRIP];
+	double		second[ML_KMEANS_STRIP];
 
-	for (int lane = 0; lane < ML_LANES; lane++)
+	ml_nearest_two(&s->set, s->design->x, s->design->stride, rows, count, block, nearest, least, second);
+	for (size_t k = 0; k < count; k++)
 	{
-		const double *x = ml_kmeans_row(s, rows[lane < count ? lane : 0]);
-
-		for (size_t j = 0; j < n; j++)
-			block[j * ML_LANES + lane] = x[j];
-	}
-	ml_nearest_two(block, s->centres, s->k, n, nearest, least, second);
-	for (int lane = 0; lane < count; lane++)
-	{
-		s->nearest[rows[lane]] = nearest[lane];
-		s->upper[rows[lane]] = sqrt(least[lane]);
-		s->lower[rows[lane]] = sqrt(second[lane]);
+		s->nearest[rows[k]] = nearest[k];
+		s->upper[rows[k]] = sqrt(least[k]);
+		s->lower[rows[k]] = sqrt(second[k]);
 	}
 }
 
-/* Compares the rows that wait; those that move change the sums, unless these are taken anew. */
+/* Compares rows with all centres; those that move change the sums, unless these are taken anew. */
 static void
-compare_waiting(ml_kmeans *s, int group, const size_t *rows, int count, bool anew)
+assign_rows(ml_kmeans *s, int group, const size_t *rows, size_t count, bool anew)
 {
-	int32_t		before[ML_LANES];
+	int32_t		before[ML_KMEANS_STRIP];
 
-	for (int k = 0; k < count; k++)
+	for (size_t k = 0; k < count; k++)
 		before[k] = s->nearest[rows[k]];
 	ml_kmeans_compare(s, group, rows, count);
-	for (int k = 0; k < count && !anew; k++)
+	for (size_t k = 0; k < count && !anew; k++)
 		if (s->nearest[rows[k]] != before[k])
 		{
 			ml_kmeans_add_row(s, group, rows[k], before[k], -1);
@@ -104,25 +120,24 @@ assign_group(void *arg, int group)
 	ml_kmeans  *s = arg;
 	size_t		cells = (size_t) s->k * s->design->n_terms;
 	bool		anew = s->round % ROUNDS_PER_SUM == 0;
-	size_t		waiting[ML_LANES];
-	int			count = 0;
+	size_t		open[ML_KMEANS_STRIP];
 	size_t		first;
 	size_t		end;
 
 	ml_kmeans_group_rows(s, group, &first, &end);
-	for (size_t i = first; i < end; i++)
+	for (size_t start = first; start < end; start += ML_KMEANS_STRIP)
 	{
-		if (!is_open(s, i))
-			continue;
-		waiting[count++] = i;
-		if (count == ML_LANES)
-		{
-			compare_waiting(s, group, waiting, count, anew);
-			count = 0;
-		}
+		size_t		stop = end - start < ML_KMEANS_STRIP ? end : start + ML_KMEANS_STRIP;
+		size_t		count;
+
+		if (s->round == 0)
+			count = ml_kmeans_list_rows(start, stop, open);
+		else
+			count = list_open(s, start, stop, open);
+		if (s->round > 0 && s->k > FEW_CENTRES)
+			count = keep_open(s, open, count);
+		assign_rows(s, group, open, count, anew);
 	}
-	if (count > 0)
-		compare_waiting(s, group, waiting, count, anew);
 	if (!anew)
 		return;
 	memset(s->sums + group * cells, 0, cells * sizeof(double));
@@ -150,7 +165,7 @@ away_group(void *arg, int group)
 
 	ml_kmeans_group_rows(s, group, &first, &end);
 	for (size_t i = first; i < end; i++)
-		s->spare[i] = ml_squared_distance(ml_kmeans_row(s, i), ml_kmeans_centre(s, s->nearest[i]), s->design->n_terms);
+		s->away[i] = ml_squared_distance(ml_kmeans_row(s, i), ml_kmeans_centre(s, s->nearest[i]), s->design->n_terms);
 }
 
 /*
@@ -165,11 +180,11 @@ revive(ml_kmeans *s, int empty, bool first)
 	if (first)
 		ml_parallel(&s->ctx, s->n_groups, away_group, s);
 	for (size_t i = 1; i < s->design->rows; i++)
-		if (s->spare[i] > s->spare[farthest])
+		if (s->away[i] > s->away[farthest])
 			farthest = i;
-	if (!(s->spare[farthest] > 0))
+	if (!(s->away[farthest] > 0))
 		return false;
-	s->spare[farthest] = 0;
+	s->away[farthest] = 0;
 	memcpy(ml_kmeans_centre(s, empty), ml_kmeans_row(s, farthest), s->design->n_terms * sizeof(double));
 	return true;
 }

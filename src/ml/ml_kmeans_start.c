@@ -13,9 +13,16 @@
 
 #define RANDOM_KMEANS 0x6b6d65616e73ULL
 
-/* Squared distances to the candidate, where they are less than what there was; and their weighted sum. */
+/* What a row is drawn with. */
+static inline double
+share_of(const ml_kmeans *s, size_t i)
+{
+	return ml_kmeans_weight(s, i) * (s->chosen > 0 ? s->upper[i] : 1);
+}
+
+/* The shares of the rows of a group. */
 static void
-candidate_group(void *arg, int group)
+share_group(void *arg, int group)
 {
 	ml_kmeans  *s = arg;
 	size_t		first;
@@ -24,97 +31,181 @@ candidate_group(void *arg, int group)
 
 	ml_kmeans_group_rows(s, group, &first, &end);
 	for (size_t i = first; i < end; i++)
-	{
-		double		distance = ml_squared_distance(ml_kmeans_row(s, i), s->candidate, s->design->n_terms);
+		total += share_of(s, i);
+	s->totals[group] = total;
+}
 
-		if (s->chosen > 0 && s->upper[i] < distance)
-			distance = s->upper[i];
-		s->candidate_distances[i] = distance;
-		total += ml_kmeans_weight(s, i) * distance;
+/* Squared distances of up to ML_NEAREST_ROWS rows from the candidates, (candidates, count), where they are less than what there was. */
+static void
+measure_candidates(const ml_kmeans *s, int group, size_t first, size_t count, double *squared)
+{
+	ml_centre_distances(&s->candidates, ml_kmeans_row(s, first), s->design->stride, count,
+						s->blocks + group * ML_NEAREST_ROWS * s->design->n_terms, squared);
+	for (int c = 0; c < s->candidates.k && s->chosen > 0; c++)
+		for (size_t i = 0; i < count; i++)
+			if (s->upper[first + i] < squared[c * count + i])
+				squared[c * count + i] = s->upper[first + i];
+}
+
+/* What each candidate would leave of the distances of a group. */
+static void
+try_group(void *arg, int group)
+{
+	ml_kmeans  *s = arg;
+	double	   *left = s->left + group * ML_KMEANS_CANDIDATES;
+	size_t		first;
+	size_t		end;
+
+	ml_kmeans_group_rows(s, group, &first, &end);
+	memset(left, 0, ML_KMEANS_CANDIDATES * sizeof(double));
+	for (size_t start = first; start < end; start += ML_NEAREST_ROWS)
+	{
+		size_t		count = end - start < ML_NEAREST_ROWS ? end - start : ML_NEAREST_ROWS;
+		double		squared[ML_KMEANS_CANDIDATES * ML_NEAREST_ROWS];
+
+		measure_candidates(s, group, start, count, squared);
+		for (int c = 0; c < s->candidates.k; c++)
+			for (size_t i = 0; i < count; i++)
+				left[c] += ml_kmeans_weight(s, start + i) * squared[c * count + i];
+	}
+}
+
+/* The distances that the chosen candidate, the only one by now, leaves, and the shares they give. */
+static void
+choose_group(void *arg, int group)
+{
+	ml_kmeans  *s = arg;
+	size_t		first;
+	size_t		end;
+	double		total = 0;
+
+	ml_kmeans_group_rows(s, group, &first, &end);
+	for (size_t start = first; start < end; start += ML_NEAREST_ROWS)
+	{
+		size_t		count = end - start < ML_NEAREST_ROWS ? end - start : ML_NEAREST_ROWS;
+		double		squared[ML_NEAREST_ROWS];
+
+		measure_candidates(s, group, start, count, squared);
+		memcpy(s->upper + start, squared, count * sizeof(double));
+		for (size_t i = 0; i < count; i++)
+			total += ml_kmeans_weight(s, start + i) * squared[i];
 	}
 	s->totals[group] = total;
 }
 
-/* What a row is drawn with. */
-static inline double
-share_of(const ml_kmeans *s, size_t i)
-{
-	return ml_kmeans_weight(s, i) * (s->chosen > 0 ? s->upper[i] : 1);
-}
-
-/* Draws for the next centre begin. */
-static void
-begin_centre(ml_kmeans *s)
-{
-	s->random = ml_random_stream(s->ctx.seed, RANDOM_KMEANS + s->start, s->chosen);
-	s->total = 0;
-	for (size_t i = 0; i < s->active && s->plus_plus; i++)
-		s->total += share_of(s, i);
-}
-
-/* A row drawn with the weights times squared distances so far. */
+/* A row drawn with its share: first its group, then it. */
 static size_t
-draw_row(ml_kmeans *s)
+draw_row(const ml_kmeans *s, ml_random *random, double total)
 {
-	double		wanted = ml_random_unit(&s->random) * s->total;
-	size_t		last = 0;
+	double		wanted = ml_random_unit(random) * total;
+	int			drawn = -1;
+	size_t		row = 0;
+	size_t		first;
+	size_t		end;
 
-	for (size_t i = 0; i < s->active; i++)
+	for (int group = 0; group < s->n_groups; group++)
+	{
+		if (!(s->totals[group] > 0))
+			continue;
+		drawn = group;
+		if (wanted < s->totals[group])
+			break;
+		wanted -= s->totals[group];
+	}
+	if (drawn < 0)
+		return 0;
+	ml_kmeans_group_rows(s, drawn, &first, &end);
+	for (size_t i = first; i < end; i++)
 	{
 		double		share = share_of(s, i);
 
 		if (share <= 0)
 			continue;
-		last = i;
+		row = i;
 		wanted -= share;
 		if (wanted < 0)
 			break;
 	}
-	return last;
+	return row;
 }
 
-/* Draws a candidate for the next centre, and measures what it would leave. */
+/* Draws the candidates for the next centre. */
 static void
-try_candidate(ml_kmeans *s)
+draw_candidates(ml_kmeans *s)
 {
-	size_t		drawn = s->plus_plus ? draw_row(s) : (size_t) (ml_random_unit(&s->random) * (double) s->active);
-	double		left;
+	ml_random	random = ml_random_stream(s->ctx.seed, RANDOM_KMEANS + s->start, s->chosen);
+	double		total = ml_kmeans_add_totals(s);
+	size_t		n = s->design->n_terms;
 
-	s->candidate = ml_kmeans_row(s, drawn);
-	ml_parallel(&s->ctx, s->n_groups, candidate_group, s);
-	left = ml_kmeans_add_totals(s);
-	/* Distances may be infinite; the first is kept in any case. */
-	if (s->tried == 0 || left < s->least)
+	s->candidates.k = s->chosen == 0 || !s->plus_plus ? 1 : 2 + (int) log(s->k);
+	for (int c = 0; c < s->candidates.k; c++)
 	{
-		double	   *swap = s->spare;
+		size_t		drawn = s->plus_plus ? draw_row(s, &random, total) : (size_t) (ml_random_unit(&random) * (double) s->active);
 
-		s->least = left;
-		s->best_row = drawn;
-		s->spare = s->candidate_distances;
-		s->candidate_distances = swap;
+		memcpy(s->candidate_rows + c * n, ml_kmeans_row(s, drawn), n * sizeof(double));
 	}
-	s->tried++;
+}
+
+/* Of the candidates the one that leaves least becomes the only one; if distances are infinite, the first. */
+static void
+choose_candidate(ml_kmeans *s)
+{
+	int			best = 0;
+	double		least = INFINITY;
+
+	for (int c = 0; c < s->candidates.k; c++)
+	{
+		double		left = 0;
+
+		for (int group = 0; group < s->n_groups; group++)
+			left += s->left[group * ML_KMEANS_CANDIDATES + c];
+		if (left < least)
+		{
+			least = left;
+			best = c;
+		}
+	}
+	memmove(s->candidate_rows, s->candidate_rows + best * s->design->n_terms, s->design->n_terms * sizeof(double));
+	s->candidates.k = 1;
+}
+
+/* The candidate becomes the next centre. */
+static void
+take_candidate(ml_kmeans *s)
+{
+	memcpy(ml_kmeans_centre(s, s->chosen), s->candidate_rows, s->design->n_terms * sizeof(double));
+	s->chosen++;
+	s->candidates.k = 0;
+}
+
+/* One piece of the choice of a centre. */
+static void
+choose_some(ml_kmeans *s)
+{
+	size_t		n = s->design->n_terms;
+
+	if (s->candidates.k == 0)
+	{
+		/* Before there is a centre the shares are the weights. */
+		if (s->plus_plus && s->chosen == 0 && !ml_kmeans_some_groups(s, 1, share_group))
+			return;
+		draw_candidates(s);
+	}
+	else if (s->candidates.k > 1)
+	{
+		if (ml_kmeans_some_groups(s, (double) s->candidates.k * n, try_group))
+			choose_candidate(s);
+	}
+	else if (!s->plus_plus || ml_kmeans_some_groups(s, n, choose_group))
+		take_candidate(s);
 }
 
 bool
 ml_kmeans_choose(ml_kmeans *s)
 {
 	double		cost = (double) s->active * s->design->n_terms;
-	size_t		n = s->design->n_terms;
 
 	for (double done = 0; s->chosen < s->k && done < ML_KMEANS_STEP; done += cost)
-	{
-		int			candidates = s->chosen == 0 || !s->plus_plus ? 1 : 2 + (int) log(s->k);
-
-		if (s->tried == 0)
-			begin_centre(s);
-		try_candidate(s);
-		if (s->tried < candidates)
-			continue;
-		memcpy(s->upper, s->spare, s->active * sizeof(double));
-		memcpy(ml_kmeans_centre(s, s->chosen), ml_kmeans_row(s, s->best_row), n * sizeof(double));
-		s->chosen++;
-		s->tried = 0;
-	}
+		choose_some(s);
 	return s->chosen == s->k;
 }

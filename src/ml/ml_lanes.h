@@ -25,4 +25,25 @@ typedef float float_lanes __attribute__((vector_size(ML_LANES * sizeof(float)), 
 /* Becomes a part of the function that calls it, compiled for the same processor. */
 #define ML_INLINE static inline __attribute__((always_inline))
 
+/* Sum of (a - b)², lane by lane; what is beyond the last eight comes first. */
+ML_INLINE double
+ml_squared_difference(const double *a, const double *b, size_t n)
+{
+	lanes		sum = {0};
+	double		total = 0;
+	size_t		i = 0;
+
+	for (; i + ML_LANES <= n; i += ML_LANES)
+	{
+		lanes		distance = *(const lanes *) (a + i) - *(const lanes *) (b + i);
+
+		sum += distance * distance;
+	}
+	for (; i < n; i++)
+		total += (a[i] - b[i]) * (a[i] - b[i]);
+	for (int k = 0; k < ML_LANES; k++)
+		total += sum[k];
+	return total;
+}
+
 #endif							/* ML_LANES_H */

@@ -180,7 +180,7 @@ test_steps(void)
 	t.params[ml_estimator_param(&ml_estimator_kmeans, "batch_size")] = 2000;
 	t.params[ml_estimator_param(&ml_estimator_kmeans, "max_iter")] = 1;
 	unit_int(run(&t, &ctx, &err), ML_DONE, "%d rows, %d clusters by batches", N, K);
-	unit_ok(t.steps > N / 1e7 * TERMS * K, "in %d steps", t.steps);
+	unit_ok(t.steps > N / 1e8 * TERMS * K, "in %d steps", t.steps);
 	tear_down(&t, &ctx);
 	free(x);
 }
