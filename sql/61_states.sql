@@ -6,13 +6,21 @@ CREATE OR REPLACE FUNCTION medallion._naive_bayes_accum(bytea, text, "any", doub
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'mdl_naive_bayes_accum';
 REVOKE ALL ON FUNCTION medallion._naive_bayes_accum(bytea, text, "any", double precision, VARIADIC "any") FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION medallion._naive_bayes_join(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_naive_bayes_join';
+REVOKE ALL ON FUNCTION medallion._naive_bayes_join(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._state_seal(bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_state_seal';
+REVOKE ALL ON FUNCTION medallion._state_seal(bytea) FROM PUBLIC;
+
 CREATE OR REPLACE AGGREGATE medallion.naive_bayes_state(type text, label "any", weight double precision, VARIADIC features "any") (
-	SFUNC = medallion._naive_bayes_accum, STYPE = bytea, COMBINEFUNC = medallion._class_combine, PARALLEL = SAFE);
+	SFUNC = medallion._naive_bayes_accum, STYPE = bytea, FINALFUNC = medallion._state_seal, COMBINEFUNC = medallion._class_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE medallion.naive_bayes_state(text, "any", double precision, VARIADIC "any") IS
 'What naive Bayes of a type (gaussian, multinomial, bernoulli, categorical) needs to know of the rows: sums over those of each class.';
 
 CREATE OR REPLACE AGGREGATE medallion.naive_bayes_merge(state bytea) (
-	SFUNC = medallion._class_combine, STYPE = bytea, COMBINEFUNC = medallion._class_combine, PARALLEL = SAFE);
+	SFUNC = medallion._naive_bayes_join, STYPE = bytea, COMBINEFUNC = medallion._naive_bayes_join, PARALLEL = SAFE);
 COMMENT ON AGGREGATE medallion.naive_bayes_merge(bytea) IS 'Merges states of medallion.naive_bayes_state, of partitions or of other servers.';
 
 CREATE OR REPLACE FUNCTION medallion.naive_bayes_final(
@@ -45,13 +53,17 @@ CREATE OR REPLACE FUNCTION medallion._kmeans_combine(bytea, bytea) RETURNS bytea
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_kmeans_combine';
 REVOKE ALL ON FUNCTION medallion._kmeans_combine(bytea, bytea) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION medallion._kmeans_join(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_kmeans_join';
+REVOKE ALL ON FUNCTION medallion._kmeans_join(bytea, bytea) FROM PUBLIC;
+
 CREATE OR REPLACE AGGREGATE medallion.kmeans_state(centres double precision[], weight double precision, VARIADIC features "any") (
-	SFUNC = medallion._kmeans_accum, STYPE = bytea, COMBINEFUNC = medallion._kmeans_combine, PARALLEL = SAFE);
+	SFUNC = medallion._kmeans_accum, STYPE = bytea, FINALFUNC = medallion._state_seal, COMBINEFUNC = medallion._kmeans_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE medallion.kmeans_state(double precision[], double precision, VARIADIC "any") IS
 'One round of k-means: which of the centres the rows are nearest to, and where those rows are.';
 
 CREATE OR REPLACE AGGREGATE medallion.kmeans_merge(state bytea) (
-	SFUNC = medallion._kmeans_combine, STYPE = bytea, COMBINEFUNC = medallion._kmeans_combine, PARALLEL = SAFE);
+	SFUNC = medallion._kmeans_join, STYPE = bytea, COMBINEFUNC = medallion._kmeans_join, PARALLEL = SAFE);
 COMMENT ON AGGREGATE medallion.kmeans_merge(bytea) IS 'Merges states of medallion.kmeans_state, of partitions or of other servers.';
 
 CREATE OR REPLACE FUNCTION medallion.kmeans_final(
@@ -70,14 +82,22 @@ CREATE OR REPLACE FUNCTION medallion._glm_combine(bytea, bytea) RETURNS bytea
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_glm_combine';
 REVOKE ALL ON FUNCTION medallion._glm_combine(bytea, bytea) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION medallion._glm_join(bytea, bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_glm_join';
+REVOKE ALL ON FUNCTION medallion._glm_join(bytea, bytea) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION medallion._glm_seal(bytea) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_glm_seal';
+REVOKE ALL ON FUNCTION medallion._glm_seal(bytea) FROM PUBLIC;
+
 CREATE OR REPLACE AGGREGATE medallion.glm_state(
 	family text, params jsonb, coefficients double precision[], y "any", weight double precision, VARIADIC features "any") (
-	SFUNC = medallion._glm_accum, STYPE = bytea, COMBINEFUNC = medallion._glm_combine, PARALLEL = SAFE);
+	SFUNC = medallion._glm_accum, STYPE = bytea, FINALFUNC = medallion._glm_seal, COMBINEFUNC = medallion._glm_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE medallion.glm_state(text, jsonb, double precision[], "any", double precision, VARIADIC "any") IS
 'One round of a generalised linear model (logistic, poisson, gamma, tweedie): the weighted moments that its next coefficients follow from.';
 
 CREATE OR REPLACE AGGREGATE medallion.glm_merge(state bytea) (
-	SFUNC = medallion._glm_combine, STYPE = bytea, COMBINEFUNC = medallion._glm_combine, PARALLEL = SAFE);
+	SFUNC = medallion._glm_join, STYPE = bytea, COMBINEFUNC = medallion._glm_join, PARALLEL = SAFE);
 COMMENT ON AGGREGATE medallion.glm_merge(bytea) IS 'Merges states of medallion.glm_state, of partitions or of other servers.';
 
 CREATE OR REPLACE FUNCTION medallion.glm_final(

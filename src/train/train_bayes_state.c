@@ -2,7 +2,7 @@
  * train_bayes_state.c: medallion.naive_bayes_state, and the table of the sums in its states.
  *
  * The state is that of train_classes.h without a sample; the columns are the features as they are given, the label and
- * the weight.
+ * the weight.  What the aggregates return has a checksum besides.
  */
 #include "train/train_classes.h"
 
@@ -10,14 +10,15 @@
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "train/train_states.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #define MOST_CATEGORIES 10000
 #define FIRST_FEATURE 4
+#define NAME "naive_bayes_state"
 
 static const char *const type_names[] = {"gaussian", "multinomial", "bernoulli", "categorical", NULL};
 
@@ -185,6 +186,97 @@ mdl_naive_bayes_accum_impl(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(head);
 }
 
+/* ---- states as users have them --------------------------------------------------------------------------------------- */
+
+/* Whether the columns are features, the label and the weight, as naive_bayes_state has them. */
+static bool
+is_public(const MdlClassHead *head)
+{
+	const MdlClassColumn *columns = mdl_class_columns(head);
+
+	if (head->max_categories != MOST_CATEGORIES || head->overflow != 0 || head->threshold != 0 || head->sample_wanted != 0 ||
+		mdl_class_sample(head)->count != 0 || head->target < 1 || head->n_columns != head->target + 2)
+		return false;
+	for (int i = 0; i < head->target; i++)
+		if (columns[i].role != MDL_ROLE_FEATURE || columns[i].kind > ML_VECTOR)
+			return false;
+	return columns[head->target].role == MDL_ROLE_TARGET && columns[head->target + 1].role == MDL_ROLE_WEIGHT;
+}
+
+/* Whether labels and categories are texts of this database. */
+static bool
+are_texts(const MdlClassHead *head)
+{
+	const ml_catset *texts = mdl_class_texts(head);
+	const ml_catset_entry *entries = ml_catset_entries(texts);
+
+	for (uint32 i = 0; i < texts->entries; i++)
+		if (entries[i].length > ML_CATSET_LONGEST || !pg_verifymbstr(ml_catset_text(texts, &entries[i]), entries[i].length, true))
+			return false;
+	return true;
+}
+
+/* Raises unless the sums are such as rows have. */
+static void
+check_sums(const MdlClassHead *head)
+{
+	bool		gaussian = head->type == ML_CLASS_GAUSSIAN;
+
+	for (int j = 0; j < head->n_numbers; j++)
+		if (!isfinite(mdl_class_base(head)[j]))
+			mdl_damaged_state(NAME);
+	for (int k = 0; k < head->n_classes; k++)
+	{
+		const double *sums = mdl_class_sums(head, k);
+
+		if (!(sums[0] >= 0) || !(sums[1] >= 0) || !(sums[1] <= (double) head->rows))
+			mdl_damaged_state(NAME);
+		for (int j = 0; j < head->n_numbers; j++)
+		{
+			if (!isfinite(sums[2 + j]) || (gaussian && !isfinite(mdl_class_squares(head, k)[j])))
+				ereport(ERROR,
+						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						 errmsg("the sums of the numbers overflow"),
+						 errhint("Scale the features.")));
+			if (gaussian && mdl_class_squares(head, k)[j] < 0)
+				mdl_damaged_state(NAME);
+		}
+		for (int level = 0; level < head->n_levels; level++)
+			if (!(mdl_class_levels(head, k)[level] >= 0))
+				mdl_damaged_state(NAME);
+	}
+}
+
+MdlClassHead *
+mdl_bayes_state(Datum value, bool copy)
+{
+	MdlClassHead *head = mdl_sealed_state(value, MDL_STATE_CLASSES, MDL_CLASS_VERSION, sizeof(MdlClassHead), NAME, copy);
+
+	mdl_class_state_check(head);
+	if (!is_public(head) || !are_texts(head))
+		mdl_damaged_state(NAME);
+	check_sums(head);
+	return head;
+}
+
+/* The first state becomes that of the rows of both. */
+MDL_SHIM_TARGET(mdl_naive_bayes_join);
+Datum
+mdl_naive_bayes_join_impl(PG_FUNCTION_ARGS)
+{
+	MdlClassHead *head;
+	MdlClassHead *from;
+
+	mdl_only_in_aggregate(fcinfo);
+	head = mdl_bayes_state(PG_GETARG_DATUM(0), false);
+	from = mdl_bayes_state(PG_GETARG_DATUM(1), true);
+	head = mdl_class_state_merge(head, from);
+	refuse_overflow(head);
+	pfree(from);
+	mdl_seal_state(head);
+	PG_RETURN_POINTER(head);
+}
+
 /* ---- the sums as a table ------------------------------------------------------------------------------------------- */
 
 /* The place of the state's sums of a row of the result. */
@@ -239,12 +331,11 @@ MDL_SHIM_TARGET(mdl_naive_bayes_final);
 Datum
 mdl_naive_bayes_final_impl(PG_FUNCTION_ARGS)
 {
-	MdlClassHead *head = mdl_class_state_argument(PG_GETARG_DATUM(0));
+	MdlClassHead *head = mdl_bayes_state(PG_GETARG_DATUM(0), false);
 	Place		p = {.head = head};
 	int			n_classes;
 	MdlClassText *classes = mdl_class_column_texts(head, head->target, &n_classes);
 
-	refuse_overflow(head);
 	InitMaterializedSRF(fcinfo, 0);
 	p.set = (ReturnSetInfo *) fcinfo->resultinfo;
 	for (int k = 0; k < n_classes; k++)

@@ -12,11 +12,9 @@
 #include "catalog/pg_type.h"
 #include "ml/ml_hash.h"
 #include "train/train_scan.h"
-#include "train/train_states.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 
-#define CLASS_MAGIC 0x4d434c53u
 #define STATE_LIMIT ((Size) 512 * 1024 * 1024)
 #define FIRST_CLASSES 4
 #define FIRST_LEVELS 16
@@ -87,7 +85,7 @@ lay_out(MdlClassHead *head, uint32 entries, uint32 heap, uint32 records)
 				 errhint("Exclude columns, or those with many categories.")));
 	head->texts_at = (char *) mdl_class_codes(head) - (char *) head + MAXALIGN(entries * sizeof(int32));
 	head->sample_at = head->texts_at + MAXALIGN(ml_catset_size(entries, heap));
-	return head->sample_at + (head->version == MDL_CLASS_SHARED ? sizeof(MdlSharedSample) : ml_sample_size(records, head->record_size));
+	return head->sample_at + (head->head.version == MDL_CLASS_SHARED ? sizeof(MdlSharedSample) : ml_sample_size(records, head->record_size));
 }
 
 static void
@@ -109,8 +107,8 @@ mdl_class_state_new(const MdlRowPlan *plan, const MdlClassOptions *options)
 	MdlSharedSample shared;
 	Size		size;
 
-	shape.magic = CLASS_MAGIC;
-	shape.version = mdl_sample_share(plan, &shared) ? MDL_CLASS_SHARED : MDL_CLASS_VERSION;
+	shape.head.magic = MDL_STATE_CLASSES;
+	shape.head.version = mdl_sample_share(plan, &shared) ? MDL_CLASS_SHARED : MDL_CLASS_VERSION;
 	shape.type = options->type;
 	shape.threshold = options->threshold;
 	shape.n_columns = plan->n_columns;
@@ -246,11 +244,11 @@ mdl_class_state_check(const MdlClassHead *head)
 	MdlClassHead shape;
 	const ml_sample *sample;
 
-	if (size < sizeof(*head) || head->magic != CLASS_MAGIC || (head->version != MDL_CLASS_VERSION && head->version != MDL_CLASS_SHARED))
+	if (size < sizeof(*head) || head->head.magic != MDL_STATE_CLASSES || (head->head.version != MDL_CLASS_VERSION && head->head.version != MDL_CLASS_SHARED))
 		damaged_state();
 	if (head->type < ML_CLASS_GAUSSIAN || head->type > ML_CLASS_CATEGORICAL || head->n_columns < 1 || head->n_numbers < 0 ||
 		head->n_columns > size / sizeof(MdlClassColumn) || head->n_numbers > size / sizeof(double) || head->target < 0 ||
-		head->target >= head->n_columns || head->n_classes < 0 || head->n_classes > head->class_room || head->n_levels < 0 ||
+		head->target >= head->n_columns || head->n_classes < 0 || head->n_classes > head->class_room || head->class_room < 1 || head->n_levels < 0 ||
 		head->n_levels > head->level_room || head->class_room > size / sizeof(double) || head->level_room > size / sizeof(double) ||
 		head->max_categories < 1 || head->overflow < 0 || head->overflow > head->n_columns || head->rows < 0 ||
 		head->record_size % 8 != 0 || head->record_size < offsetof(MdlSampleRecord, numbers) + head->n_numbers * sizeof(double) + head->n_cats * sizeof(int32))
@@ -264,7 +262,7 @@ mdl_class_state_check(const MdlClassHead *head)
 	sample = mdl_class_shared(head) != NULL || size - head->sample_at >= sizeof(ml_sample) ? mdl_class_sample(head) : NULL;
 	if (sample == NULL)
 		damaged_state();
-	if (mdl_class_texts(head)->entry_room > size || (mdl_class_shared(head) == NULL && sample->capacity > size) ||
+	if (mdl_class_texts(head)->entry_room < 1 || mdl_class_texts(head)->entry_room > size || (mdl_class_shared(head) == NULL && sample->capacity > size) ||
 		lay_out(&shape, mdl_class_texts(head)->entry_room, mdl_class_texts(head)->heap_room, sample->capacity) != size ||
 		shape.texts_at != head->texts_at || shape.sample_at != head->sample_at || !columns_fit(head) ||
 		!ml_catset_valid(mdl_class_texts(head), ml_catset_size(mdl_class_texts(head)->entry_room, mdl_class_texts(head)->heap_room)) ||
@@ -480,12 +478,41 @@ merge_samples(MdlClassHead *head, MdlClassHead *from, const int32 *map)
 	return head;
 }
 
-static MdlClassHead *
-merge_states(MdlClassHead *head, MdlClassHead *from)
+/* What differs between two states, in words. */
+static const char *
+difference(const MdlClassHead *a, const MdlClassHead *b)
+{
+	static const char *const types[] = {"gaussian", "multinomial", "bernoulli", "categorical"};
+	static const char *const kinds[] = {[ML_NUMERIC] = "a number", [ML_BOOLEAN] = "a boolean", [ML_CATEGORICAL] = "a text", [ML_VECTOR] = "an array"};
+
+	if (a->type != b->type)
+		return psprintf("One is of type %s, the other of type %s.", types[a->type], types[b->type]);
+	if (a->target != b->target)
+		return psprintf("One is of %d features, the other of %d.", a->target, b->target);
+	for (int i = 0; i < a->target; i++)
+	{
+		const MdlClassColumn *one = &mdl_class_columns(a)[i];
+		const MdlClassColumn *other = &mdl_class_columns(b)[i];
+
+		if (one->kind != other->kind && one->kind < lengthof(kinds) && other->kind < lengthof(kinds) && kinds[one->kind] && kinds[other->kind])
+			return psprintf("Feature %d is %s in one, and %s in the other.", i + 1, kinds[one->kind], kinds[other->kind]);
+		if (one->length != other->length)
+			return psprintf("Feature %d has %d elements in one, and %d in the other.", i + 1, one->length, other->length);
+	}
+	return "They were not gathered in the same way.";
+}
+
+MdlClassHead *
+mdl_class_state_merge(MdlClassHead *head, MdlClassHead *from)
 {
 	double	   *shift = palloc(sizeof(double) * (head->n_numbers + 1));
 	int32	   *map;
 
+	if (!same_layout(head, from))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("sums of classes of different columns or types cannot be merged"),
+				 errdetail("%s", difference(head, from))));
 	for (int i = 0; i < head->n_columns; i++)
 	{
 		mdl_class_counts(head)[i].nulls += mdl_class_counts(from)[i].nulls;
@@ -704,11 +731,7 @@ mdl_class_combine_impl(PG_FUNCTION_ARGS)
 	head = mdl_class_state_argument(PG_GETARG_DATUM(0));
 	from = (MdlClassHead *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
 	mdl_class_state_check(from);
-	if (!same_layout(head, from))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("sums of classes of different columns or types cannot be merged")));
-	head = merge_states(head, from);
+	head = mdl_class_state_merge(head, from);
 	pfree(from);
 	PG_RETURN_POINTER(head);
 }

@@ -9,13 +9,13 @@
 #ifndef MDL_TRAIN_CLASSES_H
 #define MDL_TRAIN_CLASSES_H
 
-#include "train/train_int.h"
+#include "train/train_states.h"
 
 #include "ml/ml_catset.h"
 #include "ml/ml_class_sums.h"
 #include "ml/ml_sample.h"
 
-#define MDL_CLASS_VERSION 1
+#define MDL_CLASS_VERSION 2
 #define MDL_CLASS_SHARED (-1)	/* version of a state whose sample is in shared memory */
 
 /* A column: what it is, and how many categories or classes came up. */
@@ -32,12 +32,10 @@ typedef struct MdlClassColumn
 
 typedef struct MdlClassHead
 {
-	int32		vl_len_;
-	uint32		magic;
-	int32		version;
+	MdlStateHead head;
 	int32		type;			/* ml_class_sum_type */
-	double		threshold;
 	int32		n_columns;
+	double		threshold;
 	int32		n_numbers;
 	int32		n_cats;			/* with the target, which is the last */
 	int32		target;			/* column */
@@ -86,13 +84,13 @@ mdl_class_texts(const MdlClassHead *head)
 static inline MdlSharedSample *
 mdl_class_shared(const MdlClassHead *head)
 {
-	return head->version == MDL_CLASS_SHARED ? (MdlSharedSample *) ((char *) head + head->sample_at) : NULL;
+	return head->head.version == MDL_CLASS_SHARED ? (MdlSharedSample *) ((char *) head + head->sample_at) : NULL;
 }
 
 static inline ml_sample *
 mdl_class_sample(const MdlClassHead *head)
 {
-	return head->version == MDL_CLASS_SHARED ? mdl_sample_shared(mdl_class_shared(head)) : (ml_sample *) ((char *) head + head->sample_at);
+	return head->head.version == MDL_CLASS_SHARED ? mdl_sample_shared(mdl_class_shared(head)) : (ml_sample *) ((char *) head + head->sample_at);
 }
 
 /* What the state is to gather. */
@@ -112,8 +110,14 @@ extern void mdl_class_state_match(const MdlClassHead *head, const MdlRowPlan *pl
 /* Adds the reader's row; returns the state, which may have moved. */
 extern MdlClassHead *mdl_class_state_add(MdlClassHead *head, MdlRowReader *reader);
 
-/* A state from outside as plain aligned memory, checked; a copy unless it is that already. */
+/* A state as plain aligned memory, checked; a copy unless it is that already. */
 extern MdlClassHead *mdl_class_state_argument(Datum value);
+
+/* Adds the rows of a state to the first, which may move; raises unless both are of the same columns. */
+extern MdlClassHead *mdl_class_state_merge(MdlClassHead *head, MdlClassHead *from);
+
+/* train_bayes_state.c: a state as users have it, of naive_bayes_state; checked. */
+extern MdlClassHead *mdl_bayes_state(Datum value, bool copy);
 
 /* A text that came up in a column, and its code. */
 typedef struct MdlClassText

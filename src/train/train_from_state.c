@@ -184,20 +184,27 @@ fit_moments(MdlTraining *t, MdlMomentsState *s, ArrayType *features)
 /* ---- all of it ----------------------------------------------------------------------------------------------------- */
 
 /* The state, and in the request what follows from its kind. */
-static struct varlena *
+static MdlStateHead *
 read_state(FunctionCallInfo fcinfo, MdlTrainRequest *request)
 {
-	struct varlena *bytes = mdl_state_bytes(PG_GETARG_DATUM(1), true);
+	MdlStateHead *bytes = (MdlStateHead *) mdl_state_bytes(PG_GETARG_DATUM(1), true);
 	const char *algorithm = mdl_optional_text(fcinfo, 6);
 
 	request->target = mdl_optional_text(fcinfo, 2);
-	if (!mdl_is_moments_state(bytes))
+	if (VARSIZE(bytes) < sizeof(MdlStateHead))
+		mdl_damaged_state("a learner");
+	if (bytes->magic == MDL_STATE_KMEANS || bytes->magic == MDL_STATE_GLM)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a state of medallion.%s is one round, of which no model can be made", bytes->magic == MDL_STATE_KMEANS ? "kmeans_state" : "glm_state"),
+				 errhint("Use medallion.train.")));
+	if (bytes->magic == MDL_STATE_CLASSES)
 	{
-		mdl_class_state_check((MdlClassHead *) bytes);
+		mdl_bayes_state(PointerGetDatum(bytes), false);
 		request->algorithm = "naive_bayes";
 		request->source = "a state of naive_bayes_state";
 	}
-	else if (mdl_moments_state(PointerGetDatum(bytes))->kind == MDL_MOMENTS_LINEAR)
+	else if (mdl_moments_state(PointerGetDatum(bytes), 0)->kind == MDL_MOMENTS_LINEAR)
 	{
 		request->algorithm = "linear";
 		request->source = "a state of linear_state";
@@ -223,7 +230,7 @@ read_state(FunctionCallInfo fcinfo, MdlTrainRequest *request)
 }
 
 static void
-fit_state(MdlTraining *t, struct varlena *bytes, Jsonb *params, ArrayType *features)
+fit_state(MdlTraining *t, MdlStateHead *bytes, Jsonb *params, ArrayType *features)
 {
 	JsonbParseState *none = NULL;
 
@@ -234,8 +241,8 @@ fit_state(MdlTraining *t, struct varlena *bytes, Jsonb *params, ArrayType *featu
 	pushJsonbValue(&t->metrics, WJB_BEGIN_OBJECT, NULL);
 	pushJsonbValue(&none, WJB_BEGIN_OBJECT, NULL);
 	t->data_commits = JsonbValueToJsonb(pushJsonbValue(&none, WJB_END_OBJECT, NULL));
-	if (mdl_is_moments_state(bytes))
-		fit_moments(t, mdl_moments_state(PointerGetDatum(bytes)), features);
+	if (bytes->magic == MDL_STATE_MOMENTS)
+		fit_moments(t, mdl_moments_state(PointerGetDatum(bytes), 0), features);
 	else
 		fit_classes(t, (MdlClassHead *) bytes, params, features);
 }
@@ -251,7 +258,7 @@ mdl_train_from_state_impl(PG_FUNCTION_ARGS)
 	TupleDesc	columns;
 	Datum		values[6];
 	bool		nulls[6] = {false};
-	struct varlena *bytes;
+	MdlStateHead *bytes;
 
 	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");

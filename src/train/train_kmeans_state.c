@@ -12,17 +12,14 @@
 #include "ml/ml_kernels.h"
 #include "utils/memutils.h"
 
-#define KMEANS_MAGIC 0x4d4b4d53u
-#define KMEANS_VERSION 1
+#define KMEANS_VERSION 2
+#define NAME "kmeans_state"
 
 typedef struct KmeansState
 {
-	int32		vl_len_;
-	uint32		magic;
-	int32		version;
+	MdlStateHead head;
 	int32		k;
 	int32		d;
-	int32		unused;
 	int64		rows;
 	double		inertia;
 	double		numbers[FLEXIBLE_ARRAY_MEMBER]; /* centres (k, d), sums (k, d), weights (k), rows (k) */
@@ -55,14 +52,38 @@ rows_of(KmeansState *s)
 	return weights_of(s) + s->k;
 }
 
+/* Whether the arrays are as long as the head says. */
+static bool
+is_whole(const KmeansState *s)
+{
+	Size		most = VARSIZE(s) / sizeof(double);
+
+	return VARSIZE(s) >= sizeof(KmeansState) && s->head.magic == MDL_STATE_KMEANS && s->k >= 1 && s->d >= 1 && s->k <= most && s->d <= most &&
+		VARSIZE(s) == state_size(s->k, s->d) && s->rows >= 0;
+}
+
+/* A state that rows are still put in. */
+static KmeansState *
+open_state(Datum value)
+{
+	KmeansState *s = (KmeansState *) mdl_state_bytes(value, false);
+
+	if (!is_whole(s))
+		mdl_damaged_state(NAME);
+	return s;
+}
+
+/* A state as users have it. */
 static KmeansState *
 state_argument(Datum value, bool copy)
 {
-	KmeansState *s = (KmeansState *) mdl_state_bytes(value, copy);
+	KmeansState *s = mdl_sealed_state(value, MDL_STATE_KMEANS, KMEANS_VERSION, sizeof(KmeansState), NAME, copy);
 
-	if (VARSIZE(s) < sizeof(KmeansState) || s->magic != KMEANS_MAGIC || s->version != KMEANS_VERSION || s->k < 1 || s->d < 1 ||
-		s->k > VARSIZE(s) / sizeof(double) || s->d > VARSIZE(s) / sizeof(double) || VARSIZE(s) != state_size(s->k, s->d) || s->rows < 0)
-		mdl_damaged_state("k-means");
+	if (!is_whole(s))
+		mdl_damaged_state(NAME);
+	for (int c = 0; c < s->k; c++)
+		if (!(weights_of(s)[c] >= 0) || !(rows_of(s)[c] >= 0) || !(rows_of(s)[c] <= (double) s->rows))
+			mdl_damaged_state(NAME);
 	return s;
 }
 
@@ -75,8 +96,8 @@ make_state(Datum centres)
 	KmeansState *s = palloc0(state_size(k, d));
 
 	SET_VARSIZE(s, state_size(k, d));
-	s->magic = KMEANS_MAGIC;
-	s->version = KMEANS_VERSION;
+	s->head.magic = MDL_STATE_KMEANS;
+	s->head.version = KMEANS_VERSION;
 	s->k = k;
 	s->d = d;
 	memcpy(s->numbers, values, sizeof(double) * k * d);
@@ -87,10 +108,20 @@ make_state(Datum centres)
 static void
 same_centres(const KmeansState *s, const KmeansState *other)
 {
-	if (s->k != other->k || s->d != other->d || memcmp(s->numbers, other->numbers, sizeof(double) * s->k * s->d) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the centres must be the same for all rows and states of a round")));
+	Size		i = 0;
+
+	if (s->k == other->k && s->d == other->d)
+		while (i < (Size) s->k * s->d && s->numbers[i] == other->numbers[i])
+			i++;
+	if (i == (Size) s->k * s->d)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the centres must be the same for all rows and states of a round"),
+			 s->k != other->k || s->d != other->d ?
+			 errdetail("Some have %d centres of %d features, others %d of %d.", s->k, s->d, other->k, other->d) :
+			 errdetail("Feature %d of centre %d is %.15g for some, and %.15g for others.", (int) (i % s->d) + 1, (int) (i / s->d) + 1,
+					   s->numbers[i], other->numbers[i])));
 }
 
 static void
@@ -145,7 +176,7 @@ mdl_kmeans_accum_impl(PG_FUNCTION_ARGS)
 	}
 	else
 	{
-		s = state_argument(PG_GETARG_DATUM(0), false);
+		s = open_state(PG_GETARG_DATUM(0));
 		if (!mdl_constant_same(&call->centres, fcinfo, 1, fcinfo->flinfo->fn_mcxt))
 			same_centres(s, make_state(PG_GETARG_DATUM(1)));
 	}
@@ -160,21 +191,40 @@ mdl_kmeans_accum_impl(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(s);
 }
 
-MDL_SHIM_TARGET(mdl_kmeans_combine);
-Datum
-mdl_kmeans_combine_impl(PG_FUNCTION_ARGS)
+/* The first state becomes that of the rows of both. */
+static void
+add_state(KmeansState *s, const KmeansState *from)
 {
-	KmeansState *s;
-	KmeansState *from;
-
-	mdl_only_in_aggregate(fcinfo);
-	s = state_argument(PG_GETARG_DATUM(0), false);
-	from = state_argument(PG_GETARG_DATUM(1), false);
 	same_centres(s, from);
 	for (Size i = (Size) s->k * s->d; i < (Size) s->k * (2 * (Size) s->d + 2); i++)
 		s->numbers[i] += from->numbers[i];
 	s->rows += from->rows;
 	s->inertia += from->inertia;
+}
+
+/* What workers have gathered. */
+MDL_SHIM_TARGET(mdl_kmeans_combine);
+Datum
+mdl_kmeans_combine_impl(PG_FUNCTION_ARGS)
+{
+	KmeansState *s;
+
+	mdl_only_in_aggregate(fcinfo);
+	s = open_state(PG_GETARG_DATUM(0));
+	add_state(s, open_state(PG_GETARG_DATUM(1)));
+	PG_RETURN_POINTER(s);
+}
+
+MDL_SHIM_TARGET(mdl_kmeans_join);
+Datum
+mdl_kmeans_join_impl(PG_FUNCTION_ARGS)
+{
+	KmeansState *s;
+
+	mdl_only_in_aggregate(fcinfo);
+	s = state_argument(PG_GETARG_DATUM(0), false);
+	add_state(s, state_argument(PG_GETARG_DATUM(1), false));
+	mdl_seal_state(s);
 	PG_RETURN_POINTER(s);
 }
 
@@ -199,6 +249,11 @@ mdl_kmeans_final_impl(PG_FUNCTION_ARGS)
 
 			s->numbers[(Size) c * s->d + j] += step;
 			distance += step * step;
+			if (!isfinite(s->numbers[(Size) c * s->d + j]))
+				ereport(ERROR,
+						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						 errmsg("the sums of feature %d overflow", j + 1),
+						 errhint("Scale the features.")));
 		}
 		moved = fmax(moved, sqrt(distance));
 	}

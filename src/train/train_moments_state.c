@@ -14,7 +14,6 @@
 #include "utils/memutils.h"
 
 #define OPEN_MAGIC 0x4d4d4f50u
-#define SEALED_MAGIC 0x4d4d5345u
 #define SEALED_VERSION 1
 #define STATE_LIMIT (512.0 * 1024 * 1024)
 #define MOST_FEATURES 1000000
@@ -173,12 +172,28 @@ mdl_pca_gather_impl(PG_FUNCTION_ARGS)
 	return gather(fcinfo, MDL_MOMENTS_PCA);
 }
 
-static void
-different_states(void)
+/* A feature in words. */
+static const char *
+feature_text(int32 length)
 {
+	return length == MDL_LENGTH_NUMBER ? "a number" : length == MDL_LENGTH_BOOLEAN ? "a boolean" : psprintf("an array of %d elements", length);
+}
+
+/* Raises unless both were gathered from the same features. */
+static void
+same_columns(int n, const int32 *lengths, int other_n, const int32 *other_lengths)
+{
+	int			i = 0;
+
+	while (i < n && i < other_n && lengths[i] == other_lengths[i])
+		i++;
+	if (i == n && i == other_n)
+		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("states of different features cannot be merged")));
+			 errmsg("states of different features cannot be merged"),
+			 n != other_n ? errdetail("One is of %d features, the other of %d.", n, other_n) :
+			 errdetail("Feature %d is %s in one, and %s in the other.", i + 1, feature_text(lengths[i]), feature_text(other_lengths[i]))));
 }
 
 /* What workers have gathered. */
@@ -192,9 +207,9 @@ mdl_moments_combine_impl(PG_FUNCTION_ARGS)
 	mdl_only_in_aggregate(fcinfo);
 	s = open_state(PG_GETARG_DATUM(0), false);
 	from = open_state(PG_GETARG_DATUM(1), true);
-	if (s->kind != from->kind || s->n != from->n || s->n_features != from->n_features ||
-		memcmp(s->lengths, from->lengths, sizeof(int32) * s->n_features) != 0)
-		different_states();
+	same_columns(s->n_features, s->lengths, from->n_features, from->lengths);
+	if (s->kind != from->kind || s->n != from->n)
+		mdl_damaged_state("a sum of moments");
 	ml_moments_merge(moments_of(s), moments_of(from));
 	pfree(from);
 	PG_RETURN_POINTER(s);
@@ -206,14 +221,6 @@ static Size
 sealed_size(int n, int n_features)
 {
 	return MAXALIGN(offsetof(MdlMomentsState, packed) + sizeof(double) * ml_packed_doubles(n) + sizeof(int32) * n_features);
-}
-
-static uint32
-checksum_of(const MdlMomentsState *s)
-{
-	Size		first = offsetof(MdlMomentsState, kind);
-
-	return ml_crc32c((const unsigned char *) s + first, VARSIZE(s) - first);
 }
 
 const int32 *
@@ -247,8 +254,8 @@ mdl_moments_seal_impl(PG_FUNCTION_ARGS)
 	ml_gram_from_moments(&gram, moments_of(open), sources);
 	s = palloc0(sealed_size(open->n, open->n_features));
 	SET_VARSIZE(s, sealed_size(open->n, open->n_features));
-	s->magic = SEALED_MAGIC;
-	s->version = SEALED_VERSION;
+	s->head.magic = MDL_STATE_MOMENTS;
+	s->head.version = SEALED_VERSION;
 	s->kind = open->kind;
 	s->n = open->n;
 	s->n_features = open->n_features;
@@ -256,45 +263,44 @@ mdl_moments_seal_impl(PG_FUNCTION_ARGS)
 	s->weight = gram.weight;
 	ml_gram_pack(&gram, s->packed);
 	memcpy(s->packed + ml_packed_doubles(s->n), open->lengths, sizeof(int32) * s->n_features);
-	s->checksum = checksum_of(s);
+	mdl_seal_state(s);
 	pfree(gram.mean);
 	pfree(sources);
 	PG_RETURN_POINTER(s);
 }
 
-bool
-mdl_is_moments_state(const struct varlena *bytes)
+/* Whether the numbers of a row are as many as its features say. */
+static bool
+lengths_fit(const MdlMomentsState *s)
 {
-	return VARSIZE(bytes) >= sizeof(MdlMomentsState) && ((const MdlMomentsState *) bytes)->magic == SEALED_MAGIC;
+	int64		n = s->kind == MDL_MOMENTS_LINEAR ? 1 : 0;
+
+	for (int i = 0; i < s->n_features; i++)
+	{
+		int32		length = mdl_moments_lengths(s)[i];
+
+		if (length < MDL_LENGTH_BOOLEAN)
+			return false;
+		n += Max(length, 1);
+	}
+	return n == s->n;
 }
 
 MdlMomentsState *
-mdl_moments_state(Datum value)
+mdl_moments_state(Datum value, int kind)
 {
-	MdlMomentsState *s = (MdlMomentsState *) mdl_state_bytes(value, false);
+	const char *name = kind == 0 ? "a linear model or of components" : name_of(kind);
+	MdlMomentsState *s = mdl_sealed_state(value, MDL_STATE_MOMENTS, SEALED_VERSION, sizeof(MdlMomentsState), name, false);
 
-	if (!mdl_is_moments_state((struct varlena *) s))
-		mdl_damaged_state("a linear model or of components");
-	if (s->version != SEALED_VERSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the state is of version %d, but this server reads version %d", s->version, SEALED_VERSION)));
-	/* Who knows how to make a checksum may still give other numbers. */
-	if (s->n < 1 || s->n > 30000 || s->n_features < 1 || s->n_features > MOST_FEATURES || VARSIZE(s) != sealed_size(s->n, s->n_features) ||
-		s->checksum != checksum_of(s) || s->rows < 0 || !(s->weight >= 0) || (s->kind != MDL_MOMENTS_LINEAR && s->kind != MDL_MOMENTS_PCA))
-		mdl_damaged_state(name_of(s->kind));
-	return s;
-}
-
-static MdlMomentsState *
-state_of_kind(Datum value, int kind)
-{
-	MdlMomentsState *s = mdl_moments_state(value);
-
-	if (s->kind != kind)
+	if (s->kind != MDL_MOMENTS_LINEAR && s->kind != MDL_MOMENTS_PCA)
+		mdl_damaged_state(name);
+	if (kind != 0 && s->kind != kind)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the state is one of medallion.%s, but medallion.%s is expected", name_of(s->kind), name_of(kind))));
+	if (s->n < 1 || s->n > 30000 || s->n_features < 1 || s->n_features > MOST_FEATURES ||
+		VARSIZE(s) != sealed_size(s->n, s->n_features) || s->rows < 0 || !(s->weight >= 0) || isinf(s->weight) || !lengths_fit(s))
+		mdl_damaged_state(name_of(s->kind));
 	return s;
 }
 
@@ -304,7 +310,10 @@ mdl_moments_gram(const MdlMomentsState *s, ml_gram *gram)
 	attach_gram(gram, s->n);
 	ml_gram_unpack(s->packed, s->rows, s->weight, gram);
 	for (int i = 0; i < s->n; i++)
-		if (!isfinite(gram->moments[(Size) i * s->n + i]) || !isfinite(gram->mean[i]))
+		if (gram->moments[(Size) i * s->n + i] < 0)
+			mdl_damaged_state(name_of(s->kind));
+	for (Size i = 0; i < ml_packed_doubles(s->n); i++)
+		if (!isfinite(s->packed[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("the sums of squares overflow"),
@@ -319,15 +328,13 @@ join(FunctionCallInfo fcinfo, int kind)
 	MdlMomentsState *from;
 
 	mdl_only_in_aggregate(fcinfo);
-	s = state_of_kind(PG_GETARG_DATUM(0), kind);
-	from = state_of_kind(PG_GETARG_DATUM(1), kind);
-	if (s->n != from->n || s->n_features != from->n_features ||
-		memcmp(mdl_moments_lengths(s), mdl_moments_lengths(from), sizeof(int32) * s->n_features) != 0)
-		different_states();
+	s = mdl_moments_state(PG_GETARG_DATUM(0), kind);
+	from = mdl_moments_state(PG_GETARG_DATUM(1), kind);
+	same_columns(s->n_features, mdl_moments_lengths(s), from->n_features, mdl_moments_lengths(from));
 	ml_packed_add(s->packed, s->weight, from->packed, from->weight, s->n);
 	s->rows += from->rows;
 	s->weight += from->weight;
-	s->checksum = checksum_of(s);
+	mdl_seal_state(s);
 	PG_RETURN_POINTER(s);
 }
 
@@ -406,7 +413,7 @@ Datum
 mdl_linear_final_impl(PG_FUNCTION_ARGS)
 {
 	static const char *const facts[] = {"train_r2", "train_adjusted_r2", "train_rmse", "sigma", "f_statistic", "f_p_value", "aic", "bic", "df_residual"};
-	MdlMomentsState *s = state_of_kind(PG_GETARG_DATUM(0), MDL_MOMENTS_LINEAR);
+	MdlMomentsState *s = mdl_moments_state(PG_GETARG_DATUM(0), MDL_MOMENTS_LINEAR);
 	double		alpha = PG_GETARG_FLOAT8(1);
 	bool		intercept = PG_GETARG_BOOL(2);
 	double		params[ML_MAX_PARAMS] = {0};
@@ -460,7 +467,7 @@ mdl_pca_final_impl(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	s = state_of_kind(PG_GETARG_DATUM(0), MDL_MOMENTS_PCA);
+	s = mdl_moments_state(PG_GETARG_DATUM(0), MDL_MOMENTS_PCA);
 	ml_estimator_defaults(&ml_estimator_pca, params);
 	if (!PG_ARGISNULL(1))
 	{

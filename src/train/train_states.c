@@ -7,6 +7,7 @@
 
 #include "base/number.h"
 #include "funcapi.h"
+#include "ml/ml_bytes.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -313,6 +314,75 @@ mdl_damaged_state(const char *of)
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("the state of %s is damaged", of)));
+}
+
+static uint32
+checksum_of(const MdlStateHead *s)
+{
+	return ml_crc32c((const unsigned char *) (s + 1), VARSIZE(s) - sizeof(*s));
+}
+
+void
+mdl_seal_state(void *state)
+{
+	((MdlStateHead *) state)->checksum = checksum_of(state);
+}
+
+/* The aggregate whose states have such a head; NULL if there is none. */
+static const char *
+aggregate_of(const MdlStateHead *s)
+{
+	switch (s->magic)
+	{
+		case MDL_STATE_MOMENTS:
+			if (VARSIZE(s) < sizeof(MdlMomentsState))
+				return NULL;
+			return ((const MdlMomentsState *) s)->kind == MDL_MOMENTS_PCA ? "pca_state" : "linear_state";
+		case MDL_STATE_CLASSES:
+			return "naive_bayes_state";
+		case MDL_STATE_KMEANS:
+			return "kmeans_state";
+		case MDL_STATE_GLM:
+			return "glm_state";
+	}
+	return NULL;
+}
+
+void *
+mdl_sealed_state(Datum value, uint32 magic, int32 version, Size smallest, const char *aggregate, bool copy)
+{
+	MdlStateHead *s = (MdlStateHead *) mdl_state_bytes(value, copy);
+	const char *of = VARSIZE(s) < sizeof(*s) ? NULL : aggregate_of(s);
+
+	if (of == NULL)
+		mdl_damaged_state(aggregate);
+	if (s->magic != magic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the state is one of medallion.%s, but medallion.%s is expected", of, aggregate)));
+	if (s->version != version)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the state of %s is of version %d, but this server reads version %d", aggregate, s->version, version),
+				 errhint("Make the state again with the version of the extension that is here.")));
+	if (VARSIZE(s) < smallest || s->checksum != checksum_of(s))
+		mdl_damaged_state(aggregate);
+	return s;
+}
+
+/* Final function of aggregates whose state goes on as it is. */
+MDL_SHIM_TARGET(mdl_state_seal);
+Datum
+mdl_state_seal_impl(PG_FUNCTION_ARGS)
+{
+	struct varlena *s;
+
+	mdl_only_in_aggregate(fcinfo);
+	s = mdl_state_bytes(PG_GETARG_DATUM(0), true);
+	if (VARSIZE(s) < sizeof(MdlStateHead))
+		mdl_damaged_state("an aggregate");
+	mdl_seal_state(s);
+	PG_RETURN_POINTER(s);
 }
 
 Datum

@@ -77,9 +77,34 @@ extern Datum mdl_doubles_datum_nulls(const double *values, int rows, int columns
 
 extern void mdl_wrong_feature(int index, const char *what) pg_attribute_noreturn();
 
+/* ---- states as users have them -------------------------------------------------------------------------------------- */
+
+/* What every state begins with. */
+typedef struct MdlStateHead
+{
+	int32		vl_len_;
+	uint32		magic;			/* MDL_STATE_… */
+	int32		version;
+	uint32		checksum;		/* of all that follows; means nothing while rows come in */
+} MdlStateHead;
+
+#define MDL_STATE_MOMENTS 0x4d4d5345u
+#define MDL_STATE_CLASSES 0x4d434c53u
+#define MDL_STATE_KMEANS 0x4d4b4d53u
+#define MDL_STATE_GLM 0x4d474c4du
+
 /* A state as plain aligned memory: the argument itself if it is that already and no copy is wanted. */
 extern struct varlena *mdl_state_bytes(Datum value, bool copy);
 extern void mdl_damaged_state(const char *of) pg_attribute_noreturn();
+
+/* Puts the checksum in. */
+extern void mdl_seal_state(void *state);
+
+/*
+ * The state in an argument of an SQL function; raises unless it is one of that aggregate and version, at least smallest
+ * bytes long, whose checksum is right.  Who knows how to make a checksum may still give any content: callers check lengths.
+ */
+extern void *mdl_sealed_state(Datum value, uint32 magic, int32 version, Size smallest, const char *aggregate, bool copy);
 
 /* The one row that a final function returns. */
 extern Datum mdl_state_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
@@ -99,10 +124,7 @@ typedef enum MdlMomentsKind
 /* A state as users have it. */
 typedef struct MdlMomentsState
 {
-	int32		vl_len_;
-	uint32		magic;
-	int32		version;
-	uint32		checksum;		/* of all that follows */
+	MdlStateHead head;
 	int32		kind;			/* MdlMomentsKind */
 	int32		n;				/* numbers of a row; of linear_state the last is the target */
 	int32		n_features;		/* as they were given */
@@ -112,10 +134,8 @@ typedef struct MdlMomentsState
 	double		packed[FLEXIBLE_ARRAY_MEMBER];	/* ml_packed_gram.h; then int32 lengths (n_features) */
 } MdlMomentsState;
 
-extern bool mdl_is_moments_state(const struct varlena *bytes);
-
-/* The state in the argument, checked. */
-extern MdlMomentsState *mdl_moments_state(Datum value);
+/* The state in the argument, checked; kind 0: either. */
+extern MdlMomentsState *mdl_moments_state(Datum value, int kind);
 extern const int32 *mdl_moments_lengths(const MdlMomentsState *s);
 
 /* Its Gram, in the current context. */
