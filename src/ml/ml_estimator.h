@@ -114,6 +114,7 @@ typedef struct ml_report
 	int			n_arrays;
 	ml_report_matrix *arrays;	/* (n_arrays) */
 	int			n_aliased;		/* terms without a coefficient of their own */
+	int			n_empty;		/* clusters that no row is nearest to */
 	int			iterations;		/* 0: closed form */
 	bool		converged;
 } ml_report;

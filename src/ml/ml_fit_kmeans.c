@@ -377,6 +377,8 @@ report_fit(const ml_kmeans *s, ml_report *report, ml_error *err)
 	added->columns_are_terms = true;
 	report->iterations = s->best_rounds;
 	report->converged = s->best_converged;
+	for (int c = 0; c < s->k; c++)
+		report->n_empty += s->best_sizes[c] == 0;
 	ml_report_fact(report, "inertia", s->best_inertia);
 	return ml_report_array(&s->ctx, report, "cluster_sizes", s->best_sizes, s->k, 1, NULL, err);
 }

@@ -281,6 +281,17 @@ tell_aliased(const MdlTraining *t)
 					t->report.n_aliased > told ? ", …" : "")));
 }
 
+/* So do clusters without rows. */
+static void
+tell_empty(const MdlTraining *t)
+{
+	if (t->report.n_empty > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%d cluster of %s has no rows", "%d clusters of %s have no rows", t->report.n_empty, t->report.n_empty,
+							   t->request->algorithm),
+				 errhint("There may be fewer different rows than clusters: lower the parameter \"n_clusters\".")));
+}
+
 /* So does an end that came too early: the metrics tell it among many other things.  Of sgd one says how many epochs, and can go on. */
 static void
 tell_unconverged(const MdlTraining *t)
@@ -306,6 +317,7 @@ mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
 	if (status != ML_OK)
 		mdl_ml_raise(status, &err);
 	tell_aliased(t);
+	tell_empty(t);
 	tell_unconverged(t);
 	version.model = request->model;
 	version.algorithm = t->estimator->name;

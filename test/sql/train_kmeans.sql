@@ -50,6 +50,8 @@ SELECT abs((a.metrics->>'inertia')::float8 - (b.metrics->>'inertia')::float8) < 
 FROM medallion.train('train_kmeans_w', 'SELECT a, b, 2 AS w FROM train_kmeans.iris', NULL, 'kmeans', '{"n_clusters": 2, "n_init": 10, "tol": 0}', weight => 'w') a,
 	medallion.train('train_kmeans_t', 'SELECT a, b FROM train_kmeans.iris UNION ALL SELECT a, b FROM train_kmeans.iris', NULL, 'kmeans', '{"n_clusters": 2, "n_init": 10, "tol": 0}') b;
 SELECT (metrics->>'inertia')::float8 AS inertia FROM medallion.train('train_kmeans_few', 'SELECT i % 3 AS x FROM generate_series(1, 30) i', NULL, 'kmeans', '{"n_clusters": 3, "init": "random", "n_init": 20}');
+-- more clusters than different rows: told
+SELECT (metrics->>'inertia')::float8 AS inertia FROM medallion.train('train_kmeans_few', 'SELECT i % 3 AS x FROM generate_series(1, 30) i', NULL, 'kmeans', '{"n_clusters": 5}');
 SELECT rows FROM medallion.predict_batch('train_kmeans_iris3', 'SELECT row_number() OVER () AS no, * FROM train_kmeans.iris', 'train_kmeans.clusters', keys => '{no}');
 SELECT pg_typeof(prediction), count(DISTINCT prediction) FROM clusters GROUP BY 1;
 SELECT medallion.train('train_kmeans_bad', 'train_kmeans.iris', NULL, 'kmeans', '{"n_clusters": 1000}', exclude => '{species}');

@@ -112,6 +112,7 @@ test_few_places(void)
 	for (int c = 0; c < 7; c++)
 		empty += t.report.arrays[1].values[c] == 0;
 	unit_near(empty, 4, 0, 0, "four clusters are empty");
+	unit_int(t.report.n_empty, 4, "and it says so");
 	tear_down(&t, &ctx);
 }
 
