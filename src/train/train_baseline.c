@@ -1,8 +1,8 @@
 /*
  * train_baseline.c: how each column, and the prediction, was distributed in training, for monitoring.
  *
- * The sample of the reading pass gives the distributions, the exact counts of that pass the null rates.  Values are what
- * they were before imputation.
+ * The sample of the reading pass gives the distributions, the exact counts of that pass the null rates, unless it also
+ * counted rows that nothing was learnt from.  Values are what they were before imputation.
  */
 #include "train/train_int.h"
 
@@ -225,6 +225,24 @@ describe_feature(const MdlTraining *t, const MdlSampleRecord *const *records, ui
 	}
 }
 
+/*
+ * In how many rows a feature was NULL.  The pass counted all rows, also those held out and those of weight 0: where there may
+ * be such, the sample, which has none of them, tells the share; exactly, if it is all rows.
+ */
+static uint64
+count_nulls(const MdlTraining *t, const MdlSampleRecord *const *records, uint32 count, int index, const MdlRowCounts *counts)
+{
+	const MdlRowColumn *column = &t->plan.columns[index];
+	uint64		nulls = 0;
+
+	if ((!t->split.holdout && t->plan.weight < 0) || counts[index].nulls == 0 || count == 0)
+		return counts[index].nulls;
+	for (uint32 i = 0; i < count; i++)
+		nulls += column->cat >= 0 ? ((const int32 *) (records[i]->numbers + t->plan.n_numbers))[column->cat] < 0
+			: isnan(records[i]->numbers[column->number]);
+	return nulls == 0 ? 0 : (uint64) ((double) nulls / count * t->rows + 0.5);
+}
+
 void
 mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records, uint32 count,
 						   const MdlRowCounts *counts, const double *predictions)
@@ -242,7 +260,7 @@ mdl_training_make_baseline(MdlTraining *t, const MdlSampleRecord *const *records
 		if (t->source.columns[i].kind > ML_CATEGORICAL || t->plan.columns[i].buckets > 0)
 			continue;
 		describe_feature(t, records, count, i, &columns[compared]);
-		columns[compared++].n_nulls = counts[i].nulls;
+		columns[compared++].n_nulls = count_nulls(t, records, count, i, counts);
 	}
 	if (ml_model_width(t->model) > 0)
 	{

@@ -126,10 +126,23 @@ number_of(MdlWire wire, Datum value)
 	}
 }
 
-/* Reads the text of a category; false: it is NULL without a fill, or not in the dictionary. */
+/* Whether nothing is learnt from the row, whose weight is 0. */
 static bool
-read_category(MdlRow *row, const MdlRowColumn *column, const NullableDatum *value, MdlRowCounts *count)
+weighs_nothing(const MdlRowPlan *plan, const NullableDatum *values)
 {
+	return plan->weight >= 0 && !values[plan->weight].isnull &&
+		number_of(plan->columns[plan->weight].wire, values[plan->weight].value) == 0;
+}
+
+/*
+ * Reads the text of a category; false: it is NULL without a fill, or not in the dictionary, where those of rows of weight 0
+ * need not be.
+ */
+static bool
+read_category(MdlRow *row, const MdlRowPlan *plan, int index, const NullableDatum *values, MdlRowCounts *count)
+{
+	const MdlRowColumn *column = &plan->columns[index];
+	const NullableDatum *value = &values[index];
 	int			code = -1;
 
 	if (value->isnull)
@@ -159,7 +172,7 @@ read_category(MdlRow *row, const MdlRowColumn *column, const NullableDatum *valu
 		row->codes[column->cat] = code;
 		if (code < 0)
 		{
-			count->unknown++;
+			count->unknown += !weighs_nothing(plan, values);
 			return false;
 		}
 	}
@@ -500,7 +513,7 @@ mdl_row_read(MdlRowReader *reader, FunctionCallInfo fcinfo, int first_arg, MdlRo
 		{
 			uint64	   *lane = &lanes[run->first & 3];
 
-			usable &= read_category(row, column, &values[run->first], &counts[run->first]);
+			usable &= read_category(row, plan, run->first, values, &counts[run->first]);
 			*lane = ml_hash_bytes(*lane, row->texts[column->cat].data, row->texts[column->cat].length);
 		}
 	}
