@@ -36,7 +36,7 @@ mdl_monitor_baseline(const char *model, bytea *stored, MemoryContext memory, Mdl
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("%s has no drift baseline", what),
-					 errhint("Train it again, or give a reference to compare with.")));
+					 errhint("Train it again, or, for a model with parts, which never has one, give a reference to compare with.")));
 	}
 	else
 	{

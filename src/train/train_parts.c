@@ -459,7 +459,57 @@ is_metric(const MdlPartsTraining *p, const char *name)
 	return strcmp(name, "iterations") != 0;
 }
 
-/* Of every metric that all parts have, the mean over the parts by their rows; numbers of rows are added up. */
+static bool
+ends_with(const char *name, const char *end)
+{
+	return strlen(name) >= strlen(end) && strcmp(name + strlen(name) - strlen(end), end) == 0;
+}
+
+/* How many rows of a part a metric measures: those held out, or those trained on of which a number may stand for all. */
+static double
+measured_rows(const MdlPartsTraining *p, int part, const char *name)
+{
+	double		measured;
+
+	if (mdl_jsonb_float8(p->parts[part].metrics, "metrics",
+						 strncmp(name, "train_", 6) == 0 ? "train_rows_scored" : "validation_rows", &measured))
+		return measured;
+	return (double) p->parts[part].trained_rows;
+}
+
+/*
+ * One metric of the whole from those of the parts; false: a part lacks it.  Numbers of rows are added up, of the largest error
+ * it is the largest, the rest are means by rows, roots of a mean square through the mean square.
+ */
+static bool
+metric_of_whole(const MdlPartsTraining *p, const char *name, double *value)
+{
+	bool		is_count = ends_with(name, "_rows") || ends_with(name, "_rows_scored");
+	bool		is_largest = ends_with(name, "max_error");
+	bool		is_root = ends_with(name, "rmse");
+	double		sum = 0;
+	double		rows = 0;
+
+	*value = 0;
+	for (int i = 0; i < p->n_parts; i++)
+	{
+		double		number;
+		double		measured = measured_rows(p, i, name);
+
+		if (!mdl_jsonb_float8(p->parts[i].metrics, "metrics", name, &number))
+			return false;
+		*value = Max(*value, number);
+		sum += is_count ? number : measured * number * (is_root ? number : 1);
+		rows += measured;
+	}
+	if (is_count)
+		*value = sum;
+	else if (!is_largest)
+		*value = is_root ? sqrt(sum / rows) : sum / rows;
+	return isfinite(*value);
+}
+
+/* Every metric that all parts have. */
 static void
 mean_metrics(MdlPartsTraining *p)
 {
@@ -467,30 +517,16 @@ mean_metrics(MdlPartsTraining *p)
 	JsonbValue	value;
 	JsonbIteratorToken token;
 	char	   *name = NULL;
+	double		number;
 
 	pushJsonbValue(&p->whole->metrics, WJB_BEGIN_OBJECT, NULL);
 	mdl_jsonb_push_number(&p->whole->metrics, "parts", p->n_parts);
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
-		double		sum = 0;
-		bool		is_count;
-		bool		all = true;
-
 		if (token == WJB_KEY)
 			name = pnstrdup(value.val.string.val, value.val.string.len);
-		if (token != WJB_VALUE || value.type != jbvNumeric || !is_metric(p, name))
-			continue;
-		is_count = strlen(name) > 5 && strcmp(name + strlen(name) - 5, "_rows") == 0;
-		for (int i = 0; i < p->n_parts && all; i++)
-		{
-			double		number;
-
-			all = mdl_jsonb_float8(p->parts[i].metrics, "metrics", name, &number);
-			if (all)
-				sum += number * (is_count ? 1 : (double) p->parts[i].trained_rows);
-		}
-		if (all)
-			mdl_jsonb_push_number(&p->whole->metrics, name, is_count ? sum : sum / (double) p->whole->rows);
+		if (token == WJB_VALUE && value.type == jbvNumeric && is_metric(p, name) && metric_of_whole(p, name, &number))
+			mdl_jsonb_push_number(&p->whole->metrics, name, number);
 	}
 }
 
