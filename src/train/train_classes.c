@@ -669,6 +669,7 @@ read_plain_scan(MdlRowReader *reader)
 	MdlScan    *scan = reader->scan;
 	const char *data;
 
+	mdl_scan_follow(scan);
 	if (scan->n_runs != 2 || scan->runs[0].offset < 0)
 		return false;
 	data = mdl_scan_row(scan);
