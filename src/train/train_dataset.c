@@ -166,7 +166,7 @@ check_folds(const MdlTraining *t, int fold, int64 rows)
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("fold %d of the cross-validation has no rows", fold + 1),
 				 errdetail("The source is: %s", t->request->source),
-				 errhint("Use fewer folds, another seed where there are few groups, or more rows.")));
+				 errhint("Use fewer folds, or more rows.")));
 }
 
 /* The terms, and the variables of the Grams: the terms, what tells the missing values of their columns, the target. */

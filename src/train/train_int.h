@@ -67,6 +67,18 @@ typedef struct MdlRowColumn
 	int			indicator;		/* of missing values: a number of its own, or for a categorical column a level; -1 */
 } MdlRowColumn;
 
+/* Which block (fold, or behind the folds the holdout) the groups of rows belong to, see train_groups.c. */
+typedef struct MdlGroupTable
+{
+	uint32		count;			/* groups that are known, … */
+	uint64	   *hashes;			/* … by these, ascending … */
+	int16	   *blocks;			/* … to be of these blocks */
+	int			n_cuts;			/* blocks that the other groups are divided among; 0: there are none … */
+	double	   *cuts;			/* … by where the ranges of a hash, from 0 to 1, end */
+	/* derived */
+	uint32	   *starts;			/* (count + 1) where to look for a hash */
+} MdlGroupTable;
+
 typedef struct MdlRowPlan
 {
 	int			n_columns;
@@ -76,6 +88,7 @@ typedef struct MdlRowPlan
 	int			n_folds;		/* 1: none */
 	bool		has_holdout;	/* rows are kept out of training … */
 	double		holdout;		/* … this share of them, unless a column says which */
+	MdlGroupTable *groups;		/* that counted groups divide the rows; NULL: a hash does */
 	uint32		sample;			/* rows of the sample wanted; 0: none */
 	bool		exact;			/* moments on a grid */
 	bool		indicate;		/* missing values of columns with a fill are told apart */
@@ -128,7 +141,7 @@ typedef struct MdlRow
 	bool		any_null;
 	double		weight;
 	uint64		hash;			/* of the content and nothing else */
-	uint64		split;			/* what divides the rows: a hash, or the number of the fold */
+	uint64		split;			/* what divides the rows: a hash, or the number of the fold or block */
 } MdlRow;
 
 /* What a transition function keeps between calls, in fn_extra. */
@@ -315,6 +328,14 @@ extern void mdl_split_read(Jsonb *object, const char *argument, bool with_fracti
 /* Adds the columns of the source that the division needs.  Needs an SPI connection. */
 extern void mdl_split_columns(const MdlSplit *split, TupleDesc columns, int folds, MdlSource *source);
 
+/* ---- train_groups.c: which fold or side each group of rows belongs to -------------------------------------------- */
+
+/* Counts the groups of the source and divides them among folds, and the holdout if there is one.  Needs an SPI connection. */
+extern MdlGroupTable *mdl_groups_divide(const MdlSplit *split, const MdlSource *source, int folds, uint64 seed);
+extern void mdl_groups_index(MdlGroupTable *table);	/* fills what is derived */
+extern int	mdl_group_block(const MdlGroupTable *table, uint64 seed, uint64 hash);	/* -1: there is no such group */
+extern uint64 mdl_group_hash(uint64 hash, MdlWire wire, NullableDatum value);	/* of one more column */
+
 /*
  * Finds the columns and, from the type of the target and what the estimator can do, the task; for a classification
  * ML_BINARY, until the classes are known.  A target of labels may have any type.  Needs an SPI connection.
@@ -421,6 +442,7 @@ typedef struct MdlTraining
 	MdlColumnPrep *preps;		/* (n_features) */
 	int			max_categories;
 	MdlSplit	split;
+	MdlGroupTable *groups;		/* NULL: none */
 	ml_task		task;
 	bool		streaming;		/* sums from one pass will do; else all rows are read into memory */
 	bool		class_sums;		/* streaming: they are sums over the rows of each class */

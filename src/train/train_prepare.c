@@ -148,7 +148,7 @@ mdl_training_empty_holdout(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_NO_DATA_FOUND),
 			 errmsg("no row fell into the holdout"),
-			 errhint("Raise \"fraction\" in argument \"validation\", choose another seed where there are few groups, or train on more rows.")));
+			 errhint("Raise \"fraction\" in argument \"validation\", or train on more rows.")));
 }
 
 void
@@ -266,6 +266,7 @@ plan_columns(MdlTraining *t, int folds)
 	plan->indicate = t->folds_apart && t->streaming && any_fill(t);
 	plan->has_holdout = t->split.holdout;
 	plan->holdout = t->split.fraction;
+	plan->groups = t->groups;
 	plan->grid_root_exponent = 0;
 }
 
@@ -549,5 +550,7 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 	t->class_sums = can_sum_classes(t, folds, calibrated);
 	t->streaming = t->class_sums || can_stream(t, folds);
 	t->folds_apart = folds > 1;
+	if (t->split.n_group > 0)
+		t->groups = mdl_groups_divide(&t->split, &t->source, Max(folds, inner_folds), (uint64) request->seed);
 	make_plan(t, Max(folds, inner_folds));
 }

@@ -159,6 +159,19 @@ put_column(ml_writer *w, const MdlRowColumn *column)
 		ml_put_text(w, column->dictionary.texts[i]);
 }
 
+static void
+put_groups(ml_writer *w, const MdlGroupTable *groups)
+{
+	ml_put_u32(w, groups->count);
+	for (uint32 i = 0; i < groups->count; i++)
+	{
+		ml_put_u64(w, groups->hashes[i]);
+		ml_put_u32(w, (uint32) groups->blocks[i]);
+	}
+	ml_put_u32(w, (uint32) groups->n_cuts);
+	ml_put_doubles(w, groups->cuts, groups->n_cuts);
+}
+
 bytea *
 mdl_row_plan_encode(const MdlRowPlan *plan)
 {
@@ -171,7 +184,7 @@ mdl_row_plan_encode(const MdlRowPlan *plan)
 	ml_put_u32(&w, (uint32) plan->pack);
 	ml_put_u64(&w, plan->seed);
 	ml_put_u32(&w, (uint32) plan->n_folds);
-	ml_put_u8(&w, plan->has_holdout);
+	ml_put_u8(&w, (plan->has_holdout ? 1 : 0) | (plan->groups != NULL ? 2 : 0));
 	ml_put_double(&w, plan->holdout);
 	ml_put_u32(&w, plan->sample);
 	ml_put_u8(&w, plan->exact);
@@ -180,6 +193,8 @@ mdl_row_plan_encode(const MdlRowPlan *plan)
 	ml_put_u64(&w, plan->area_key);
 	for (int i = 0; i < plan->n_columns; i++)
 		put_column(&w, &plan->columns[i]);
+	if (plan->groups != NULL)
+		put_groups(&w, plan->groups);
 	if (plan->exact)
 	{
 		ml_put_u32(&w, (uint32) plan->n_numbers);
@@ -246,6 +261,36 @@ get_grid(ml_reader *r, MdlRowPlan *plan)
 	plan->n_numbers = (int) count;
 }
 
+static MdlGroupTable *
+get_groups(ml_reader *r, const MdlRowPlan *plan)
+{
+	MdlGroupTable *groups = palloc0(sizeof(MdlGroupTable));
+	int			blocks = plan->n_folds + (plan->has_holdout ? 1 : 0);
+
+	groups->count = ml_get_count(r, 12);
+	if (r->failed)
+		mdl_damaged_plan();
+	groups->hashes = palloc(sizeof(uint64) * ((Size) groups->count + 1));
+	groups->blocks = palloc(sizeof(int16) * ((Size) groups->count + 1));
+	for (uint32 i = 0; i < groups->count; i++)
+	{
+		uint32		block;
+
+		groups->hashes[i] = ml_get_u64(r);
+		block = ml_get_u32(r);
+		groups->blocks[i] = (int16) block;
+		if (r->failed || block >= (uint32) blocks || (i > 0 && groups->hashes[i] <= groups->hashes[i - 1]))
+			mdl_damaged_plan();
+	}
+	groups->n_cuts = (int) ml_get_count(r, 8);
+	if (r->failed || (groups->n_cuts != 0 && groups->n_cuts != blocks))
+		mdl_damaged_plan();
+	groups->cuts = palloc(sizeof(double) * (groups->n_cuts + 1));
+	ml_get_doubles(r, groups->cuts, groups->n_cuts);
+	mdl_groups_index(groups);
+	return groups;
+}
+
 MdlRowPlan *
 mdl_row_plan_decode(bytea *bytes)
 {
@@ -253,6 +298,7 @@ mdl_row_plan_decode(bytea *bytes)
 	ml_ctx		ctx = mdl_ml_ctx(CurrentMemoryContext, 0);
 	ml_reader	r = {(unsigned char *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), 0, false};
 	uint32		n_columns;
+	uint8		flags;
 	int			grid_numbers;
 
 	if (ml_get_u32(&r) != PLAN_MAGIC)
@@ -264,7 +310,8 @@ mdl_row_plan_decode(bytea *bytes)
 	plan->pack = (int) ml_get_u32(&r);
 	plan->seed = ml_get_u64(&r);
 	plan->n_folds = (int) ml_get_u32(&r);
-	plan->has_holdout = ml_get_u8(&r) != 0;
+	flags = ml_get_u8(&r);
+	plan->has_holdout = (flags & 1) != 0;
 	plan->holdout = ml_get_double(&r);
 	plan->sample = ml_get_u32(&r);
 	plan->exact = ml_get_u8(&r) != 0;
@@ -277,6 +324,8 @@ mdl_row_plan_decode(bytea *bytes)
 	plan->columns = palloc0(sizeof(MdlRowColumn) * (n_columns + 1));
 	for (int i = 0; i < plan->n_columns; i++)
 		get_column(&r, &ctx, &plan->columns[i]);
+	if ((flags & 2) != 0)
+		plan->groups = get_groups(&r, plan);
 	if (plan->exact)
 		get_grid(&r, plan);
 	grid_numbers = plan->n_numbers;

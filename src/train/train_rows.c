@@ -293,12 +293,13 @@ read_weight(MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, Md
 
 /*
  * What divides the rows: the number of the fold, a hash of the group's columns (NULL is a value as any other), or the
- * content.  False: there is no such fold.
+ * content; of counted groups their block.  False: there is no such fold, or group.
  */
 static bool
 read_split(MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, MdlRowCounts *counts)
 {
 	uint64		hash = 0;
+	int			block;
 
 	row->split = row->hash;
 	if (plan->fold >= 0)
@@ -317,20 +318,15 @@ read_split(MdlRow *row, const MdlRowPlan *plan, const NullableDatum *values, Mdl
 	if (plan->n_groups == 0)
 		return true;
 	for (int i = plan->n_columns - plan->n_groups; i < plan->n_columns; i++)
-	{
-		if (values[i].isnull)
-			hash = ml_hash_word(hash, HASH_NULL);
-		else if (plan->columns[i].wire == MDL_WIRE_TEXT)
-		{
-			text	   *bytes = DatumGetTextPP(values[i].value);
-
-			hash = ml_hash_bytes(hash, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-		}
-		else
-			hash = ml_hash_word(hash, (uint64) DatumGetInt64(values[i].value));
-	}
+		hash = mdl_group_hash(hash, plan->columns[i].wire, values[i]);
 	row->split = hash;
-	return true;
+	if (plan->groups == NULL || row->weight == 0)
+		return true;
+	block = mdl_group_block(plan->groups, plan->seed, hash);
+	row->split = (uint64) block;
+	if (block < 0)
+		counts[plan->n_columns - 1].unknown++;
+	return block >= 0;
 }
 
 /* The hash of a row with NULL numbers, whose datums may be anything. */
@@ -542,7 +538,7 @@ mdl_row_fold(const MdlRowPlan *plan, uint64 split)
 {
 	if (plan->n_folds <= 1)
 		return 0;
-	if (plan->fold >= 0 && !plan->has_holdout)
+	if (plan->groups != NULL || (plan->fold >= 0 && !plan->has_holdout))
 		return (int) split;
 	return (int) (ml_hash_fraction(ml_hash_word(split, plan->seed ^ HASH_FOLD)) * plan->n_folds);
 }
@@ -552,6 +548,8 @@ mdl_row_holdout(const MdlRowPlan *plan, uint64 split)
 {
 	if (plan->fold >= 0)
 		return (int64) split == -1;
+	if (plan->groups != NULL)
+		return split == (uint64) plan->n_folds;
 	return plan->has_holdout && ml_hash_fraction(ml_hash_word(split, plan->seed ^ HASH_HOLDOUT)) < plan->holdout;
 }
 

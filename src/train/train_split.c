@@ -1,10 +1,10 @@
 /*
  * train_split.c: which rows are held out, and which fold a row belongs to.
  *
- * Rows are divided by a hash of what identifies them: the columns of a group, or the primary key of the source, or, where
- * it has none, the content of the row.  So a row stays on its side when others come or go, and rows of one group are
- * never on both sides.  Or a column says it; or time does, the latest rows being held out.  Whatever it is becomes further
- * columns of the query that is read: MDL_ROLE_GROUP, hashed, or MDL_ROLE_FOLD, the number of the fold itself.
+ * Rows are divided by a hash of what identifies them: the primary key of the source, or, where it has none, the content of
+ * the row.  So a row stays on its side when others come or go.  Groups, whose rows are never on both sides, are counted and
+ * balanced, see train_groups.c.  Or a column says it; or time does, the latest rows being held out.  Whatever it is becomes
+ * further columns of the query that is read: MDL_ROLE_GROUP, hashed, or MDL_ROLE_FOLD, the number of the fold itself.
  */
 #include "train/train_int.h"
 

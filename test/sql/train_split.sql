@@ -41,6 +41,52 @@ BEGIN
 END $$;
 SELECT f.*, r.* FROM unnest(ARRAY['{}', '{"group": "patient"}', '{"time": "at"}', '{"column": "fold"}']::jsonb[]) f, folds(f, 3) r;
 SELECT f.*, r.* FROM unnest(ARRAY['{}', '{"stratify": true}', '{"time": "at"}', '{"column": "fold"}']::jsonb[]) f, folds(f, 3, 'logistic') r;
+-- groups: folds as scikit-learn's GroupKFold makes them (sizes 70, 60, 60, 59, 51), which a column says here to compare
+CREATE TABLE visits AS SELECT row_number() OVER () AS id, p AS patient, f AS fold, (p * 31 + i * 37) % 101 + 0.5 AS x, 3.0 * i % 17 + p AS y,
+	CASE WHEN (i + p) % 3 = 0 THEN 'sick' ELSE 'well' END AS label
+FROM (VALUES (1, 70, 1), (2, 60, 2), (3, 50, 3), (4, 40, 4), (5, 30, 5), (6, 21, 5), (7, 19, 4), (8, 10, 3)) v(p, n, f), generate_series(1, n) i;
+CREATE TABLE visits_otherwise AS SELECT * FROM visits ORDER BY (id * 7919) % 300;
+CREATE FUNCTION fold_metrics(folds jsonb, source text, algorithm text, cv int DEFAULT 5) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE id bigint; result text;
+BEGIN
+	id := medallion.sweep('train_split_folds_' || algorithm, source, CASE algorithm WHEN 'logistic' THEN 'label' ELSE 'y' END, algorithm,
+		CASE algorithm WHEN 'logistic' THEN '{"C": [1]}' ELSE '{"alpha": [0.1]}' END::jsonb, cv => cv, features => '{x}', folds => folds, wait => true);
+	SELECT array_agg(round(m::numeric, 10)) INTO result FROM medallion.trials t, unnest(t.fold_metrics) m WHERE sweep_id = id;
+	PERFORM medallion.drop_sweep(id);
+	RETURN result;
+END $$;
+SELECT algorithm, fold_metrics('{"group": "patient"}', 'train_split.visits', algorithm) = fold_metrics('{"column": "fold"}', 'train_split.visits', algorithm) AS balanced,
+	fold_metrics('{"group": "patient"}', 'train_split.visits', algorithm) = fold_metrics('{"group": "patient"}', 'train_split.visits_otherwise', algorithm) AS any_order,
+	fold_metrics('{"group": ["patient", "kind"]}', 'SELECT id, patient::text, NULL::text AS kind, x, y, label FROM train_split.visits', algorithm) =
+	fold_metrics('{"column": "fold"}', 'train_split.visits', algorithm) AS text_and_null
+FROM unnest('{ridge,logistic,lasso}'::text[]) algorithm;
+SELECT fold_metrics('{"group": "patient"}', 'train_split.visits', 'ridge', 9);
+SELECT fold_metrics('{"group": "patient"}', 'SELECT * FROM train_split.visits WHERE patient = 1', 'ridge', 2);
+-- a holdout of few groups comes as near to the share as they allow, whatever the seed: of 300 rows 60, 3 (the least group has 10), 297, and 120
+SELECT fraction, a.algorithm, array_agg(DISTINCT abs((metrics->>'validation_rows')::int - fraction * 300)) AS off
+FROM (VALUES (0.2), (0.01), (0.99), (0.4)) f(fraction), (VALUES ('linear', 'y'), ('logistic', 'label'), ('naive_bayes', 'label')) a(algorithm, target), generate_series(1, 3) seed,
+	medallion.train('train_split_group_' || a.algorithm, 'train_split.visits', target, a.algorithm, features => '{x}',
+		validation => jsonb_build_object('fraction', fraction, 'group', 'patient'), seed => seed)
+GROUP BY 1, 2 ORDER BY 1, 2;
+-- what parameters want of folds is divided by groups too
+SELECT rows, metrics->>'validation_rows' AS held_out FROM medallion.train('train_split_group_lasso', 'train_split.visits', 'y', 'lasso', params => '{"cv": 4}',
+	features => '{x}', validation => '{"fraction": 0.2, "group": "patient"}');
+SELECT rows FROM medallion.train('train_split_group_lasso', 'train_split.visits', 'y', 'lasso', params => '{"cv": 8}',
+	features => '{x}', validation => '{"fraction": 0.2, "group": "patient"}');
+SELECT rows FROM medallion.train('train_split_group_lasso', 'SELECT * FROM train_split.visits WHERE patient = 1', 'y', 'linear',
+	features => '{x}', validation => '{"fraction": 0.2, "group": "patient"}');
+-- rows of weight 0 are not counted: without patients 1 and 2 there are 170, of which 50
+SELECT rows, metrics->>'validation_rows' AS held_out FROM medallion.train('train_split_group_weight',
+	'SELECT *, CASE WHEN patient > 2 THEN 2.5 ELSE 0 END AS w FROM train_split.visits', 'y', 'linear', weight => 'w',
+	features => '{x}', validation => '{"fraction": 0.3, "group": "patient"}');
+-- more groups than are counted one by one: a large one still gets a fold of its own, the share is still met
+CREATE TABLE logs AS SELECT i AS id, CASE WHEN i <= 30000 THEN -1 ELSE i END AS session, (i * 37 % 101)::float8 AS x, (i % 13)::float8 AS y FROM generate_series(1, 140000) i;
+SELECT abs((metrics->>'validation_rows')::int - 35000) < 700 AS near FROM medallion.train('train_split_logs', 'train_split.logs', 'y', 'linear', features => '{x}',
+	validation => '{"fraction": 0.25, "group": "session"}');
+SELECT medallion.sweep('train_split_folds_logs', 'train_split.logs', 'y', 'ridge', '{"alpha": [1]}', cv => 4, features => '{x}', folds => '{"group": "session"}', wait => true) AS id \gset
+SELECT state, cardinality(fold_metrics) FROM medallion.trials WHERE sweep_id = :id;
+SELECT medallion.drop_sweep(:id);
+DROP TABLE logs;
 -- errors
 SELECT held_out('{}');
 SELECT held_out('{"fraction": 1.5}');
