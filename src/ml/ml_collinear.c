@@ -20,8 +20,37 @@ correlate(const double *moments, size_t stride, const int *kept, size_t k, doubl
 				sqrt(moments[kept[i] * (stride + 1)] * moments[kept[j] * (stride + 1)]);
 }
 
+/* The inverse (k, k) of the correlations out of that of the moments. */
+static void
+correlate_inverse(const double *moments, size_t stride, const double *given, size_t n, const int *kept, size_t k, double *inverse)
+{
+	for (size_t i = 0; i < k; i++)
+		for (size_t j = 0; j < k; j++)
+			inverse[i * k + j] = given[kept[i] * n + kept[j]] * sqrt(moments[kept[i] * (stride + 1)]) * sqrt(moments[kept[j] * (stride + 1)]);
+}
+
+/* The condition number of the correlations, which are overwritten, as is the inverse if it is not NULL. */
+static ml_status
+find_condition(const ml_ctx *ctx, size_t k, double *matrix, double *inverse, double *values, double *condition, ml_error *err)
+{
+	static const char *const failure = "the terms have no condition number";
+	ml_status	status = ml_symmetric_eigen(ctx, false, (int) k, matrix, values, failure, err);
+	double		largest = values[k - 1];
+
+	/* Correlations of doubles tell no smaller eigenvalue from 0: the number is at least as large. */
+	if (status == ML_OK)
+		*condition = sqrt(largest / fmax(values[0], DBL_EPSILON * largest));
+	if (status == ML_OK && inverse != NULL)
+	{
+		status = ml_symmetric_eigen(ctx, false, (int) k, inverse, values, failure, err);
+		if (status == ML_OK)
+			*condition = sqrt(largest * values[k - 1]);
+	}
+	return status == ML_BAD_DATA ? ML_OK : status;	/* it is left out */
+}
+
 ml_status
-ml_collinear_make(const ml_ctx *ctx, const double *moments, size_t stride, int n, const unsigned char *aliased,
+ml_collinear_make(const ml_ctx *ctx, const double *moments, size_t stride, int n, const unsigned char *aliased, const double *given,
 				  ml_collinear *result, ml_error *err)
 {
 	int		   *kept = ml_alloc(ctx, n, sizeof(int));
@@ -50,20 +79,18 @@ ml_collinear_make(const ml_ctx *ctx, const double *moments, size_t stride, int n
 	else if (matrix != NULL)
 	{
 		correlate(moments, stride, kept, k, matrix);
-		status = ml_cholesky_make(ctx, &factor, matrix, (int) k, 0, 0, err);
-		if (status == ML_OK)
+		if (given != NULL)
+			correlate_inverse(moments, stride, given, n, kept, k, inverse);
+		else
+			status = ml_cholesky_make(ctx, &factor, matrix, (int) k, 0, 0, err);
+		if (status == ML_OK && given == NULL)
 			status = ml_cholesky_inverse(ctx, &factor, inverse, err);
 	}
 	if (status == ML_OK && matrix != NULL)
 	{
-		for (size_t i = 0; i < k && factor.rank == (int) k; i++)
+		for (size_t i = 0; i < k && (given != NULL || factor.rank == (int) k); i++)
 			result->vif[kept[i]] = fmax(inverse[i * k + i], 1);
-		status = ml_symmetric_eigen(ctx, false, (int) k, matrix, values, "the terms have no condition number", err);
-		/* Correlations of doubles tell no smaller eigenvalue from 0: the number is at least as large. */
-		if (status == ML_OK)
-			result->condition = sqrt(values[k - 1] / fmax(values[0], DBL_EPSILON * values[k - 1]));
-		else if (status == ML_BAD_DATA)
-			status = ML_OK;		/* it is left out */
+		status = find_condition(ctx, k, matrix, given != NULL ? inverse : NULL, values, &result->condition, err);
 	}
 	ml_cholesky_free(ctx, &factor);
 	ml_free(ctx, kept);

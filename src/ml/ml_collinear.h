@@ -14,9 +14,12 @@ typedef struct ml_collinear
 	double		condition;		/* root of the largest over the smallest eigenvalue of their correlations */
 } ml_collinear;
 
-/* From the moments about the means, (n, n) in rows of `stride`; all NaN beyond ML_COLLINEAR_MOST terms. */
+/*
+ * From the moments about the means, (n, n) in rows of `stride`; all NaN beyond ML_COLLINEAR_MOST terms.  inverse (n, n), if it is
+ * not NULL, is that of the moments of the terms that are not aliased, and more precise than the moments are.
+ */
 extern ml_status ml_collinear_make(const ml_ctx *ctx, const double *moments, size_t stride, int n, const unsigned char *aliased,
-								   ml_collinear *result, ml_error *err);
+								   const double *inverse, ml_collinear *result, ml_error *err);
 
 /* Adds attribute vif and fact condition_number, if they are known. */
 extern ml_status ml_collinear_report(const ml_ctx *ctx, const ml_collinear *c, int n, ml_report *report, ml_error *err);

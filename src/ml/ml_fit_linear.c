@@ -164,7 +164,7 @@ report_more(const linear_state *s, ml_report *report, ml_error *err)
 
 	if (vif == NULL)
 		return ml_no_memory(err);
-	status = ml_collinear_make(&s->ctx, gram->moments, gram->n, n, s->fit.aliased, &collinear, err);
+	status = ml_collinear_make(&s->ctx, gram->moments, gram->n, n, s->fit.aliased, NULL, &collinear, err);
 	if (status == ML_OK)
 		status = ml_collinear_report(&s->ctx, &collinear, n, report, err);
 	ml_free(&s->ctx, vif);

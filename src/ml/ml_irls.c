@@ -71,10 +71,9 @@ start_from_null(ml_irls *l)
 static void
 note_solution(ml_irls *l)
 {
-	memcpy(l->fit.coefficients, l->b, l->fit.n_terms * sizeof(double));
+	ml_untangle_to_terms(&l->untangle, l->b, l->b0, l->fit.coefficients, &l->fit.intercept);
 	for (int k = 0; k < l->matrix->n_offsets; k++)
 		l->fit.coefficients[l->fit.n_terms + k] = 1;
-	l->fit.intercept = l->b0;
 	l->fit.rows = l->total.rows;
 	l->fit.weight = l->total.weight;
 	l->fit.loss = l->total.loss;
@@ -204,6 +203,8 @@ end_round(ml_irls *l, ml_error *err)
 	l->objective = objective;
 	l->halvings = 0;
 	status = ml_irls_newton_step(l, &improvement, err);
+	if (status == ML_MORE)
+		start_round(l);
 	if (status != ML_OK)
 		return status;
 	if (improvement <= tol * l->total.weight && !l->from_target && exact)

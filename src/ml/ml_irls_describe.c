@@ -9,50 +9,50 @@
 #include "ml/ml_collinear.h"
 #include "ml/ml_kernels.h"
 
-/* Keeps the information at the solution: its factor, its inverse, what it is about. */
-static ml_status
-keep_information(ml_irls *l, ml_error *err)
+/*
+ * Standard errors from the inverse of the information in rests, which becomes that in terms.  The intercept is the linear
+ * predictor where all terms are 0.
+ */
+static void
+set_std_errors(ml_irls *l, double factor)
 {
 	size_t		p = l->fit.n_terms;
-	ml_collinear collinear;
+	double		quadratic = 1 / l->gram.weight;
+	double	   *centre = l->right;
+
+	ml_untangle_origin(&l->untangle, centre);
+	for (size_t i = 0; i < p; i++)
+		centre[i] = l->gram.mean[i] - centre[i];
+	for (size_t i = 0; i < p; i++)
+		quadratic += centre[i] * ml_dot(l->inverse + i * p, centre, p);
+	if (l->params.fit_intercept)
+		l->fit.intercept_std_error = sqrt(factor * quadratic);
+	ml_untangle_covariance(&l->untangle, l->inverse);
+	for (size_t i = 0; i < p; i++)
+	{
+		double		variance = factor * l->inverse[i * (p + 1)];
+
+		l->fit.std_errors[i] = !l->fit.aliased[i] && variance > 0 ? sqrt(variance) : NAN;
+	}
+}
+
+/* The inverse of the information at the solution, and with it rank and aliased terms. */
+static ml_status
+invert_information(ml_irls *l, ml_error *err)
+{
+	ml_cholesky factor = {0};
 	ml_status	status;
 
 	ml_irls_make_hessian(l);
-	ml_cholesky_free(&l->ctx, &l->information);
-	status = ml_cholesky_make(&l->ctx, &l->information, l->gram.moments, (int) p, 0, ML_IRLS_TOLERANCE, err);
+	status = ml_cholesky_make(&l->ctx, &factor, l->gram.moments, l->fit.n_terms, 0, ML_IRLS_TOLERANCE, err);
 	if (status == ML_OK)
-		status = ml_cholesky_inverse(&l->ctx, &l->information, l->inverse, err);
-	if (status != ML_OK)
-		return status;
-	l->centre_weight = l->gram.weight;
-	if (l->params.fit_intercept)
-		memcpy(l->centre, l->gram.mean, p * sizeof(double));
-	l->fit.rank = l->information.rank;
-	memset(l->fit.aliased, 1, p);
-	for (int i = 0; i < l->information.rank; i++)
-		l->fit.aliased[l->information.kept[i]] = 0;
-	collinear.vif = l->fit.vif;
-	status = ml_collinear_make(&l->ctx, l->gram.moments, p, (int) p, l->fit.aliased, &collinear, err);
-	l->fit.condition = collinear.condition;
+		status = ml_cholesky_inverse(&l->ctx, &factor, l->inverse, err);
+	l->fit.rank = factor.rank;
+	memset(l->fit.aliased, 1, l->fit.n_terms);
+	for (int i = 0; i < factor.rank && status == ML_OK; i++)
+		l->fit.aliased[factor.kept[i]] = 0;
+	ml_cholesky_free(&l->ctx, &factor);
 	return status;
-}
-
-/* From the covariance of the coefficients (n_terms, n_terms) and, with an intercept at the centre, its own. */
-static void
-set_std_errors(ml_irls *l, const double *covariance, double centre, double factor)
-{
-	size_t		p = l->fit.n_terms;
-	double		quadratic = centre;
-
-	for (size_t i = 0; i < p; i++)
-	{
-		double		variance = factor * covariance[i * p + i];
-
-		l->fit.std_errors[i] = variance > 0 ? sqrt(variance) : NAN;
-		quadratic += l->centre[i] * ml_dot(covariance + i * p, l->centre, p);
-	}
-	if (l->params.fit_intercept)
-		l->fit.intercept_std_error = sqrt(factor * quadratic);
 }
 
 /* What the round at the solution tells. */
@@ -61,17 +61,22 @@ ml_irls_describe_fit(ml_irls *l, ml_error *err)
 {
 	ml_irls_fit *fit = &l->fit;
 	bool		fixed = l->params.family.kind == ML_FAMILY_BINOMIAL || l->params.family.power == 1;
-	ml_status	status = keep_information(l, err);
+	ml_collinear collinear = {.vif = fit->vif};
+	ml_status	status = invert_information(l, err);
 
 	if (status != ML_OK)
 		return status;
 	fit->sums = l->total.measured;
 	fit->df = (double) fit->rows - fit->rank - (l->params.fit_intercept ? 1 : 0);
 	fit->dispersion = fixed ? 1 : fit->df > 0 ? fit->sums.pearson / fit->df : NAN;
-	set_std_errors(l, l->inverse, 1 / l->centre_weight, fit->dispersion);
-	if (l->residuals != NULL)
+	set_std_errors(l, fit->dispersion);
+	ml_untangle_moments(&l->untangle, l->gram.moments);
+	status = ml_collinear_make(&l->ctx, l->gram.moments, fit->n_terms, fit->n_terms, fit->aliased, l->untangle.n > 0 ? l->inverse : NULL,
+							   &collinear, err);
+	fit->condition = collinear.condition;
+	if (l->residuals != NULL && status == ML_OK)
 		ml_five_numbers(l->residuals, l->rows, fit->quantiles);
-	return ML_OK;
+	return status;
 }
 
 ml_status

@@ -5,6 +5,8 @@
  *   ml_irls_rows.c     what a range of rows adds to the sums
  *   ml_irls_newton.c   a step from the sums
  *   ml_irls_describe.c what the solution tells: standard errors, collinearity
+ *
+ * Without a penalty the coefficients at work are those of rests of terms (ml_untangle.h), where terms nearly determine each other.
  *   ml_irls_make.c     memory, where to begin, the end
  */
 #ifndef ML_IRLS_INT_H
@@ -14,9 +16,10 @@
 #include "ml/ml_matrix_layout.h"
 #include "ml/ml_moments.h"
 #include "ml/ml_solve.h"
+#include "ml/ml_untangle.h"
 
 #define ML_IRLS_BATCH 8			/* ranges of one step */
-#define ML_IRLS_TOLERANCE 1e-11 /* of a pivot, without a penalty */
+#define ML_IRLS_TOLERANCE 1e-11 /* of a pivot */
 
 typedef struct ml_irls_range
 {
@@ -39,6 +42,7 @@ typedef struct ml_irls_sums
 	ml_family_sums measured;	/* in phase ML_IRLS_LAST_HESSIAN */
 	const double **columns;		/* (numbers) scratch: where a block's columns start … */
 	int32_t   **level_rows;		/* … (cats) and its levels, (ML_MOMENTS_BLOCK) each */
+	ml_untangle_scratch scratch;
 } ml_irls_sums;
 
 typedef enum ml_irls_phase
@@ -84,14 +88,13 @@ struct ml_irls
 	double		null_objective;	/* loss there, per unit of weight */
 	double		last_gain;		/* that the step before was expected to bring */
 	double	   *level_b;		/* (n_levels) coefficient by level */
+	ml_untangle untangle;
+	ml_gram_source *origin;		/* (n_terms) the layout's sources before tangled terms got columns of their own */
 	ml_irls_sums total;
 	ml_irls_sums part[ML_IRLS_BATCH];
 	ml_gram		gram;
 	double	   *gram_memory;
-	ml_cholesky information;	/* at the solution, for leverages … */
-	double	   *inverse;		/* … (n_terms, n_terms) and its inverse */
-	double	   *centre;			/* (n_terms) means it is about; 0 without an intercept */
-	double		centre_weight;
+	double	   *inverse;		/* (n_terms, n_terms) of the information at the solution */
 	double	   *residuals;		/* (rows) of the fit, if asked for */
 	double	   *right;			/* (n_terms) scratch … */
 	double	   *step;
@@ -108,6 +111,8 @@ extern void ml_irls_do_range(void *arg, int index); /* for ml_parallel: range ba
 /* ---- ml_irls_newton.c -------------------------------------------------------------------------------------------- */
 
 extern void ml_irls_make_hessian(ml_irls *l);	/* l->gram from the sums */
+
+/* ML_MORE: terms turned out to depend on each other, and the round is to be done again with their rests. */
 extern ml_status ml_irls_newton_step(ml_irls *l, double *improvement, ml_error *err);
 
 /* ---- ml_irls_describe.c ------------------------------------------------------------------------------------------ */
@@ -117,5 +122,10 @@ extern ml_status ml_irls_describe_fit(ml_irls *l, ml_error *err);
 /* ---- ml_irls.c --------------------------------------------------------------------------------------------------- */
 
 extern void ml_irls_start_phase(ml_irls *l, ml_irls_phase phase);
+
+/* ---- ml_irls_make.c ---------------------------------------------------------------------------------------------- */
+
+/* Columns of their own for tangled terms, and memory for the sums over them. */
+extern ml_status ml_irls_make_room(ml_irls *l, ml_error *err);
 
 #endif							/* ML_IRLS_INT_H */

@@ -55,15 +55,35 @@ most_bytes(const ml_irls *l)
 }
 
 static bool
+allocate_sums(ml_irls *l)
+{
+	size_t		cats = l->layout.shape.n_cats;
+	bool		failed = false;
+
+	for (int i = -1; i < ML_IRLS_BATCH; i++)
+	{
+		ml_irls_sums	   *s = i < 0 ? &l->total : &l->part[i];
+
+		s->moments = take(l, ml_moments_size(&l->layout.shape), 1, &failed);
+		s->gradient = take(l, l->layout.shape.n_numbers, sizeof(double), &failed);
+		s->level_gradient = take(l, l->layout.shape.n_levels, sizeof(double), &failed);
+		s->columns = take(l, l->layout.shape.n_numbers, sizeof(double *), &failed);
+		s->level_rows = take(l, cats, sizeof(int32_t *), &failed);
+		for (size_t a = 0; a < cats && s->level_rows != NULL; a++)
+			s->level_rows[a] = take(l, ML_MOMENTS_BLOCK, sizeof(int32_t), &failed);
+		failed |= !ml_untangle_scratch_make(&l->ctx, &l->untangle, l->layout.shape.n_levels, &s->scratch);
+	}
+	return !failed;
+}
+
+static bool
 allocate(ml_irls *l, size_t rows, size_t most_ranges)
 {
 	size_t		p = l->matrix->n_terms;
-	size_t		numbers = l->layout.shape.n_numbers;
-	size_t		cats = l->layout.shape.n_cats;
-	size_t		levels = l->layout.shape.n_levels;
 	bool		failed = false;
 
-	l->level_b = take(l, levels, sizeof(double), &failed);
+	l->level_b = take(l, l->layout.shape.n_levels, sizeof(double), &failed);
+	l->origin = take(l, p, sizeof(ml_gram_source), &failed);
 	l->ranges = take(l, most_ranges, sizeof(ml_irls_range), &failed);
 	l->range_place = take(l, most_ranges, sizeof(size_t), &failed);
 	l->b = take(l, p, sizeof(double), &failed);
@@ -78,24 +98,13 @@ allocate(ml_irls *l, size_t rows, size_t most_ranges)
 	l->fit.aliased = take(l, p, 1, &failed);
 	if (!l->penalised)
 	{
-		l->inverse = take(l, p * p, sizeof(double), &failed);
-		l->centre = take(l, p, sizeof(double), &failed);
+		l->inverse = take(l, p * (p > 3 ? p : 3), sizeof(double), &failed);
 		if (l->params.residuals)
 			l->residuals = take(l, rows, sizeof(double), &failed);
 	}
-	for (int i = -1; i < ML_IRLS_BATCH; i++)
-	{
-		ml_irls_sums	   *s = i < 0 ? &l->total : &l->part[i];
-
-		s->moments = take(l, ml_moments_size(&l->layout.shape), 1, &failed);
-		s->gradient = take(l, numbers, sizeof(double), &failed);
-		s->level_gradient = take(l, levels, sizeof(double), &failed);
-		s->columns = take(l, numbers, sizeof(double *), &failed);
-		s->level_rows = take(l, cats, sizeof(int32_t *), &failed);
-		for (size_t a = 0; a < cats && s->level_rows != NULL; a++)
-			s->level_rows[a] = take(l, ML_MOMENTS_BLOCK, sizeof(int32_t), &failed);
-	}
-	return !failed;
+	if (l->origin != NULL)
+		memcpy(l->origin, l->layout.sources, p * sizeof(ml_gram_source));
+	return !failed && allocate_sums(l);
 }
 
 /*
@@ -206,6 +215,9 @@ ml_irls_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fold, 
 	status = ml_check_memory(ctx, most_bytes(l), "the sums over the rows", err);
 	if (status != ML_OK)
 		return status;
+	status = ml_untangle_init(ctx, &l->untangle, l->fit.n_terms, err);
+	if (status != ML_OK)
+		return status;
 	if (!allocate(l, rows, rows / length + (size_t) matrix->n_folds + 1))
 		return ml_no_memory(err);
 	for (int t = 0; t < l->fit.n_terms; t++)
@@ -219,6 +231,7 @@ free_sums(const ml_irls *l, ml_irls_sums *s)
 {
 	const ml_ctx *ctx = &l->ctx;
 
+	ml_untangle_scratch_clear(ctx, &s->scratch);
 	ml_free(ctx, s->moments);
 	ml_free(ctx, s->gradient);
 	ml_free(ctx, s->level_gradient);
@@ -226,6 +239,30 @@ free_sums(const ml_irls *l, ml_irls_sums *s)
 	for (int a = 0; a < l->layout.shape.n_cats && s->level_rows != NULL; a++)
 		ml_free(ctx, s->level_rows[a]);
 	ml_free(ctx, s->level_rows);
+	memset(s, 0, sizeof(*s));
+}
+
+static void
+free_all_sums(ml_irls *l)
+{
+	free_sums(l, &l->total);
+	for (int i = 0; i < ML_IRLS_BATCH; i++)
+		free_sums(l, &l->part[i]);
+}
+
+ml_status
+ml_irls_make_room(ml_irls *l, ml_error *err)
+{
+	ml_status	status;
+
+	free_all_sums(l);
+	for (int i = 0; i < l->untangle.n; i++)
+		if (!ml_matrix_layout_own(&l->ctx, &l->layout, l->untangle.term[i]))
+			return ml_no_memory(err);
+	status = ml_check_memory(&l->ctx, most_bytes(l), "the sums over the rows", err);
+	if (status == ML_OK && !allocate_sums(l))
+		status = ml_no_memory(err);
+	return status;
 }
 
 void
@@ -236,17 +273,15 @@ ml_irls_end(ml_irls *l)
 	if (l == NULL)
 		return;
 	ctx = l->ctx;
-	free_sums(l, &l->total);
-	for (int i = 0; i < ML_IRLS_BATCH; i++)
-		free_sums(l, &l->part[i]);
+	free_all_sums(l);
+	ml_untangle_clear(&ctx, &l->untangle);
+	ml_free(&ctx, l->origin);
 	ml_matrix_layout_clear(&ctx, &l->layout);
 	ml_free(&ctx, l->level_b);
 	ml_free(&ctx, l->ranges);
 	ml_free(&ctx, l->range_place);
 	ml_free(&ctx, l->inverse);
-	ml_free(&ctx, l->centre);
 	ml_free(&ctx, l->residuals);
-	ml_cholesky_free(&ctx, &l->information);
 	ml_free(&ctx, l->b);
 	ml_free(&ctx, l->before);
 	ml_free(&ctx, l->right);

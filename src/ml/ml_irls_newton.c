@@ -25,7 +25,7 @@ make_right_side(const ml_irls *l)
 		ml_axpy(l->right, -l->total.residual, l->gram.mean, l->fit.n_terms);
 }
 
-/* The moments of the sums; without an intercept about 0 instead of the means. */
+/* The moments of the sums; without an intercept about 0 instead of the means.  Terms that others determine get 0. */
 void
 ml_irls_make_hessian(ml_irls *l)
 {
@@ -36,6 +36,8 @@ ml_irls_make_hessian(ml_irls *l)
 	if (!l->params.fit_intercept)
 		for (size_t i = 0; i < p; i++)
 			ml_axpy(l->gram.moments + i * p, l->gram.weight * l->gram.mean[i], l->gram.mean, p);
+	if (!l->penalised)
+		ml_untangle_alias(&l->untangle, l->gram.moments, l->params.fit_intercept ? l->gram.mean : NULL, l->gram.weight, l->inverse);
 }
 
 /* Minimises the quadratic model with the penalties by coordinate descent; l->step is how far the coefficients go. */
@@ -86,7 +88,26 @@ descend(ml_irls *l, double *improvement, ml_error *err)
 	return status;
 }
 
-/* The step of Newton's method, with the squares' penalty alone. */
+/*
+ * ML_MORE: terms depend on each other too much for co-moments; the point stays where it is, in coefficients of new rests.
+ */
+static ml_status
+untangle(ml_irls *l, const ml_cholesky *factor, ml_error *err)
+{
+	bool		changed;
+	ml_status	status;
+
+	ml_untangle_to_terms(&l->untangle, l->b, l->b0, l->before, &l->before0);
+	status = ml_untangle_take(&l->ctx, &l->untangle, l->gram.moments, factor, l->params.fit_intercept ? l->gram.mean : NULL, &changed, err);
+	if (status != ML_OK || !changed)
+		return status;
+	ml_untangle_from_terms(&l->untangle, l->before, l->before0, l->b, &l->b0);
+	l->objective = INFINITY;	/* what it was here, but for rounding */
+	status = ml_irls_make_room(l, err);
+	return status == ML_OK ? ML_MORE : status;
+}
+
+/* The step of Newton's method, with the squares' penalty alone; ML_MORE as ml_irls_newton_step has it. */
 static ml_status
 solve_newton(ml_irls *l, double *improvement, ml_error *err)
 {
@@ -94,15 +115,14 @@ solve_newton(ml_irls *l, double *improvement, ml_error *err)
 	ml_cholesky factor = {0};
 	ml_status	status = ml_cholesky_make(&l->ctx, &factor, l->gram.moments, (int) p, l->scale * l->l2, ML_IRLS_TOLERANCE, err);
 
+	if (status == ML_OK && !l->penalised)
+		status = untangle(l, &factor, err);
 	if (status == ML_OK)
 	{
 		ml_axpy(l->right, -l->scale * l->l2, l->b, p);
 		ml_cholesky_solve(&factor, l->right, l->step, l->work);
 		*improvement = ml_dot(l->right, l->step, p) / 2;
 		l->fit.rank = factor.rank;
-		memset(l->fit.aliased, 1, p);
-		for (int i = 0; i < factor.rank; i++)
-			l->fit.aliased[factor.kept[i]] = 0;
 	}
 	ml_cholesky_free(&l->ctx, &factor);
 	return status;

@@ -52,11 +52,9 @@ predict_block(const ml_irls *l, size_t first, size_t n, double *eta, ml_irls_sum
 		eta[i] = l->b0 + (offset ? offset[i] : 0);
 	if (l->phase == ML_IRLS_ON_NULL)
 		return;
+	ml_untangle_columns(&l->untangle, &l->layout, l->origin, first, n, &s->scratch, s->columns);
 	for (int j = 0; j < l->layout.shape.n_numbers; j++)
-	{
-		s->columns[j] = l->layout.numbers[j] + first;
 		ml_axpy(eta, l->b[l->layout.number_term[j]], s->columns[j], n);
-	}
 	for (int a = 0; a < l->layout.shape.n_cats; a++)
 		for (size_t i = 0; i < n; i++)
 		{

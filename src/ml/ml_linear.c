@@ -13,10 +13,11 @@
 
 #include "ml/ml_kernels.h"
 #include "ml/ml_solve.h"
+#include "ml/ml_untangle.h"
 
 /* Below this share of its own variance a column counts as determined by those before it: from moments, from rows. */
 #define GRAM_TOLERANCE	1e-12
-#define ROWS_TOLERANCE	1e-11	/* of the norm, so 1e-22 of the variance */
+#define ROWS_TOLERANCE	ML_ALIAS_TOLERANCE	/* of the norm, so 1e-22 of the variance */
 
 static ml_status
 start_fit(const ml_ctx *ctx, ml_linear_fit *fit, int n_terms, ml_error *err)

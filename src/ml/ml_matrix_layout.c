@@ -3,6 +3,8 @@
  */
 #include "ml/ml_matrix_layout.h"
 
+#include <string.h>
+
 static void
 count_columns(const ml_matrix *m, ml_moments_shape *shape)
 {
@@ -61,6 +63,36 @@ ml_matrix_layout_make(const ml_ctx *ctx, const ml_matrix *matrix, ml_matrix_layo
 		l->sources == NULL)
 		return false;
 	index_columns(matrix, l);
+	return true;
+}
+
+bool
+ml_matrix_layout_own(const ml_ctx *ctx, ml_matrix_layout *l, int term)
+{
+	int			n = l->shape.n_numbers;
+	const double **numbers;
+	int		   *number_term;
+
+	if (l->sources[term].number >= 0)
+		return true;
+	numbers = ml_alloc_zero(ctx, n + 1, sizeof(double *));
+	number_term = ml_alloc(ctx, n + 1, sizeof(int));
+	if (numbers == NULL || number_term == NULL)
+	{
+		ml_free(ctx, numbers);
+		ml_free(ctx, number_term);
+		return false;
+	}
+	memcpy(numbers, l->numbers, n * sizeof(double *));
+	memcpy(number_term, l->number_term, n * sizeof(int));
+	ml_free(ctx, l->numbers);
+	ml_free(ctx, l->number_term);
+	l->numbers = numbers;
+	l->number_term = number_term;
+	number_term[n] = term;
+	l->level_term[l->sources[term].level] = -1;
+	l->sources[term] = (ml_gram_source) {n, -1};
+	l->shape.n_numbers++;
 	return true;
 }
 

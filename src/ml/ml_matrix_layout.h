@@ -20,6 +20,9 @@ typedef struct ml_matrix_layout
 
 /* Fills a zeroed layout; false: no memory, and what was taken goes with ml_matrix_layout_clear. */
 extern bool ml_matrix_layout_make(const ml_ctx *ctx, const ml_matrix *matrix, ml_matrix_layout *layout);
+
+/* Gives a term that is a level a number column of its own, whose numbers are NULL; a number has one already.  false: no memory. */
+extern bool ml_matrix_layout_own(const ml_ctx *ctx, ml_matrix_layout *layout, int term);
 extern void ml_matrix_layout_clear(const ml_ctx *ctx, ml_matrix_layout *layout);
 
 #endif							/* ML_MATRIX_LAYOUT_H */

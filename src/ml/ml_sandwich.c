@@ -1,6 +1,7 @@
 /*
  * ml_sandwich.c: the sandwich through the influence of each row (or cluster) on the coefficients: A^-1 x r, whose squares add up
- * to the variances.  Terms are about their weighted means, so that columns far from 0 lose no digits.
+ * to the variances.  Terms are about their weighted means, so that columns far from 0 lose no digits, and rests (ml_untangle.h)
+ * stand for those that nearly determine each other.
  */
 #include "ml/ml_sandwich.h"
 
@@ -9,6 +10,7 @@
 
 #include "ml/ml_kernels.h"
 #include "ml/ml_solve.h"
+#include "ml/ml_untangle.h"
 
 #define BLOCK 64				/* rows between two looks for a cancel */
 #define TOLERANCE 1e-13			/* of a pivot: the fit has left out what depends on others already */
@@ -30,6 +32,9 @@ typedef struct sandwich
 	double	   *squares;		/* … and their squares */
 	double	   *variance;		/* (p + 1), the intercept last */
 	double	   *scores;			/* (n_clusters, p + 1) */
+	ml_untangle untangle;		/* all but mean and variance are of rests */
+	double	   *rest_mean;		/* (p) the means as those would be if nothing were taken off */
+	double	   *in_terms;		/* (p) scratch */
 	ml_cholesky factor;
 } sandwich;
 
@@ -55,8 +60,10 @@ allocate(sandwich *s)
 	s->squares = ml_alloc_zero(ctx, s->p + 1, sizeof(double));
 	s->variance = ml_alloc_zero(ctx, s->p + 1, sizeof(double));
 	s->scores = ml_alloc_zero(ctx, clusters * (s->p + 1), sizeof(double));
+	s->rest_mean = ml_alloc_zero(ctx, s->p, sizeof(double));
+	s->in_terms = ml_alloc_zero(ctx, s->p, sizeof(double));
 	return s->mean && s->z && s->information && s->matrix && s->influence && s->work && s->sums && s->squares && s->variance &&
-		s->scores;
+		s->scores && s->rest_mean && s->in_terms;
 }
 
 static void
@@ -74,6 +81,9 @@ release(sandwich *s)
 	ml_free(ctx, s->squares);
 	ml_free(ctx, s->variance);
 	ml_free(ctx, s->scores);
+	ml_free(ctx, s->rest_mean);
+	ml_free(ctx, s->in_terms);
+	ml_untangle_clear(ctx, &s->untangle);
 	ml_cholesky_free(ctx, &s->factor);
 }
 
@@ -92,7 +102,7 @@ find_means(sandwich *s)
 		s->mean[j] = s->weight > 0 ? s->mean[j] / s->weight : 0;
 }
 
-/* One row about the means; terms without a coefficient are 0. */
+/* The rests of one row about the means; terms without a coefficient are 0. */
 static void
 centre(const sandwich *s, size_t row, double *z)
 {
@@ -100,15 +110,16 @@ centre(const sandwich *s, size_t row, double *z)
 
 	for (size_t j = 0; j < s->p; j++)
 		z[j] = s->in->aliased[j] ? 0 : x[j] - s->mean[j];
+	ml_untangle_row(&s->untangle, z);
 }
 
+/* s->matrix, of rests. */
 static ml_status
-factor_information(sandwich *s, ml_error *err)
+gather_information(sandwich *s, ml_error *err)
 {
 	const ml_sandwich_input *in = s->in;
-	int			expected = 0;
-	ml_status	status;
 
+	memset(s->information, 0, s->padded * s->padded * sizeof(double));
 	for (size_t first = 0; first < in->rows; first += BLOCK)
 	{
 		size_t		n = in->rows - first < BLOCK ? in->rows - first : BLOCK;
@@ -129,9 +140,29 @@ factor_information(sandwich *s, ml_error *err)
 	for (size_t i = 0; i < s->p; i++)
 		for (size_t j = 0; j <= i; j++)
 			s->matrix[i * s->p + j] = s->matrix[j * s->p + i] = s->information[i * s->padded + j];
+	return ML_OK;
+}
+
+static ml_status
+factor_information(sandwich *s, ml_error *err)
+{
+	int			expected = 0;
+	bool		changed = true;
+	ml_status	status = ML_OK;
+
+	while (status == ML_OK && changed)
+	{
+		ml_cholesky_free(s->ctx, &s->factor);
+		status = gather_information(s, err);
+		if (status == ML_OK)
+			status = ml_cholesky_make(s->ctx, &s->factor, s->matrix, (int) s->p, 0, TOLERANCE, err);
+		if (status == ML_OK)
+			status = ml_untangle_take(s->ctx, &s->untangle, s->matrix, &s->factor, NULL, &changed, err);
+	}
+	memcpy(s->rest_mean, s->mean, s->p * sizeof(double));
+	ml_untangle_row(&s->untangle, s->rest_mean);
 	for (size_t j = 0; j < s->p; j++)
-		expected += !in->aliased[j];
-	status = ml_cholesky_make(s->ctx, &s->factor, s->matrix, (int) s->p, 0, TOLERANCE, err);
+		expected += !s->in->aliased[j];
 	if (status == ML_OK && s->factor.rank < expected)
 		return ml_fail(err, ML_BAD_DATA, NULL, "the terms depend on each other in these rows");
 	return status;
@@ -142,12 +173,14 @@ static void
 add_influence(sandwich *s, const double *solved, double r)
 {
 	double		intercept = r / s->weight;
+	double		none;
 
+	ml_untangle_to_terms(&s->untangle, solved, 0, s->in_terms, &none);
 	for (size_t j = 0; j < s->p; j++)
-		s->variance[j] += solved[j] * solved[j];
+		s->variance[j] += s->in_terms[j] * s->in_terms[j];
 	if (!s->in->fit_intercept)
 		return;
-	intercept -= ml_dot(s->mean, solved, s->p);
+	intercept -= ml_dot(s->rest_mean, solved, s->p);
 	s->variance[s->p] += intercept * intercept;
 }
 
@@ -235,7 +268,7 @@ ml_sandwich(const ml_ctx *ctx, const ml_sandwich_input *input, double *std_error
 	ml_status	status;
 
 	*imbalance = 0;
-	status = allocate(&s) ? ML_OK : ml_no_memory(err);
+	status = allocate(&s) ? ml_untangle_init(ctx, &s.untangle, input->n_terms, err) : ml_no_memory(err);
 	if (status == ML_OK)
 	{
 		find_means(&s);

@@ -12,30 +12,127 @@
 #define RANGE_WORK 1e8			/* multiplications of a range, about */
 #define TOLERANCE 1e-11			/* of a pivot, without a penalty */
 
+/* ---- memory of sums ------------------------------------------------------------------------------------------------ */
+
+static void *
+take(ml_softmax *l, size_t count, size_t size, bool *failed)
+{
+	void	   *block = ml_alloc_zero(&l->ctx, count, size);
+
+	*failed = *failed || block == NULL;
+	return block;
+}
+
+static void
+allocate_pairs(ml_softmax *l, softmax_sums *s, bool *failed)
+{
+	s->pairs = take(l, pair_doubles(l), sizeof(double), failed);
+	s->rows_z = take(l, BLOCK * l->padded, sizeof(double), failed);
+	s->scaled = take(l, BLOCK * l->padded, sizeof(double), failed);
+}
+
+static void
+allocate_sums(ml_softmax *l, softmax_sums *s, bool *failed)
+{
+	s->gradient = take(l, l->n_theta, sizeof(double), failed);
+	s->moments = take(l, ml_moments_size(&l->layout.shape), 1, failed);
+	s->eta = take(l, (size_t) l->k * BLOCK, sizeof(double), failed);
+	s->columns = take(l, l->layout.shape.n_numbers, sizeof(double *), failed);
+	s->level_rows = take(l, l->layout.shape.n_cats, sizeof(int32_t *), failed);
+	for (int a = 0; a < l->layout.shape.n_cats && s->level_rows != NULL; a++)
+		s->level_rows[a] = take(l, BLOCK, sizeof(int32_t), failed);
+	*failed |= !ml_untangle_scratch_make(&l->ctx, &l->untangle, l->layout.shape.n_levels, &s->scratch);
+	if (l->full != NULL)
+		allocate_pairs(l, s, failed);
+}
+
+static bool
+allocate_all_sums(ml_softmax *l)
+{
+	bool		failed = false;
+
+	for (int i = -1; i < ML_SOFTMAX_BATCH; i++)
+		allocate_sums(l, i < 0 ? &l->total : &l->part[i], &failed);
+	return !failed;
+}
+
+static void
+free_sums(const ml_softmax *l, softmax_sums *s)
+{
+	const ml_ctx *ctx = &l->ctx;
+
+	ml_free(ctx, s->gradient);
+	ml_free(ctx, s->moments);
+	ml_free(ctx, s->eta);
+	ml_free(ctx, s->columns);
+	for (int a = 0; a < l->layout.shape.n_cats && s->level_rows != NULL; a++)
+		ml_free(ctx, s->level_rows[a]);
+	ml_free(ctx, s->level_rows);
+	ml_free(ctx, s->pairs);
+	ml_free(ctx, s->rows_z);
+	ml_free(ctx, s->scaled);
+	ml_untangle_scratch_clear(ctx, &s->scratch);
+	memset(s, 0, sizeof(*s));
+}
+
 /* ---- the beginning and the end of it ------------------------------------------------------------------------------ */
+
+/* Without a penalty.  ML_MORE: terms nearly determine each other, and the moments are to be those of their rests. */
+static ml_status
+untangle(ml_softmax *l, const ml_gram *gram, ml_error *err)
+{
+	bool		changed;
+	ml_status	status = ml_untangle_take(&l->ctx, &l->untangle, gram->moments, &l->precondition, l->params.fit_intercept ? gram->mean : NULL,
+										  &changed, err);
+
+	if (status != ML_OK || !changed)
+		return status;
+	for (int i = -1; i < ML_SOFTMAX_BATCH; i++)
+		free_sums(l, i < 0 ? &l->total : &l->part[i]);
+	for (int i = 0; i < l->untangle.n; i++)
+		if (!ml_matrix_layout_own(&l->ctx, &l->layout, l->untangle.term[i]))
+			return ml_no_memory(err);
+	return allocate_all_sums(l) ? ML_MORE : ml_no_memory(err);
+}
+
+/* Means, the preconditioner, aliased terms. */
+static ml_status
+read_moments(ml_softmax *l, ml_error *err)
+{
+	size_t		p = l->p;
+	double	   *memory = ml_alloc(&l->ctx, ml_gram_doubles(p), sizeof(double));
+	ml_gram		gram;
+	ml_status	status;
+
+	if (memory == NULL)
+		return ml_no_memory(err);
+	ml_gram_attach(&gram, (int) p, memory);
+	ml_gram_from_moments(&gram, l->total.moments, l->layout.sources);
+	if (l->params.fit_intercept)
+		memcpy(l->mean, gram.mean, p * sizeof(double));
+	else
+		for (size_t i = 0; i < p; i++)
+			ml_axpy(gram.moments + i * p, gram.weight * gram.mean[i], gram.mean, p);
+	if (!l->penalised)
+		ml_untangle_alias(&l->untangle, gram.moments, l->params.fit_intercept ? gram.mean : NULL, gram.weight, l->work);
+	ml_cholesky_free(&l->ctx, &l->precondition);
+	status = ml_cholesky_make(&l->ctx, &l->precondition, gram.moments, (int) p, l->params.l2 * l->k, TOLERANCE, err);
+	if (status == ML_OK && !l->penalised)
+		status = untangle(l, &gram, err);
+	ml_free(&l->ctx, memory);
+	return status;
+}
 
 /* After the first round: means, the preconditioner, intercepts of a model without terms. */
 static ml_status
 end_moments(ml_softmax *l, ml_error *err)
 {
 	size_t		p = l->p;
-	double	   *memory = ml_alloc(&l->ctx, ml_gram_doubles(p), sizeof(double));
-	ml_gram		gram;
-	ml_status	status = memory ? ML_OK : ml_no_memory(err);
 	double		weight = l->total.weight;
+	ml_status	status = read_moments(l, err);
 
-	if (status == ML_OK)
-	{
-		ml_gram_attach(&gram, (int) p, memory);
-		ml_gram_from_moments(&gram, l->total.moments, l->layout.sources);
-		if (l->params.fit_intercept)
-			memcpy(l->mean, gram.mean, p * sizeof(double));
-		else
-			for (size_t i = 0; i < p; i++)
-				ml_axpy(gram.moments + i * p, gram.weight * gram.mean[i], gram.mean, p);
-		status = ml_cholesky_make(&l->ctx, &l->precondition, gram.moments, (int) p, l->params.l2 * l->k, TOLERANCE, err);
-	}
-	ml_free(&l->ctx, memory);
+	if (status == ML_MORE)
+		ml_softmax_start_round(l);
 	if (status != ML_OK)
 		return status;
 	l->fit.weight = weight;
@@ -80,8 +177,8 @@ note_solution(ml_softmax *l)
 	{
 		const double *theta = l->theta + k * l->width;
 
-		memcpy(l->fit.coefficients + k * l->p, theta, l->p * sizeof(double));
-		l->fit.intercepts[k] = theta[l->p] - ml_dot(l->mean, theta, l->p);
+		ml_untangle_to_terms(&l->untangle, theta, theta[l->p] - ml_dot(l->mean, theta, l->p), l->fit.coefficients + k * l->p,
+							 &l->fit.intercepts[k]);
 	}
 	/* With a penalty on sizes the means' part of the intercepts need not add up to 0. */
 	if (l->params.fit_intercept)
@@ -120,6 +217,37 @@ ml_softmax_told_apart(ml_error *err)
 				   "the classes can be told apart without error, so coefficients without a penalty have no finite value");
 }
 
+/* The standard errors of a class, from its block of the inverse (n_theta, n_theta), and of rests from (p, p) covariance. */
+static void
+set_std_errors(ml_softmax *l, int k, const double *block, double *covariance, double *centre)
+{
+	size_t		n = l->n_theta;
+	size_t		p = l->p;
+	double		intercept = block[p * n + p] - 1 / (l->work[p] * l->k);
+
+	/* Shifts weigh in with 1 / (c k) each. */
+	for (size_t i = 0; i < p; i++)
+	{
+		memcpy(covariance + i * p, block + i * n, p * sizeof(double));
+		covariance[i * (p + 1)] -= l->work[i] > 0 ? 1 / (l->work[i] * l->k) : 0;
+	}
+	/* The intercept is a - m b, where all terms are 0. */
+	ml_untangle_origin(&l->untangle, centre);
+	for (size_t i = 0; i < p; i++)
+		centre[i] = l->mean[i] - centre[i];
+	for (size_t i = 0; i < p; i++)
+	{
+		intercept -= 2 * centre[i] * block[p * n + i];
+		intercept += centre[i] * ml_dot(covariance + i * p, centre, p);
+	}
+	if (l->params.fit_intercept)
+		l->fit.intercept_errors[k] = intercept > 0 ? sqrt(intercept) : NAN;
+	ml_untangle_covariance(&l->untangle, covariance);
+	for (size_t j = 0; j < p; j++)
+		if (!l->fit.aliased[j])
+			l->fit.std_errors[k * p + j] = covariance[j * (p + 1)] > 0 ? sqrt(covariance[j * (p + 1)]) : NAN;
+}
+
 /*
  * Standard errors of coefficients whose sums over the classes are 0.  The Hessian does not feel shifts of all classes:
  * with S, the projection on them, H + c S has the inverse H^+ + S / c.
@@ -129,8 +257,9 @@ end_errors(ml_softmax *l, ml_error *err)
 {
 	size_t		n = l->n_theta;
 	double	   *inverse = ml_alloc(&l->ctx, n * n, sizeof(double));
+	double	   *covariance = ml_alloc(&l->ctx, l->p * (l->p + 1), sizeof(double));
 	ml_cholesky factor = {0};
-	ml_status	status = inverse ? ML_OK : ml_no_memory(err);
+	ml_status	status = inverse && covariance ? ML_OK : ml_no_memory(err);
 
 	if (status == ML_OK)
 	{
@@ -141,31 +270,10 @@ end_errors(ml_softmax *l, ml_error *err)
 	if (status == ML_OK)
 		status = ml_cholesky_inverse(&l->ctx, &factor, inverse, err);
 	for (int k = 0; k < l->k && status == ML_OK; k++)
-	{
-		const double *block = inverse + k * l->width * (n + 1);
-		double		intercept;
-
-		for (size_t j = 0; j < l->p; j++)
-		{
-			double		variance = block[j * n + j] - (l->work[j] > 0 ? 1 / (l->work[j] * l->k) : 0);
-
-			if (!l->fit.aliased[j])
-				l->fit.std_errors[k * l->p + j] = variance > 0 ? sqrt(variance) : NAN;
-		}
-		/* The intercept is a - m b; shifts weigh in with 1 / (c k) each. */
-		if (!l->params.fit_intercept)
-			continue;
-		intercept = block[l->p * n + l->p] - 1 / (l->work[l->p] * l->k);
-		for (size_t i = 0; i < l->p; i++)
-		{
-			intercept -= 2 * l->mean[i] * block[l->p * n + i];
-			intercept += l->mean[i] * (ml_dot(block + i * n, l->mean, l->p) -
-									   (l->work[i] > 0 ? l->mean[i] / (l->work[i] * l->k) : 0));
-		}
-		l->fit.intercept_errors[k] = intercept > 0 ? sqrt(intercept) : NAN;
-	}
+		set_std_errors(l, k, inverse + k * l->width * (n + 1), covariance, covariance + l->p * l->p);
 	ml_cholesky_free(&l->ctx, &factor);
 	ml_free(&l->ctx, inverse);
+	ml_free(&l->ctx, covariance);
 	l->phase = FINISHED;
 	return status == ML_OK ? ML_DONE : status;
 }
@@ -205,37 +313,6 @@ ml_softmax_result(const ml_softmax *l)
 
 /* ---- allocation --------------------------------------------------------------------------------------------------- */
 
-static void *
-take(ml_softmax *l, size_t count, size_t size, bool *failed)
-{
-	void	   *block = ml_alloc_zero(&l->ctx, count, size);
-
-	*failed = *failed || block == NULL;
-	return block;
-}
-
-static void
-allocate_pairs(ml_softmax *l, softmax_sums *s, bool *failed)
-{
-	s->pairs = take(l, pair_doubles(l), sizeof(double), failed);
-	s->rows_z = take(l, BLOCK * l->padded, sizeof(double), failed);
-	s->scaled = take(l, BLOCK * l->padded, sizeof(double), failed);
-}
-
-static void
-allocate_sums(ml_softmax *l, softmax_sums *s, bool pairs, bool *failed)
-{
-	s->gradient = take(l, l->n_theta, sizeof(double), failed);
-	s->moments = take(l, ml_moments_size(&l->layout.shape), 1, failed);
-	s->eta = take(l, (size_t) l->k * BLOCK, sizeof(double), failed);
-	s->columns = take(l, l->layout.shape.n_numbers, sizeof(double *), failed);
-	s->level_rows = take(l, l->layout.shape.n_cats, sizeof(int32_t *), failed);
-	for (int a = 0; a < l->layout.shape.n_cats && s->level_rows != NULL; a++)
-		s->level_rows[a] = take(l, BLOCK, sizeof(int32_t), failed);
-	if (pairs)
-		allocate_pairs(l, s, failed);
-}
-
 static bool
 allocate(ml_softmax *l)
 {
@@ -267,9 +344,10 @@ allocate(ml_softmax *l)
 	l->fit.intercepts = take(l, l->k, sizeof(double), &failed);
 	l->fit.intercept_errors = take(l, l->k, sizeof(double), &failed);
 	l->fit.aliased = take(l, p, 1, &failed);
-	for (int i = -1; i < ML_SOFTMAX_BATCH; i++)
-		allocate_sums(l, i < 0 ? &l->total : &l->part[i], whole, &failed);
-	return !failed;
+	l->origin = take(l, p, sizeof(ml_gram_source), &failed);
+	if (l->origin != NULL)
+		memcpy(l->origin, l->layout.sources, p * sizeof(ml_gram_source));
+	return !failed && allocate_all_sums(l);
 }
 
 /* As many rows to a range as make a step short; a number that follows from the data's shape alone. */
@@ -353,7 +431,8 @@ ml_softmax_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fol
 	if (failed)
 		return ml_no_memory(err);
 	memcpy(l->use_fold, use_fold, matrix->n_folds * sizeof(bool));
-	if (!ml_matrix_layout_make(ctx, matrix, &l->layout) || !allocate(l) || !make_ranges(l))
+	if (ml_untangle_init(ctx, &l->untangle, matrix->n_terms, err) != ML_OK ||
+		!ml_matrix_layout_make(ctx, matrix, &l->layout) || !allocate(l) || !make_ranges(l))
 		return ml_no_memory(err);
 	for (size_t i = 0; i < l->k * l->p; i++)
 		l->fit.std_errors[i] = NAN;
@@ -361,23 +440,6 @@ ml_softmax_begin(const ml_ctx *ctx, const ml_matrix *matrix, const bool *use_fol
 		l->fit.intercept_errors[k] = NAN;
 	ml_softmax_start_round(l);
 	return ML_OK;
-}
-
-static void
-free_sums(const ml_softmax *l, softmax_sums *s)
-{
-	const ml_ctx *ctx = &l->ctx;
-
-	ml_free(ctx, s->gradient);
-	ml_free(ctx, s->moments);
-	ml_free(ctx, s->eta);
-	ml_free(ctx, s->columns);
-	for (int a = 0; a < l->layout.shape.n_cats && s->level_rows != NULL; a++)
-		ml_free(ctx, s->level_rows[a]);
-	ml_free(ctx, s->level_rows);
-	ml_free(ctx, s->pairs);
-	ml_free(ctx, s->rows_z);
-	ml_free(ctx, s->scaled);
 }
 
 void
@@ -397,6 +459,8 @@ ml_softmax_end(ml_softmax *l)
 		ml_free(&ctx, l->y[i]);
 	}
 	ml_cholesky_free(&ctx, &l->precondition);
+	ml_untangle_clear(&ctx, &l->untangle);
+	ml_free(&ctx, l->origin);
 	ml_matrix_layout_clear(&ctx, &l->layout);
 	ml_free(&ctx, l->level_b);
 	ml_free(&ctx, l->ranges);

@@ -5,6 +5,8 @@
  * Inside, terms are about their means m: eta_k = a_k + (x - m) b_k, so that columns far from 0 lose no digits and do not
  * tie intercepts to coefficients.  The variables are theta (n_classes, n_terms + 1), the a_k last in each row.
  *
+ * Without a penalty "terms" are rests of terms (ml_untangle.h) where terms nearly determine each other.
+ *
  * A round over all rows gives the loss and its gradient, and when it is asked for the Hessian, whose blocks are
  * H_kl = -sum w p_k p_l z z' for k != l, and H_kk = -sum over l != k of H_kl, since probabilities add up to 1.
  */
@@ -15,6 +17,7 @@
 #include "ml/ml_moments.h"
 #include "ml/ml_softmax.h"
 #include "ml/ml_solve.h"
+#include "ml/ml_untangle.h"
 
 #define ML_SOFTMAX_BATCH 8					/* ranges of one step */
 #define ML_SOFTMAX_MEMORY 12				/* pairs that L-BFGS remembers */
@@ -39,11 +42,12 @@ typedef struct softmax_sums
 	double	   *scaled;			/* … and times a root */
 	const double **columns;		/* (numbers) scratch */
 	int32_t   **level_rows;		/* (cats), (BLOCK) each */
+	ml_untangle_scratch scratch;
 } softmax_sums;
 
 typedef enum softmax_phase
 {
-	MOMENTS = 0,				/* the first round: means, spreads, weights of the classes */
+	MOMENTS = 0,				/* the first round, or rounds: means, spreads, weights of the classes, rests of terms */
 	DESCENT,					/* L-BFGS */
 	SMOOTH_NEWTON,				/* where L-BFGS is slow */
 	NEWTON,						/* with a penalty on sizes */
@@ -74,6 +78,8 @@ struct ml_softmax
 	bool		hessian;		/* this round gathers it */
 	double	   *class_weight;	/* (k) sum of weights of the class */
 	double	   *mean;			/* (p); 0 without an intercept */
+	ml_untangle untangle;
+	ml_gram_source *origin;		/* (p) the layout's sources before tangled terms got columns of their own */
 	ml_cholesky precondition;
 	double	   *theta;			/* (k, width) where the round is */
 	double	   *intercept;		/* (k) a_k - m b_k of this round */

@@ -50,8 +50,7 @@ weight_of(const ml_softmax *l, size_t row)
 static void
 find_block(const ml_softmax *l, size_t first, size_t n, softmax_sums *s)
 {
-	for (int j = 0; j < l->layout.shape.n_numbers; j++)
-		s->columns[j] = l->layout.numbers[j] + first;
+	ml_untangle_columns(&l->untangle, &l->layout, l->origin, first, n, &s->scratch, s->columns);
 	for (int a = 0; a < l->layout.shape.n_cats; a++)
 		for (size_t i = 0; i < n; i++)
 			s->level_rows[a][i] = l->layout.first_level[a] + l->layout.codes[a][first + i];

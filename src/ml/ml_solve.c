@@ -6,10 +6,13 @@
  */
 #include "ml/ml_solve.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "ml/ml_kernels.h"
+
+#define ROUNDING (4 * DBL_EPSILON / 2)	/* of the norm of a column of doubles: what is left of it is noise */
 
 static ml_status
 cancelled(ml_error *err)
@@ -209,6 +212,7 @@ qr_columns(const ml_ctx *ctx, ml_qr *qr, int free, double tolerance, ml_error *e
 	{
 		long double *column = qr->columns + (size_t) j * qr->rows;
 		int			k = qr->rank;
+		long double rounding = ROUNDING * sqrtl(dot(column, column, qr->rows));
 		long double before = 0;
 		long double left;
 
@@ -224,7 +228,7 @@ qr_columns(const ml_ctx *ctx, ml_qr *qr, int free, double tolerance, ml_error *e
 		left = dot(column + k, column + k, qr->rows - k);
 		if (!isfinite(before))
 			return ml_fail(err, ML_BAD_DATA, "Scale the columns down.", "the sums of squares overflow");
-		if (!(sqrtl(left) > tolerance * sqrtl(before)))
+		if (!(sqrtl(left) > fmaxl(tolerance * sqrtl(before), rounding)))
 			continue;
 		left = sqrtl(left);
 		/* The reflector v = x + sign(x1) |x| e1, tau = 2 / v'v = 1 / (|x| (|x| + |x1|)), on x scaled to norm 1. */

@@ -40,7 +40,8 @@ extern double ml_cholesky_smallest_pivot(const ml_cholesky *c);
 /*
  * Householder QR of a tall matrix in extended precision, kept column by column: column j of the (rows, n) matrix is at
  * columns + j * rows and is overwritten.  A column is left out when, once the first `free` columns and those kept have
- * been taken out of it, its norm falls below tolerance times what was left after the first `free`.
+ * been taken out of it, its norm falls below tolerance times what was left after the first `free`, or to what rounding of the
+ * column may be.
  */
 typedef struct ml_qr
 {

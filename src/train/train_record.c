@@ -272,7 +272,7 @@ tell_aliased(const MdlTraining *t)
 	if (t->report.n_aliased == 0)
 		return;
 	initStringInfo(&names);
-	for (size_t i = 0; i < t->report.n_coefficients && told < 10; i++)
+	for (size_t i = 0; i < t->report.n_coefficients && told < Min(10, t->report.n_aliased); i++)
 		if (isnan(t->report.coefficients[i].estimate))
 			appendStringInfo(&names, "%s%s", told++ ? ", " : "", term_name(t, t->report.coefficients[i].term));
 	ereport(NOTICE,

@@ -230,6 +230,52 @@ test_bad_data(void)
 	ml_irls_end(l);
 }
 
+/* Number 3 nearly repeats number 0, and number 2 level 1. */
+static void
+tangle(size_t rows)
+{
+	for (size_t i = 0; i < rows; i++)
+	{
+		numbers[3][i] = numbers[0][i] + 1e-8 * numbers[3][i];
+		numbers[2][i] = (codes[i] == 1) + 1e-8 * numbers[2][i];
+	}
+}
+
+/* The same coefficients as without, turned, and threads change no bit. */
+static void
+test_tangled(size_t rows)
+{
+	ml_irls_params params = params_of(INFINITY, true, 1e-12, 100);
+	ml_ctx		ctx = ml_ctx_default();
+	ml_irls *l;
+	ml_irls *plain;
+	ml_error	err;
+	double		one[NUMBERS + CATEGORIES];
+	const ml_irls_fit *f;
+	const ml_irls_fit *p;
+
+	make_matrix(rows, true, 0);
+	unit_int(fit(&ctx, all_folds, &params, &plain, &err), ML_OK, "terms that tell different things");
+	tangle(rows);
+	unit_int(fit(&ctx, all_folds, &params, &l, &err), ML_OK, "the same, as terms that nearly determine each other");
+	f = ml_irls_result(l);
+	p = ml_irls_result(plain);
+	for (int t = 2; t <= 3; t++)
+		unit_ok(fabs(f->coefficients[t] * 1e-8 - p->coefficients[t]) < 1e-6 * p->std_errors[t] &&
+				fabs(f->std_errors[t] * 1e-8 / p->std_errors[t] - 1) < 1e-7, "coefficient %d is %.17g, not %.17g", t, f->coefficients[t] * 1e-8,
+				p->coefficients[t]);
+	unit_ok(fabs(f->intercept - p->intercept) < 1e-6 * p->intercept_std_error && fabs(f->intercept_std_error / p->intercept_std_error - 1) < 1e-7,
+			"the intercept is the same");
+	unit_ok(fabs(f->loss - p->loss) < 1e-9 * p->loss && f->rank == p->rank, "so is what is left");
+	memcpy(one, f->coefficients, matrix.n_terms * sizeof(double));
+	ml_irls_end(l);
+	ctx.nthreads = 5;
+	fit(&ctx, all_folds, &params, &l, &err);
+	unit_ok(memcmp(one, ml_irls_result(l)->coefficients, matrix.n_terms * sizeof(double)) == 0, "five threads have the same bits");
+	ml_irls_end(l);
+	ml_irls_end(plain);
+}
+
 static ml_status
 fit_and_end(const ml_ctx *ctx, void *params, ml_error *err)
 {
@@ -251,6 +297,8 @@ test_failures(void)
 
 	make_matrix(300, true, 0);
 	fail_each_allocation(fit_and_end, &params, 40, "a regression");
+	tangle(300);
+	fail_each_allocation(fit_and_end, &params, 60, "a regression on terms that nearly determine each other");
 	ctx = fail_ctx(&cancel);
 	make_matrix(MOST, false, 0);
 	unit_int(fit(&ctx, all_folds, &params, &l, &err), ML_CANCELLED, "cancelled between steps");
@@ -294,6 +342,8 @@ main(void)
 	test_offset(3000);
 	test_offset(MOST);
 	test_bad_data();
+	test_tangled(900);
+	test_tangled(MOST);
 	test_failures();
 	test_estimators();
 	return unit_done();

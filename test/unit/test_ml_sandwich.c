@@ -133,7 +133,7 @@ test_collinear(void)
 	double		values[4] = {4, 1, 3, 2};
 	double		five[5];
 
-	unit_ok(ml_collinear_make(&ctx, moments, 2, 2, none_aliased, &c, &err) == ML_OK, "collinearity");
+	unit_ok(ml_collinear_make(&ctx, moments, 2, 2, none_aliased, NULL, &c, &err) == ML_OK, "collinearity");
 	unit_ok(fabs(vif[0] - 4.0 / 3) < 1e-14 && fabs(vif[1] - 4.0 / 3) < 1e-14, "variance inflation of a correlation of a half");
 	unit_ok(fabs(c.condition - sqrt(3)) < 1e-14, "condition of a correlation of a half");
 	ml_five_numbers(values, 4, five);
@@ -153,7 +153,7 @@ attempt_collinear(const ml_ctx *ctx, void *moments, ml_error *err)
 	double		vif[BAND];
 	ml_collinear c = {vif, 0};
 
-	return ml_collinear_make(ctx, moments, BAND, BAND, kept, &c, err);
+	return ml_collinear_make(ctx, moments, BAND, BAND, kept, NULL, &c, err);
 }
 
 /* Matrices whose eigenvalues are known: equal correlations, and a band. */
@@ -180,11 +180,11 @@ test_condition(void)
 			equal[i * N + j] = (i == j ? 1 : 0.5) * (i + 1) * (j + 1);
 			band[i * N + j] = i == j ? 1 : abs(i - j) == 1 ? 0.45 : 0;
 		}
-	ml_collinear_make(&ctx, equal, N, N, kept, &c, &err);
+	ml_collinear_make(&ctx, equal, N, N, kept, NULL, &c, &err);
 	unit_ok(fabs(c.condition / sqrt((1 + (N - 1) * 0.5) / 0.5) - 1) < 1e-13, "condition of equal correlations");
-	ml_collinear_make(&ctx, band, N, N, kept, &c, &err);
+	ml_collinear_make(&ctx, band, N, N, kept, NULL, &c, &err);
 	unit_ok(fabs(c.condition / sqrt((1 + 0.9 * cos(M_PI / (N + 1))) / (1 + 0.9 * cos(N * M_PI / (N + 1)))) - 1) < 1e-13, "condition of a band");
-	unit_ok(ml_collinear_make(&cancelled, band, N, N, kept, &c, &err) == ML_CANCELLED && impatient.live == 0, "cancelled, nothing leaks");
+	unit_ok(ml_collinear_make(&cancelled, band, N, N, kept, NULL, &c, &err) == ML_CANCELLED && impatient.live == 0, "cancelled, nothing leaks");
 	fail_each_allocation(attempt_collinear, band, 1, "collinearity");
 }
 

@@ -214,6 +214,10 @@ test_failures(void)
 	for (int i = 0; i < CLASSES; i++)
 		labels[i] = i;
 	fail_each_allocation(fit_and_end, &params, 101, "a regression");
+	params.l2 = 0;
+	for (int i = 0; i < ROWS; i++)
+		labels[i] = (int) (uniform() * CLASSES), numbers[1][i] = numbers[0][i] + 1e-7 * uniform();
+	fail_each_allocation(fit_and_end, &params, 120, "a regression on terms that nearly determine each other");
 }
 
 int
