@@ -146,7 +146,7 @@ CREATE OR REPLACE FUNCTION medallion.linear_final(
 	OUT coefficients double precision[], OUT std_errors double precision[], OUT statistics double precision[], OUT p_values double precision[],
 	OUT r2 double precision, OUT adjusted_r2 double precision, OUT rmse double precision, OUT sigma double precision,
 	OUT f_statistic double precision, OUT f_p_value double precision, OUT aic double precision, OUT bic double precision,
-	OUT df_residual double precision, OUT rows bigint, OUT weight double precision
+	OUT df_residual double precision, OUT rows bigint, OUT weight double precision, OUT log_likelihood double precision
 ) LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mdl_linear_final';
 COMMENT ON FUNCTION medallion.linear_final(bytea, double precision, boolean) IS
 'The least squares fit of a state, with a penalty alpha on the squared coefficients: coefficients, the intercept first, with their inference and the fit''s.';

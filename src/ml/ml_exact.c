@@ -140,6 +140,23 @@ to_grid(const ml_exact *m, const layout *l, const ml_grid *grid, const double *n
 	return inside;
 }
 
+/* The sum of the logarithms of the weights, an integer of 128 bits. */
+static wide
+log_weight_of(const ml_exact *m)
+{
+	wide		sum;
+
+	memcpy(&sum, m->log_weight, sizeof(sum));
+	return sum;
+}
+
+static void
+add_log_weight(ml_exact *m, wide added)
+{
+	added += log_weight_of(m);
+	memcpy(m->log_weight, &added, sizeof(added));
+}
+
 void
 ml_exact_add(ml_exact *m, const ml_grid *grid, const double *numbers, const int32_t *levels, double weight)
 {
@@ -172,6 +189,8 @@ ml_exact_add(ml_exact *m, const ml_grid *grid, const double *numbers, const int3
 			l.common[high * m->n_levels + low] += (wide) l.row[0] * l.row[0];
 		}
 	}
+	if (weight != 1)
+		add_log_weight(m, (wide) llrint(log(weight) * 0x1p52));
 	m->rows++;
 }
 
@@ -186,6 +205,7 @@ ml_exact_merge(ml_exact *m, const ml_exact *other)
 		l.products[i] += from.products[i];
 	m->rows += other->rows;
 	m->outside += other->outside;
+	add_log_weight(m, log_weight_of(other));
 }
 
 /* The sum of products of two variables, both in steps of their grids. */
@@ -237,6 +257,7 @@ ml_gram_from_exact(ml_gram *gram, const ml_exact *m, const ml_grid *grid, const 
 	ml_gram_clear(gram);
 	gram->rows = m->rows;
 	gram->weight = ldexp((double) weight, -2 * grid->root_exponent);
+	gram->log_weight = ldexp((double) log_weight_of(m), -52);
 	if (m->rows == 0)
 		return;
 	for (int i = 0; i < gram->n; i++)

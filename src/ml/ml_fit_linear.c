@@ -115,11 +115,12 @@ report_facts(const linear_state *s, ml_report *report)
 	}
 	ml_report_fact(report, "f_statistic", f_statistic);
 	ml_report_fact(report, "f_p_value", ml_f_upper(f_statistic, fit->rank, fit->df));
-	/* The likelihood of weighted rows needs the sum of the logarithms of the weights, which nobody kept. */
-	if (fit->weight == n && fit->rss > 0)
+	if (fit->rss > 0)
 	{
-		double		deviance = n * (log(2 * M_PI * fit->rss / n) + 1);
+		/* Minus twice the logarithm of the likelihood, with the weights as R's logLik() has them: variances are as 1 / weight. */
+		double		deviance = n * (log(2 * M_PI * fit->rss / n) + 1) - s->input.gram->log_weight;
 
+		ml_report_fact(report, "log_likelihood", -deviance / 2);
 		ml_report_fact(report, "aic", deviance + 2 * k);
 		ml_report_fact(report, "bic", deviance + log(n) * k);
 	}

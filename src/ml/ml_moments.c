@@ -164,6 +164,21 @@ join(ml_moments *m, const layout *l, const double *mean, double weight)
 	m->weight = total;
 }
 
+/* Sum of the logarithms of at most BLOCK weights: mostly of their product. */
+static double
+log_of_weights(const double *weights, size_t n)
+{
+	double		sum = 0;
+	double		product = 1;
+
+	for (size_t i = 0; i < n; i++)
+		if (weights[i] > 1e-4 && weights[i] < 1e4)
+			product *= weights[i];	/* 64 of them stay within a double */
+		else
+			sum += log(weights[i]);
+	return sum + log(product);
+}
+
 void
 ml_moments_flush(ml_moments *m)
 {
@@ -177,6 +192,7 @@ ml_moments_flush(ml_moments *m)
 	if (m->weighted)
 	{
 		weight = 0;
+		m->log_weight += log_of_weights(l.pending_weight, n);
 		for (size_t i = 0; i < n; i++)
 		{
 			weight += l.pending_weight[i];
@@ -222,6 +238,7 @@ ml_moments_merge(ml_moments *m, ml_moments *other)
 	join(m, &l, from.mean, other->weight);
 	ml_axpy(l.moments, 1, from.moments, l.padded * l.padded);
 	m->rows += other->rows;
+	m->log_weight += other->log_weight;
 	m->blocks += other->blocks;
 	if (m->n_cats == 0)
 		return;
@@ -275,6 +292,7 @@ ml_gram_attach(ml_gram *gram, int n, double *memory)
 	gram->n = n;
 	gram->rows = 0;
 	gram->weight = 0;
+	gram->log_weight = 0;
 	gram->mean = memory;
 	gram->mean_rest = memory + n;
 	gram->moments = memory + 2 * (size_t) n;
@@ -285,6 +303,7 @@ ml_gram_clear(ml_gram *gram)
 {
 	gram->rows = 0;
 	gram->weight = 0;
+	gram->log_weight = 0;
 	memset(gram->mean, 0, ml_gram_doubles(gram->n) * sizeof(double));
 }
 
@@ -368,6 +387,7 @@ ml_gram_from_moments(ml_gram *gram, ml_moments *m, const ml_gram_source *sources
 	ml_gram_clear(gram);
 	gram->rows = m->rows;
 	gram->weight = m->weight;
+	gram->log_weight = m->log_weight;
 	if (m->rows == 0)
 		return;
 	if (m->n_cats > 0)
@@ -419,6 +439,7 @@ ml_gram_add(ml_gram *gram, const ml_gram *other)
 		ml_gram_set_mean(gram, (int) i, gram->mean[i], gram->mean_rest[i] + share * mean_difference(gram, other, i));
 	gram->rows += other->rows;
 	gram->weight = total;
+	gram->log_weight += other->log_weight;
 }
 
 /* The co-moment of a sum with one variable. */
@@ -437,6 +458,7 @@ ml_gram_combine(ml_gram *to, const ml_gram *from, const ml_gram_term *terms)
 {
 	to->rows = from->rows;
 	to->weight = from->weight;
+	to->log_weight = from->log_weight;
 	for (int i = 0; i < to->n; i++)
 	{
 		const ml_gram_term *t = &terms[i];

@@ -34,6 +34,7 @@ typedef struct ml_moments
 	int32_t		n_levels;
 	int64_t		rows;			/* in the sums, without the pending ones */
 	double		weight;			/* their total weight */
+	double		log_weight;		/* sum of the logarithms of their weights */
 	int32_t		pending;
 	int32_t		weighted;		/* a pending row has a weight other than 1 */
 	int64_t		blocks;
@@ -85,6 +86,7 @@ typedef struct ml_exact
 	int32_t		n_levels;
 	int64_t		rows;
 	int64_t		outside;		/* rows that did not fit the grid and were left out: the data changed */
+	uint64_t	log_weight[2];	/* sum of the logarithms of the weights in steps of 2^-52: of 128 bits the low, the high half */
 } ml_exact;
 
 extern size_t ml_exact_size(const ml_moments_shape *shape);
@@ -101,6 +103,7 @@ typedef struct ml_gram
 	int			n;				/* terms and the target, which is the last */
 	int64_t		rows;
 	double		weight;
+	double		log_weight;		/* sum of the logarithms of the weights: the likelihood needs it */
 	double	   *mean;			/* (n) */
 	double	   *mean_rest;		/* (n) what rounding took from mean: small, but sums of Grams need it */
 	double	   *moments;		/* (n, n) centred and symmetric: sum of w (x_i - mean_i) (x_j - mean_j) */

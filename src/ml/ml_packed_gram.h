@@ -12,7 +12,7 @@
 
 extern void ml_gram_pack(const ml_gram *gram, double *packed);
 
-/* Fills an attached Gram. */
+/* Fills an attached Gram, but for the sum of the logarithms of the weights. */
 extern void ml_gram_unpack(const double *packed, int64_t rows, double weight, ml_gram *gram);
 
 /* Packed becomes that of the rows of both, which have these weights. */

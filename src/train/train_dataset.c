@@ -58,7 +58,7 @@ struct MdlDataset
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 
-#define gram_bytes(n) (2 * sizeof(double) + sizeof(double) * ml_gram_doubles(n))
+#define gram_bytes(n) (3 * sizeof(double) + sizeof(double) * ml_gram_doubles(n))
 
 /* Makes the views of what lies in the segment. */
 static MdlDataset *
@@ -89,9 +89,10 @@ open_dataset(dsm_segment *segment)
 			char	   *at = base + d->head->image_at + fold * gram_bytes(d->head->n_variables);
 			ml_gram    *gram = &d->grams[fold];
 
-			ml_gram_attach(gram, d->head->n_variables, (double *) (at + 2 * sizeof(double)));
+			ml_gram_attach(gram, d->head->n_variables, (double *) (at + 3 * sizeof(double)));
 			gram->rows = *(int64 *) at;
 			gram->weight = *(double *) (at + sizeof(int64));
+			gram->log_weight = *(double *) (at + 2 * sizeof(int64));
 		}
 	}
 	MemoryContextSwitchTo(saved);
@@ -237,10 +238,11 @@ read_grams(MdlTraining *t)
 		char	   *at = (char *) head + head->image_at + fold * gram_bytes(n);
 		ml_gram		gram;
 
-		ml_gram_attach(&gram, n, (double *) (at + 2 * sizeof(double)));
+		ml_gram_attach(&gram, n, (double *) (at + 3 * sizeof(double)));
 		mdl_training_gram_of_set(t, &state, fold, sources, &gram);
 		*(int64 *) at = gram.rows;
 		*(double *) (at + sizeof(int64)) = gram.weight;
+		*(double *) (at + 2 * sizeof(int64)) = gram.log_weight;
 		rows += gram.rows;
 	}
 	mdl_training_too_few(t, rows);

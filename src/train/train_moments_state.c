@@ -14,7 +14,7 @@
 #include "utils/memutils.h"
 
 #define OPEN_MAGIC 0x4d4d4f50u
-#define SEALED_VERSION 1
+#define SEALED_VERSION 2
 #define STATE_LIMIT (512.0 * 1024 * 1024)
 #define MOST_FEATURES 1000000
 
@@ -261,6 +261,7 @@ mdl_moments_seal_impl(PG_FUNCTION_ARGS)
 	s->n_features = open->n_features;
 	s->rows = gram.rows;
 	s->weight = gram.weight;
+	s->log_weight = gram.log_weight;
 	ml_gram_pack(&gram, s->packed);
 	memcpy(s->packed + ml_packed_doubles(s->n), open->lengths, sizeof(int32) * s->n_features);
 	mdl_seal_state(s);
@@ -299,7 +300,7 @@ mdl_moments_state(Datum value, int kind)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the state is one of medallion.%s, but medallion.%s is expected", name_of(s->kind), name_of(kind))));
 	if (s->n < 1 || s->n > 30000 || s->n_features < 1 || s->n_features > MOST_FEATURES ||
-		VARSIZE(s) != sealed_size(s->n, s->n_features) || s->rows < 0 || !(s->weight >= 0) || isinf(s->weight) || !lengths_fit(s))
+		VARSIZE(s) != sealed_size(s->n, s->n_features) || s->rows < 0 || !(s->weight >= 0) || isinf(s->weight) || !isfinite(s->log_weight) || !lengths_fit(s))
 		mdl_damaged_state(name_of(s->kind));
 	return s;
 }
@@ -309,6 +310,7 @@ mdl_moments_gram(const MdlMomentsState *s, ml_gram *gram)
 {
 	attach_gram(gram, s->n);
 	ml_gram_unpack(s->packed, s->rows, s->weight, gram);
+	gram->log_weight = s->log_weight;
 	for (int i = 0; i < s->n; i++)
 		if (gram->moments[(Size) i * s->n + i] < 0)
 			mdl_damaged_state(name_of(s->kind));
@@ -334,6 +336,7 @@ join(FunctionCallInfo fcinfo, int kind)
 	ml_packed_add(s->packed, s->weight, from->packed, from->weight, s->n);
 	s->rows += from->rows;
 	s->weight += from->weight;
+	s->log_weight += from->log_weight;
 	mdl_seal_state(s);
 	PG_RETURN_POINTER(s);
 }
@@ -419,9 +422,10 @@ mdl_linear_final_impl(PG_FUNCTION_ARGS)
 	double		params[ML_MAX_PARAMS] = {0};
 	const ml_estimator *estimator = alpha > 0 ? &ml_estimator_ridge : &ml_estimator_linear;
 	ml_report	report = {0};
-	Datum		values[4 + lengthof(facts) + 2];
-	bool		nulls[4 + lengthof(facts) + 2] = {false};
+	Datum		values[4 + lengthof(facts) + 3];
+	bool		nulls[4 + lengthof(facts) + 3] = {false};
 	double	   *numbers[4];
+	double		likelihood;
 
 	if (!(alpha >= 0) || isinf(alpha))
 		ereport(ERROR,
@@ -449,6 +453,9 @@ mdl_linear_final_impl(PG_FUNCTION_ARGS)
 	}
 	values[4 + lengthof(facts)] = Int64GetDatum(s->rows);
 	values[5 + lengthof(facts)] = Float8GetDatum(s->weight);
+	likelihood = fact_of(&report, "log_likelihood");
+	values[6 + lengthof(facts)] = Float8GetDatum(likelihood);
+	nulls[6 + lengthof(facts)] = isnan(likelihood);
 	PG_RETURN_DATUM(mdl_state_row(fcinfo, values, nulls));
 }
 

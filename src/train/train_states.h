@@ -131,6 +131,7 @@ typedef struct MdlMomentsState
 	int32		unused;
 	int64		rows;
 	double		weight;
+	double		log_weight;		/* sum of the logarithms of the weights */
 	double		packed[FLEXIBLE_ARRAY_MEMBER];	/* ml_packed_gram.h; then int32 lengths (n_features) */
 } MdlMomentsState;
 

@@ -12,7 +12,7 @@ UNION ALL SELECT 'categorical', 'naive_bayes_final', 'naive_bayes_merge', 'flag'
 UNION ALL SELECT 'kmeans', 'kmeans_final', 'kmeans_merge', NULL, '{x,z}', medallion.kmeans_state('{{0,0},{1,1}}', 1, x, z) FROM one
 UNION ALL SELECT 'glm', 'glm_final', 'glm_merge', 'flag', '{x,z}', medallion.glm_state('logistic', NULL, '{0,0,0}', flag, 1, x, z) FROM one;
 -- a version and a checksum each
-SELECT what, substring(state FROM 5 FOR 4) = '\x01000000' AS version_1, substring(state FROM 5 FOR 4) = '\x02000000' AS version_2, count(*) OVER (PARTITION BY substring(state FROM 9 FOR 4)) AS checksums FROM good ORDER BY what;
+SELECT what, get_byte(state, 4) AS version, count(*) OVER (PARTITION BY substring(state FROM 9 FOR 4)) AS checksums FROM good ORDER BY what;
 
 CREATE FUNCTION crc32c_table() RETURNS bigint[] LANGUAGE sql AS $$
 	WITH RECURSIVE t(i, n, c) AS (SELECT i, 0, i::bigint FROM generate_series(0, 255) i UNION ALL SELECT i, n + 1, CASE WHEN c & 1 = 1 THEN (c >> 1) # x'82F63B78'::bigint ELSE c >> 1 END FROM t WHERE n < 8)
