@@ -6,33 +6,10 @@
 #include <float.h>
 #include <math.h>
 
-#include "ml/ml_kernel_rows.h"
-#include "ml/ml_lanes.h"
+#include "ml/ml_panel_sums.h"
 
 ML_INLINE void
-accumulate(ml_metric metric, lanes *sum, const double *points, double x)
-{
-	lanes		difference = *(const lanes *) points - x;
-
-	if (metric == ML_METRIC_EUCLIDEAN)
-		*sum += difference * difference;
-	else
-	{
-		lanes		size = (lanes) ((lane_bits) difference & 0x7fffffffffffffff);
-
-		if (metric == ML_METRIC_MANHATTAN)
-			*sum += size;
-		else
-		{
-			lane_bits	greater = size > *sum;
-
-			*sum = (lanes) ((greater & (lane_bits) size) | (~greater & (lane_bits) *sum));
-		}
-	}
-}
-
-ML_INLINE void
-distances1(ml_metric metric, const double *x, const double *panels, size_t n_panels, int n_terms, double *out)
+distances1(ml_pair_sum kind, const double *x, const double *panels, size_t n_panels, int n_terms, double *out)
 {
 	for (size_t p = 0; p < n_panels; p++, out += ML_PANEL)
 	{
@@ -41,8 +18,8 @@ distances1(ml_metric metric, const double *x, const double *panels, size_t n_pan
 
 		for (int j = 0; j < n_terms; j++, panels += ML_PANEL)
 		{
-			accumulate(metric, &a, panels, x[j]);
-			accumulate(metric, &b, panels + ML_LANES, x[j]);
+			ml_pair_add(kind, &a, panels, x[j]);
+			ml_pair_add(kind, &b, panels + ML_LANES, x[j]);
 		}
 		*(lanes *) out = a;
 		*(lanes *) (out + ML_LANES) = b;
@@ -50,44 +27,17 @@ distances1(ml_metric metric, const double *x, const double *panels, size_t n_pan
 }
 
 ML_INLINE void
-distances4(ml_metric metric, const double *const *x, const double *panels, size_t n_panels, int n_terms, double *out,
+distances4(ml_pair_sum kind, const double *const *x, const double *panels, size_t n_panels, int n_terms, double *out,
 		   size_t stride)
 {
-	const double *x0 = x[0],
-			   *x1 = x[1],
-			   *x2 = x[2],
-			   *x3 = x[3];
-
-	for (size_t p = 0; p < n_panels; p++, out += ML_PANEL)
+	for (size_t p = 0; p < n_panels; p++, panels += (size_t) n_terms * ML_PANEL, out += ML_PANEL)
 	{
-		lanes		a = {0},
-					b = {0},
-					c = {0},
-					d = {0},
-					e = {0},
-					f = {0},
-					g = {0},
-					h = {0};
+		lanes		values[8];
 
-		for (int j = 0; j < n_terms; j++, panels += ML_PANEL)
-		{
-			accumulate(metric, &a, panels, x0[j]);
-			accumulate(metric, &b, panels + ML_LANES, x0[j]);
-			accumulate(metric, &c, panels, x1[j]);
-			accumulate(metric, &d, panels + ML_LANES, x1[j]);
-			accumulate(metric, &e, panels, x2[j]);
-			accumulate(metric, &f, panels + ML_LANES, x2[j]);
-			accumulate(metric, &g, panels, x3[j]);
-			accumulate(metric, &h, panels + ML_LANES, x3[j]);
-		}
-		*(lanes *) out = a;
-		*(lanes *) (out + ML_LANES) = b;
-		*(lanes *) (out + stride) = c;
-		*(lanes *) (out + stride + ML_LANES) = d;
-		*(lanes *) (out + 2 * stride) = e;
-		*(lanes *) (out + 2 * stride + ML_LANES) = f;
-		*(lanes *) (out + 3 * stride) = g;
-		*(lanes *) (out + 3 * stride + ML_LANES) = h;
+		ml_panel_sums4(kind, x, panels, n_terms, values);
+#pragma GCC unroll 8
+		for (int i = 0; i < 8; i++)
+			*(lanes *) (out + i / 2 * stride + i % 2 * ML_LANES) = values[i];
 	}
 }
 
@@ -95,11 +45,11 @@ EVERY_PROCESSOR void
 ml_distances1(ml_metric metric, const double *x, const double *panels, size_t n_panels, int n_terms, double *out)
 {
 	if (metric == ML_METRIC_EUCLIDEAN || metric == ML_METRIC_COSINE)
-		distances1(ML_METRIC_EUCLIDEAN, x, panels, n_panels, n_terms, out);
+		distances1(ML_PAIR_SQUARES, x, panels, n_panels, n_terms, out);
 	else if (metric == ML_METRIC_MANHATTAN)
-		distances1(ML_METRIC_MANHATTAN, x, panels, n_panels, n_terms, out);
+		distances1(ML_PAIR_SIZES, x, panels, n_panels, n_terms, out);
 	else
-		distances1(ML_METRIC_CHEBYSHEV, x, panels, n_panels, n_terms, out);
+		distances1(ML_PAIR_LARGEST, x, panels, n_panels, n_terms, out);
 }
 
 EVERY_PROCESSOR void
@@ -107,11 +57,11 @@ ml_distances4(ml_metric metric, const double *const x[4], const double *panels, 
 			  size_t stride)
 {
 	if (metric == ML_METRIC_EUCLIDEAN || metric == ML_METRIC_COSINE)
-		distances4(ML_METRIC_EUCLIDEAN, x, panels, n_panels, n_terms, out, stride);
+		distances4(ML_PAIR_SQUARES, x, panels, n_panels, n_terms, out, stride);
 	else if (metric == ML_METRIC_MANHATTAN)
-		distances4(ML_METRIC_MANHATTAN, x, panels, n_panels, n_terms, out, stride);
+		distances4(ML_PAIR_SIZES, x, panels, n_panels, n_terms, out, stride);
 	else
-		distances4(ML_METRIC_CHEBYSHEV, x, panels, n_panels, n_terms, out, stride);
+		distances4(ML_PAIR_LARGEST, x, panels, n_panels, n_terms, out, stride);
 }
 
 double

@@ -60,6 +60,19 @@ typedef struct ml_design
 	const double *weights;		/* (rows) above 0, NULL: 1 */
 } ml_design;
 
+/* The terms of a row, ML_FORM_ROWS. */
+static inline const double *
+ml_design_row(const ml_design *design, size_t row)
+{
+	return design->x + row * design->stride;
+}
+
+static inline double
+ml_design_weight(const ml_design *design, size_t row)
+{
+	return design->weights ? design->weights[row] : 1;
+}
+
 typedef struct ml_train_input
 {
 	const ml_gram *gram;		/* ML_FORM_GRAM: the terms and, if there is a target, the target, which is the last */

@@ -74,18 +74,6 @@ typedef struct dbscan_state
 	ml_density *density;		/* handed to the model by finish */
 } dbscan_state;
 
-static inline double
-weight_of(const dbscan_state *s, size_t i)
-{
-	return s->design->weights ? s->design->weights[i] : 1;
-}
-
-static inline const double *
-row_of(const dbscan_state *s, size_t i)
-{
-	return s->design->x + i * s->design->stride;
-}
-
 static ml_status
 begin_index(dbscan_state *s, const ml_design *design, ml_error *err)
 {
@@ -137,7 +125,7 @@ count_neighbor(void *arg, uint32_t id, double distance)
 	counting   *c = arg;
 
 	(void) distance;
-	c->weight += weight_of(c->s, id);
+	c->weight += ml_design_weight(c->s->design, id);
 }
 
 /* The root of a row's tree, with the way there halved. */
@@ -211,14 +199,14 @@ do_piece(void *arg, int index)
 		{
 			counting	c = {s, 0};
 
-			compared += ml_neighbors_within(s->points, row_of(s, i), s->eps, count_neighbor, &c);
+			compared += ml_neighbors_within(s->points, ml_design_row(s->design, i), s->eps, count_neighbor, &c);
 			s->core[i] = c.weight >= s->min_samples;
 		}
 		else
 		{
 			linking		l = {s, (uint32_t) i, NOBODY, INFINITY};
 
-			compared += ml_neighbors_within(s->points, row_of(s, i), s->eps, link_neighbor, &l);
+			compared += ml_neighbors_within(s->points, ml_design_row(s->design, i), s->eps, link_neighbor, &l);
 			if (!s->core[i])
 				atomic_store_explicit(&s->parent[i], l.nearest, memory_order_relaxed);
 		}
@@ -267,9 +255,9 @@ number_clusters(dbscan_state *s, ml_error *err)
 		uint32_t	root = root_of(s, i);
 
 		if (root == NOBODY)
-			s->noise += weight_of(s, i);
+			s->noise += ml_design_weight(s->design, i);
 		else
-			s->number[root] += weight_of(s, i);
+			s->number[root] += ml_design_weight(s->design, i);
 		s->n_clusters += root == i;
 		s->n_core += s->core[i];
 	}
@@ -305,7 +293,7 @@ gather_core(dbscan_state *s, ml_error *err)
 	for (size_t i = 0; i < s->design->rows; i++)
 		if (s->core[i])
 		{
-			memcpy(s->core_x + at * n, row_of(s, i), n * sizeof(double));
+			memcpy(s->core_x + at * n, ml_design_row(s->design, i), n * sizeof(double));
 			s->core_label[at++] = s->number[root_of(s, i)];
 		}
 	s->core_design = (ml_design) {.rows = s->n_core, .n_terms = (int) n, .x = s->core_x, .stride = n, .target = s->core_label};

@@ -157,12 +157,6 @@ qda_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, 
 
 /* ---- passes ------------------------------------------------------------------------------------------------------- */
 
-static inline double
-weight_of(const ml_design *d, size_t i)
-{
-	return d->weights ? d->weights[i] : 1;
-}
-
 static void
 sum_rows(void *arg, int group, size_t first, size_t end)
 {
@@ -173,8 +167,8 @@ sum_rows(void *arg, int group, size_t first, size_t end)
 	{
 		size_t		cell = (size_t) group * d->n_classes + d->labels[i];
 
-		s->weight[cell] += weight_of(d, i);
-		ml_axpy(s->sums + cell * d->n_terms, weight_of(d, i), d->x + i * d->stride, d->n_terms);
+		s->weight[cell] += ml_design_weight(d, i);
+		ml_axpy(s->sums + cell * d->n_terms, ml_design_weight(d, i), ml_design_row(d, i), d->n_terms);
 	}
 }
 
@@ -186,8 +180,8 @@ square_rows(void *arg, int group, size_t first, size_t end)
 	const ml_design *d = s->design;
 
 	for (size_t i = first; i < end; i++)
-		ml_scatter_add(&s->scatter, group, s->quadratic ? d->labels[i] : 0, d->x + i * d->stride,
-					   s->mean + (size_t) d->labels[i] * d->n_terms, sqrt(weight_of(d, i) * s->factor[d->labels[i]]));
+		ml_scatter_add(&s->scatter, group, s->quadratic ? d->labels[i] : 0, ml_design_row(d, i),
+					   s->mean + (size_t) d->labels[i] * d->n_terms, sqrt(ml_design_weight(d, i) * s->factor[d->labels[i]]));
 }
 
 /* Means and priors; what the squares of each class count in the covariance. */

@@ -171,18 +171,6 @@ mixture_begin(const ml_ctx *ctx, const ml_train_input *input, const double *para
 
 /* ---- passes ------------------------------------------------------------------------------------------------------- */
 
-static inline double
-weight_of(const ml_design *d, size_t i)
-{
-	return d->weights ? d->weights[i] : 1;
-}
-
-static inline const double *
-row_of(const ml_design *d, size_t i)
-{
-	return d->x + i * d->stride;
-}
-
 /* The sums of the first pass of all: weight and numbers. */
 static void
 total_rows(void *arg, int group, size_t first, size_t end)
@@ -192,8 +180,8 @@ total_rows(void *arg, int group, size_t first, size_t end)
 
 	for (size_t i = first; i < end; i++)
 	{
-		sums[0] += weight_of(s->design, i);
-		ml_axpy(sums + s->k, weight_of(s->design, i), row_of(s->design, i), s->design->n_terms);
+		sums[0] += ml_design_weight(s->design, i);
+		ml_axpy(sums + s->k, ml_design_weight(s->design, i), ml_design_row(s->design, i), s->design->n_terms);
 	}
 }
 
@@ -203,7 +191,7 @@ scatter_rows(void *arg, int group, size_t first, size_t end)
 	mixture_state *s = arg;
 
 	for (size_t i = first; i < end; i++)
-		ml_scatter_add(&s->scatter, group, 0, row_of(s->design, i), s->grand, sqrt(weight_of(s->design, i)));
+		ml_scatter_add(&s->scatter, group, 0, ml_design_row(s->design, i), s->grand, sqrt(ml_design_weight(s->design, i)));
 }
 
 /* Adds a row to the moments of a component about its mean. */
@@ -236,7 +224,7 @@ hard_rows(void *arg, int group, size_t first, size_t end)
 	const int32_t *nearest = ml_kmeans_nearest(s->kmeans);
 
 	for (size_t i = first; i < end; i++)
-		add_to_component(s, group, nearest[i], row_of(s->design, i), weight_of(s->design, i));
+		add_to_component(s, group, nearest[i], ml_design_row(s->design, i), ml_design_weight(s->design, i));
 }
 
 /* log of the sum of exp; and values become shares of that sum. */
@@ -265,8 +253,8 @@ soft_rows(void *arg, int group, size_t first, size_t end)
 
 	for (size_t i = first; i < end; i++)
 	{
-		const double *x = row_of(s->design, i);
-		double		weight = weight_of(s->design, i);
+		const double *x = ml_design_row(s->design, i);
+		double		weight = ml_design_weight(s->design, i);
 
 		ml_gaussians_logs(s->now, x, work, work + s->k);
 		sums[s->group_sums - 1] += weight * log_sum(work, s->k);

@@ -121,7 +121,7 @@ tree_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params,
 	s->n_alive = d->rows;
 	for (size_t i = 0; i < d->rows; i++)
 	{
-		s->weight[i] = d->weights ? d->weights[i] : 1;
+		s->weight[i] = ml_design_weight(d, i);
 		s->alive[i] = s->place[i] = (uint32_t) i;
 	}
 	ml_pack_points(s->means, d->x, d->stride, s->alive, d->rows, d->n_terms);
@@ -285,7 +285,7 @@ number_clusters(tree_state *s, uint32_t *parent, ml_cluster *clusters)
 
 	memset(s->weight, 0, rows * sizeof(double));
 	for (size_t i = 0; i < rows; i++)
-		s->weight[find_root(parent, (uint32_t) i)] += s->design->weights ? s->design->weights[i] : 1;
+		s->weight[find_root(parent, (uint32_t) i)] += ml_design_weight(s->design, i);
 	for (size_t i = 0; i < rows; i++)
 		if (parent[i] == i)
 			clusters[k++] = (ml_cluster) {s->weight[i], (uint32_t) i};

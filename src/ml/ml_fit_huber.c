@@ -95,7 +95,7 @@ look_at_target(void *arg, ml_weighted_block *b)
 
 	for (size_t i = 0; i < b->n; i++)
 	{
-		double		weight = ml_weighted_row(design, b->first + i);
+		double		weight = ml_design_weight(design, b->first + i);
 		double		y = design->target[b->first + i];
 
 		b->sums[SUM_TARGET] += weight * y;
@@ -113,7 +113,7 @@ look_at_residuals(void *arg, ml_weighted_block *b)
 
 	for (size_t i = 0; i < b->n; i++)
 	{
-		double		weight = ml_weighted_row(design, b->first + i);
+		double		weight = ml_design_weight(design, b->first + i);
 		double		u = (design->target[b->first + i] - ml_dot(b->z + i * b->stride, s->theta, p + 1)) / scale;
 		bool		inside = fabs(u) <= s->epsilon;
 
@@ -137,7 +137,7 @@ look_at_end(void *arg, ml_weighted_block *b)
 	{
 		double		u = (s->rounds.design->target[b->first + i] - ml_dot(b->z + i * b->stride, s->accepted, p + 1)) / s->accepted[p + 1];
 
-		b->d[i] = ml_weighted_row(s->rounds.design, b->first + i);
+		b->d[i] = ml_design_weight(s->rounds.design, b->first + i);
 		b->sums[SUM_INSIDE] += b->d[i] * (fabs(u) <= s->epsilon);
 		b->sums[SUM_PSI] += b->d[i] * fmin(u * u, s->epsilon * s->epsilon);
 	}

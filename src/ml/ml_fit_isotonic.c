@@ -44,7 +44,7 @@ isotonic_begin(const ml_ctx *ctx, const ml_train_input *input, const double *par
 		return ml_no_memory(err);
 	s->fit.falling = params[PARAM_INCREASING] == 0;
 	for (size_t i = 0; i < d->rows; i++)
-		s->fit.points[i] = (ml_isotonic_point) {d->x[i * d->stride], d->target[i], d->weights ? d->weights[i] : 1};
+		s->fit.points[i] = (ml_isotonic_point) {*ml_design_row(d, i), d->target[i], ml_design_weight(d, i)};
 	return ML_OK;
 }
 

@@ -99,8 +99,8 @@ weigh_classes(linear_svm_state *s, bool balanced)
 
 	for (size_t i = 0; i < d->rows; i++)
 	{
-		s->class_factor[d->labels[i]] += d->weights ? d->weights[i] : 1;
-		total += d->weights ? d->weights[i] : 1;
+		s->class_factor[d->labels[i]] += ml_design_weight(d, i);
+		total += ml_design_weight(d, i);
 	}
 	for (int k = 0; k < d->n_classes; k++)
 		s->class_factor[k] = balanced && s->class_factor[k] > 0 ? total / (d->n_classes * s->class_factor[k]) : 1;

@@ -140,9 +140,9 @@ sum_rows(void *arg, int group, size_t first, size_t end)
 
 	for (size_t i = first; i < end; i++)
 	{
-		const double *x = d->x + i * d->stride;
+		const double *x = ml_design_row(d, i);
 		int			k = d->labels[i];
-		double		weight = d->weights ? d->weights[i] : 1;
+		double		weight = ml_design_weight(d, i);
 		double	   *sum = s->sums + group * s->cells + (size_t) k * d->n_terms;
 
 		weights[k] += weight;
@@ -170,9 +170,9 @@ square_rows(void *arg, int group, size_t first, size_t end)
 
 	for (size_t i = first; i < end; i++)
 	{
-		const double *x = d->x + i * d->stride;
+		const double *x = ml_design_row(d, i);
 		int			k = d->labels[i];
-		double		weight = d->weights ? d->weights[i] : 1;
+		double		weight = ml_design_weight(d, i);
 		const double *mean = s->mean + (size_t) k * d->n_terms;
 		double	   *sum = s->sums + group * s->cells + (size_t) k * d->n_terms;
 

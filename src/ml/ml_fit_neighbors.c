@@ -231,7 +231,7 @@ make_units(neighbors_state *s)
 
 	for (double done = 0; s->n_units < d->rows && done < STEP_NUMBERS; done += d->n_terms)
 	{
-		ml_unit_point(d->x + s->n_units * d->stride, d->n_terms, s->units + s->n_units * s->stride);
+		ml_unit_point(ml_design_row(d, s->n_units), d->n_terms, s->units + s->n_units * s->stride);
 		s->n_units++;
 	}
 }

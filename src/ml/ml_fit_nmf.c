@@ -154,18 +154,6 @@ nmf_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params, 
 	return status == ML_OK ? allocate(s, err) : status;
 }
 
-static inline double
-weight_of(const nmf_state *s, size_t i)
-{
-	return s->design->weights ? s->design->weights[i] : 1;
-}
-
-static inline const double *
-row_of(const nmf_state *s, size_t i)
-{
-	return s->design->x + i * s->design->stride;
-}
-
 /* ---- the start ---------------------------------------------------------------------------------------------------- */
 
 static void
@@ -178,7 +166,7 @@ survey_rows(void *arg, int group, size_t first, size_t end)
 
 	for (size_t i = first; i < end; i++)
 	{
-		const double *x = row_of(s, i);
+		const double *x = ml_design_row(s->design, i);
 		double		sum = 0;
 
 		for (int j = 0; j < n; j++)
@@ -186,10 +174,10 @@ survey_rows(void *arg, int group, size_t first, size_t end)
 			negative[j] |= x[j] < 0;
 			sum += x[j];
 		}
-		sums[0] += weight_of(s, i);
-		sums[s->group_sums - 1] += weight_of(s, i) * sum;
+		sums[0] += ml_design_weight(s->design, i);
+		sums[s->group_sums - 1] += ml_design_weight(s->design, i) * sum;
 		if (s->init != INIT_RANDOM)
-			ml_scatter_add(&s->scatter, group, 0, x, s->zero, sqrt(weight_of(s, i)));
+			ml_scatter_add(&s->scatter, group, 0, x, s->zero, sqrt(ml_design_weight(s->design, i)));
 	}
 }
 
@@ -262,10 +250,10 @@ project_rows(void *arg, int group, size_t first, size_t end)
 	for (size_t i = first; i < end; i++)
 		for (int t = 0; t < s->k; t++)
 		{
-			double		value = ml_dot(s->eigen.vectors + (size_t) t * s->design->n_terms, row_of(s, i), s->design->n_terms);
+			double		value = ml_dot(s->eigen.vectors + (size_t) t * s->design->n_terms, ml_design_row(s->design, i), s->design->n_terms);
 
 			s->w[i * s->k + t] = value;
-			*(value > 0 ? positive + t : negative + t) += weight_of(s, i) * value * value;
+			*(value > 0 ? positive + t : negative + t) += ml_design_weight(s->design, i) * value * value;
 		}
 }
 
@@ -348,9 +336,9 @@ improve_rows(void *arg, int group, size_t first, size_t end)
 
 	for (size_t i = first; i < end; i++)
 	{
-		const double *x = row_of(s, i);
+		const double *x = ml_design_row(s->design, i);
 		double	   *w = s->w + i * s->k;
-		double		weight = weight_of(s, i);
+		double		weight = ml_design_weight(s->design, i);
 
 		if (s->round == 0)
 			start_row(s, i);
@@ -427,10 +415,10 @@ measure_rows(void *arg, int group, size_t first, size_t end)
 
 	for (size_t i = first; i < end; i++)
 	{
-		memcpy(rest, row_of(s, i), n * sizeof(double));
+		memcpy(rest, ml_design_row(s->design, i), n * sizeof(double));
 		for (int t = 0; t < s->k; t++)
 			ml_axpy(rest, -s->w[i * s->k + t], s->parts->parts + t * n, n);
-		sums[s->group_sums - 1] += weight_of(s, i) * ml_dot(rest, rest, n);
+		sums[s->group_sums - 1] += ml_design_weight(s->design, i) * ml_dot(rest, rest, n);
 	}
 }
 

@@ -146,7 +146,7 @@ static void
 append_row(quantile_state *s, size_t row)
 {
 	add_share(s, s->small.rows, row, 1);
-	((double *) s->small.weights)[s->small.rows++] = ml_weighted_row(s->design, row);
+	((double *) s->small.weights)[s->small.rows++] = ml_design_weight(s->design, row);
 }
 
 static bool
@@ -193,7 +193,7 @@ gather_rows(quantile_state *s, ml_error *err)
 		if (s->sides[i] == 0)
 			kept++;
 		else
-			weights[s->sides[i] > 0] += ml_weighted_row(s->design, i);
+			weights[s->sides[i] > 0] += ml_design_weight(s->design, i);
 	if (kept > n / 2)
 	{
 		forget_part(s);
@@ -214,7 +214,7 @@ gather_rows(quantile_state *s, ml_error *err)
 		if (s->sides[i] == 0)
 			append_row(s, i);
 		else
-			add_share(s, to[s->sides[i] > 0], i, ml_weighted_row(s->design, i) / weights[s->sides[i] > 0]);
+			add_share(s, to[s->sides[i] > 0], i, ml_design_weight(s->design, i) / weights[s->sides[i] > 0]);
 	}
 	return solve(s, &s->small, KEPT, err);
 }
@@ -233,7 +233,7 @@ look_rank(void *arg, ml_weighted_block *b)
 	quantile_state *s = arg;
 
 	for (size_t i = 0; i < b->n; i++)
-		b->d[i] = ml_weighted_row(s->design, b->first + i);
+		b->d[i] = ml_design_weight(s->design, b->first + i);
 }
 
 /* A plane is less certain far from the middle of the rows. */
@@ -275,7 +275,7 @@ look_check(void *arg, ml_weighted_block *b)
 		double		r = residual_of(s, b, i);
 		signed char *side = &s->sides[b->first + i];
 
-		b->sums[SUM_LOSS] += ml_weighted_row(s->design, b->first + i) * (r >= 0 ? s->params.quantile : s->params.quantile - 1) * r;
+		b->sums[SUM_LOSS] += ml_design_weight(s->design, b->first + i) * (r >= 0 ? s->params.quantile : s->params.quantile - 1) * r;
 		if (*side * r < 0)
 		{
 			*side *= 2;
@@ -393,7 +393,7 @@ look_cross(void *arg, ml_weighted_block *b)
 
 	for (size_t i = 0; i < b->n; i++)
 	{
-		double		weight = ml_weighted_row(s->design, b->first + i);
+		double		weight = ml_design_weight(s->design, b->first + i);
 
 		b->d[i] = weight * weight;
 		s->distances[b->first + i] = weight * residual_of(s, b, i);
@@ -407,7 +407,7 @@ look_density(void *arg, ml_weighted_block *b)
 
 	for (size_t i = 0; i < b->n; i++)
 	{
-		double		weight = ml_weighted_row(s->design, b->first + i);
+		double		weight = ml_design_weight(s->design, b->first + i);
 		double		u = weight * residual_of(s, b, i) / s->bandwidth;
 
 		b->d[i] = weight * weight * exp(-0.5 * u * u) / (sqrt(2 * M_PI) * s->bandwidth);

@@ -198,8 +198,8 @@ sgd_step(void *state, ml_progress *progress, ml_error *err)
 	for (; s->next < end; s->next++)
 	{
 		size_t		row = s->learnt ? s->next : s->order[s->next];
-		const double *x = design->x + row * design->stride;
-		double		weight = design->weights ? design->weights[row] : 1;
+		const double *x = ml_design_row(design, row);
+		double		weight = ml_design_weight(design, row);
 
 		if (s->learnt)
 		{

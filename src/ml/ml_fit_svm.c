@@ -85,8 +85,8 @@ gamma_scale(const ml_design *d)
 	{
 		for (size_t i = 0; i < d->rows; i++)
 		{
-			const double *x = d->x + i * d->stride;
-			double		weight = d->weights ? d->weights[i] : 1;
+			const double *x = ml_design_row(d, i);
+			double		weight = ml_design_weight(d, i);
 			double		sum = 0;
 
 			for (int j = 0; j < d->n_terms; j++)
@@ -197,7 +197,7 @@ sum_weights(const svm_state *s, const ml_svm_machine *machine, double *weights)
 
 		for (size_t i = group < 0 ? 0 : class_start[group]; group >= 0 && i < class_start[group + 1]; i++)
 			if (coefficients[order[i]] != 0)
-				ml_axpy(weights, coefficients[order[i]], d->x + order[i] * d->stride, d->n_terms);
+				ml_axpy(weights, coefficients[order[i]], ml_design_row(d, order[i]), d->n_terms);
 	}
 }
 

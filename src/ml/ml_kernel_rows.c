@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "ml/ml_lanes.h"
+#include "ml/ml_panel_sums.h"
 
 void
 ml_pack_points(double *panels, const double *x, size_t stride, const uint32_t *which, size_t n, int n_terms)
@@ -87,23 +87,9 @@ transform(const ml_kernel *kernel, lanes *values)
 	}
 }
 
-/* sum += (points - x)², or sum += points * x. */
-ML_INLINE void
-accumulate(bool distance, lanes *sum, const double *points, double x)
-{
-	if (distance)
-	{
-		lanes		difference = *(const lanes *) points - x;
-
-		*sum += difference * difference;
-	}
-	else
-		*sum += *(const lanes *) points * x;
-}
-
 /* One row and two panels, which may be the same. */
 ML_INLINE void
-sum_1x2(bool distance, const double *x, const double *first, const double *second, int n_terms, lanes *values)
+sum_1x2(ml_pair_sum kind, const double *x, const double *first, const double *second, int n_terms, lanes *values)
 {
 	lanes		a = {0},
 				b = {0},
@@ -112,53 +98,15 @@ sum_1x2(bool distance, const double *x, const double *first, const double *secon
 
 	for (int j = 0; j < n_terms; j++, first += ML_PANEL, second += ML_PANEL)
 	{
-		accumulate(distance, &a, first, x[j]);
-		accumulate(distance, &b, first + ML_LANES, x[j]);
-		accumulate(distance, &c, second, x[j]);
-		accumulate(distance, &d, second + ML_LANES, x[j]);
+		ml_pair_add(kind, &a, first, x[j]);
+		ml_pair_add(kind, &b, first + ML_LANES, x[j]);
+		ml_pair_add(kind, &c, second, x[j]);
+		ml_pair_add(kind, &d, second + ML_LANES, x[j]);
 	}
 	values[0] = a;
 	values[1] = b;
 	values[2] = c;
 	values[3] = d;
-}
-
-/* Four rows and one panel. */
-ML_INLINE void
-sum_4x1(bool distance, const double *const *x, const double *panel, int n_terms, lanes *values)
-{
-	const double *x0 = x[0],
-			   *x1 = x[1],
-			   *x2 = x[2],
-			   *x3 = x[3];
-	lanes		a = {0},
-				b = {0},
-				c = {0},
-				d = {0},
-				e = {0},
-				f = {0},
-				g = {0},
-				h = {0};
-
-	for (int j = 0; j < n_terms; j++, panel += ML_PANEL)
-	{
-		accumulate(distance, &a, panel, x0[j]);
-		accumulate(distance, &b, panel + ML_LANES, x0[j]);
-		accumulate(distance, &c, panel, x1[j]);
-		accumulate(distance, &d, panel + ML_LANES, x1[j]);
-		accumulate(distance, &e, panel, x2[j]);
-		accumulate(distance, &f, panel + ML_LANES, x2[j]);
-		accumulate(distance, &g, panel, x3[j]);
-		accumulate(distance, &h, panel + ML_LANES, x3[j]);
-	}
-	values[0] = a;
-	values[1] = b;
-	values[2] = c;
-	values[3] = d;
-	values[4] = e;
-	values[5] = f;
-	values[6] = g;
-	values[7] = h;
 }
 
 /* The kernels of a row with panels p and, unless it is the last, p + 1; returns how many panels. */
@@ -170,9 +118,9 @@ row_values(const ml_kernel *kernel, const double *x, const double *panels, size_
 	const double *second = count == 2 ? first + (size_t) n_terms * ML_PANEL : first;
 
 	if (kernel->type == ML_KERNEL_RBF)
-		sum_1x2(true, x, first, second, n_terms, values);
+		sum_1x2(ML_PAIR_SQUARES, x, first, second, n_terms, values);
 	else
-		sum_1x2(false, x, first, second, n_terms, values);
+		sum_1x2(ML_PAIR_PRODUCTS, x, first, second, n_terms, values);
 	for (int i = 0; i < 2 * count; i++)
 		transform(kernel, &values[i]);
 	return count;
@@ -204,6 +152,18 @@ ml_kernel_row_float(const ml_kernel *kernel, const double *x, const double *pane
 	}
 }
 
+/* The kernels of four rows with a panel. */
+ML_INLINE void
+values4(const ml_kernel *kernel, const double *const *x, const double *panel, int n_terms, lanes *values)
+{
+	if (kernel->type == ML_KERNEL_RBF)
+		ml_panel_sums4(ML_PAIR_SQUARES, x, panel, n_terms, values);
+	else
+		ml_panel_sums4(ML_PAIR_PRODUCTS, x, panel, n_terms, values);
+	for (int i = 0; i < 8; i++)
+		transform(kernel, &values[i]);
+}
+
 EVERY_PROCESSOR void
 ml_kernel_rows4(const ml_kernel *kernel, const double *const x[4], const double *panels, size_t n_panels, int n_terms,
 				double *out, size_t out_stride)
@@ -212,15 +172,9 @@ ml_kernel_rows4(const ml_kernel *kernel, const double *const x[4], const double 
 	{
 		lanes		values[8];
 
-		if (kernel->type == ML_KERNEL_RBF)
-			sum_4x1(true, x, panels + p * n_terms * ML_PANEL, n_terms, values);
-		else
-			sum_4x1(false, x, panels + p * n_terms * ML_PANEL, n_terms, values);
+		values4(kernel, x, panels + p * n_terms * ML_PANEL, n_terms, values);
 		for (int i = 0; i < 8; i++)
-		{
-			transform(kernel, &values[i]);
 			*(lanes *) (out + i / 2 * out_stride + i % 2 * ML_LANES) = values[i];
-		}
 	}
 }
 
@@ -232,15 +186,9 @@ ml_kernel_rows4_float(const ml_kernel *kernel, const double *const x[4], const d
 	{
 		lanes		values[8];
 
-		if (kernel->type == ML_KERNEL_RBF)
-			sum_4x1(true, x, panels + p * n_terms * ML_PANEL, n_terms, values);
-		else
-			sum_4x1(false, x, panels + p * n_terms * ML_PANEL, n_terms, values);
+		values4(kernel, x, panels + p * n_terms * ML_PANEL, n_terms, values);
 		for (int i = 0; i < 8; i++)
-		{
-			transform(kernel, &values[i]);
 			*(float_lanes *) (out[i / 2] + p * ML_PANEL + i % 2 * ML_LANES) = __builtin_convertvector(values[i], float_lanes);
-		}
 	}
 }
 

@@ -99,13 +99,13 @@ typedef struct ml_kmeans
 static inline const double *
 ml_kmeans_row(const ml_kmeans *s, size_t i)
 {
-	return s->design->x + i * s->design->stride;
+	return ml_design_row(s->design, i);
 }
 
 static inline double
 ml_kmeans_weight(const ml_kmeans *s, size_t i)
 {
-	return s->design->weights ? s->design->weights[i] : 1;
+	return ml_design_weight(s->design, i);
 }
 
 static inline double *

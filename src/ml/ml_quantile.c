@@ -117,7 +117,7 @@ look_first(void *arg, ml_weighted_block *b)
 
 	for (size_t i = 0; i < b->n; i++)
 	{
-		b->d[i] = ml_weighted_row(s->rounds.design, b->first + i);
+		b->d[i] = ml_design_weight(s->rounds.design, b->first + i);
 		b->v[i] = b->d[i] * s->rounds.design->target[b->first + i];
 	}
 }
@@ -141,7 +141,7 @@ look_begin(void *arg, ml_weighted_block *b)
 	for (size_t i = 0; i < b->n; i++)
 	{
 		double		r = residual_of(s, b, i, s->theta);
-		double		weight = ml_weighted_row(s->rounds.design, b->first + i);
+		double		weight = ml_design_weight(s->rounds.design, b->first + i);
 
 		s->residuals[b->first + i] = r;
 		b->sums[SUM_PRIMAL] += weight * check_loss(s->quantile, r);
@@ -252,7 +252,7 @@ look_at_vertex(void *arg, ml_weighted_block *b)
 	ml_quantile *s = arg;
 
 	for (size_t i = 0; i < b->n; i++)
-		b->sums[SUM_PRIMAL] += ml_weighted_row(s->rounds.design, b->first + i) * check_loss(s->quantile, residual_of(s, b, i, s->vertex));
+		b->sums[SUM_PRIMAL] += ml_design_weight(s->rounds.design, b->first + i) * check_loss(s->quantile, residual_of(s, b, i, s->vertex));
 }
 
 /* ---- phases -------------------------------------------------------------------------------------------------------- */
@@ -315,7 +315,7 @@ end_residuals(ml_quantile *s, ml_error *err)
 		mean = mean > 0 ? mean : 1;
 	}
 	for (size_t i = 0; i < design->rows; i++)
-		begin_row(&s->rows[i], ml_weighted_row(design, i), s->quantile, s->residuals[i], 0.001 * mean);
+		begin_row(&s->rows[i], ml_design_weight(design, i), s->quantile, s->residuals[i], 0.001 * mean);
 	for (size_t j = 0; j < s->rounds.p && s->alpha > 0; j++)
 		begin_row(penalty_row(s, j), 2 * s->alpha * s->rounds.weight, 0.5, s->rounds.dropped[j] ? 0 : -s->theta[j], 0.001 * mean);
 	s->previous_gap = INFINITY;

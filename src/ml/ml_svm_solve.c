@@ -62,7 +62,7 @@ is_classes(const ml_svm_solver *s)
 static double
 weight(const ml_svm_solver *s, uint32_t row)
 {
-	return s->setup.design->weights ? s->setup.design->weights[row] : 1;
+	return ml_design_weight(s->setup.design, row);
 }
 
 /* Sorts the rows by class and weighs the classes: balanced, C is that of a class times rows / (classes * its rows). */
@@ -341,7 +341,7 @@ decide_left_out(ml_svm_solver *s, slot *here, double *work)
 			size_t		place = (which >= n_first ? which - n_first : which) * PARTS + part - 1;
 			uint32_t	row = s->order[s->class_start[group] + place];
 
-			x[i] = s->setup.design->x + row * s->setup.design->stride;
+			x[i] = ml_design_row(s->setup.design, row);
 			cells[i] = cell(s, machine, group, row);
 		}
 		ml_smo_decide(here->smo, x, values, work);

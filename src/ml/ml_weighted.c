@@ -41,8 +41,8 @@ find_means(ml_weighted *w, ml_error *err)
 	for (int again = 0; again < 2; again++)
 		for (size_t i = 0; i < design->rows; i++)
 		{
-			const double *x = design->x + i * design->stride;
-			double		weight = ml_weighted_row(design, i);
+			const double *x = ml_design_row(design, i);
+			double		weight = ml_design_weight(design, i);
 
 			if (i % 4096 == 0 && ml_is_cancelled(&w->ctx))
 				return ml_fail(err, ML_CANCELLED, NULL, "cancelled");
@@ -119,7 +119,7 @@ fill_block(const ml_weighted *w, size_t first, size_t n, double *z)
 {
 	for (size_t i = 0; i < n; i++)
 	{
-		const double *x = w->design->x + (first + i) * w->design->stride;
+		const double *x = ml_design_row(w->design, first + i);
 		double	   *row = z + i * w->padded;
 
 		for (size_t j = 0; j < w->p; j++)

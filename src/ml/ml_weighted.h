@@ -67,10 +67,4 @@ extern void ml_weighted_free(ml_weighted *w);
 extern void ml_weighted_start(ml_weighted *w, ml_weighted_look look, void *arg, bool products);
 extern bool ml_weighted_step(ml_weighted *w);
 
-static inline double
-ml_weighted_row(const ml_design *design, size_t row)
-{
-	return design->weights ? design->weights[row] : 1;
-}
-
 #endif							/* ML_WEIGHTED_H */
