@@ -26,21 +26,6 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
-/* ---- becoming the owner for DDL ------------------------------------------------------------------------------------------ */
-
-static void
-owner_begin(Oid relation, MdlUser *saved)
-{
-	GetUserIdAndSecContext(&saved->user, &saved->security_context);
-	SetUserIdAndSecContext(mdl_relation_owner(relation), saved->security_context | SECURITY_LOCAL_USERID_CHANGE);
-}
-
-static void
-owner_end(const MdlUser *saved)
-{
-	SetUserIdAndSecContext(saved->user, saved->security_context);
-}
-
 /* ---- shape ---------------------------------------------------------------------------------------------------------------- */
 
 DerivedTable *
@@ -329,7 +314,7 @@ mdl_flow_follow(const Flow *flow)
 {
 	TupleDesc	target = mdl_relation_columns(flow->target);
 	TupleDesc	state;
-	MdlUser		saved;
+	OwnerWorld	world;
 
 	follow_owner(flow->state, mdl_relation_owner(flow->target));
 	follow_owner(flow->quarantine, mdl_relation_owner(flow->target));
@@ -342,24 +327,24 @@ mdl_flow_follow(const Flow *flow)
 
 		if (strcmp(type, column_type(state, of_state)) == 0)
 			continue;
-		owner_begin(flow->target, &saved);
+		mdl_become_owner(flow->target, &world);
 		mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN c%d TYPE %s USING c%d::%s", mdl_qualified_name(flow->state),
 						 i + 1, column_definition(target, of_target), i + 1, type), NULL, false);
-		owner_end(&saved);
+		mdl_leave_owner_world(&world);
 	}
 }
 
 void
 mdl_flow_retype_sequence(const Flow *flow, const char *type)
 {
-	MdlUser		saved;
+	OwnerWorld	world;
 
-	owner_begin(flow->target, &saved);
+	mdl_become_owner(flow->target, &world);
 	mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN _sequence TYPE %s", mdl_qualified_name(flow->state), type), NULL, false);
 	if (flow->scd_type == 2)
 		mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN \"" MDL_START_COLUMN "\" TYPE %s, ALTER COLUMN \"" MDL_END_COLUMN "\" TYPE %s",
 						 mdl_qualified_name(flow->target), type, type), NULL, false);
-	owner_end(&saved);
+	mdl_leave_owner_world(&world);
 }
 
 static void
@@ -384,9 +369,9 @@ mdl_flow_add_columns(Flow *flow, List *names, List *types)
 {
 	ListCell   *name,
 			   *type;
-	MdlUser		saved;
+	OwnerWorld	world;
 
-	owner_begin(flow->target, &saved);
+	mdl_become_owner(flow->target, &world);
 	forboth(name, names, type, types)
 	{
 		if (is_named(lfirst(name), flow->columns, flow->column_count))
@@ -395,7 +380,7 @@ mdl_flow_add_columns(Flow *flow, List *names, List *types)
 		else
 			add_column(flow, lfirst(name), lfirst(type));
 	}
-	owner_end(&saved);
+	mdl_leave_owner_world(&world);
 	CommandCounterIncrement();
 	mdl_flow_follow(flow);
 	mdl_flow_change(flow);
@@ -422,12 +407,12 @@ mdl_flow_quarantine_ensure(Flow *flow)
 	Oid			namespace = get_rel_namespace(flow->target);
 	char	   *name = psprintf("%s_quarantine", get_rel_name(flow->target));
 	char	   *qualified = quote_qualified_identifier(get_namespace_name(namespace), name);
-	MdlUser		saved;
+	OwnerWorld	world;
 	Oid			existing;
 
 	if (OidIsValid(flow->quarantine) && get_rel_relkind(flow->quarantine) == RELKIND_RELATION)
 		return;
-	owner_begin(flow->target, &saved);
+	mdl_become_owner(flow->target, &world);
 	existing = get_relname_relid(name, namespace);
 	if (OidIsValid(existing) && !is_quarantine(existing))
 		ereport(ERROR,
@@ -444,7 +429,7 @@ mdl_flow_quarantine_ensure(Flow *flow)
 													 mdl_display_name(flow->target)))), NULL, false);
 		existing = get_relname_relid(name, namespace);
 	}
-	owner_end(&saved);
+	mdl_leave_owner_world(&world);
 	flow->quarantine = existing;
 	mdl_flow_change(flow);
 }

@@ -224,6 +224,13 @@ set_comments(const DerivedTable *table, Jsonb *comments)
 	CommandCounterIncrement();
 }
 
+/* Starting to read the definition checks the rights that it takes. */
+static void
+read_nothing(void *table)
+{
+	mdl_run(psprintf("SELECT FROM %s LIMIT 0", mdl_qualified_name(((const DerivedTable *) table)->definition)), NULL, false);
+}
+
 /* The caller must be allowed to give the table away, as for ALTER TABLE; the new owner must be able to read the sources. */
 static void
 set_owner(const DerivedTable *table, const char *owner)
@@ -233,7 +240,7 @@ set_owner(const DerivedTable *table, const char *owner)
 		mdl_run(psprintf("ALTER TABLE %s OWNER TO %s", mdl_qualified_name(table->quarantine), quote_identifier(owner)), NULL, false);
 	CommandCounterIncrement();
 	mdl_definition_follow_owner(table);
-	mdl_run(psprintf("SELECT FROM %s LIMIT 0", mdl_qualified_name(table->definition)), NULL, false);
+	mdl_as_table_owner(table, read_nothing, (void *) table);
 }
 
 void

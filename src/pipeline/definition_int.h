@@ -8,6 +8,7 @@
 
 #include "access/tupdesc.h"
 #include "nodes/parsenodes.h"
+#include "storage/lockdefs.h"
 #include "utils/resowner.h"
 #include "utils/snapshot.h"
 
@@ -59,7 +60,8 @@ extern DerivedTable *mdl_pipeline_table(List *tables, Oid target);	/* NULL if no
 extern DerivedTable *mdl_pipeline_table_by_definition(List *tables, Oid definition);
 extern Rule *mdl_pipeline_rules(Oid target, int *count);	/* in the order of their names */
 extern void mdl_pipeline_table_add(const DerivedTable *table);
-extern void mdl_pipeline_table_change(const DerivedTable *table);
+extern void mdl_pipeline_table_change(const DerivedTable *table);	/* all of it: read under a lock */
+extern void mdl_pipeline_table_change_lag(const DerivedTable *table);
 extern void mdl_pipeline_table_remove(Oid target);	/* its rules go too, its log stays */
 
 /* The derived table of that name, which the current user must own; errors otherwise. */
@@ -169,7 +171,10 @@ extern List *mdl_refresh_order(List *tables, List *targets);
 
 /* ---- owner_world.c ----------------------------------------------------------------------------------------------- */
 
-/* Between the two calls one is the owner of the table, under the settings kept with it (only these fields are read). */
+/*
+ * Between the two calls one is the owner of the table, restricted, under the settings kept with it (only these fields are read)
+ * and a search path that nobody can put objects into.
+ */
 typedef struct OwnerWorld
 {
 	MdlUser		saved;
@@ -178,6 +183,9 @@ typedef struct OwnerWorld
 
 extern void mdl_enter_owner_world(const DerivedTable *table, OwnerWorld *world);
 extern void mdl_leave_owner_world(const OwnerWorld *world);
+
+/* The same for statements of ours, whose names mean what they do to the caller: settings stay.  Left in the same way. */
+extern void mdl_become_owner(Oid relation, OwnerWorld *world);
 
 /* Does something in that world. */
 extern void mdl_as_table_owner(const DerivedTable *table, void (*work) (void *argument), void *argument);
@@ -197,6 +205,12 @@ extern DerivedTable *mdl_kept_owned_table(const char *name);
 
 /* The same as what rules are declared for: `definition` is the relation whose rows they judge. */
 extern DerivedTable *mdl_ruled_table(const char *name);
+
+/*
+ * A table as `find`, one of those above or mdl_pipeline_owned_table, has it once it is locked: what was read before may have been
+ * changed by whoever had the lock.
+ */
+extern DerivedTable *mdl_locked_table(DerivedTable *(*find) (const char *name), const char *name, LOCKMODE mode);
 
 /* Relations that a table is made from, directly. */
 extern List *mdl_kept_sources(const DerivedTable *table);

@@ -83,6 +83,27 @@ mdl_definition_query_parse(const char *query, const char *target)
 	return statement;
 }
 
+/* ---- through views ------------------------------------------------------------------------------------------ */
+
+/*
+ * The query of a view is not in the range table before it is rewritten: looks it up and walks on there, once for each view.  The
+ * expressions of an entry are left to query_tree_walker.
+ */
+static bool
+walk_view(const RangeTblEntry *entry, bool (*walker) (), void *context, List **views)
+{
+	Relation	view;
+	bool		result;
+
+	if (entry->rtekind != RTE_RELATION || entry->relkind != RELKIND_VIEW || list_member_oid(*views, entry->relid))
+		return false;
+	*views = lappend_oid(*views, entry->relid);
+	view = relation_open(entry->relid, AccessShareLock);
+	result = walker((Node *) copyObject(get_view_query(view)), context);
+	relation_close(view, NoLock);
+	return result;
+}
+
 /* ---- volatile functions ------------------------------------------------------------------------------------- */
 
 typedef struct VolatileSearch
@@ -116,23 +137,7 @@ find_volatile(Node *node, VolatileSearch *search)
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, find_volatile, search, QTW_EXAMINE_RTES_BEFORE);
 	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *entry = (RangeTblEntry *) node;
-
-		/* A view's own query is not in the range table yet, so look it up. */
-		if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW &&
-			!list_member_oid(search->views, entry->relid))
-		{
-			Relation	view = relation_open(entry->relid, AccessShareLock);
-			bool		result;
-
-			search->views = lappend_oid(search->views, entry->relid);
-			result = find_volatile((Node *) copyObject(get_view_query(view)), search);
-			relation_close(view, NoLock);
-			return result;
-		}
-		return false;			/* query_tree_walker goes on into its expressions */
-	}
+		return walk_view((RangeTblEntry *) node, find_volatile, search, &search->views);
 	return expression_tree_walker(node, find_volatile, search);
 }
 
@@ -147,10 +152,16 @@ mdl_volatile_function_in(Node *node)
 
 /* ---- the query as a whole ----------------------------------------------------------------------------------- */
 
-/* Finds what a view may contain but a derived table may not: a sample, or a lock of rows. */
-static bool
-find_unrepeatable(Node *node, const char **what)
+typedef struct Unrepeatable
 {
+	const char *what;			/* out: a sample, or a lock of rows: what a view may contain but a derived table may not */
+	List	   *views;			/* looked into */
+} Unrepeatable;
+
+static bool
+find_unrepeatable(Node *node, Unrepeatable *search)
+{
+	check_stack_depth();
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
@@ -158,22 +169,18 @@ find_unrepeatable(Node *node, const char **what)
 		Query	   *query = (Query *) node;
 
 		if (query->rowMarks != NIL)
-		{
-			*what = "FOR UPDATE or FOR SHARE";
-			return true;
-		}
-		return query_tree_walker(query, find_unrepeatable, what, QTW_EXAMINE_RTES_BEFORE);
+			search->what = "FOR UPDATE or FOR SHARE";
+		return search->what || query_tree_walker(query, find_unrepeatable, search, QTW_EXAMINE_RTES_BEFORE);
 	}
 	if (IsA(node, RangeTblEntry))
 	{
-		if (((RangeTblEntry *) node)->tablesample != NULL)
-		{
-			*what = "TABLESAMPLE";
-			return true;
-		}
-		return false;
+		RangeTblEntry *entry = (RangeTblEntry *) node;
+
+		if (entry->tablesample != NULL)
+			search->what = "TABLESAMPLE";
+		return search->what || walk_view(entry, find_unrepeatable, search, &search->views);
 	}
-	return expression_tree_walker(node, find_unrepeatable, what);
+	return expression_tree_walker(node, find_unrepeatable, search);
 }
 
 static void
@@ -217,7 +224,7 @@ mdl_definition_query_check(const char *text, const char *target)
 {
 	TextContext context;
 	Query	   *query;
-	const char *unrepeatable = NULL;
+	Unrepeatable unrepeatable = {0};
 	char	   *function;
 	ListCell   *cell;
 	int			columns = 0;
@@ -237,7 +244,7 @@ mdl_definition_query_check(const char *text, const char *target)
 	if (find_unrepeatable((Node *) query, &unrepeatable))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("query of \"%s\" must not use %s", target, unrepeatable)));
+				 errmsg("query of \"%s\" must not use %s", target, unrepeatable.what)));
 	function = mdl_volatile_function_in((Node *) query);
 	if (function != NULL)
 		ereport(ERROR,

@@ -11,10 +11,10 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
 #include <math.h>
 
@@ -404,8 +404,7 @@ mdl_expect_table(PG_FUNCTION_ARGS)
 	mdl_rule_check_mostly(rule.mostly);
 	mdl_table_rule_parse(&rule);
 	SPI_connect();
-	table = mdl_ruled_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	LockRelationOid(table->target, ShareRowExclusiveLock);
+	table = mdl_locked_table(mdl_ruled_table, text_to_cstring(PG_GETARG_TEXT_PP(0)), ShareRowExclusiveLock);
 	check_as_owner(&rule, table);
 	store(table->target, &rule);
 	SPI_finish();

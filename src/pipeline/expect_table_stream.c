@@ -19,6 +19,7 @@
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
@@ -118,10 +119,12 @@ reset(Followed *followed)
 TableStream *
 mdl_table_stream_begin(const DerivedTable *table, TupleDesc columns)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "rows for rules about a table", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
 	TableStream *stream = palloc0_object(TableStream);
 	bool		any = false;
 
-	stream->context = CurrentMemoryContext;
+	stream->context = context;
 	stream->rules = mdl_table_rules(table->target, &stream->count);
 	stream->followed = palloc0_array(Followed, stream->count + 1);
 	for (int i = 0; i < stream->count; i++)
@@ -141,7 +144,17 @@ mdl_table_stream_begin(const DerivedTable *table, TupleDesc columns)
 		any |= followed->kind != FOLLOW_NOT;
 		reset(followed);
 	}
-	return any ? stream : NULL;
+	MemoryContextSwitchTo(old);
+	if (any)
+		return stream;
+	MemoryContextDelete(context);
+	return NULL;
+}
+
+void
+mdl_table_stream_keep(TableStream *stream, MemoryContext context)
+{
+	MemoryContextSetParent(stream->context, context);
 }
 
 void

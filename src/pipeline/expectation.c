@@ -24,7 +24,6 @@
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "rewrite/rewriteManip.h"
-#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -207,8 +206,7 @@ mdl_expect(PG_FUNCTION_ARGS)
 	mdl_rule_check_name(rule.name);
 	mdl_rule_check_mostly(rule.mostly);
 	SPI_connect();
-	table = mdl_ruled_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	LockRelationOid(table->target, ShareRowExclusiveLock);
+	table = mdl_locked_table(mdl_ruled_table, text_to_cstring(PG_GETARG_TEXT_PP(0)), ShareRowExclusiveLock);
 	alias = get_rel_name(table->target);
 	expression = mdl_rule_analyse(rule.rule, rule.name, table->definition, alias);
 	rule.expression = mdl_rule_text(expression, table->definition, alias);
@@ -235,8 +233,7 @@ mdl_unexpect(PG_FUNCTION_ARGS)
 	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	SPI_connect();
-	table = mdl_ruled_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	LockRelationOid(table->target, ShareRowExclusiveLock);
+	table = mdl_locked_table(mdl_ruled_table, text_to_cstring(PG_GETARG_TEXT_PP(0)), ShareRowExclusiveLock);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(table->target), false);
 	mdl_arg_text(&args, name);
 	mdl_owner_begin(&saved);

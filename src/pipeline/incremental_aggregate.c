@@ -240,6 +240,16 @@ has_steady_text(Oid type)
 	}
 }
 
+/* Whether a column has the name of one that the statements of incremental_delta.c have beside the key: _sign, _d3 and the like. */
+static bool
+is_name_of_ours(const char *name)
+{
+	if (strcmp(name, "_sign") == 0 || strcmp(name, "_key") == 0 || strcmp(name, "_rows") == 0)
+		return true;
+	return name[0] == '_' && name[1] != '\0' && strchr("afdo", name[1]) != NULL && name[2] != '\0' &&
+		strspn(name + 2, "0123456789") == strlen(name + 2);
+}
+
 /* Fills in the columns; false if some does not follow from changes, or the key is not what is grouped by. */
 static bool
 describe_columns(Aggregates *aggregates, const DerivedTable *table, TupleDesc columns)
@@ -271,7 +281,7 @@ describe_columns(Aggregates *aggregates, const DerivedTable *table, TupleDesc co
 			grouped++;
 			column->kind = COLUMN_KEY;
 			steady &= has_steady_text(attribute->atttypid);
-			if (!mdl_equal_is_same(attribute->atttypid, attribute->attcollation))
+			if (is_name_of_ours(column->name) || !mdl_equal_is_same(attribute->atttypid, attribute->attcollation))
 				return false;
 		}
 		else if (!IsA(target->expr, Aggref) || !describe_aggregate(column, (Aggref *) target->expr))

@@ -121,6 +121,18 @@ add_conjuncts(Branch *branch, Node *quals, Bitmapset *known)
 		branch->conjuncts = lappend(branch->conjuncts, quals);
 }
 
+/* Whether some item refers, from the side or further out, to a column that is not known: what it is beside such rows is not known. */
+static bool
+refer_to_unknown(Branch *branch, Bitmapset *items)
+{
+	int			rtindex = -1;
+
+	while ((rtindex = bms_next_member(items, rtindex)) >= 0)
+		if (rtindex != branch->target && mdl_trace_refers_to_unknown(branch->block, rtindex))
+			return true;
+	return false;
+}
+
 /* A left join: `left` is preserved. */
 static Bitmapset *
 collect_left_join(Branch *branch, JoinExpr *join, Node *left, Node *right)
@@ -141,7 +153,8 @@ collect_left_join(Branch *branch, JoinExpr *join, Node *left, Node *right)
 		return known;
 	needed = bms_difference(bms_union(pull_varnos_of_level(NULL, join->quals, 0),
 									  mdl_trace_lateral_refs(block->query, right_ids)), right_ids);
-	if (!bms_is_subset(needed, known) || !mdl_trace_is_usable(block, bms_union(known, right_ids), join->quals, NULL, NULL))
+	if (!bms_is_subset(needed, known) || refer_to_unknown(branch, right_ids) ||
+		!mdl_trace_is_usable(block, bms_union(known, right_ids), join->quals, NULL, NULL))
 		return known;
 	copy = makeNode(JoinExpr);
 	*copy = *join;
@@ -162,13 +175,13 @@ mdl_branch_collect(Branch *branch, Node *node)
 	check_stack_depth();
 	if (IsA(node, RangeTblRef))
 	{
-		int			rtindex = ((RangeTblRef *) node)->rtindex;
+		known = mdl_relids_of(node);
 
-		/* What it is beside rows that are not known is not known; D of it has left out what it could not tell. */
-		if (rtindex != branch->target && mdl_trace_refers_to_unknown(branch->block, rtindex))
+		/* D of the target itself has left out what it could not tell. */
+		if (refer_to_unknown(branch, known))
 			return NULL;
 		branch->items = lappend(branch->items, node);
-		return bms_make_singleton(rtindex);
+		return known;
 	}
 	if (IsA(node, FromExpr))
 	{
@@ -195,6 +208,8 @@ mdl_branch_collect(Branch *branch, Node *node)
 			known = mdl_relids_of(node);
 			if (bms_overlap(known, branch->block->changed) || mdl_trace_quals_read_changed(node, context))
 				mdl_trace_stop(context, "a FULL JOIN reads a table that has changed");
+			if (refer_to_unknown(branch, known))
+				return NULL;
 			branch->items = lappend(branch->items, node);
 			return known;
 		}

@@ -8,19 +8,27 @@
  */
 #include "pipeline/incremental_int.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_enum.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "common/md5.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 /* STABLE functions of pg_catalog that depend on nothing but their arguments and the settings kept; in order. */
 static const char *const steady[] = {
@@ -66,19 +74,24 @@ compare_names(const void *name, const void *entry)
 	return strcmp((const char *) name, *(const char *const *) entry);
 }
 
-/* Calls `visit` for the functions an aggregate is made of. */
+/* Calls `visit` for the functions an aggregate is made of, also where it is computed in parts or over a moving frame. */
 static bool
 visit_aggregate(Oid function, bool (*visit) (Oid function, void *context), void *context)
 {
 	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(function));
 	Form_pg_aggregate form;
-	bool		result;
+	bool		result = false;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	form = (Form_pg_aggregate) GETSTRUCT(tuple);
-	result = visit(form->aggtransfn, context) ||
-		(OidIsValid(form->aggfinalfn) && visit(form->aggfinalfn, context));
+	for (int i = 0; i < 8 && !result; i++)
+	{
+		Oid			part = ((Oid[]) {form->aggtransfn, form->aggfinalfn, form->aggcombinefn, form->aggserialfn, form->aggdeserialfn,
+									 form->aggmtransfn, form->aggminvtransfn, form->aggmfinalfn})[i];
+
+		result = OidIsValid(part) && visit(part, context);
+	}
 	ReleaseSysCache(tuple);
 	return result;
 }
@@ -124,6 +137,11 @@ find_unsteady(Node *node, char **found)
 		return true;
 	if (IsA(node, RangeTblEntry))
 	{
+		if (((RangeTblEntry *) node)->tablesample != NULL)
+		{
+			*found = psprintf("a sample of \"%s\" is read, which depends on where its rows are", mdl_display_name(((RangeTblEntry *) node)->relid));
+			return true;
+		}
 		if (((RangeTblEntry *) node)->securityQuals != NIL)
 		{
 			*found = psprintf("row-level security of \"%s\" applies", mdl_display_name(((RangeTblEntry *) node)->relid));
@@ -166,29 +184,117 @@ add_function(Oid function, void *context)
 	return false;
 }
 
+/*
+ * What values of a type look like as text or JSON: labels of enums and names of attributes, which may be renamed.  They are
+ * added once for each type, and nothing for types that have neither.
+ */
+typedef struct Meaning
+{
+	StringInfoData text;
+	List	   *types;			/* that were added */
+} Meaning;
+
+static void
+add_labels(Oid type, StringInfo text)
+{
+	Relation	catalog = table_open(EnumRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_enum_enumtypid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(type));
+	scan = systable_beginscan(catalog, EnumTypIdLabelIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		appendStringInfo(text, " %u=%s", ((Form_pg_enum) GETSTRUCT(tuple))->oid,
+						 quote_identifier(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel)));
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+}
+
+static void add_type(Oid type, Meaning *meaning);
+
+static void
+add_attributes(Oid type, Meaning *meaning)
+{
+	TupleDesc	attributes = lookup_rowtype_tupdesc_copy(type, -1);
+
+	for (int i = 0; i < attributes->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(attributes, i);
+
+		if (attribute->attisdropped)
+			continue;
+		appendStringInfo(&meaning->text, " %u.%s", type, quote_identifier(NameStr(attribute->attname)));
+		add_type(attribute->atttypid, meaning);
+	}
+}
+
+static void
+add_type(Oid type, Meaning *meaning)
+{
+	Oid			inner = getBaseType(type);
+
+	check_stack_depth();
+	if (OidIsValid(get_element_type(inner)))
+		inner = getBaseType(get_element_type(inner));
+	else if (type_is_range(inner))
+		inner = getBaseType(get_range_subtype(inner));
+	else if (type_is_multirange(inner))
+		inner = getBaseType(get_range_subtype(get_multirange_range(inner)));
+	if (inner < FirstNormalObjectId || list_member_oid(meaning->types, inner))
+		return;
+	meaning->types = lappend_oid(meaning->types, inner);
+	if (type_is_enum(inner))
+		add_labels(inner, &meaning->text);
+	else if (get_typtype(inner) == TYPTYPE_COMPOSITE)
+		add_attributes(inner, meaning);
+}
+
+/* Where values of a type come into a query: everywhere else they are handed on. */
+static void
+add_types_of(Node *node, Meaning *meaning)
+{
+	switch (nodeTag(node))
+	{
+		case T_Var:
+		case T_Const:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_Aggref:
+		case T_WindowFunc:
+		case T_CoerceViaIO:
+		case T_RowExpr:
+			add_type(exprType(node), meaning);
+			break;
+		default:
+			break;
+	}
+}
+
 static bool
-add_functions(Node *node, StringInfo text)
+add_meaning(Node *node, Meaning *meaning)
 {
 	if (node == NULL)
 		return false;
-	check_functions_in_node(node, add_function, text);
+	check_functions_in_node(node, add_function, &meaning->text);
+	add_types_of(node, meaning);
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, add_functions, text, 0);
-	return expression_tree_walker(node, add_functions, text);
+		return query_tree_walker((Query *) node, add_meaning, meaning, 0);
+	return expression_tree_walker(node, add_meaning, meaning);
 }
 
 char *
 mdl_query_fingerprint(Query *query)
 {
-	StringInfoData text;
+	Meaning		meaning = {0};
 	char	   *sum = palloc(33);
 	const char *error = NULL;
 
-	initStringInfo(&text);
-	appendStringInfoString(&text, nodeToString(query));
-	add_functions((Node *) query, &text);
-	if (!pg_md5_hash(text.data, text.len, sum, &error))
+	initStringInfo(&meaning.text);
+	appendStringInfoString(&meaning.text, nodeToString(query));
+	add_meaning((Node *) query, &meaning);
+	if (!pg_md5_hash(meaning.text.data, meaning.text.len, sum, &error))
 		elog(ERROR, "could not compute a checksum: %s", error);
-	pfree(text.data);
+	pfree(meaning.text.data);
 	return sum;
 }

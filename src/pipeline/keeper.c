@@ -8,6 +8,7 @@
 #include "pipeline/pipeline.h"
 
 #include "catalog/pg_class.h"
+#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 
 #define MAX_KINDS 8
@@ -70,6 +71,24 @@ mdl_ruled_table(const char *name)
 	described = table->keeper->described(table->target);
 	described->keeper = table->keeper;
 	return described;
+}
+
+DerivedTable *
+mdl_locked_table(DerivedTable *(*find) (const char *name), const char *name, LOCKMODE mode)
+{
+	DerivedTable *table = find(name);
+
+	for (;;)
+	{
+		DerivedTable *again;
+
+		LockRelationOid(table->target, mode);
+		again = find(name);
+		if (again->target == table->target)
+			return again;
+		UnlockRelationOid(table->target, mode);
+		table = again;
+	}
 }
 
 List *

@@ -252,6 +252,12 @@ mdl_pipeline_table_change(const DerivedTable *table)
 				" WHERE target OPERATOR(pg_catalog.=) $1");
 }
 
+void
+mdl_pipeline_table_change_lag(const DerivedTable *table)
+{
+	store_table(table, "UPDATE medallion._tables SET target_lag = $5, downstream = $8 WHERE target OPERATOR(pg_catalog.=) $1");
+}
+
 /* Forgets a derived table, its rules and its schedule.  The log of its refreshes stays, under the name it had. */
 void
 mdl_pipeline_table_remove(Oid target)

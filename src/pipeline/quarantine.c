@@ -101,17 +101,16 @@ quarantine_create(DerivedTable *table)
 Oid
 mdl_quarantine_ensure(DerivedTable *table)
 {
-	MdlUser		saved;
+	OwnerWorld	world;
 	Oid			quarantine;
 
 	if (OidIsValid(table->quarantine) && get_rel_relkind(table->quarantine) == RELKIND_RELATION)
 		return table->quarantine;
 
 	/* It belongs to the owner of the table, whoever of that role asks. */
-	GetUserIdAndSecContext(&saved.user, &saved.security_context);
-	SetUserIdAndSecContext(mdl_relation_owner(table->target), saved.security_context | SECURITY_LOCAL_USERID_CHANGE);
+	mdl_become_owner(table->target, &world);
 	quarantine = quarantine_create(table);
-	SetUserIdAndSecContext(saved.user, saved.security_context);
+	mdl_leave_owner_world(&world);
 	return quarantine;
 }
 

@@ -17,7 +17,6 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "parser/parse_coerce.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
@@ -73,6 +72,17 @@ require_schema_change(const DerivedTable *table, bool adds, const char *what)
 					 adds ? "append_columns" : "full_refresh")));
 }
 
+/* Changes a table of the owner's, whose constraints and index expressions run then. */
+static void
+alter_table(Oid relid, const char *what)
+{
+	OwnerWorld	world;
+
+	mdl_become_owner(relid, &world);
+	mdl_run(psprintf("ALTER TABLE %s %s", mdl_qualified_name(relid), what), NULL, false);
+	mdl_leave_owner_world(&world);
+}
+
 /*
  * Adds columns that are new in the definition and drops (full_refresh) those that it had and has no more.  `before` are
  * the columns of the previous definition, NULL if only additions are to be looked for.
@@ -81,7 +91,6 @@ static void
 alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc after)
 {
 	TupleDesc	present = mdl_relation_columns(relid);
-	char	   *name = mdl_qualified_name(relid);
 	bool		changed = false;
 
 	for (int i = 0; before != NULL && i < before->natts; i++)
@@ -91,7 +100,7 @@ alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc 
 		if (column_by_name(after, column) != InvalidAttrNumber || column_by_name(present, column) == InvalidAttrNumber)
 			continue;
 		require_schema_change(table, false, psprintf("returns no column \"%s\" any more", column));
-		mdl_run(psprintf("ALTER TABLE %s DROP COLUMN %s", name, quote_identifier(column)), NULL, false);
+		alter_table(relid, psprintf("DROP COLUMN %s", quote_identifier(column)));
 		changed = true;
 	}
 	for (int i = 0; i < after->natts; i++)
@@ -102,8 +111,7 @@ alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc 
 		if (existing == InvalidAttrNumber)
 		{
 			require_schema_change(table, true, psprintf("returns new column \"%s\"", NameStr(column->attname)));
-			mdl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s", name, quote_identifier(NameStr(column->attname)),
-							 column_type_sql(column)), NULL, false);
+			alter_table(relid, psprintf("ADD COLUMN %s %s", quote_identifier(NameStr(column->attname)), column_type_sql(column)));
 			changed = true;
 		}
 		else
@@ -116,8 +124,8 @@ alter_columns(Oid relid, const DerivedTable *table, TupleDesc before, TupleDesc 
 			require_schema_change(table, false,
 								  psprintf("returns column \"%s\" as %s instead of %s", NameStr(column->attname),
 										   column_type(column), column_type(old)));
-			mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s%s", name, quote_identifier(NameStr(column->attname)),
-							 column_type_sql(column), retype_clause(old->atttypid, column->atttypid)), NULL, false);
+			alter_table(relid, psprintf("ALTER COLUMN %s TYPE %s%s", quote_identifier(NameStr(column->attname)),
+										column_type_sql(column), retype_clause(old->atttypid, column->atttypid)));
 			changed = true;
 		}
 	}
@@ -153,6 +161,13 @@ drop_definition(Oid view)
 	CommandCounterIncrement();
 }
 
+/* Rules are the owner's text, of which constant parts are computed when it is analysed. */
+static void
+check_rules_again(void *table)
+{
+	mdl_rules_check_again(table);
+}
+
 /* Puts another query in the place of the definition; table and quarantine table follow. */
 static void
 replace_query(DerivedTable *table, const char *query)
@@ -177,7 +192,7 @@ replace_query(DerivedTable *table, const char *query)
 		alter_columns(table->quarantine, table, before, after);
 	drop_definition(previous);
 	mdl_definition_follow_name(table);
-	mdl_rules_check_again(table);
+	mdl_as_table_owner(table, check_rules_again, table);
 }
 
 MDL_FUNCTION(mdl_redefine);
@@ -191,8 +206,7 @@ mdl_redefine(PG_FUNCTION_ARGS)
 	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	LockRelationOid(table->target, AccessExclusiveLock);
+	table = mdl_locked_table(mdl_pipeline_owned_table, text_to_cstring(PG_GETARG_TEXT_PP(0)), AccessExclusiveLock);
 	mdl_schedule_read_lag(table, mdl_optional_text(fcinfo, 3));
 	if (!PG_ARGISNULL(4))
 		table->on_schema_change = text_to_cstring(PG_GETARG_TEXT_PP(4));
@@ -232,8 +246,7 @@ mdl_undefine(PG_FUNCTION_ARGS)
 
 	mdl_pipeline_require_arguments(fcinfo, names, lengthof(names));
 	SPI_connect();
-	table = mdl_pipeline_owned_table(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	LockRelationOid(table->target, AccessExclusiveLock);
+	table = mdl_locked_table(mdl_pipeline_owned_table, text_to_cstring(PG_GETARG_TEXT_PP(0)), AccessExclusiveLock);
 	mdl_pipeline_table_remove(table->target);
 	CommandCounterIncrement();
 	drop_definition(table->definition);

@@ -156,13 +156,21 @@ check_snapshot_is_fresh(const DerivedTable *table, Snapshot snapshot)
 }
 
 static void
-check_target_is_whole(const DerivedTable *table)
+check_is_whole(Oid relid)
 {
-	if (check_enable_rls(table->target, mdl_relation_owner(table->target), true) == RLS_ENABLED)
+	if (check_enable_rls(relid, mdl_relation_owner(relid), true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("cannot refresh \"%s\": row-level security is forced on its owner", mdl_display_name(table->target)),
+				 errmsg("cannot refresh \"%s\": row-level security is forced on its owner", mdl_display_name(relid)),
 				 errhint("ALTER TABLE … NO FORCE ROW LEVEL SECURITY: a refresh must see all rows of the table.")));
+}
+
+static void
+check_target_is_whole(const DerivedTable *table)
+{
+	check_is_whole(table->target);
+	if (OidIsValid(table->quarantine))
+		check_is_whole(table->quarantine);
 }
 
 /* ---- one table ------------------------------------------------------------------------------------------------- */

@@ -72,6 +72,8 @@ refresh_turn(void *argument)
 	outcome = mdl_refresh_locked(attempt->table, &attempt->reading, NULL);
 	outcome.mode = MemoryContextStrdup(attempt->memory, outcome.mode);
 	outcome.reason = MemoryContextStrdup(attempt->memory, outcome.reason);
+	if (outcome.stream)
+		mdl_table_stream_keep(outcome.stream, attempt->memory);
 	attempt->turn->outcome = outcome;
 	SPI_finish();
 }

@@ -130,7 +130,7 @@ mdl_schedule_refresh(PG_FUNCTION_ARGS)
 	mdl_require_scheduler(psprintf("the schedule of \"%s\"", mdl_display_name(table->target)));
 	mdl_schedule_read_lag(table, target_lag);
 	if (target_lag != NULL && table->keeper == NULL)
-		mdl_pipeline_table_change(table);
+		mdl_pipeline_table_change_lag(table);
 	mdl_schedule_apply(table, schedule, mdl_optional_text(fcinfo, 3), true);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -44,6 +44,7 @@ struct TableStream;
 extern struct TableStream *mdl_table_stream_begin(const DerivedTable *table, TupleDesc columns);
 extern void mdl_table_stream_take(struct TableStream *stream, const Datum *values, const bool *nulls);
 extern void mdl_table_stream_reset(struct TableStream *stream);	/* the rows come anew */
+extern void mdl_table_stream_keep(struct TableStream *stream, MemoryContext context);	/* it lives as long as that from now on */
 
 /* Judges a table that a refresh has written, keeps what is found, and raises if a rule that is violated says fail. */
 struct Outcome;
