@@ -29,20 +29,16 @@ log_move(const MdlModelRow *model, const char *alias, const char *action, int ve
 			"VALUES ($1, $2, $3, $4, $5, $6, $7)", &args, false);
 }
 
-/* Locks the model's row until the end, so that moves of its aliases happen one after the other; returns where it is. */
+/* Locks the model, so that moves of its aliases happen one after the other; returns where the alias is, 0 for nowhere. */
 static int
-lock_alias(const MdlModelRow *model, const char *alias)
+lock_alias(MdlModelRow *model, const char *alias)
 {
 	MdlArgs		args = {0};
 	bool		is_null;
 
+	mdl_model_lock(model, "FOR NO KEY UPDATE");
 	mdl_arg_int8(&args, model->model_id);
 	mdl_arg_text(&args, alias);
-	if (mdl_run("SELECT 1 FROM medallion._models WHERE model_id OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL "
-				"FOR NO KEY UPDATE", &args, false) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("model \"%s\" does not exist", model->name)));
 	if (mdl_run("SELECT version FROM medallion._aliases WHERE model_id OPERATOR(pg_catalog.=) $1 AND "
 				"alias OPERATOR(pg_catalog.=) $2", &args, false) == 0)
 		return 0;
@@ -74,7 +70,7 @@ check_version(const MdlModelRow *model, int version, Oid user)
 
 /* Points the alias to the version and logs it under the action; returns the previous version, 0 for none. */
 static int
-move_alias(const MdlModelRow *model, const char *alias, int version, const char *action)
+move_alias(MdlModelRow *model, const char *alias, int version, const char *action)
 {
 	MdlArgs		args = {0};
 	MdlUser		saved;

@@ -36,16 +36,6 @@ refuse_aliases(const MdlModelRow *model, int version)
 			 errhint("Point them to another version with medallion.set_alias or drop them with medallion.drop_alias first.")));
 }
 
-/* Locks the model against new versions and moving aliases until the end. */
-static void
-lock_model(const MdlModelRow *model)
-{
-	MdlArgs		args = {0};
-
-	mdl_arg_int8(&args, model->model_id);
-	mdl_run("SELECT 1 FROM medallion._models WHERE model_id OPERATOR(pg_catalog.=) $1 FOR UPDATE", &args, false);
-}
-
 /* drop_model(model, force) */
 MDL_FUNCTION(mdl_drop_model);
 Datum
@@ -71,7 +61,7 @@ mdl_drop_model(PG_FUNCTION_ARGS)
 	mdl_arg_int8(&args, model.model_id);
 	SPI_connect();
 	mdl_owner_begin(&saved);
-	lock_model(&model);
+	mdl_model_lock(&model, "FOR UPDATE");
 	if (!force)
 		refuse_aliases(&model, 0);
 	for (int i = 0; i < lengthof(statements); i++)
@@ -101,7 +91,7 @@ mdl_drop_model_version(PG_FUNCTION_ARGS)
 	mdl_arg(&args, INT4OID, Int32GetDatum(version), false);
 	SPI_connect();
 	mdl_owner_begin(&saved);
-	lock_model(&model);
+	mdl_model_lock(&model, "FOR UPDATE");
 	refuse_aliases(&model, version);
 	mdl_run("DELETE FROM medallion._model_blobs b USING medallion._model_versions v WHERE v.model_id "
 			"OPERATOR(pg_catalog.=) $1 AND v.version OPERATOR(pg_catalog.=) $2 AND b.version_id OPERATOR(pg_catalog.=) v.version_id",

@@ -15,19 +15,24 @@
 
 #define HOLDER_KIND "model"
 
-/* The table of a name as data_commits has it: schema.table, not quoted. */
+/* The table of a name as data_commits has it: schema.table, not quoted, so that either may have dots in it. */
 static Oid
 named_table(const JsonbValue *key)
 {
-	char	   *schema = pnstrdup(key->val.string.val, key->val.string.len);
-	char	   *dot = strchr(schema, '.');
-	Oid			namespace;
+	char	   *name = pnstrdup(key->val.string.val, key->val.string.len);
+	Oid			relid = InvalidOid;
 
-	if (dot == NULL)
-		return InvalidOid;
-	*dot = '\0';
-	namespace = get_namespace_oid(schema, true);
-	return OidIsValid(namespace) ? get_relname_relid(dot + 1, namespace) : InvalidOid;
+	for (char *dot = strchr(name, '.'); dot != NULL && !OidIsValid(relid); dot = strchr(dot + 1, '.'))
+	{
+		Oid			namespace;
+
+		*dot = '\0';
+		namespace = get_namespace_oid(name, true);
+		if (OidIsValid(namespace))
+			relid = get_relname_relid(dot + 1, namespace);
+		*dot = '.';
+	}
+	return relid;
 }
 
 void

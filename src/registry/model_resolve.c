@@ -139,6 +139,22 @@ mdl_model_get(const char *name, MdlModelRow *row)
 				 errhint("See the view medallion.models for the models that you may use.")));
 }
 
+void
+mdl_model_lock(MdlModelRow *model, const char *strength)
+{
+	MdlArgs		args = {0};
+	bool		is_null;
+
+	mdl_arg_int8(&args, model->model_id);
+	if (mdl_run(psprintf("SELECT require_approval FROM medallion._models WHERE model_id OPERATOR(pg_catalog.=) $1 %s", strength),
+				&args, false) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model \"%s\" does not exist", model->name),
+				 errdetail("A concurrent transaction has dropped it.")));
+	model->require_approval = DatumGetBool(mdl_field(0, 0, &is_null));
+}
+
 /* Puts the scan on one version, or on the newest when version is 0; the caller ends the scan. */
 static bool
 scan_version(RegistryScan *scan, int64 model_id, int version)
@@ -238,6 +254,17 @@ parse_version(const char *reference, const char *digits)
 	return (int) number;
 }
 
+/* The newest version stands in for a champion, but not where its trainer must not make it one. */
+static void
+refuse_unapproved(const MdlModelRow *model)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("model \"%s\" requires approval and has no alias \"%s\"", model->name, MDL_ALIAS_CHAMPION),
+			 errhint("Somebody else than its trainer can promote a version with medallion.set_alias; or name a version, as in %s/1.",
+					 model->name)));
+}
+
 void
 mdl_model_resolve(const char *reference, MdlModelRight right, MdlModelVersion *result)
 {
@@ -250,7 +277,11 @@ mdl_model_resolve(const char *reference, MdlModelRight right, MdlModelVersion *r
 	mdl_model_get(name, &model);
 	mdl_model_require(&model, right);
 	if (separator == NULL)
+	{
 		version = mdl_alias_lookup(model.model_id, MDL_ALIAS_CHAMPION);
+		if (version == 0 && model.require_approval && right == MDL_MODEL_PREDICT)
+			refuse_unapproved(&model);
+	}
 	else if (*separator == '/')
 		version = parse_version(reference, separator + 1);
 	else if ((version = mdl_alias_lookup(model.model_id, separator + 1)) == 0)

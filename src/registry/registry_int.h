@@ -29,6 +29,12 @@ extern bool mdl_version_exists(int64 model_id, int version);
 extern void mdl_version_missing(const MdlModelRow *model, int version) pg_attribute_noreturn();
 extern int	mdl_alias_lookup(int64 model_id, const char *alias);	/* 0: no such alias */
 
+/*
+ * Locks the model's row until the end of the transaction, with `strength` (FOR UPDATE …), and reads again what may have changed
+ * since it was found; an error if it has been dropped.  The caller is in SPI and the extension's owner.
+ */
+extern void mdl_model_lock(MdlModelRow *model, const char *strength);
+
 /* ---- model_rights.c ---- */
 
 extern bool mdl_model_has_right(int64 model_id, Oid owner, int rights);	/* any of the rights */

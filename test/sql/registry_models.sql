@@ -109,8 +109,13 @@ SELECT medallion.require_approval('delay');
 SET ROLE registry_owner;
 SELECT * FROM medallion.set_alias('delay', 'champion', 1);
 SELECT medallion.require_approval('delay', false);
+-- Nor does it become the champion for want of one.
+SELECT * FROM medallion.drop_alias('delay', 'champion');
+SELECT medallion.classes('delay');
+SELECT medallion.classes('delay/3');
 RESET ROLE;
 SELECT * FROM medallion.set_alias('delay', 'champion', 1);
+SELECT medallion.classes('delay');
 SELECT medallion.require_approval('delay', false);
 
 -- Dropping takes everything but the record.

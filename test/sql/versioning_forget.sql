@@ -42,6 +42,15 @@ FROM medallion.pins p, medallion.model_versions v WHERE v.model = 'forget_me' AN
 DELETE FROM silver.sample WHERE id = 7;
 SELECT * FROM medallion.forget('silver.sample', '{"id": 7}');
 SELECT holder, erased_rows FROM medallion.pins ORDER BY holder;
+-- names with dots are found as well
+CREATE SCHEMA "odd.one";
+CREATE TABLE "odd.one"."t.u" AS SELECT i AS id, i::float8 AS x, 2.0 * i AS y FROM generate_series(1, 30) i;
+ALTER TABLE "odd.one"."t.u" ADD PRIMARY KEY (id);
+SELECT medallion.enable_versioning('"odd.one"."t.u"');
+SELECT version FROM medallion.train('forget_odd', '"odd.one"."t.u"', 'y', 'linear', validation => NULL, features => '{x}');
+SELECT relation FROM medallion.pins WHERE holder LIKE 'forget_odd%';
+SELECT medallion.drop_model('forget_odd');
+DROP SCHEMA "odd.one" CASCADE;
 -- pins hold pruning back, until the version of the model is dropped or released
 UPDATE silver.sample SET x = x + 1;
 DO $$ BEGIN PERFORM medallion.prune_history('silver.sample', '0 s');
