@@ -92,6 +92,23 @@ extern MDL_EXPORT void mdl_split_name(const char *name, char **schema, char **re
 extern MDL_EXPORT char *mdl_source_from(const char *source, Oid *relid);
 extern MDL_EXPORT bool mdl_source_is_query(const char *source);	/* by its first word */
 
+/* ---- wording.c: texts of values by which equal ones are known as such ----------------------------------------- */
+
+/* What is done with values of a type, so that equal ones have equal texts. */
+typedef enum MdlWording
+{
+	MDL_WORDING_PLAIN = 0,		/* nothing: they have */
+	MDL_WORDING_NUMERIC,
+	MDL_WORDING_FLOAT4,
+	MDL_WORDING_FLOAT8,
+	MDL_WORDING_INTERVAL,
+	MDL_WORDING_CITEXT
+} MdlWording;
+
+extern MDL_EXPORT MdlWording mdl_wording(Oid type);
+extern MDL_EXPORT Datum mdl_wording_value(MdlWording wording, Datum value);	/* equal to it, and the same for all that are */
+extern MDL_EXPORT char *mdl_wording_sql(const char *expression, Oid type);	/* SQL for the text; the expression is a primary one */
+
 /* ---- xml_text.c --------------------------------------------------------------------------------------------- */
 
 extern MDL_EXPORT void mdl_put_xml(StringInfo out, const char *text);	/* with what XML wants escaped */

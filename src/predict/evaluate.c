@@ -365,7 +365,7 @@ mdl_confusion_matrix_impl(PG_FUNCTION_ARGS)
 	for (int k = 0; k < n; k++)
 	{
 		int			length;
-		const char *text = mdl_class_text(labels->mode, cstring_to_text(ml_model_class(used.model, k)), &length);
+		const char *text = mdl_label_text(labels, 1, CStringGetTextDatum(ml_model_class(used.model, k)), &length);
 
 		add_class(&matrix, text, length);
 	}

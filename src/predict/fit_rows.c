@@ -184,7 +184,11 @@ mdl_fit_rows_read(const MdlUsedModel *used, const char *source, const char *weig
 	else
 		appendStringInfoString(&sql, ", 1::pg_catalog.float8");
 	if (cluster != NULL)
-		appendStringInfo(&sql, ", %s::pg_catalog.text", column_of(&from, cluster, "named in argument \"cluster\""));
+	{
+		char	   *column = column_of(&from, cluster, "named in argument \"cluster\"");
+
+		appendStringInfo(&sql, ", %s", mdl_wording_sql(column, TupleDescAttr(from.desc, mdl_source_column(&from, cluster))->atttypid));
+	}
 	appendStringInfo(&sql, " FROM %s s", from.from);
 	portal = SPI_cursor_open_with_args(NULL, sql.data, 0, NULL, NULL, NULL, true, CURSOR_OPT_PARALLEL_OK);
 	for (;;)

@@ -25,9 +25,10 @@ typedef enum MdlLabelMode
 typedef struct MdlLabelSide
 {
 	Oid			type;			/* base type */
+	MdlWording	wording;
 	FmgrInfo	output;
 	char		buffer[64];		/* text of booleans and numbers */
-	bool		is_dated;		/* text to be read as the other side's date or time, whose output depends on settings */
+	bool		is_read;		/* text to be read as the other side's type: equal values may have other texts, as dates by settings */
 } MdlLabelSide;
 
 typedef struct MdlLabels

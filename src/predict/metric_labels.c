@@ -77,11 +77,13 @@ mdl_labels_make(Oid label, Oid predicted, const char *metric, MemoryContext cont
 		bool		varlena;
 
 		labels->sides[side].type = types[side];
+		labels->sides[side].wording = mdl_wording(types[side]);
 		getTypeOutputInfo(types[side], &output, &varlena);
 		fmgr_info_cxt(output, &labels->sides[side].output, context);
 	}
 	for (int side = 0; side < 2; side++)
-		labels->sides[side].is_dated = is_text(types[side]) && TypeCategory(types[1 - side]) == TYPCATEGORY_DATETIME;
+		labels->sides[side].is_read = is_text(types[side]) &&
+			(TypeCategory(types[1 - side]) == TYPCATEGORY_DATETIME || labels->sides[1 - side].wording != MDL_WORDING_PLAIN);
 	labels->mode = choose_mode(types[0], types[1]);
 	if (labels->mode == 0)
 		ereport(ERROR,
@@ -131,7 +133,7 @@ raw_text(MdlLabelSide *side, Datum value, int *length)
 		*length = VARSIZE_ANY_EXHDR(stored);
 		return VARDATA_ANY(stored);
 	}
-	text = side->type == UNKNOWNOID ? DatumGetCString(value) : OutputFunctionCall(&side->output, value);
+	text = side->type == UNKNOWNOID ? DatumGetCString(value) : OutputFunctionCall(&side->output, mdl_wording_value(side->wording, value));
 	*length = strlen(text);
 	if (side->type == BPCHAROID)
 		while (*length > 0 && text[*length - 1] == ' ')
@@ -196,16 +198,17 @@ boolean_of(MdlLabelSide *side, Datum value)
 	return result;
 }
 
-/* A date or time given as text, written as the other side writes its own. */
+/* A value given as text, such as a date, written as the other side writes its own. */
 static const char *
-dated_text(MdlLabelSide *other, const char *text, int *length)
+read_text(MdlLabelSide *other, const char *text, int *length)
 {
 	Oid			input,
 				parameter;
 	char	   *written;
 
 	getTypeInputInfo(other->type, &input, &parameter);
-	written = OutputFunctionCall(&other->output, OidInputFunctionCall(input, pnstrdup(text, *length), parameter, -1));
+	written = OutputFunctionCall(&other->output,
+								 mdl_wording_value(other->wording, OidInputFunctionCall(input, pnstrdup(text, *length), parameter, -1)));
 	*length = strlen(written);
 	return written;
 }
@@ -237,7 +240,7 @@ mdl_label_text(MdlLabels *labels, int which, Datum value, int *length)
 			}
 		default:
 			text = raw_text(side, value, length);
-			return side->is_dated ? dated_text(&labels->sides[1 - which], text, length) : text;
+			return side->is_read ? read_text(&labels->sides[1 - which], text, length) : text;
 	}
 }
 

@@ -396,8 +396,11 @@ add_target(const MdlTrainRequest *request, TupleDesc columns, const ml_estimator
 	is_numeric = wire_of(attribute->atttypid, &wire, &kind, &cast) && kind == ML_NUMERIC;
 	if (task_with_target(estimator, wanted, is_numeric) != ML_REGRESSION)
 	{
+		MdlSourceColumn *column = &source->columns[source->n_columns];
+
 		/* Any type: labels are compared as text. */
-		add_column(source, attribute, MDL_ROLE_TARGET, MDL_WIRE_TEXT, ML_CATEGORICAL, "::pg_catalog.text");
+		add_column(source, attribute, MDL_ROLE_TARGET, MDL_WIRE_TEXT, ML_CATEGORICAL, "");
+		column->expression = mdl_wording_sql(column->expression, column->type);
 		return ML_BINARY;
 	}
 	if (!is_numeric)

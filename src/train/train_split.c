@@ -181,7 +181,7 @@ add_group(Form_pg_attribute attribute, MdlSource *source)
 			add(source, NameStr(attribute->attname), MDL_ROLE_GROUP, MDL_WIRE_INT8, psprintf("source.%s::pg_catalog.int8", column));
 			break;
 		default:
-			add(source, NameStr(attribute->attname), MDL_ROLE_GROUP, MDL_WIRE_TEXT, psprintf("source.%s::pg_catalog.text", column));
+			add(source, NameStr(attribute->attname), MDL_ROLE_GROUP, MDL_WIRE_TEXT, mdl_wording_sql(psprintf("source.%s", column), attribute->atttypid));
 	}
 }
 

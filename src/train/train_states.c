@@ -82,6 +82,7 @@ mdl_argument_open(FunctionCallInfo fcinfo, int arg, const char *what, MdlArgumen
 						 errhint("Give numbers, booleans, texts or arrays of double precision.")));
 			argument->form = MDL_ARGUMENT_TEXT;
 	}
+	argument->wording = mdl_wording(argument->type);
 	getTypeOutputInfo(argument->type, &output, &varlena);
 	fmgr_info_cxt(output, &argument->output, fcinfo->flinfo->fn_mcxt);
 }
@@ -102,7 +103,7 @@ mdl_argument_text(MdlArgument *argument, Datum value)
 		return cstring_to_text(DatumGetBool(value) ? "true" : "false");
 	if (argument->type == BPCHAROID)
 		return DatumGetTextPP(DirectFunctionCall1(rtrim1, value));
-	return cstring_to_text(OutputFunctionCall(&argument->output, value));
+	return cstring_to_text(OutputFunctionCall(&argument->output, mdl_wording_value(argument->wording, value)));
 }
 
 ArrayType *

@@ -32,6 +32,7 @@ typedef struct MdlArgument
 {
 	Oid			type;			/* base type */
 	MdlArgumentForm form;
+	MdlWording	wording;
 	FmgrInfo	output;			/* of texts that are not text */
 } MdlArgument;
 
