@@ -112,10 +112,13 @@ SELECT medallion.require_approval('delay', false);
 -- Nor does it become the champion for want of one.
 SELECT * FROM medallion.drop_alias('delay', 'champion');
 SELECT medallion.classes('delay');
+-- (these versions have no artifact: data_corrupted is past the rule)
+\set VERBOSITY sqlstate
 SELECT medallion.classes('delay/3');
 RESET ROLE;
 SELECT * FROM medallion.set_alias('delay', 'champion', 1);
 SELECT medallion.classes('delay');
+\set VERBOSITY default
 SELECT medallion.require_approval('delay', false);
 
 -- Dropping takes everything but the record.
