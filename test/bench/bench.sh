@@ -4,6 +4,8 @@
 #   make bench                    every entry at full size; writes docs/benchmarks.md
 #   make bench ONLY="linear"      chosen entries          make bench ROWS=100000    other sizes
 #   make bench REPEAT=3           fewer repetitions than 7   (any of these: the report goes to tmp_bench/ only)
+#   make bench ONLY=… KEEP=1      puts the sections of these entries into docs/benchmarks.md in place of those there
+#   make bench PEERS=/opt/peers   with the extensions below that directory among the peers (docs/benchmarks.md)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 top=$PWD
@@ -17,6 +19,12 @@ mdl_scratch bench
 # A quarter of the memory, at most 4 GB: every table of the benchmarks stays cached.
 memory=$(awk '/^MemTotal/ {m = int($2 / 4096); print (m > 4096 ? 4096 : m)}' /proc/meminfo)
 mdl_private_install "$run/inst"
+# What `make install DESTDIR=$PEERS` of other extensions left there, the server finds beside its own.
+for kind in pkglibdir sharedir/extension; do
+  place=$($PG_CONFIG --"${kind%%/*}")
+  [ "$kind" = pkglibdir ] || place+=/extension
+  for file in ${PEERS:+"$PEERS$place"/*}; do ln -sf "$file" "$run/inst$place/"; done
+done
 mdl_start_server "$run" "$user" "$PGBIN" "
 shared_buffers = ${memory}MB
 max_wal_size = 16GB
@@ -29,4 +37,4 @@ maintenance_work_mem = 512MB
 autovacuum = off
 jit = off"
 PGHOST=$run/socket PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PATH="$PGBIN:$PATH" \
-  tmp_bench/venv/bin/python test/bench/harness.py --only "${ONLY:-}" --rows "${ROWS:-0}" --repeat "${REPEAT:-7}"
+  tmp_bench/venv/bin/python test/bench/harness.py --only "${ONLY:-}" --rows "${ROWS:-0}" --repeat "${REPEAT:-7}" --keep "${KEEP:-}"

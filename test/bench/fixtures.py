@@ -1,6 +1,6 @@
 """Tables that the entries read, made reproducibly: the same seed gives the same rows on every machine.
 
-A fixture is a function of (connection, rows); it makes its tables in schema bench, once per run.
+A fixture is a function of (connection, rows); it makes its tables in schema bench of a database that is new.
 """
 import numpy as np
 
@@ -163,8 +163,6 @@ def long_log(connection, rows):
     cursor.execute("SET synchronous_commit = off")
     cursor.execute(f"DO $$ BEGIN FOR i IN 1..{rows} LOOP UPDATE bench.busy SET v = i WHERE id = 1 + i % 1000; COMMIT; END LOOP; END $$")
     cursor.execute("RESET synchronous_commit")
-    cursor.execute("CREATE TABLE bench.busy_span AS SELECT min(committed_at) AS first, max(committed_at) AS last"
-                   " FROM (SELECT committed_at FROM medallion_history.commit_log ORDER BY version DESC LIMIT 999000) newest")
 
 
 def tall(connection, rows):

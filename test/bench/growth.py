@@ -1,42 +1,62 @@
-"""What ten times the rows cost: one statement over three tables, each with ten times the rows of the one before.
+"""What more rows cost: one statement over parts of the rows, each larger than the one before.
 
-An entry of this kind has `[[growth]]` tables instead of `[ours]` and its peers: a name, `table` for the first part of the tables' names
-(bench.higgs: bench.higgs_hundredth, _tenth and _large), which stand for {table} in the rest of it, and what every contestant has.  `sorts = true` says that it has to sort, which costs n log n; all else is to be linear.
+An entry of this kind has `[[growth]]` tables instead of `[ours]` and its peers: a name, and what every contestant has.
+`shares = [100, 10, 1]` of the entry or of one of them says which parts: a hundredth of the rows, a tenth, all.  For a statement that is as
+fast as its scan, `table` is the first part of the names of tables that hold them (bench.higgs: bench.higgs_hundredth, _tenth and
+_large) and {table} in the rest is the name; else {part} in the rest is the number of rows, for a LIMIT of its source.
+
+`sorts = true` says that it has to sort, which costs n log n; `power = 2` that it compares rows with rows; `flat = true`
+that it costs the same however many there are; all else is to be linear.
 """
 import math
 
-SIZES = (("hundredth", 100), ("tenth", 10), ("large", 1))
+PARTS = {100: "hundredth", 10: "tenth", 1: "large"}
 
 
 class Growth:
-    """One statement and its three contestants, smallest first."""
+    """One statement and its contestants, smallest first."""
 
-    def __init__(self, spec, rows, contestant):
-        self.name, self.sorts, self.unit = spec["name"], spec.get("sorts", False), spec.get("unit", "s")
-        self.rows = [rows // share for _, share in SIZES]
-        self.field = [contestant(named(spec, f"{spec['table']}_{part}")) for part, _ in SIZES]
+    def __init__(self, spec, rows, entry, contestant):
+        self.name, self.sorts = spec["name"], spec.get("sorts", False)
+        self.power = 0 if spec.get("flat") else spec.get("power", 1)
+        shares = spec.get("shares", entry.get("shares", [100, 10, 1]))
+        self.rows = [rows // share for share in shares]
+        self.field = [contestant(named(spec, spec.get("table"), PARTS.get(share), rows // share)) for share in shares]
 
     def allowed(self, step):
-        """By how much ten times the rows may raise the time, step 0 from the smallest table."""
-        return 10 * (math.log(self.rows[step + 1]) / math.log(self.rows[step]) if self.sorts else 1)
+        """By how much the rows of a step, 0 from the smallest part, may raise the time."""
+        few, many = self.rows[step], self.rows[step + 1]
+        return (many / few) ** self.power * (math.log(many) / math.log(few) if self.sorts else 1)
 
     def verdict(self, step):
         ratio, allowed = self.field[step + 1].median / self.field[step].median, self.allowed(step)
         return f"{ratio:.1f}x (at most {allowed:.3g}x: {'met' if ratio <= allowed else 'MISSED'})"
 
+    def verdicts(self):
+        return [self.verdict(step) for step in range(len(self.rows) - 1)]
 
-def named(spec, table):
-    """The statement with the name of the table that it is to read."""
+    def steps(self):
+        """The heads of the table's columns."""
+        factors = [f"{many / few:.3g}" for few, many in zip(self.rows, self.rows[1:])]
+        return [f"{n:,} rows" for n in self.rows] + [f"{factor} times the rows" + " again" * (i > 0) for i, factor in enumerate(factors)]
+
+
+def named(spec, table, part, rows):
+    """The statement with the name or the number of rows of the part that it is to read."""
     if isinstance(spec, dict):
-        return {key: named(value, table) for key, value in spec.items()}
-    return spec.replace("{table}", table) if isinstance(spec, str) else spec
+        return {key: named(value, table, part, rows) for key, value in spec.items()}
+    if isinstance(spec, str):
+        return spec.replace("{table}", f"{table}_{part}").replace("{part}", str(rows))
+    return spec
 
 
 def table(growths, shown):
-    """The comparison as Markdown."""
-    rows = growths[0].rows
-    lines = ["| | " + " | ".join(f"{n:,} rows" for n in rows) + " | ten times the rows | ten times again |", "|---|---|---|---|---|---|"]
-    for growth in growths:
-        times = " | ".join(f"{shown(c.median)} {growth.unit}" for c in growth.field)
-        lines.append(f"| {growth.name} | {times} | {growth.verdict(0)} | {growth.verdict(1)} |")
-    return lines
+    """The comparison as Markdown; those of the same parts stand in one table."""
+    lines = []
+    for heads in dict.fromkeys(tuple(growth.steps()) for growth in growths):
+        lines += ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+        for growth in growths:
+            if tuple(growth.steps()) == heads:
+                lines.append(f"| {growth.name} | " + " | ".join([f"{shown(c.median)} {c.unit}" for c in growth.field] + growth.verdicts()) + " |")
+        lines.append("")
+    return lines[:-1]

@@ -1,4 +1,4 @@
-"""Contestants that are sessions of their own: many statements, several clients, a look at the server's memory.
+"""Contestants on versioned tables that are sessions of their own: many statements, several clients, the memory of a backend.
 
 Each returns one number, which is what its entry compares.
 """
@@ -7,7 +7,6 @@ import random
 import re
 import subprocess
 import tempfile
-import threading
 import time
 
 import psycopg
@@ -41,25 +40,24 @@ def milliseconds(script, mode="simple", seconds=2, version=None):
     return 1000 / pgbench(script, "-M", mode, seconds=seconds)
 
 
-def server_milliseconds(statement, version, seconds=2):
+def server_milliseconds(statement, version, commits="1", seconds=2):
     """Mean processor time, in ms, that one execution costs the server, planning included.  {version} is what the query
-    `version` returns, {back} a number up to 999,000, another one each time."""
+    `version` returns, {back} a number below that of the commits, another one each time."""
     numbers = random.Random(20130101)
     with psycopg.connect(autocommit=True, prepare_threshold=None) as connection:
         statement = statement.replace("{version}", str(connection.execute(version).fetchone()[0]))
-        stat = f"/proc/{connection.info.backend_pid}/stat"
+        backend = connection.info.backend_pid
         connection.execute(statement.replace("{back}", "0"))
-        start, count, end = processor_time(stat), 0, time.monotonic() + seconds
+        start, count, end = processor_time(backend), 0, time.monotonic() + seconds
         while time.monotonic() < end:
-            connection.execute(statement.replace("{back}", str(numbers.randrange(999_000)))).fetchall()
+            connection.execute(statement.replace("{back}", str(numbers.randrange(int(commits))))).fetchall()
             count += 1
-        return 1000 * (processor_time(stat) - start) / count
+        return 1000 * (processor_time(backend) - start) / count
 
 
-def processor_time(stat):
-    """Seconds of processor that a process has used; its stat file is given."""
-    fields = open(stat).read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def processor_time(pid):
+    """Seconds of processor that the main thread of a process has used; a backend has no other, but while it trains."""
+    return int(open(f"/proc/{pid}/schedstat").read().split()[0]) / 1e9
 
 
 def database(name, statements, scale=0):
@@ -122,7 +120,7 @@ def subtransactions(versioned, count=10000, seconds=2):
     return 1000 / pgbench("SELECT many();\n", seconds=seconds, database=name)
 
 
-def copy_memory(versioned, rows=50_000_000):
+def copy_memory(versioned, rows):
     """Peak memory of a backend, in MB without shared memory, that loads rows of 8 bytes by one COPY into a table with a key."""
     name = f"bench_copy_{'versioned' if versioned else 'plain'}"
     database(name, "CREATE TABLE t (id bigint PRIMARY KEY);"
@@ -156,86 +154,3 @@ def latency_p99(statement, script, seconds=10, clients=4):
     if not times:
         raise psycopg.OperationalError("no transaction ended while the statement ran")
     return times[len(times) * 99 // 100] / 1000
-
-
-def kmeans_round():
-    """Milliseconds of a round of k-means, from the fitting of 101 less that of 1, which a training tells at DEBUG1."""
-    took = []
-    with psycopg.connect("", autocommit=True) as connection:
-        connection.add_notice_handler(lambda notice: took.extend(
-            float(found) for found in re.findall(r"fitting took ([0-9.]+) ms", notice.message_primary)))
-        connection.execute("SET client_min_messages = debug1")
-        for rounds in (1, 101):
-            connection.execute(f"""SELECT medallion.train('bench_kmeans_round', 'bench.higgs', NULL, 'kmeans', '{{"n_clusters": 10, "max_iter": {rounds}, "tol": 0}}',
-                exclude => '{{y,label}}')""")
-    return (took[1] - took[0]) / 100
-
-
-LOADED = ("SELECT medallion.train('bench_load', source => '{table}', target => 'label', algorithm => 'logistic',"
-          " params => '{{\"max_iter\": 1}}', exclude => '{{y}}')")
-
-
-def load_milliseconds(phases, table="bench.higgs"):
-    """Milliseconds that reading rows into memory takes: the sum of those phases of a training."""
-    taken = {}
-
-    def note(diagnostic):
-        found = re.match(r"training: (\w+) took ([\d.]+) ms", diagnostic.message_primary)
-        if found:
-            taken[found.group(1)] = float(found.group(2))
-
-    with psycopg.connect(autocommit=True) as connection:
-        connection.execute("SET client_min_messages = debug1")
-        connection.execute("SET medallion.train_mem = '6GB'")
-        connection.add_notice_handler(note)
-        connection.execute(LOADED.format(table=table))
-    return sum(taken[phase] for phase in phases)
-
-
-def statement_milliseconds(statement):
-    with psycopg.connect(autocommit=True) as connection:
-        start = time.perf_counter()
-        connection.execute(statement).fetchall()
-        return 1000 * (time.perf_counter() - start)
-
-
-def floor_milliseconds():
-    return statement_milliseconds(f"SELECT sum({' + '.join(f'c{i}' for i in range(1, 29))}) FROM bench.higgs")
-
-
-def memory_in_use(backend, postmaster):
-    """MB of a backend and its workers: what is their own, and their segments of shared memory but for the buffers."""
-    own, segments = 0, set()
-    for process in open(f"/proc/{postmaster}/task/{postmaster}/children").read().split():
-        try:
-            if process != backend and f"parallel worker for PID {backend}" not in open(f"/proc/{process}/cmdline").read():
-                continue
-            own += int(re.search(r"^Anonymous:\s+(\d+)", open(f"/proc/{process}/smaps_rollup").read(), re.M).group(1))
-            segments.update(re.findall(r"/dev/shm/\S+", open(f"/proc/{process}/maps").read()))
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    shared = sum(os.stat(path).st_blocks / 2 for path in segments if os.path.exists(path))
-    return (own + shared) / 1024
-
-
-def load_memory():
-    """Peak memory, in MB over what the session had before, of a training of the rows of bench.higgs in memory."""
-    with psycopg.connect(autocommit=True) as connection:
-        backend = str(connection.info.backend_pid)
-        postmaster = connection.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)").fetchone()[0]
-        connection.execute("SELECT medallion.train('bench_small', source => 'SELECT * FROM bench.higgs LIMIT 1000',"
-                           " target => 'label', algorithm => 'logistic', exclude => '{y}')")
-        before = peak = memory_in_use(backend, postmaster)
-        training = threading.Thread(target=connection.execute, args=(LOADED.format(table="bench.higgs"),))
-        training.start()
-        while training.is_alive():
-            peak = max(peak, memory_in_use(backend, postmaster))
-            time.sleep(0.005)
-        training.join()
-    return peak - before
-
-
-def matrix_megabytes():
-    """28 numbers of 8 bytes and a label of 4 in each row."""
-    with psycopg.connect() as connection:
-        return connection.execute("SELECT count(*) FROM bench.higgs").fetchone()[0] * (28 * 8 + 4) / 2**20
