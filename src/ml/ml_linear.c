@@ -2,7 +2,8 @@
  * ml_linear.c: least squares and ridge from moments or from rows.
  *
  * From moments the normal equations are solved with a Cholesky factor of the matrix scaled to a unit diagonal and one
- * step of refinement.  The square of the condition number enters, which centring and scaling keep small for usual data.
+ * step of refinement.  Without an intercept their matrix is S + n m m' for moments S about the means m; it is never added up, which would
+ * take the digits of S where columns lie far from 0.  The square of the condition number enters, which centring and scaling keep small for usual data.
  * From rows the problem is factored by Householder QR in extended precision, so that what remains of an error is that
  * of the data's own rounding.
  */
@@ -14,6 +15,8 @@
 #include "ml/ml_kernels.h"
 #include "ml/ml_solve.h"
 #include "ml/ml_untangle.h"
+
+#define STEPS 3					/* of refinement without an intercept, where the right-hand side has lost digits too */
 
 /* Below this share of its own variance a column counts as determined by those before it: from moments, from rows. */
 #define GRAM_TOLERANCE	1e-12
@@ -99,41 +102,48 @@ ml_linear_rss(const ml_gram *gram, const double *coefficients, double intercept)
 	return fmax(sum, 0) + gram->weight * offset * offset;
 }
 
-/* The matrix and right-hand side of the normal equations, out of the Gram, whose last variable is the target. */
+/*
+ * One step of refinement with residuals in extended precision; without an intercept the moments are about 0, and those about the means
+ * do not lose their digits in theirs.
+ */
 static void
-normal_equations(const ml_gram *gram, bool centred, double *matrix, double *right)
+refine(const ml_cholesky *factor, const ml_gram *gram, const ml_linear_params *params, double *solution, double *residual, double *work)
 {
-	size_t		p = gram->n - 1;
 	size_t		n = gram->n;
+	size_t		p = n - 1;
+	long double offset = 0;
 
-	for (size_t i = 0; i < p; i++)
+	if (!params->fit_intercept)
 	{
-		double		shift = centred ? 0 : gram->weight * gram->mean[i];
-
+		offset = (long double) gram->mean[p] + gram->mean_rest[p];
 		for (size_t j = 0; j < p; j++)
-			matrix[i * p + j] = gram->moments[i * n + j] + shift * gram->mean[j];
-		right[i] = gram->moments[i * n + p] + shift * gram->mean[p];
+			offset -= ((long double) gram->mean[j] + gram->mean_rest[j]) * solution[j];
 	}
-}
-
-/* One step of refinement with residuals in extended precision. */
-static void
-refine(const ml_cholesky *factor, const double *matrix, double alpha, const double *right, double *solution,
-	   double *residual, double *work)
-{
-	size_t		p = factor->n;
-
 	for (size_t i = 0; i < p; i++)
 	{
-		long double sum = right[i];
+		long double sum = gram->moments[i * n + p];
 
 		for (size_t j = 0; j < p; j++)
-			sum -= (long double) matrix[i * p + j] * solution[j];
-		residual[i] = (double) (sum - (long double) alpha * solution[i]);
+			sum -= (long double) gram->moments[i * n + j] * solution[j];
+		sum += offset * gram->weight * ((long double) gram->mean[i] + gram->mean_rest[i]);
+		residual[i] = (double) (sum - (long double) params->alpha * solution[i]);
 	}
 	ml_cholesky_solve(factor, residual, residual, work);
 	for (size_t i = 0; i < p; i++)
 		solution[i] += residual[i];
+}
+
+/* The factor of the normal equations' matrix; matrix (p, p) becomes the moments among the terms. */
+static ml_status
+factor_gram(const ml_ctx *ctx, const ml_gram *gram, const ml_linear_params *params, double *matrix, ml_cholesky *factor, ml_error *err)
+{
+	size_t		p = gram->n - 1;
+
+	for (size_t i = 0; i < p; i++)
+		memcpy(matrix + i * p, gram->moments + i * gram->n, p * sizeof(double));
+	if (params->fit_intercept)
+		return ml_cholesky_make(ctx, factor, matrix, (int) p, params->alpha, GRAM_TOLERANCE, err);
+	return ml_cholesky_make_sum(ctx, factor, matrix, gram->mean, gram->weight, (int) p, params->alpha, GRAM_TOLERANCE, err);
 }
 
 /* scratch is (p, p) + 3 p doubles. */
@@ -146,14 +156,15 @@ solve_gram(const ml_ctx *ctx, const ml_gram *gram, const ml_linear_params *param
 	double	   *right = matrix + p * p;
 	double	   *residual = right + p;
 	double	   *work = residual + p;
-	ml_status	status;
+	ml_status	status = factor_gram(ctx, gram, params, matrix, factor, err);
 
-	normal_equations(gram, params->fit_intercept, matrix, right);
-	status = ml_cholesky_make(ctx, factor, matrix, (int) p, params->alpha, GRAM_TOLERANCE, err);
 	if (status != ML_OK)
 		return status;
+	for (size_t i = 0; i < p; i++)
+		right[i] = gram->moments[i * gram->n + p] + (params->fit_intercept ? 0 : gram->weight * gram->mean[i] * gram->mean[p]);
 	ml_cholesky_solve(factor, right, fit->coefficients, work);
-	refine(factor, matrix, params->alpha, right, fit->coefficients, residual, work);
+	for (int i = 0; i < (params->fit_intercept ? 1 : STEPS); i++)
+		refine(factor, gram, params, fit->coefficients, residual, work);
 	fit->rank = factor->rank;
 	fit->smallest_pivot = ml_cholesky_smallest_pivot(factor);
 	for (int i = 0; i < factor->rank; i++)

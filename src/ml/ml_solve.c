@@ -77,6 +77,108 @@ ml_cholesky_make(const ml_ctx *ctx, ml_cholesky *c, const double *matrix, int n,
 	return status;
 }
 
+/*
+ * All columns of the matrix alone, scaled by those of the sum, into rows of n: one that those before it determine has a 0 on the
+ * diagonal, and below.
+ */
+static ml_status
+cholesky_all_rows(const ml_ctx *ctx, ml_cholesky *c, const double *matrix, double ridge, double tolerance, ml_error *err)
+{
+	size_t		n = c->n;
+
+	for (size_t j = 0; j < n; j++)
+	{
+		double	   *row = c->factor + j * n;
+		double		diagonal = (matrix[j * n + j] + ridge) * c->scale[j] * c->scale[j];
+		double		pivot;
+
+		if (j % 64 == 63 && ml_is_cancelled(ctx))
+			return cancelled(err);
+		for (size_t k = 0; k < j; k++)
+		{
+			const double *above = c->factor + k * n;
+
+			row[k] = above[k] > 0 ? (matrix[j * n + k] * c->scale[j] * c->scale[k] - ml_dot(row, above, k)) / above[k] : 0;
+		}
+		pivot = diagonal - ml_dot(row, row, j);
+		row[j] = pivot > tolerance * diagonal ? sqrt(pivot) : 0;
+	}
+	return ML_OK;
+}
+
+/*
+ * Adds v v' to what was factored by rotations of v (overwritten) with the columns of the factor, so that the large v becomes the first row
+ * of the triangle at once and the others keep their digits (Gill, Golub, Murray, Saunders 1974).  Columns that stay dependent go.
+ */
+static void
+cholesky_add_square(ml_cholesky *c, double *v, double tolerance)
+{
+	size_t		n = c->n;
+	double		left = 1;		/* what of a column in v alone would be left */
+
+	c->rank = 0;
+	for (size_t k = 0; k < n; k++)
+	{
+		double	   *row = c->factor + k * n;
+		double		root = hypot(row[k], v[k]);
+		double		cosine = row[k] / root;
+		double		sine = v[k] / root;
+
+		/* In units of the column, whose square is 1 in the sum. */
+		if (!(c->scale[k] > 0) || (row[k] == 0 && !(v[k] * v[k] > tolerance * left * left)))
+		{
+			c->scale[k] = 0;
+			for (size_t i = k; i < n; i++)
+				c->factor[i * n + k] = 0;
+			continue;
+		}
+		row[k] = root;
+		for (size_t i = k + 1; i < n; i++)
+		{
+			double		below = c->factor[i * n + k];
+
+			c->factor[i * n + k] = cosine * below + sine * v[i];
+			v[i] = cosine * v[i] - sine * below;
+		}
+		left *= cosine;
+		c->kept[c->rank++] = (int) k;
+	}
+	for (int i = 0; i < c->rank; i++)
+	{
+		for (int k = 0; k <= i; k++)
+			c->factor[(size_t) i * c->rank + k] = c->factor[(size_t) c->kept[i] * n + c->kept[k]];
+		c->scale[i] = c->scale[c->kept[i]];
+	}
+}
+
+ml_status
+ml_cholesky_make_sum(const ml_ctx *ctx, ml_cholesky *c, const double *matrix, const double *v, double weight, int n, double ridge,
+					 double tolerance, ml_error *err)
+{
+	double	   *scaled = ml_alloc(ctx, n, sizeof(double));
+	ml_status	status = ML_OK;
+
+	*c = (ml_cholesky) {.n = n, .kept = ml_alloc(ctx, n, sizeof(int)), .scale = ml_alloc(ctx, n, sizeof(double)),
+	.factor = ml_alloc_zero(ctx, (size_t) n * n, sizeof(double))};
+	if (c->kept == NULL || c->scale == NULL || c->factor == NULL || scaled == NULL)
+		status = ml_no_memory(err);
+	for (int j = 0; j < n && status == ML_OK; j++)
+	{
+		double		diagonal = matrix[(size_t) j * ((size_t) n + 1)] + ridge + weight * v[j] * v[j];
+
+		if (!isfinite(diagonal))
+			status = ml_fail(err, ML_BAD_DATA, "Scale the columns down.", "the sums of squares overflow");
+		c->scale[j] = diagonal > 0 ? 1 / sqrt(diagonal) : 0;
+		scaled[j] = sqrt(weight) * v[j] * c->scale[j];
+	}
+	if (status == ML_OK)
+		status = cholesky_all_rows(ctx, c, matrix, ridge, tolerance, err);
+	if (status == ML_OK)
+		cholesky_add_square(c, scaled, tolerance);
+	ml_free(ctx, scaled);
+	return status;
+}
+
 void
 ml_cholesky_free(const ml_ctx *ctx, ml_cholesky *c)
 {

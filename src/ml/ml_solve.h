@@ -26,6 +26,13 @@ typedef struct ml_cholesky
  */
 extern ml_status ml_cholesky_make(const ml_ctx *ctx, ml_cholesky *c, const double *matrix, int n, double ridge,
 								  double tolerance, ml_error *err);
+
+/*
+ * The same of matrix + weight v v' plus ridge, without adding it up, which would cost the digits of the matrix where v is large; a
+ * column is left out when neither the matrix nor v tells it from those before it.
+ */
+extern ml_status ml_cholesky_make_sum(const ml_ctx *ctx, ml_cholesky *c, const double *matrix, const double *v, double weight, int n,
+									  double ridge, double tolerance, ml_error *err);
 extern void ml_cholesky_free(const ml_ctx *ctx, ml_cholesky *c);
 
 /* Solves for the kept columns; right and solution are (n) and may be the same; columns left out get 0.  work: (rank) */
