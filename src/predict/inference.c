@@ -265,6 +265,7 @@ mdl_inference_request(FunctionCallInfo fcinfo, MdlInferenceRequest *request)
 	request->errors = mdl_required_text(fcinfo, 2, "errors");
 	request->cluster = mdl_optional_text(fcinfo, 3);
 	request->weight = mdl_optional_text(fcinfo, 4);
+	request->parts = false;
 }
 
 void
@@ -276,7 +277,8 @@ mdl_inference_make(const char *reference, const MdlInferenceRequest *request, Md
 	memset(result, 0, sizeof(*result));
 	mdl_use_model(reference, &result->used);
 	mdl_model_resolve(reference, MDL_MODEL_READ, &result->used.version);
-	mdl_refuse_parts(result->used.model, result->used.version.model);
+	if (!request->parts || strcmp(request->errors, "model") != 0 || clustered)
+		mdl_refuse_parts(result->used.model, result->used.version.model);
 	read_version(result);
 	result->df = mdl_inference_metric(result, "df_residual");
 	if (isnan(result->df) || (family_of(result, &family) && (family.kind == ML_FAMILY_BINOMIAL || family.power == 1)))

@@ -37,6 +37,7 @@ typedef struct MdlInferenceRequest
 	char	   *errors;
 	char	   *cluster;
 	char	   *weight;
+	bool		parts;			/* a model of parts is welcome, of which nothing is asked */
 } MdlInferenceRequest;
 
 extern void mdl_inference_request(FunctionCallInfo fcinfo, MdlInferenceRequest *request);

@@ -1,178 +1,25 @@
 /*
  * summary.c: what a model has learnt, as text, in the form in which R prints the summary of a fit.
  *
- * Numbers are formatted by R's rules (print.default, printCoefmat, format.pval), so that tables look as statisticians know
- * them.  Nothing is calculated here but digits.
+ * Numbers are formatted by R's rules (summary_format.c), so that tables look as statisticians know them; what there is no
+ * form of R for is in summary_learnt.c.  Nothing is calculated here but digits.
  */
-#include "predict/inference_int.h"
+#include "predict/summary_int.h"
 
 #include <math.h>
 
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
+#include "ml/ml_estimator.h"
 #include "utils/builtins.h"
 
-#define DIGITS 4				/* significant, as R prints summaries */
+#define DIGITS MDL_SUMMARY_DIGITS
 #define TEST_DIGITS 3			/* decimals of statistics, significant digits of p-values */
-#define SMALLEST_P 2.220446049250313e-16
+#define SMALLEST_P MDL_SMALLEST_P
 #define MOST_FEATURES 30		/* named in the call */
-
-/* ---- numbers by R's rules ------------------------------------------------------------------------------------------ */
-
-/* How many significant digits a number has when rounded to so many, its exponent and sign. */
-static void
-look_at(double x, int digits, int *significant, int *exponent, bool *negative)
-{
-	char		text[64];
-	char	   *mark;
-
-	snprintf(text, sizeof(text), "%.*e", digits - 1, fabs(x));
-	mark = strchr(text, 'e');
-	*exponent = atoi(mark + 1);
-	*significant = digits;
-	for (char *last = mark - 1; *last == '0' && *significant > 1; last--)
-		(*significant)--;
-	*negative = x < 0;
-}
-
-/* format(): all numbers with as many digits as the most demanding needs; NaN becomes NA. */
-static char **
-format_numbers(const double *x, int n, int digits)
-{
-	char	  **texts = palloc0(sizeof(char *) * (n + 1));
-	int			right = 0;
-	int			left = 1;
-	int			most = 1;
-	int			any_negative = 0;
-	int			exponent_width = 4;
-	int			fixed;
-	int			scientific;
-
-	for (int i = 0; i < n; i++)
-	{
-		int			significant;
-		int			exponent;
-		bool		negative;
-
-		if (!isfinite(x[i]))
-			continue;
-		look_at(x[i], digits, &significant, &exponent, &negative);
-		right = Max(right, significant - exponent - 1);
-		left = Max(left, (exponent >= 0 ? exponent + 1 : 1) + negative);
-		most = Max(most, significant);
-		any_negative |= negative;
-		if (abs(exponent) >= 100)
-			exponent_width = 5;
-	}
-	fixed = left + (right > 0 ? right + 1 : 0);
-	scientific = any_negative + (most > 1 ? most + 1 : 1) + exponent_width;
-	for (int i = 0; i < n; i++)
-		if (isnan(x[i]))
-			texts[i] = "NA";
-		else if (isinf(x[i]))
-			texts[i] = x[i] > 0 ? "Inf" : "-Inf";
-		else
-			texts[i] = fixed <= scientific ? psprintf("%.*f", right, x[i]) : psprintf("%.*e", most - 1, x[i]);
-	return texts;
-}
-
-static char *
-format_number(double x, int digits)
-{
-	return format_numbers(&x, 1, digits)[0];
-}
-
-/* signif() */
-static double
-to_digits(double x, int digits)
-{
-	char		text[64];
-
-	if (!isfinite(x))
-		return x;
-	snprintf(text, sizeof(text), "%.*e", digits - 1, x);
-	return strtod(text, NULL);
-}
-
-/* round(), to decimals that may be below 0 */
-static double
-to_decimals(double x, int decimals)
-{
-	char		text[400];
-
-	if (!isfinite(x))
-		return x;
-	if (decimals < 0)
-	{
-		double		unit = pow(10, -decimals);
-
-		return rint(x / unit) * unit;
-	}
-	snprintf(text, sizeof(text), "%.*f", Min(decimals, 60), x);
-	return strtod(text, NULL);
-}
-
-/* format.pval(): fixed and scientific ones apart, what is below the smallest as <2e-16. */
-static char **
-format_p_values(const double *p, int n, int digits)
-{
-	char	  **texts = palloc0(sizeof(char *) * (n + 1));
-	double	   *group = palloc(sizeof(double) * (n + 1));
-	int		   *place = palloc(sizeof(int) * (n + 1));
-	int			widest = 0;
-	bool		others = false;
-
-	for (int pass = 0; pass < 2; pass++)
-	{
-		int			count = 0;
-		char	  **formatted;
-
-		for (int i = 0; i < n; i++)
-			if (!isnan(p[i]) && p[i] >= SMALLEST_P && (pass == 0) == (floor(log10(p[i])) >= -4))
-			{
-				group[count] = p[i];
-				place[count++] = i;
-			}
-		formatted = format_numbers(group, count, digits);
-		for (int k = 0; k < count; k++)
-		{
-			texts[place[k]] = formatted[k];
-			widest = Max(widest, (int) strlen(formatted[k]));
-			others = true;
-		}
-	}
-	for (int i = 0; i < n; i++)
-		if (isnan(p[i]))
-			texts[i] = "NA";
-		else if (p[i] < SMALLEST_P)
-			texts[i] = !others || widest <= 6 ? "<2e-16" : "< 2e-16";
-	return texts;
-}
+#define MOST_TERMS 100			/* rows of a table of coefficients */
+#define MOST_LINES 300			/* rows of all of them */
 
 /* ---- tables -------------------------------------------------------------------------------------------------------- */
-
-static void
-append_padded(StringInfo out, const char *text, int width, bool right)
-{
-	int			shown = pg_dsplen(text) >= 0 ? pg_mbstrlen(text) : 0;
-
-	if (right)
-		appendStringInfoSpaces(out, Max(width - shown, 0));
-	appendStringInfoString(out, text);
-	if (!right)
-		appendStringInfoSpaces(out, Max(width - shown, 0));
-}
-
-static int
-widest_of(const char *heading, char **texts, int n)
-{
-	int			width = pg_mbstrlen(heading);
-
-	for (int i = 0; i < n; i++)
-		width = Max(width, pg_mbstrlen(texts[i]));
-	return width;
-}
 
 static const char *
 stars(double p)
@@ -180,15 +27,6 @@ stars(double p)
 	if (isnan(p))
 		return "";
 	return p < 0.001 ? "***" : p < 0.01 ? "**" : p < 0.05 ? "*" : p < 0.1 ? "." : "";
-}
-
-/* Ends a line where its last column is blank. */
-static void
-end_line(StringInfo out)
-{
-	while (out->len > 0 && out->data[out->len - 1] == ' ')
-		out->data[--out->len] = '\0';
-	appendStringInfoChar(out, '\n');
 }
 
 /* Estimates and standard errors, all with the decimals that the smallest of them needs; what rounds to 0 by itself. */
@@ -205,19 +43,18 @@ format_coefficients(const double *x, int n)
 			smallest = Min(smallest, fabs(x[i]));
 	decimals = isinf(smallest) ? DIGITS - 1 : DIGITS - 1 - (int) floor(log10(smallest));
 	for (int i = 0; i < n; i++)
-		rounded[i] = to_decimals(x[i], Max(decimals, 1));
-	texts = format_numbers(rounded, n, DIGITS);
+		rounded[i] = mdl_to_decimals(x[i], Max(decimals, 1));
+	texts = mdl_summary_numbers(rounded, n, DIGITS);
 	for (int i = 0; i < n; i++)
 		if (isfinite(x[i]) && x[i] != 0 && strtod(texts[i], NULL) == 0)
-			texts[i] = format_number(x[i], DIGITS - 1);
+			texts[i] = mdl_summary_number(x[i], DIGITS - 1);
 	return texts;
 }
 
-/* printCoefmat() of rows first … first + n - 1. */
-static void
-append_coefficients(StringInfo out, const MdlInference *inference, int first, int n)
+/* printCoefmat() of these rows; returns whether there are stars to explain. */
+static bool
+append_coefficients(StringInfo out, const MdlInference *inference, const MdlInferenceRow *rows, int n)
 {
-	const MdlInferenceRow *rows = inference->coefficients + first;
 	double	   *numbers = palloc(sizeof(double) * (2 * n + 1));
 	double	   *statistics = palloc(sizeof(double) * (n + 1));
 	double	   *p_values = palloc(sizeof(double) * (n + 1));
@@ -233,10 +70,10 @@ append_coefficients(StringInfo out, const MdlInference *inference, int first, in
 
 	for (int i = 0; i < n; i++)
 	{
-		names[i] = rows[i].feature;
+		names[i] = mdl_summary_name(rows[i].feature, MDL_SUMMARY_NAME);
 		numbers[i] = rows[i].estimate;
 		numbers[n + i] = rows[i].std_error;
-		statistics[i] = to_decimals(rows[i].statistic, TEST_DIGITS);
+		statistics[i] = mdl_to_decimals(rows[i].statistic, TEST_DIGITS);
 		p_values[i] = rows[i].p_value;
 		any_error |= !isnan(rows[i].std_error);
 		any_star |= rows[i].p_value < 0.1;
@@ -244,34 +81,67 @@ append_coefficients(StringInfo out, const MdlInference *inference, int first, in
 	n_columns = any_error ? 4 : 1;
 	columns[0] = format_coefficients(numbers, any_error ? 2 * n : n);
 	columns[1] = columns[0] + n;
-	columns[2] = format_numbers(statistics, n, DIGITS);
-	columns[3] = format_p_values(p_values, n, TEST_DIGITS);
-	widths[0] = widest_of("", names, n);
-	append_padded(out, "", widths[0], false);
+	columns[2] = mdl_summary_numbers(statistics, n, DIGITS);
+	columns[3] = mdl_summary_p_values(p_values, n, TEST_DIGITS);
+	widths[0] = mdl_summary_widest("", names, n);
+	mdl_summary_pad(out, "", widths[0], false);
 	for (int k = 0; k < n_columns; k++)
 	{
-		widths[k + 1] = widest_of(headings[k], columns[k], n);
+		widths[k + 1] = mdl_summary_widest(headings[k], columns[k], n);
 		appendStringInfoChar(out, ' ');
-		append_padded(out, headings[k], widths[k + 1], true);
+		mdl_summary_pad(out, headings[k], widths[k + 1], true);
 	}
 	appendStringInfoChar(out, '\n');
 	for (int i = 0; i < n; i++)
 	{
-		append_padded(out, names[i], widths[0], false);
+		mdl_summary_pad(out, names[i], widths[0], false);
 		for (int k = 0; k < n_columns; k++)
 		{
 			appendStringInfoChar(out, ' ');
-			append_padded(out, columns[k][i], widths[k + 1], true);
+			mdl_summary_pad(out, columns[k][i], widths[k + 1], true);
 		}
 		if (any_error && any_star)
 			appendStringInfo(out, " %s", stars(p_values[i]));
-		end_line(out);
+		mdl_summary_end_line(out);
 	}
-	if (any_error && any_star)
-		appendStringInfoString(out, "---\nSignif. codes:  0 '***' 0.001 '**' 0.01 '*' 0.05 '.' 0.1 ' ' 1\n");
+	return any_error && any_star;
 }
 
 /* ---- parts --------------------------------------------------------------------------------------------------------- */
+
+/* Parameters that are not what they are by default. */
+static void
+append_params(StringInfo out, const MdlInference *inference)
+{
+	const ml_estimator *estimator = ml_estimator_find(inference->used.version.algorithm);
+	char	   *word;
+
+	for (int i = 0; estimator != NULL && i < estimator->n_params; i++)
+	{
+		const ml_param_spec *spec = &estimator->params[i];
+		const char *usual = ml_param_word(spec, spec->default_value);
+		double		number;
+		bool		flag;
+
+		if (spec->type == ML_PARAM_COLUMN)
+			continue;
+		if (mdl_jsonb_is_text(inference->params, spec->name))
+		{
+			if (mdl_jsonb_text(inference->params, "params", spec->name, &word) && (usual == NULL || strcmp(word, usual) != 0))
+				appendStringInfo(out, ", %s = %s", spec->name, word);
+		}
+		else if (spec->type == ML_PARAM_BOOLEAN)
+		{
+			if (mdl_jsonb_bool(inference->params, "params", spec->name, &flag) && flag != (spec->default_value != 0))
+				appendStringInfo(out, ", %s = %s", spec->name, flag ? "true" : "false");
+		}
+		else if (mdl_jsonb_float8(inference->params, "params", spec->name, &number) && (usual != NULL || number != spec->default_value))
+			appendStringInfo(out, ", %s = %s", spec->name, mdl_summary_number(number, 7));
+	}
+	if (mdl_jsonb_is_text(inference->params, "calibration") && mdl_jsonb_text(inference->params, "params", "calibration", &word) &&
+		strcmp(word, "none") != 0)
+		appendStringInfo(out, ", calibration = %s", word);
+}
 
 static void
 append_call(StringInfo out, const MdlInference *inference)
@@ -279,14 +149,15 @@ append_call(StringInfo out, const MdlInference *inference)
 	const ml_model *model = inference->used.model;
 	int			n_offsets = ml_model_n_offsets(model);
 	int			n = ml_model_n_columns(model) - n_offsets;
+	int			keys = ml_model_n_keys(model);
 	const char *target = ml_model_target(model);
 
 	appendStringInfo(out, "Model %s\n\nCall:\n%s(%s%s~ ", inference->used.exact, inference->used.version.algorithm,
 					 target[0] != '\0' ? quote_identifier(target) : "", target[0] != '\0' ? " " : "");
-	for (int i = 0; i < Min(n, MOST_FEATURES); i++)
-		appendStringInfo(out, "%s%s", i ? " + " : "", quote_identifier(ml_model_column_name(model, i)));
-	if (n > MOST_FEATURES)
-		appendStringInfo(out, " + … %d features", n);
+	for (int i = keys; i < Min(n, keys + MOST_FEATURES); i++)
+		appendStringInfo(out, "%s%s", i > keys ? " + " : "", mdl_summary_name(quote_identifier(ml_model_column_name(model, i)), MDL_SUMMARY_WIDTH));
+	if (n - keys > MOST_FEATURES)
+		appendStringInfo(out, " + … %d features", n - keys);
 	for (int i = n; i < n + n_offsets; i++)
 	{
 		ml_column_spec column;
@@ -295,6 +166,9 @@ append_call(StringInfo out, const MdlInference *inference)
 		appendStringInfo(out, " + offset(%s%s%s)", column.warp == ML_WARP_NONE ? "" : "log(", quote_identifier(column.name),
 						 column.warp == ML_WARP_NONE ? "" : ")");
 	}
+	for (int i = 0; i < keys; i++)
+		appendStringInfo(out, "%s%s", i ? ", " : " | ", quote_identifier(ml_model_column_name(model, i)));
+	append_params(out, inference);
 	appendStringInfoString(out, ")");
 	if (inference->source != NULL && !mdl_source_is_query(inference->source))
 		appendStringInfo(out, " of %s", inference->source);
@@ -335,48 +209,93 @@ append_residuals(StringInfo out, const MdlInference *inference, bool deviances)
 	/* zapsmall() */
 	decimals = largest > 0 ? Max((int) floor(DIGITS + 1 - log10(largest) + 0.5), 0) : DIGITS + 1;
 	for (int i = 0; i < 5; i++)
-		quantiles[i] = to_decimals(quantiles[i], decimals) + 0.0;
-	texts = format_numbers(quantiles, 5, DIGITS);
+		quantiles[i] = mdl_to_decimals(quantiles[i], decimals) + 0.0;
+	texts = mdl_summary_numbers(quantiles, 5, DIGITS);
 	for (int i = 0; i < 5; i++)
 		width = Max(width, (int) strlen(texts[i]));
 	appendStringInfo(out, "\n%s:\n", deviances ? "Deviance Residuals" : "Residuals");
 	for (int i = 0; i < 5; i++)
 	{
-		append_padded(out, names[i], width, true);
+		mdl_summary_pad(out, names[i], width, true);
 		appendStringInfoString(out, i < 4 ? (deviances ? "  " : " ") : "\n");
 	}
 	for (int i = 0; i < 5; i++)
 	{
-		append_padded(out, texts[i], width, true);
+		mdl_summary_pad(out, texts[i], width, true);
 		appendStringInfoString(out, i < 4 ? (deviances ? "  " : " ") : "\n");
 	}
+}
+
+/* Coefficients that a penalty has made 0 are not worth a line where there are many; copies the others, returns how many. */
+static int
+leave_out_zeros(const MdlInferenceRow *rows, int n, MdlInferenceRow *kept)
+{
+	int			count = 0;
+	bool		any_error = false;
+
+	for (int i = 0; i < n; i++)
+		any_error |= !isnan(rows[i].std_error);
+	for (int i = 0; i < n; i++)
+		if (any_error || n <= MOST_FEATURES || rows[i].estimate != 0)
+			kept[count++] = rows[i];
+	return count;
+}
+
+/* The coefficients of a class, or all; returns whether there are stars to explain. */
+static bool
+append_class(StringInfo out, const MdlInference *inference, const char *class, const MdlInferenceRow *rows, int n)
+{
+	MdlInferenceRow *kept = palloc(sizeof(MdlInferenceRow) * (n + 1));
+	int			count = leave_out_zeros(rows, n, kept);
+	int			undefined = 0;
+	bool		any_star;
+
+	for (int i = 0; i < n; i++)
+		undefined += isnan(rows[i].estimate);
+	appendStringInfoString(out, "\nCoefficients");
+	if (ml_model_n_classes(inference->used.model) > 0)
+		appendStringInfo(out, " of class %s", mdl_summary_name(class, MDL_SUMMARY_WIDTH - 22));
+	appendStringInfoString(out, ":");
+	if (undefined > 0)
+		appendStringInfo(out, " (%d not defined because of singularities)", undefined);
+	appendStringInfoChar(out, '\n');
+	any_star = append_coefficients(out, inference, kept, Min(count, MOST_TERMS));
+	if (count > MOST_TERMS)
+		appendStringInfo(out, "(%d more terms: see medallion.coefficients)\n", count - MOST_TERMS);
+	if (count < n)
+		appendStringInfo(out, "(%d coefficients are 0)\n", n - count);
+	return any_star;
 }
 
 /* All coefficients, those of more than two classes class by class. */
 static void
 append_all_coefficients(StringInfo out, const MdlInference *inference)
 {
-	const ml_model *model = inference->used.model;
-	int			first = 0;
+	const char *last = NULL;
+	bool		any_star = false;
+	int			lines = 0;
+	int			left_out = 0;
 
-	while (first < inference->n_rows)
+	for (int first = 0, n; first < inference->n_rows; first += n)
 	{
 		const char *class = inference->coefficients[first].class;
-		int			n = 0;
-		int			undefined = 0;
 
-		while (first + n < inference->n_rows && (class == NULL || strcmp(class, inference->coefficients[first + n].class) == 0))
-			undefined += isnan(inference->coefficients[first + n++].estimate);
-		appendStringInfoString(out, "\nCoefficients");
-		if (ml_model_n_classes(model) > 0)
-			appendStringInfo(out, " of class %s", class);
-		appendStringInfoString(out, ":");
-		if (undefined > 0)
-			appendStringInfo(out, " (%d not defined because of singularities)", undefined);
-		appendStringInfoChar(out, '\n');
-		append_coefficients(out, inference, first, n);
-		first += n;
+		for (n = 1; first + n < inference->n_rows; n++)
+			if (class != NULL && strcmp(class, inference->coefficients[first + n].class) != 0)
+				break;
+		if (lines > 0 && lines + Min(n, MOST_TERMS) > MOST_LINES)
+		{
+			left_out++;
+			last = class;
+			continue;
+		}
+		any_star |= append_class(out, inference, class, inference->coefficients + first, n);
+		lines += Min(n, MOST_TERMS);
 	}
+	if (left_out > 0)
+		appendStringInfo(out, "\n(%d more classes, to %s: see medallion.coefficients)\n", left_out, mdl_summary_name(last, MDL_SUMMARY_NAME));
+	if (any_star)
+		appendStringInfoString(out, "---\nSignif. codes:  0 '***' 0.001 '**' 0.01 '*' 0.05 '.' 0.1 ' ' 1\n");
 	if (inference->cluster != NULL)
 		appendStringInfo(out, "Standard errors clustered by %s\n", quote_identifier(inference->cluster));
 	else if (strcmp(inference->errors, "model") != 0)
@@ -393,13 +312,13 @@ append_linear(StringInfo out, const MdlInference *inference)
 	int			terms = (int) (inference->rows - df) - (origin ? 0 : 1);
 
 	appendStringInfo(out, "\nResidual standard error: %s on %.0f degrees of freedom\n",
-					 format_number(to_digits(mdl_inference_metric(inference, "sigma"), DIGITS), 7), df);
+					 mdl_summary_number(mdl_to_digits(mdl_inference_metric(inference, "sigma"), DIGITS), 7), df);
 	appendStringInfo(out, "Multiple R-squared:  %.*g,\tAdjusted R-squared:  %.*g\n", DIGITS, mdl_inference_metric(inference, origin ? "origin_r2" : "train_r2"),
 					 DIGITS, mdl_inference_metric(inference, origin ? "origin_adjusted_r2" : "train_adjusted_r2"));
 	if (isnan(f))
 		return;
 	appendStringInfo(out, "F-statistic: %.*g on %d and %.0f DF,  p-value: %s\n", DIGITS, f, terms, df,
-					 p < SMALLEST_P ? "< 2.2e-16" : format_p_values(&p, 1, DIGITS)[0]);
+					 p < SMALLEST_P ? "< 2.2e-16" : mdl_summary_p_values(&p, 1, DIGITS)[0]);
 }
 
 static void
@@ -411,49 +330,27 @@ append_deviances(StringInfo out, const MdlInference *inference)
 	double		dfs[2] = {mdl_inference_metric(inference, "df_null"), mdl_inference_metric(inference, "df_residual")};
 	double		aic = mdl_inference_metric(inference, "aic");
 	double		iterations = mdl_inference_metric(inference, "iterations");
-	char	  **texts = format_numbers(deviances, 2, DIGITS + 1);
-	char	  **df_texts = format_numbers(dfs, 2, 7);
-	int			width = widest_of("", texts, 2);
-	int			df_width = widest_of("", df_texts, 2);
+	char	  **texts = mdl_summary_numbers(deviances, 2, DIGITS + 1);
+	char	  **df_texts = mdl_summary_numbers(dfs, 2, 7);
+	int			width = mdl_summary_widest("", texts, 2);
+	int			df_width = mdl_summary_widest("", df_texts, 2);
 	static const char *const names[] = {"\n    Null deviance: ", "Residual deviance: "};
 
 	if (strcmp(algorithm, "logistic") == 0)
 		algorithm = ml_model_n_classes(inference->used.model) == 2 ? "binomial" : "multinomial";
 	appendStringInfo(out, "\n(Dispersion parameter for %s family taken to be %s)\n", algorithm,
-					 isnan(dispersion) ? "1" : format_number(dispersion, 7));
+					 isnan(dispersion) ? "1" : mdl_summary_number(dispersion, 7));
 	for (int i = 0; i < 2; i++)
 	{
 		appendStringInfoString(out, names[i]);
-		append_padded(out, texts[i], width, true);
+		mdl_summary_pad(out, texts[i], width, true);
 		appendStringInfoString(out, "  on ");
-		append_padded(out, df_texts[i], df_width, true);
+		mdl_summary_pad(out, df_texts[i], df_width, true);
 		appendStringInfoString(out, "  degrees of freedom\n");
 	}
-	appendStringInfo(out, "AIC: %s\n", format_number(aic, DIGITS + 1));
+	appendStringInfo(out, "AIC: %s\n", mdl_summary_number(aic, DIGITS + 1));
 	if (iterations > 0)
 		appendStringInfo(out, "\nNumber of iterations over all rows: %.0f\n", iterations);
-}
-
-/* Of models without coefficients, and with penalties: what was measured. */
-static void
-append_metrics(StringInfo out, const MdlInference *inference)
-{
-	JsonbIterator *it = JsonbIteratorInit(&inference->metrics->root);
-	JsonbValue	value;
-	JsonbIteratorToken token;
-	char	   *key = NULL;
-
-	appendStringInfoString(out, "\nMetrics:\n");
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			key = pnstrdup(value.val.string.val, value.val.string.len);
-		else if (token == WJB_VALUE && value.type == jbvNumeric)
-			appendStringInfo(out, "  %-28s %s\n", key,
-							 format_number(DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value.val.numeric))), 7));
-		else if (token == WJB_VALUE && value.type == jbvBool)
-			appendStringInfo(out, "  %-28s %s\n", key, value.val.boolean ? "true" : "false");
-	}
 }
 
 /* summary(model, source, errors, cluster, weight) */
@@ -467,21 +364,31 @@ mdl_summary_impl(PG_FUNCTION_ARGS)
 	StringInfoData out;
 	MemoryContext caller = CurrentMemoryContext;
 	text	   *result;
+	bool		classic = false;	/* R has a form for it, which has no other metrics */
 
 	mdl_inference_request(fcinfo, &request);
+	request.parts = true;
 	SPI_connect();
 	mdl_inference_make(reference, &request, &inference);
 	initStringInfo(&out);
 	append_call(&out, &inference);
-	append_residuals(&out, &inference, strcmp(inference.used.version.algorithm, "linear") != 0);
-	if (inference.n_rows > 0)
-		append_all_coefficients(&out, &inference);
-	if (!isnan(mdl_inference_metric(&inference, "sigma")))
-		append_linear(&out, &inference);
-	else if (!isnan(mdl_inference_metric(&inference, "df_null")))
-		append_deviances(&out, &inference);
+	if (ml_model_n_parts(inference.used.model) > 0)
+		mdl_summary_parts(&out, &inference);
 	else
-		append_metrics(&out, &inference);
+	{
+		append_residuals(&out, &inference, strcmp(inference.used.version.algorithm, "linear") != 0);
+		if (inference.n_rows > 0)
+			append_all_coefficients(&out, &inference);
+		mdl_summary_learnt(&out, &inference);
+		classic = true;
+		if (!isnan(mdl_inference_metric(&inference, "sigma")))
+			append_linear(&out, &inference);
+		else if (!isnan(mdl_inference_metric(&inference, "df_null")))
+			append_deviances(&out, &inference);
+		else
+			classic = false;
+	}
+	mdl_summary_metrics(&out, &inference, !classic);
 	MemoryContextSwitchTo(caller);
 	result = cstring_to_text_with_len(out.data, out.len);
 	SPI_finish();
