@@ -11,6 +11,12 @@
 /* ml_rank_sort.c: sorts n scores upwards; -0 and 0 become equal, NaN is not allowed.  scratch has room for n. */
 extern void ml_rank_sort(double *scores, double *scratch, size_t n);
 
+/*
+ * Finds the scores that have certain ranks, from 0 and ascending, as sorting would give them to the bit; NaN is not allowed.  Both
+ * arrays have n places, and neither keeps what it had.
+ */
+extern void ml_rank_select(double *scores, double *scratch, size_t n, const size_t *ranks, int n_ranks, double *found);
+
 /* The same; false when cancelled, and then the scores are lost. */
 extern bool ml_rank_sort_ctx(const ml_ctx *ctx, double *scores, double *scratch, size_t n);
 

@@ -114,40 +114,24 @@ ml_prep_category_weights(const int32_t *codes, int n_categories, const ml_row_li
 
 /* ---- order statistics -------------------------------------------------------------------------------------------- */
 
-ml_status
-ml_prep_sorted(const ml_ctx *ctx, const double *values, size_t stride, const ml_row_list *rows, size_t most, double **sorted,
-			   size_t *n, ml_error *err)
+size_t
+ml_prep_present(const double *values, size_t stride, const ml_row_list *rows, size_t most, double *found)
 {
 	size_t		all = ml_row_list_rows(rows);
-	size_t		room = most > 0 && most < all ? most : all;
-	double	   *found = ml_alloc(ctx, room + 1, sizeof(double));
-	double	   *scratch = ml_alloc(ctx, room + 1, sizeof(double));
 	size_t		row = 0;
 	size_t		taken = 0;
 	size_t		present = 0;
 
-	*sorted = found;
-	*n = 0;
-	if (found == NULL || scratch == NULL)
-	{
-		ml_free(ctx, found);
-		ml_free(ctx, scratch);
-		*sorted = NULL;
-		return ml_no_memory(err);
-	}
 	for (int s = 0; s < rows->n; s++)
 		for (size_t i = rows->stretches[s].first; i < rows->stretches[s].end; i++, row++)
 		{
-			if (taken >= room || row < (size_t) ((double) taken * all / room))
+			if (most > 0 && most < all && (taken >= most || row < (size_t) ((double) taken * all / most)))
 				continue;
 			taken++;
-			if (!isnan(values[i * stride]))
-				found[present++] = values[i * stride];
+			found[present] = values[i * stride];
+			present += !isnan(values[i * stride]);
 		}
-	ml_rank_sort(found, scratch, present);
-	ml_free(ctx, scratch);
-	*n = present;
-	return ML_OK;
+	return present;
 }
 
 double
@@ -161,6 +145,40 @@ ml_prep_quantile(const double *sorted, size_t n, size_t part, size_t parts)
 	return share == 0 ? sorted[below] : sorted[below] + share * (sorted[below + 1] - sorted[below]);
 }
 
+#define MOST_SELECTED 8			/* quantiles; for more of them all is sorted */
+
+void
+ml_prep_quantiles(double *values, double *scratch, size_t n, size_t parts, const size_t *part, int count, double *quantiles)
+{
+	size_t		ranks[2 * MOST_SELECTED];
+	double		found[2 * MOST_SELECTED];
+	bool		ascend = count <= MOST_SELECTED;
+
+	for (int k = 0; k < count && ascend; k++)
+	{
+		size_t		below = part[k] * (n - 1) / parts;
+
+		ascend = k == 0 || below >= ranks[2 * k - 1];
+		ranks[2 * k] = below;
+		ranks[2 * k + 1] = below + 1 < n ? below + 1 : below;
+	}
+	if (!ascend)
+	{
+		ml_rank_sort(values, scratch, n);
+		for (int k = 0; k < count; k++)
+			quantiles[k] = ml_prep_quantile(values, n, part[k], parts);
+		return;
+	}
+	ml_rank_select(values, scratch, n, ranks, 2 * count, found);
+	for (int k = 0; k < count; k++)
+	{
+		const double between[2] = {found[2 * k], found[2 * k + 1]};
+		double		share = (double) (part[k] * (n - 1) % parts) / (double) parts;
+
+		quantiles[k] = share == 0 ? between[0] : between[0] + share * (between[1] - between[0]);
+	}
+}
+
 /* ---- normality --------------------------------------------------------------------------------------------------- */
 
 #define DIGITS_LEFT 1e-10		/* least spread of what comes out, relative to its size */
@@ -170,33 +188,33 @@ ml_prep_quantile(const double *sorted, size_t n, size_t part, size_t parts)
  * Minus the log likelihood of lambda, but for constants (Box and Cox 1964; Yeo and Johnson 2000).  Numbers far from 0
  * for their spread, such as years, come out of a strong power equal but for rounding, whose likelihood is noise: such a
  * lambda is worse than any other, and the more so the farther it is from 1, which changes nothing.
+ *
+ * logs is (n), log(v) or, of Yeo and Johnson, sign(v) log(1 + |v|), whatever lambda is; sum is what they add up to.
  */
 static double
-lambda_loss(ml_warp warp, const double *sorted, size_t n, double lambda)
+lambda_loss(ml_warp warp, const double *logs, double sum, size_t n, double lambda)
 {
 	double		mean = 0;
 	double		squares = 0;
 	double		largest = 0;
-	double		logs = 0;
 
 	for (size_t i = 0; i < n; i++)
 	{
-		double		value = ml_warp_value(warp, lambda, NULL, 0, sorted[i]);
+		double		value = ml_warp_of_log(warp, lambda, logs[i]);
 		double		distance = value - mean;
 
 		mean += distance / (double) (i + 1);
 		squares += distance * (value - mean);
 		largest = fmax(largest, fabs(value));
-		logs += warp == ML_WARP_BOX_COX ? log(sorted[i]) : sorted[i] >= 0 ? log1p(sorted[i]) : -log1p(-sorted[i]);
 	}
 	if (!isfinite(squares) || !(sqrt(squares / (double) n) > DIGITS_LEFT * largest))
 		return DIGITS_LOST * (1 + fabs(lambda - 1));
-	return 0.5 * (double) n * log(squares / (double) n) - (lambda - 1) * logs;
+	return 0.5 * (double) n * log(squares / (double) n) - (lambda - 1) * sum;
 }
 
 /* Golden section within bounds: the loss has one minimum there. */
 double
-ml_prep_lambda(ml_warp warp, const double *sorted, size_t n)
+ml_prep_lambda(ml_warp warp, const double *sorted, size_t n, double *scratch)
 {
 	const double ratio = 0.61803398874989485;
 	double		low = -5;
@@ -205,11 +223,17 @@ ml_prep_lambda(ml_warp warp, const double *sorted, size_t n)
 	double		right = low + ratio * (high - low);
 	double		left_loss;
 	double		right_loss;
+	double		sum = 0;
 
 	if (n < 2 || sorted[0] == sorted[n - 1] || (warp == ML_WARP_BOX_COX && !(sorted[0] > 0)))
 		return NAN;
-	left_loss = lambda_loss(warp, sorted, n, left);
-	right_loss = lambda_loss(warp, sorted, n, right);
+	for (size_t i = 0; i < n; i++)
+	{
+		scratch[i] = ml_warp_log(warp, sorted[i]);
+		sum += scratch[i];
+	}
+	left_loss = lambda_loss(warp, scratch, sum, n, left);
+	right_loss = lambda_loss(warp, scratch, sum, n, right);
 	while (high - low > 1e-8)
 	{
 		if (left_loss <= right_loss)
@@ -218,7 +242,7 @@ ml_prep_lambda(ml_warp warp, const double *sorted, size_t n)
 			right = left;
 			right_loss = left_loss;
 			left = high - ratio * (high - low);
-			left_loss = lambda_loss(warp, sorted, n, left);
+			left_loss = lambda_loss(warp, scratch, sum, n, left);
 		}
 		else
 		{
@@ -226,7 +250,7 @@ ml_prep_lambda(ml_warp warp, const double *sorted, size_t n)
 			left = right;
 			left_loss = right_loss;
 			right = low + ratio * (high - low);
-			right_loss = lambda_loss(warp, sorted, n, right);
+			right_loss = lambda_loss(warp, scratch, sum, n, right);
 		}
 	}
 	return 0.5 * (low + high);

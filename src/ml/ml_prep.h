@@ -40,20 +40,32 @@ typedef struct ml_column_facts
 extern void ml_prep_facts(const double *values, size_t stride, const ml_row_list *rows, ml_column_facts *facts);
 
 /*
- * The values present in ascending order, every stride-th number from values on; *n of them, from the context.  ML_NO_MEMORY
- * or ML_OK.  At most `most` (0: all), evenly spaced in the rows.
+ * The values present, every stride-th number from values on, into `found`; returns how many.  At most `most` (0: all), evenly
+ * spaced in the rows.
  */
-extern ml_status ml_prep_sorted(const ml_ctx *ctx, const double *values, size_t stride, const ml_row_list *rows, size_t most,
-								double **sorted, size_t *n, ml_error *err);
+extern size_t ml_prep_present(const double *values, size_t stride, const ml_row_list *rows, size_t most, double *found);
 
 /* The part / parts quantile of ascending values by linear interpolation, as numpy.percentile; n at least 1. */
 extern double ml_prep_quantile(const double *sorted, size_t n, size_t part, size_t parts);
 
-/* Lambda of greatest likelihood of ascending values (NaN if there is none), for ML_WARP_YEO_JOHNSON and ML_WARP_BOX_COX. */
-extern double ml_prep_lambda(ml_warp warp, const double *sorted, size_t n);
+/*
+ * The same of n values in any order, for several parts, which ascend: quantiles is (count).  scratch has room for n; neither array
+ * keeps what it had.
+ */
+extern void ml_prep_quantiles(double *values, double *scratch, size_t n, size_t parts, const size_t *part, int count, double *quantiles);
+
+/*
+ * Lambda of greatest likelihood of ascending values (NaN if there is none), for ML_WARP_YEO_JOHNSON and ML_WARP_BOX_COX.
+ * scratch has room for n.
+ */
+extern double ml_prep_lambda(ml_warp warp, const double *sorted, size_t n, double *scratch);
 
 /* A value bent as a column would; knots are (n_knots).  NaN where the warp is not defined. */
 extern double ml_warp_value(ml_warp warp, double lambda, const double *knots, int n_knots, double value);
+
+/* The two steps of a power transformation: the logarithm, and what a lambda makes of it. */
+extern double ml_warp_log(ml_warp warp, double value);
+extern double ml_warp_of_log(ml_warp warp, double lambda, double log);
 
 /*
  * A number per category that tells how large the target is there: its mean, drawn to the mean of all rows the more the

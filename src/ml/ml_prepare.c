@@ -82,57 +82,37 @@ ml_date_parts(unsigned parts, double seconds, double *terms)
 
 /* ---- warps ------------------------------------------------------------------------------------------------------- */
 
-static double
-yeo_johnson(double value, double lambda)
+double
+ml_warp_log(ml_warp warp, double value)
 {
-	if (value >= 0)
-		return fabs(lambda) < 1e-12 ? log1p(value) : expm1(lambda * log1p(value)) / lambda;
-	return fabs(lambda - 2) < 1e-12 ? -log1p(-value) : -expm1((2 - lambda) * log1p(-value)) / (2 - lambda);
+	if (warp == ML_WARP_BOX_COX)
+		return value > 0 ? log(value) : NAN;
+	return value >= 0 ? log1p(value) : -log1p(-value);
 }
 
-static double
-box_cox(double value, double lambda)
+double
+ml_warp_of_log(ml_warp warp, double lambda, double log)
 {
-	if (!(value > 0))
-		return NAN;
-	return fabs(lambda) < 1e-12 ? log(value) : expm1(lambda * log(value)) / lambda;
+	if (warp == ML_WARP_BOX_COX || log >= 0)
+		return fabs(lambda) < 1e-12 ? log : expm1(lambda * log) / lambda;
+	return fabs(lambda - 2) < 1e-12 ? log : -expm1((2 - lambda) * -log) / (2 - lambda);
 }
 
-/* The last knot that is not above the value, or -1: knots ascend, perhaps with repetition. */
+/* The last knot that is not above the value: knots ascend, perhaps with repetition, and the first is not above it. */
 static int
 last_not_above(const double *knots, int n, double value)
 {
-	int			low = -1;
-	int			high = n;
+	const double *found = knots;
 
-	while (high - low > 1)
+	/* Without a branch: which half the value is in cannot be foreseen. */
+	while (n > 1)
 	{
-		int			middle = (low + high) / 2;
+		int			half = n / 2;
 
-		if (knots[middle] <= value)
-			low = middle;
-		else
-			high = middle;
+		found += found[half] <= value ? half : 0;
+		n -= half;
 	}
-	return low;
-}
-
-static int
-first_not_below(const double *knots, int n, double value)
-{
-	int			low = -1;
-	int			high = n;
-
-	while (high - low > 1)
-	{
-		int			middle = (low + high) / 2;
-
-		if (knots[middle] < value)
-			low = middle;
-		else
-			high = middle;
-	}
-	return high;
+	return (int) (found - knots);
 }
 
 /* The mean of what interpolation from the left and from the right say, which differ where knots are equal. */
@@ -147,10 +127,14 @@ quantile_share(const double *knots, int n, double value)
 		return 0;
 	if (value >= knots[n - 1])
 		return 1;
-	left = last_not_above(knots, n, value);
-	right = first_not_below(knots, n, value);
-	if (left >= right)			/* on a knot, perhaps one of several equal ones */
+	left = right = last_not_above(knots, n, value);
+	if (knots[left] == value)	/* on a knot, perhaps one of several equal ones */
+	{
+		while (knots[right - 1] == value)
+			right--;
 		return 0.5 * (left + right) * step;
+	}
+	right = left + 1;
 	return (left + (value - knots[left]) / (knots[right] - knots[left])) * step;
 }
 
@@ -164,11 +148,10 @@ ml_warp_value(ml_warp warp, double lambda, const double *knots, int n_knots, dou
 		case ML_WARP_NONE:
 			break;
 		case ML_WARP_LOG1P:
-			return value >= 0 ? log1p(value) : -log1p(-value);
+			return ml_warp_log(warp, value);
 		case ML_WARP_YEO_JOHNSON:
-			return yeo_johnson(value, lambda);
 		case ML_WARP_BOX_COX:
-			return box_cox(value, lambda);
+			return ml_warp_of_log(warp, lambda, ml_warp_log(warp, value));
 		case ML_WARP_QUANTILE:
 			return quantile_share(knots, n_knots, value);
 		case ML_WARP_QUANTILE_NORMAL:

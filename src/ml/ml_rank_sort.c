@@ -207,3 +207,94 @@ ml_rank_sort(double *scores, double *scratch, size_t n)
 {
 	(void) ml_rank_sort_ctx(NULL, scores, scratch, n);
 }
+
+/* ---- single ranks --------------------------------------------------------------------------------------------------- */
+
+#define FEW_TO_SELECT 2048		/* numbers of which sorting is as quick */
+#define NOT_ASKED SIZE_MAX
+
+/* Which of DIGITS equal stretches between least and most a key is in. */
+static inline size_t
+stretch_of(key score, key least, int shift)
+{
+	return (score - least) >> shift;
+}
+
+/* Counts the keys of each stretch; starts[i] is how many are in those before i. */
+static void
+count_stretches(const key *keys, size_t n, key least, int shift, size_t *starts)
+{
+	size_t		start = 0;
+
+	memset(starts, 0, DIGITS * sizeof(size_t));
+	for (size_t i = 0; i < n; i++)
+		starts[stretch_of(keys[i], least, shift)]++;
+	for (int digit = 0; digit < DIGITS; digit++)
+	{
+		size_t		count = starts[digit];
+
+		starts[digit] = start;
+		start += count;
+	}
+	starts[DIGITS] = start;
+}
+
+/* Only the stretches that have one of the ranks are gathered and sorted. */
+void
+ml_rank_select(double *scores, double *scratch, size_t n, const size_t *ranks, int n_ranks, double *found)
+{
+	key		   *keys = (key *) (void *) scores;
+	key			least = UINT64_MAX;
+	key			most = 0;
+	int			shift;
+	size_t		starts[DIGITS + 1];
+	size_t		places[DIGITS]; /* of the next number of a stretch in scratch */
+	size_t		gathered = 0;
+
+	if (n <= FEW_TO_SELECT)
+	{
+		ml_rank_sort(scores, scratch, n);
+		for (int r = 0; r < n_ranks; r++)
+			found[r] = scores[ranks[r]];
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+	{
+		keys[i] = key_of(scores[i]);
+		least = keys[i] < least ? keys[i] : least;
+		most = keys[i] > most ? keys[i] : most;
+	}
+	shift = most == least ? 0 : 64 - __builtin_clzll(most - least) - DIGIT_BITS;
+	shift = shift > 0 ? shift : 0;
+	count_stretches(keys, n, least, shift, starts);
+	for (int digit = 0; digit < DIGITS; digit++)
+		places[digit] = NOT_ASKED;
+	for (int r = 0, digit = 0; r < n_ranks; r++)
+	{
+		while (starts[digit + 1] <= ranks[r])
+			digit++;
+		if (places[digit] != NOT_ASKED)
+			continue;
+		places[digit] = gathered;
+		gathered += starts[digit + 1] - starts[digit];
+	}
+	for (size_t i = 0; i < n; i++)
+	{
+		size_t		digit = stretch_of(keys[i], least, shift);
+
+		if (places[digit] != NOT_ASKED)
+			scratch[places[digit]++] = score_of(keys[i]);
+	}
+	gathered = 0;
+	for (int r = 0, digit = -1; r < n_ranks; r++)
+	{
+		if (digit < 0 || starts[digit + 1] <= ranks[r])
+		{
+			gathered += digit < 0 ? 0 : starts[digit + 1] - starts[digit];
+			for (digit = digit < 0 ? 0 : digit; starts[digit + 1] <= ranks[r];)
+				digit++;
+			ml_rank_sort(scratch + gathered, scores, starts[digit + 1] - starts[digit]);
+		}
+		found[r] = scratch[gathered + ranks[r] - starts[digit]];
+	}
+}

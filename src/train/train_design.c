@@ -23,8 +23,15 @@ missing_rows(const MdlMatrixImage *image, const double *numbers, const int32 *co
 {
 	unsigned char *nulls = MemoryContextAllocHuge(CurrentMemoryContext, image->rows + 1);
 
-	for (int64 i = 0; i < image->rows; i++)
-		nulls[i] = codes != NULL ? codes[i] < 0 : isnan(numbers[i * length]);
+	if (codes != NULL)
+		for (int64 i = 0; i < image->rows; i++)
+			nulls[i] = codes[i] < 0;
+	else if (length == 1)
+		for (int64 i = 0; i < image->rows; i++)
+			nulls[i] = numbers[i] != numbers[i];
+	else
+		for (int64 i = 0; i < image->rows; i++)
+			nulls[i] = isnan(numbers[i * length]);
 	return nulls;
 }
 
@@ -100,6 +107,7 @@ typedef struct Pieces
 {
 	const ml_model *model;
 	const MdlMatrixData *data;
+	int			column;			/* terms_piece: the one at work */
 	size_t		rows;			/* of a piece at most */
 	size_t		width;
 	double	   *out;
@@ -280,42 +288,58 @@ filled_codes(const MdlMatrixData *data, int index, int32 fill)
 	return copy;
 }
 
-/* Terms of a column as numbers, column after column; all rows of the data. */
-static double *
-term_columns(const ml_model *model, const MdlMatrixData *data, int index, int n_terms)
+/* Terms of the pieces' column as numbers, term after term. */
+static void
+terms_piece(void *arg, int index)
 {
-	double	   *terms = mdl_train_alloc_large(CurrentMemoryContext, sizeof(double) * (data->rows * n_terms + 1));
-	size_t		at_once = rows_to_turn(n_terms);
-	double	   *x = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * at_once * n_terms);
-	ml_error	err;
-	ml_status	status;
+	Pieces	   *p = arg;
+	const Piece *piece = &p->pieces[index];
+	double	   *x = p->width == 1 ? p->out + piece->place : workspace_of(p, index);
 
-	for (size_t first = 0; first < data->rows; first += at_once)
+	p->status[index] = ml_model_design_column(p->model, p->column, &p->data->columns[p->column], piece->first, piece->n, x, p->width,
+											  &p->errors[index]);
+	for (size_t term = 0; p->width > 1 && term < p->width && p->status[index] == ML_OK; term++)
 	{
-		size_t		n = Min(at_once, data->rows - first);
+		double	   *to = p->out + term * p->stride + piece->place;
 
-		CHECK_FOR_INTERRUPTS();
-		status = ml_model_design_column(model, index, &data->columns[index], first, n, x, n_terms, &err);
-		if (status != ML_OK)
-			mdl_ml_raise(status, &err);
-		for (int term = 0; term < n_terms; term++)
-			for (size_t i = 0; i < n; i++)
-				terms[term * data->rows + first + i] = x[i * n_terms + term];
+		for (size_t i = 0; i < piece->n; i++)
+			to[i] = x[i * p->width + term];
 	}
-	pfree(x);
+}
+
+/* The same of all rows of the data. */
+static double *
+term_columns(const ml_ctx *ctx, const ml_model *model, const MdlMatrixData *data, int index, int n_terms)
+{
+	Pieces	   *p = palloc0(sizeof(Pieces));
+	ml_stretch	stretch = {0, data->rows};
+	ml_row_list rows = {1, &stretch, NULL};
+	double	   *terms = mdl_train_alloc_large(CurrentMemoryContext, sizeof(double) * (data->rows * n_terms + 1));
+
+	p->model = model;
+	p->data = data;
+	p->column = index;
+	p->rows = rows_to_turn(n_terms);
+	p->width = n_terms;
+	p->out = terms;
+	p->stride = data->rows;
+	p->workspace_bytes = n_terms == 1 ? 0 : sizeof(double) * p->rows * n_terms;
+	p->at_once = n_terms == 1 ? PIECES_AT_ONCE : 4 * ctx->nthreads;
+	for_all_pieces(ctx, p, &rows, terms_piece);
+	pfree(p);
 	return terms;
 }
 
 /* What the offsets of each row add up to; NULL if there are none. */
 static const double *
-offsets_of(const ml_model *model, const MdlMatrixData *data)
+offsets_of(const ml_ctx *ctx, const ml_model *model, const MdlMatrixData *data)
 {
 	int			n = ml_model_n_offsets(model);
 	double	   *sum = NULL;
 
 	for (int i = data->n_columns - n; i < data->n_columns; i++)
 	{
-		double	   *offset = term_columns(model, data, i, 1);
+		double	   *offset = term_columns(ctx, model, data, i, 1);
 
 		for (size_t row = 0; sum != NULL && row < data->rows; row++)
 			sum[row] += offset[row];
@@ -325,7 +349,7 @@ offsets_of(const ml_model *model, const MdlMatrixData *data)
 }
 
 static ml_matrix *
-make_matrix(const ml_model *model, const MdlMatrixData *data, const MdlColumnPrep *preps, const ml_row_list *rows)
+make_matrix(const ml_ctx *ctx, const ml_model *model, const MdlMatrixData *data, const MdlColumnPrep *preps, const ml_row_list *rows)
 {
 	ml_matrix  *m = palloc0(sizeof(ml_matrix));
 	ml_matrix_column *columns = palloc0(sizeof(ml_matrix_column) * (ml_model_n_terms(model) + data->n_columns + 1));
@@ -333,7 +357,7 @@ make_matrix(const ml_model *model, const MdlMatrixData *data, const MdlColumnPre
 	int			n = 0;
 
 	m->n_offsets = ml_model_n_offsets(model);
-	m->offset = offsets_of(model, data);
+	m->offset = offsets_of(ctx, model, data);
 	for (int i = 0; i < data->n_columns - m->n_offsets; i++)
 	{
 		int			n_terms = ml_model_column_n_terms(model, i);
@@ -354,7 +378,7 @@ make_matrix(const ml_model *model, const MdlMatrixData *data, const MdlColumnPre
 			if (!raw || data->columns[i].nulls != NULL)
 			{
 				check_memory("the prepared rows", bytes += (double) sizeof(double) * data->rows * n_terms);
-				numbers = term_columns(model, data, i, n_terms);
+				numbers = term_columns(ctx, model, data, i, n_terms);
 				if (preps[i].encode == MDL_ENCODE_TARGET)
 					mdl_design_target_means(data, i, ml_model_column_fill_code(model, i), rows, (double *) numbers, 1, false);
 			}
@@ -464,7 +488,7 @@ mdl_design_input(const ml_ctx *ctx, const ml_estimator *estimator, const ml_mode
 {
 	if (estimator->form == ML_FORM_MATRIX)
 	{
-		input->matrix = make_matrix(model, data, preps, mdl_matrix_rows(data, use_fold));
+		input->matrix = make_matrix(ctx, model, data, preps, mdl_matrix_rows(data, use_fold));
 		input->use_fold = use_fold;
 	}
 	else

@@ -163,6 +163,13 @@ extern void mdl_design_fit(const ml_ctx *ctx, const MdlMatrixData *data, const m
 						   bool reference, bool keeps_missing, ml_column_spec *columns);
 
 /*
+ * train_fit_numbers.c: the part of it that is not of categories: fills, scales and transformations of numbers, times and vectors.
+ * has_fill of a column is known already.
+ */
+extern void mdl_fit_numbers(const ml_ctx *ctx, const MdlMatrixData *data, const ml_row_list *rows, const MdlColumnPrep *preps,
+							ml_column_spec *columns);
+
+/*
  * Puts mean targets of categories learnt from other rows into a term of the rows trained on: at terms + stride * the
  * place among these rows, or the row itself.  fill_code stands for missing categories, -1: the mean of all rows does.
  */

@@ -78,6 +78,38 @@ sort_all_shapes(void)
 	unit_int(wrong, 0, "numbers of any shape, and lengths around the limits");
 }
 
+/* Some ranks of the same shapes, of lengths that are sorted and that are not. */
+static void
+select_all_shapes(void)
+{
+	static const size_t lengths[] = {1, 2, 2048, 2049, 5000, 20000};
+	static double values[20000],
+				copy[20000],
+				scratch[20000];
+	unsigned	state = 54321;
+	int			wrong = 0;
+
+	for (int shape = 0; shape < 7; shape++)
+		for (int k = 0; k < 6; k++)
+		{
+			size_t		n = lengths[k];
+			size_t		ranks[] = {0, 0, n / 4, n / 4 + (n > 1), n / 2, n - 1 - n / 4 + n / 8, n - 1, n - 1};
+			double		found[8];
+
+			for (int i = 0; i < (int) n; i++)
+			{
+				state = state * 1664525u + 1013904223u;
+				values[i] = copy[i] = shaped(shape, state >> 4, i) * (i % 9 == 8 ? -0.0 : 1);
+				values[i] = copy[i] = isnan(values[i]) ? 0 : values[i];
+			}
+			ml_rank_sort(copy, scratch, n);
+			ml_rank_select(values, scratch, n, ranks, 8, found);
+			for (int r = 0; r < 8; r++)
+				wrong += memcmp(&found[r], &copy[ranks[r]], sizeof(double)) != 0;
+		}
+	unit_int(wrong, 0, "single ranks are those of sorting, to the bit");
+}
+
 int
 main(void)
 {
@@ -113,6 +145,7 @@ main(void)
 			  count_pairs(scores, 200, scores + 150, 350), 1e-14, 0, "area = share of pairs won, overlapping and tied");
 
 	sort_all_shapes();
+	select_all_shapes();
 	for (int looks = 0; looks < 2; looks++)
 	{
 		fail_state	cancelling = {-1, 0, looks, 0};
