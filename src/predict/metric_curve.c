@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "ml/eval_curve.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 
 #define MAX_BINS 100000
 
@@ -76,7 +77,7 @@ mdl_metric_calibration_step_impl(PG_FUNCTION_ARGS)
 	if (!(probability >= 0 && probability <= 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("a calibration curve needs probabilities between 0 and 1, but got %g", probability)));
+				 errmsg("a calibration curve needs probabilities between 0 and 1, but got %s", float8out_internal(probability))));
 	add_scored(fcinfo, &state, "calibration_curve", 5);
 	if (first && state != NULL)
 	{

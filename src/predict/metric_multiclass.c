@@ -15,6 +15,7 @@
 #include "ml/eval_curve.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 
 /* The classes of a call, as the last row had them. */
@@ -87,7 +88,7 @@ class_and_probabilities(FunctionCallInfo fcinfo, const char *metric, double **pr
 		if (!((*probabilities)[k] >= 0 && (*probabilities)[k] <= 1))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("%s needs probabilities between 0 and 1, but got %g", metric, (*probabilities)[k])));
+					 errmsg("%s needs probabilities between 0 and 1, but got %s", metric, float8out_internal((*probabilities)[k]))));
 	text = mdl_label_text(list->labels, 0, PG_GETARG_DATUM(1), &length);
 	for (int k = 0; k < list->n; k++)
 		if (list->lengths[k] == length && memcmp(list->texts[k], text, length) == 0)

@@ -37,7 +37,7 @@ checked_probability(FunctionCallInfo fcinfo, const char *metric)
 	if (!(probability >= 0 && probability <= 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("%s needs a probability between 0 and 1, but got %g", metric, probability),
+				 errmsg("%s needs a probability between 0 and 1, but got %s", metric, float8out_internal(probability)),
 				 errhint("For scores that are not probabilities use medallion.roc_auc.")));
 	return probability;
 }

@@ -84,7 +84,7 @@ static void
 refuse_feature(const char *name, Oid type)
 {
 	Oid			base = getBaseType(type);
-	const char *hint = "Exclude the column, or derive numbers, booleans or text from it in the source query.";
+	const char *hint = "Exclude the column, or derive numbers, booleans, text or arrays of numbers from it in the source query.";
 
 	if (base == TIMEOID || base == TIMETZOID || base == INTERVALOID)
 		hint = "Exclude the column, or take numbers out of it in the source query, as extract(epoch from …) does.";
