@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "pgtime.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -126,6 +127,7 @@ mdl_create_monitor(PG_FUNCTION_ARGS)
 	Datum		values[3];
 	Datum	   *columns;
 
+	PreventCommandIfReadOnly("medallion.create_monitor()");
 	if (monitor.name[0] == '\0')
 		refuse("argument \"name\" must not be empty", NULL);
 	if ((monitor.model == NULL) == (reference == NULL))
@@ -155,6 +157,7 @@ mdl_run_monitor(PG_FUNCTION_ARGS)
 	MdlMonitorResult run;
 	Datum		values[6];
 
+	PreventCommandIfReadOnly("medallion.run_monitor()");
 	mdl_monitor_run(mdl_monitor_read(name, false), &run);
 	values[0] = CStringGetTextDatum(name);
 	values[1] = Int64GetDatum(run.windows);
@@ -169,8 +172,10 @@ MDL_FUNCTION(mdl_drop_monitor);
 Datum
 mdl_drop_monitor(PG_FUNCTION_ARGS)
 {
-	MdlMonitor *monitor = mdl_monitor_read(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+	MdlMonitor *monitor;
 
+	PreventCommandIfReadOnly("medallion.drop_monitor()");
+	monitor = mdl_monitor_read(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	(void) mdl_monitor_check_owner(monitor);
 	mdl_monitor_delete(monitor);
 	PG_RETURN_VOID();

@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "parser/parse_type.h"
 #include "portability/instr_time.h"
 #include "utils/array.h"
@@ -199,7 +200,7 @@ create_target(Batch *batch)
 	}
 	for (int i = 0; i < batch->n_outputs; i++)
 		appendStringInfo(&sql, "%s %s, ", batch->outputs[i], batch->output_types[i]);
-	appendStringInfoString(&sql, "_model text NOT NULL, _model_version integer NOT NULL, _predicted_at timestamptz NOT NULL)");
+	appendStringInfoString(&sql, "_model pg_catalog.text NOT NULL, _model_version integer NOT NULL, _predicted_at pg_catalog.timestamptz NOT NULL)");
 	mdl_run(sql.data, NULL, false);
 }
 
@@ -390,6 +391,7 @@ mdl_predict_batch_impl(PG_FUNCTION_ARGS)
 	Datum		values[6];
 	bool		nulls[6] = {false};
 
+	PreventCommandIfReadOnly("medallion.predict_batch()");
 	INSTR_TIME_SET_CURRENT(start);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");

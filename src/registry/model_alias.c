@@ -145,8 +145,10 @@ mdl_set_alias(PG_FUNCTION_ARGS)
 	char	   *name = mdl_required_text(fcinfo, 0, "model");
 	char	   *alias = mdl_required_text(fcinfo, 1, "alias");
 	int			version = mdl_required_int4(fcinfo, 2, "version");
-	int			previous = mdl_model_set_alias(name, alias, version);
+	int			previous;
 
+	PreventCommandIfReadOnly("medallion.set_alias()");
+	previous = mdl_model_set_alias(name, alias, version);
 	return alias_row(fcinfo, name, alias, version, previous);
 }
 
@@ -163,6 +165,7 @@ mdl_drop_alias(PG_FUNCTION_ARGS)
 	Oid			user = GetUserId();
 	int			previous;
 
+	PreventCommandIfReadOnly("medallion.drop_alias()");
 	mdl_model_get(name, &model);
 	mdl_model_require(&model, MDL_MODEL_MANAGE);
 	SPI_connect();
@@ -233,6 +236,7 @@ mdl_rollback(PG_FUNCTION_ARGS)
 	int			current,
 				target;
 
+	PreventCommandIfReadOnly("medallion.rollback()");
 	mdl_model_get(name, &model);
 	mdl_model_require(&model, MDL_MODEL_MANAGE);
 	SPI_connect();

@@ -55,6 +55,7 @@ mdl_drop_model(PG_FUNCTION_ARGS)
 	MdlArgs		args = {0};
 	MdlUser		saved;
 
+	PreventCommandIfReadOnly("medallion.drop_model()");
 	mdl_model_get(name, &model);
 	mdl_model_require(&model, MDL_MODEL_MANAGE);
 	mdl_audit("drop", model.name, 0, NULL, -1, NULL);
@@ -83,6 +84,7 @@ mdl_drop_model_version(PG_FUNCTION_ARGS)
 	MdlArgs		args = {0};
 	MdlUser		saved;
 
+	PreventCommandIfReadOnly("medallion.drop_model_version()");
 	mdl_model_get(name, &model);
 	mdl_model_require(&model, MDL_MODEL_MANAGE);
 	if (version <= 0 || !mdl_version_exists(model.model_id, version))
@@ -116,6 +118,7 @@ mdl_require_approval(PG_FUNCTION_ARGS)
 	MdlArgs		args = {0};
 	MdlUser		saved;
 
+	PreventCommandIfReadOnly("medallion.require_approval()");
 	mdl_model_get(name, &model);
 	mdl_model_require(&model, MDL_MODEL_MANAGE);
 	if (!superuser())

@@ -82,6 +82,7 @@ mdl_unpin_model(PG_FUNCTION_ARGS)
 	MdlModelRow model;
 	int64		count;
 
+	PreventCommandIfReadOnly("medallion.unpin_model()");
 	if (OidIsValid(relid))
 		mdl_require_table_owner(relid);
 	else if (!superuser())

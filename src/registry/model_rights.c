@@ -159,6 +159,7 @@ MDL_FUNCTION(mdl_grant_model);
 Datum
 mdl_grant_model(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("medallion.grant_model()");
 	change_grant(fcinfo, "grant",
 				 "INSERT INTO medallion._model_grants (model_id, role, privilege, granted_by) VALUES ($1, $2, $3, $4) "
 				 "ON CONFLICT DO NOTHING");
@@ -169,6 +170,7 @@ MDL_FUNCTION(mdl_revoke_model);
 Datum
 mdl_revoke_model(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("medallion.revoke_model()");
 	change_grant(fcinfo, "revoke",
 				 "DELETE FROM medallion._model_grants WHERE model_id OPERATOR(pg_catalog.=) $1 AND "
 				 "role OPERATOR(pg_catalog.=) $2 AND privilege OPERATOR(pg_catalog.=) $3 AND $4 IS NOT NULL");

@@ -124,6 +124,7 @@ mdl_sweep_impl(PG_FUNCTION_ARGS)
 				requested = 0;
 	bool		wait = mdl_required_bool(fcinfo, 11, "wait");
 
+	PreventCommandIfReadOnly("medallion.sweep()");
 	sweep.request.model = mdl_required_text(fcinfo, 0, "model");
 	sweep.request.target = mdl_required_text(fcinfo, 2, "target");
 	sweep.request.source = checked_source(mdl_required_text(fcinfo, 1, "source"), sweep.request.target);
@@ -188,6 +189,7 @@ mdl_resume_sweep_impl(PG_FUNCTION_ARGS)
 {
 	MdlSweep	sweep;
 
+	PreventCommandIfReadOnly("medallion.resume_sweep()");
 	own_sweep(fcinfo, &sweep);
 	if (!lock_idle(sweep.id))
 		ereport(ERROR,
@@ -210,6 +212,7 @@ mdl_cancel_sweep_impl(PG_FUNCTION_ARGS)
 {
 	MdlSweep	sweep;
 
+	PreventCommandIfReadOnly("medallion.cancel_sweep()");
 	own_sweep(fcinfo, &sweep);
 	if (strcmp(sweep.state, "queued") != 0 && strcmp(sweep.state, "running") != 0)
 		PG_RETURN_BOOL(false);
@@ -224,6 +227,7 @@ mdl_drop_sweep_impl(PG_FUNCTION_ARGS)
 {
 	MdlSweep	sweep;
 
+	PreventCommandIfReadOnly("medallion.drop_sweep()");
 	own_sweep(fcinfo, &sweep);
 	if (!lock_idle(sweep.id))
 		ereport(ERROR,

@@ -360,6 +360,7 @@ mdl_cancel_training_impl(PG_FUNCTION_ARGS)
 	bool		mine;
 	int			pid;
 
+	PreventCommandIfReadOnly("medallion.cancel_training()");
 	mdl_require_argument(fcinfo, 0, "training_id");
 	id = PG_GETARG_INT64(0);
 	SPI_connect();
