@@ -77,6 +77,7 @@ typedef struct MdlTrial
 
 /* All run as the extension's owner in the current transaction; ids that do not exist are an error for the user. */
 extern int64 mdl_sweep_next_id(void);
+extern void mdl_sweep_use_options(MdlSweep *sweep);	/* the request gets what the options say */
 extern void mdl_sweep_insert(const MdlSweep *sweep, Jsonb **trials, int count);
 extern void mdl_sweep_read(int64 id, MdlSweep *sweep);	/* strings in the current context */
 extern void mdl_sweep_require_owner(const MdlSweep *sweep);

@@ -123,9 +123,9 @@ read_data(SweepRun *run)
 	bool		forget;
 
 	mdl_progress_phase("reading", -1);
-	/* Columns that parameters name are the same in all trials. */
+	/* Columns that parameters name, and the task, are the same in all trials. */
 	run->trials = mdl_sweep_read_trials(run->sweep.id, run->sweep.cv, &run->count);
-	request.params = mdl_params_columns_only(request.algorithm, run->trials[0].params);
+	request.params = mdl_params_of_reading(request.algorithm, run->trials[0].params);
 	run->dataset = mdl_dataset_read(&request, run->sweep.cv);
 	mdl_model_check_new(run->sweep.request.model, ml_task_name(mdl_dataset_task(run->dataset)));
 	rows = mdl_dataset_rows(run->dataset);

@@ -82,25 +82,42 @@ checked_range(int value, const char *name, int low, int high)
 }
 
 /*
- * The source by a name that means the same in every session.  An error when it does not exist, has no such target or may
- * not be read: better here than in a worker's log.
+ * The source by a name that means the same in every session.  An error when it does not exist or may not be read: better here
+ * than in a worker's log.
  */
 static char *
-checked_source(const char *source, const char *target)
+checked_source(const char *source)
 {
 	Oid			relid;
 	char	   *from = mdl_source_from(source, &relid);
-	SPIPlanPtr	plan;
 
+	if (OidIsValid(relid))
+	{
+		mdl_require_privilege(relid, ACL_SELECT);
+		return from;
+	}
 	SPI_connect();
-	plan = SPI_prepare(psprintf("SELECT source.%s FROM %s AS source", quote_identifier(target), from), 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare a source: %s", SPI_result_code_string(SPI_result));
+	/* Of no row at all: only whether the caller may read what the query names. */
+	if (SPI_execute(psprintf("SELECT FROM %s AS source LIMIT 0", from), true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "SPI could not run a source");
 	SPI_finish();
-	if (!OidIsValid(relid))
-		return pstrdup(source);
-	mdl_require_privilege(relid, ACL_SELECT);
-	return from;
+	return pstrdup(source);
+}
+
+/*
+ * All that can be known before a row is read, so that it is an error of the call.  params are those of a trial; what they have
+ * in common is what reading depends on.
+ */
+static void
+check_request(MdlSweep *sweep, Jsonb *params)
+{
+	MdlTrainRequest request;
+
+	mdl_sweep_use_options(sweep);
+	request = sweep->request;
+	request.params = params;
+	mdl_training_check_request(&request);
+	mdl_dataset_check(&request, sweep->cv, sweep->metric);
 }
 
 static void
@@ -126,9 +143,10 @@ mdl_sweep_impl(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("medallion.sweep()");
 	sweep.request.model = mdl_required_text(fcinfo, 0, "model");
-	sweep.request.target = mdl_required_text(fcinfo, 2, "target");
-	sweep.request.source = checked_source(mdl_required_text(fcinfo, 1, "source"), sweep.request.target);
 	sweep.request.algorithm = mdl_required_text(fcinfo, 3, "algorithm");
+	mdl_dataset_check_algorithm(sweep.request.algorithm);
+	sweep.request.target = mdl_required_text(fcinfo, 2, "target");
+	sweep.request.source = checked_source(mdl_required_text(fcinfo, 1, "source"));
 	mdl_require_argument(fcinfo, 4, "space");
 	sweep.space = PG_GETARG_JSONB_P(4);
 	sweep.strategy = mdl_required_text(fcinfo, 5, "strategy");
@@ -143,14 +161,14 @@ mdl_sweep_impl(PG_FUNCTION_ARGS)
 	sweep.settings = mdl_settings_jsonb();
 	sweep.owner = GetUserId();
 	sweep.state = "queued";
-	mdl_model_check_new(sweep.request.model, NULL);
 
 	trials = mdl_sweep_trials(sweep.space, mdl_sweep_strategy(sweep.strategy), requested, sweep.request.seed, &count);
 	for (int t = 0; t < count; t++)
 	{
 		mdl_train_check_params(sweep.request.algorithm, trials[t]);
-		mdl_params_check_columns(sweep.request.algorithm, trials[0], trials[t]);
+		mdl_params_check_reading(sweep.request.algorithm, trials[0], trials[t]);
 	}
+	check_request(&sweep, trials[0]);
 	sweep.id = mdl_sweep_next_id();
 	mdl_sweep_insert(&sweep, trials, count);
 	mdl_audit("sweep", sweep.request.model, 0, psprintf("sweep " INT64_FORMAT, sweep.id), -1, NULL);

@@ -143,8 +143,8 @@ option_object(Jsonb *options, const char *key)
 	return JsonbValueToJsonb(&value);
 }
 
-static void
-request_from_options(MdlSweep *sweep)
+void
+mdl_sweep_use_options(MdlSweep *sweep)
 {
 	MdlTrainRequest *request = &sweep->request;
 	char	   *text = NULL;
@@ -201,7 +201,7 @@ mdl_sweep_read(int64 id, MdlSweep *sweep)
 	if (is_null)
 		sweep->rows = -1;
 	SPI_finish();
-	request_from_options(sweep);
+	mdl_sweep_use_options(sweep);
 }
 
 void

@@ -78,9 +78,9 @@ extern MDL_EXPORT void mdl_train(const MdlTrainRequest *request, MdlTrainResult 
 /* Raises invalid_parameter_value for an algorithm, parameter or value that does not exist, naming what does. */
 extern MDL_EXPORT void mdl_train_check_params(const char *algorithm, Jsonb *params);
 
-/* The parameters that name columns of the source, alone; and raises unless two are the same in these. */
-extern Jsonb *mdl_params_columns_only(const char *algorithm, Jsonb *params);
-extern void mdl_params_check_columns(const char *algorithm, Jsonb *first, Jsonb *params);
+/* The parameters that reading the source depends on (names of columns, the task), alone; and raises unless two are the same in these. */
+extern Jsonb *mdl_params_of_reading(const char *algorithm, Jsonb *params);
+extern void mdl_params_check_reading(const char *algorithm, Jsonb *first, Jsonb *params);
 
 /* ---- datasets: cross-validation without reading the source again ---------------------------------------------- */
 
@@ -91,6 +91,10 @@ typedef struct MdlDataset MdlDataset;
  * made it and goes with mdl_dataset_close or the session's end.
  */
 extern MDL_EXPORT MdlDataset *mdl_dataset_read(const MdlTrainRequest *request, int folds);
+
+/* Raises what reading it and scoring by the metric (NULL: the default) will raise, as far as that is known before a row is read. */
+extern MDL_EXPORT void mdl_dataset_check_algorithm(const char *algorithm);	/* that it exists and has a target */
+extern MDL_EXPORT void mdl_dataset_check(const MdlTrainRequest *request, int folds, const char *metric);
 extern MDL_EXPORT dsm_handle mdl_dataset_handle(const MdlDataset *dataset);
 
 /* Attaches in another process; NULL when the segment is gone (the process that made it ended). */

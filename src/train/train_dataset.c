@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "ml/ml_linear.h"
+#include "registry/registry.h"
 #include "storage/dsm.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -357,13 +358,14 @@ static const KnownMetric multiclass_metrics[] = {
 	{"precision_macro", true, false}, {"recall_macro", true, false}, {"balanced_accuracy", true, false}, {NULL}
 };
 
+/* Whether the linear family is scored from Grams tells which there are; of classes those of two, unless it is known that there are more. */
 static const KnownMetric *
-known_metrics(const MdlDataset *d)
+known_metrics(ml_task task, bool streaming, const char *algorithm)
 {
-	switch (d->head->task)
+	switch (task)
 	{
 		case ML_REGRESSION:
-			return d->data ? regression_metrics : gram_metrics;
+			return streaming ? gram_metrics : regression_metrics;
 		case ML_BINARY:
 			return binary_metrics;
 		case ML_MULTICLASS:
@@ -371,9 +373,29 @@ known_metrics(const MdlDataset *d)
 		default:
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("algorithm \"%s\" has no target, so cross-validation cannot tell how good it is", d->head->algorithm)));
+					 errmsg("algorithm \"%s\" has no target, so cross-validation cannot tell how good it is", algorithm),
+					 errhint("Train it with each choice of parameters and compare metrics of the models, such as medallion.silhouette of their clusters.")));
 	}
 	return NULL;
+}
+
+/* NULL: it is none of them. */
+static const KnownMetric *
+find_metric(const KnownMetric *known, const char *name)
+{
+	while (known->name != NULL && strcmp(known->name, name) != 0)
+		known++;
+	return known->name != NULL ? known : NULL;
+}
+
+static void
+check_weighted(const KnownMetric *metric, bool weighted)
+{
+	if (weighted && !metric->takes_weights)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("metric \"%s\" cannot be used with row weights", metric->name),
+				 errhint("Use log_loss, accuracy or brier.")));
 }
 
 static char *
@@ -390,27 +412,72 @@ metric_names(const KnownMetric *metrics)
 const char *
 mdl_dataset_metric(const MdlDataset *d, const char *metric, bool *greater_is_better)
 {
-	const KnownMetric *known = known_metrics(d);
+	const KnownMetric *known = known_metrics(d->head->task, d->data == NULL, d->head->algorithm);
 	const KnownMetric *found = known;
 	bool		weighted = d->data != NULL && d->data->weights != NULL;
 
 	if (metric == NULL && weighted && !known->takes_weights)
 		metric = "log_loss";
 	if (metric != NULL)
-		while (found->name != NULL && strcmp(found->name, metric) != 0)
-			found++;
-	if (found->name == NULL)
+		found = find_metric(known, metric);
+	if (found == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("metric \"%s\" cannot be used for algorithm \"%s\"", metric, d->head->algorithm),
 				 errhint("Metrics are: %s.", metric_names(known))));
-	if (weighted && !found->takes_weights)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("metric \"%s\" cannot be used with row weights", found->name),
-				 errhint("Use log_loss, accuracy or brier.")));
+	check_weighted(found, weighted);
 	*greater_is_better = found->greater_is_better;
 	return found->name;
+}
+
+/* The same before rows are read, so that it is not known yet how many classes there are. */
+static void
+check_metric(const MdlTraining *t, const char *metric)
+{
+	const KnownMetric *known = known_metrics(t->task, t->streaming, t->estimator->name);
+	bool		more = t->task == ML_BINARY && (t->estimator->tasks & ML_TASK_BIT(ML_MULTICLASS)) != 0;
+	const KnownMetric *found;
+
+	if (metric == NULL)
+		return;
+	found = find_metric(known, metric);
+	if (found == NULL && more)
+		found = find_metric(multiclass_metrics, metric);
+	if (found == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("metric \"%s\" cannot be used for algorithm \"%s\"", metric, t->estimator->name),
+				 more ? errhint("Metrics of two classes are: %s; of more: %s.", metric_names(known), metric_names(multiclass_metrics))
+				 : errhint("Metrics are: %s.", metric_names(known))));
+	check_weighted(found, !t->streaming && t->request->weight != NULL);
+}
+
+void
+mdl_dataset_check_algorithm(const char *algorithm)
+{
+	unsigned	tasks = mdl_estimator_by_name(algorithm)->tasks;
+
+	if ((tasks & (ML_TASK_BIT(ML_REGRESSION) | ML_TASK_BIT(ML_BINARY) | ML_TASK_BIT(ML_MULTICLASS))) == 0)
+		(void) known_metrics(ML_CLUSTERING, false, algorithm);
+}
+
+void
+mdl_dataset_check(const MdlTrainRequest *request, int folds, const char *metric)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext memory = AllocSetContextCreate(caller, "medallion dataset check", ALLOCSET_DEFAULT_SIZES);
+	MdlTraining *t = MemoryContextAllocZero(memory, sizeof(MdlTraining));
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	MemoryContextSwitchTo(memory);
+	mdl_training_look(t, request, folds);
+	check_metric(t, metric);
+	if (t->task == ML_REGRESSION)
+		mdl_model_check_new(request->model, ml_task_name(t->task));
+	SPI_finish();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(memory);
 }
 
 /* Names that stand for the real ones, in ascending order. */

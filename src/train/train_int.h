@@ -300,6 +300,7 @@ typedef struct MdlSource
 	int			n_columns;		/* features in order, target, weight, what divides the rows */
 	MdlSourceColumn *columns;
 	int			n_features;
+	bool		looks_only;		/* no row is read: lengths of vectors and what divides the rows are not known */
 } MdlSource;
 
 /* The columns of a FROM item, and the OIDs of the relations that it reads, views expanded.  Needs an SPI connection. */
@@ -338,7 +339,8 @@ extern uint64 mdl_group_hash(uint64 hash, MdlWire wire, NullableDatum value);	/*
 
 /*
  * Finds the columns and, from the type of the target and what the estimator can do, the task; for a classification
- * ML_BINARY, until the classes are known.  A target of labels may have any type.  Needs an SPI connection.
+ * ML_BINARY, until the classes are known.  A target of labels may have any type.  folds 0: no row is read, for the errors.
+ * Needs an SPI connection.
  */
 extern ml_task mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estimator, const double *params,
 									 const MdlSplit *split, int folds, MdlSource *source);
@@ -479,6 +481,9 @@ extern void mdl_training_phase(MdlTraining *t, const char *phase, int64 total);
 
 /* train_prepare.c: reads the request, opens the source, profiles it if need be and makes the plan. */
 extern void mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds);
+
+/* The part of it that can be done before a row is read, for its errors; source, preps and plan are not complete then. */
+extern void mdl_training_look(MdlTraining *t, const MdlTrainRequest *request, int folds);
 
 /* Rows of a plan to keep for the baseline. */
 extern uint32 mdl_training_sample_rows(const MdlRowPlan *plan);

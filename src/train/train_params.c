@@ -279,28 +279,31 @@ mdl_params_jsonb(const ml_estimator *estimator, const double *values, Jsonb *giv
 }
 
 Jsonb *
-mdl_params_columns_only(const char *algorithm, Jsonb *params)
+mdl_params_of_reading(const char *algorithm, Jsonb *params)
 {
 	const ml_estimator *estimator = mdl_estimator_by_name(algorithm);
 	JsonbParseState *state = NULL;
+	char	   *task;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < estimator->n_params; i++)
 		if (estimator->params[i].type == ML_PARAM_COLUMN)
 			push_param(&state, &estimator->params[i], mdl_params_column(params, estimator->params[i].name) != NULL, params);
+	if (ml_estimator_param(estimator, "task") >= 0 && mdl_jsonb_text(params, "params", "task", &task))
+		mdl_jsonb_push_text(&state, "task", task);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
 void
-mdl_params_check_columns(const char *algorithm, Jsonb *first, Jsonb *params)
+mdl_params_check_reading(const char *algorithm, Jsonb *first, Jsonb *params)
 {
-	Jsonb	   *columns = mdl_params_columns_only(algorithm, first);
-	Jsonb	   *others = mdl_params_columns_only(algorithm, params);
+	Jsonb	   *read = mdl_params_of_reading(algorithm, first);
+	Jsonb	   *other = mdl_params_of_reading(algorithm, params);
 
-	if (VARSIZE(columns) != VARSIZE(others) || memcmp(columns, others, VARSIZE(columns)) != 0)
+	if (VARSIZE(read) != VARSIZE(other) || memcmp(read, other, VARSIZE(read)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("trials of a sweep cannot have different columns as \"offset\" or \"exposure\""),
+				 errmsg("trials of a sweep cannot have different columns as \"offset\" or \"exposure\", or different tasks"),
 				 errhint("Compare them in sweeps of their own.")));
 }
 

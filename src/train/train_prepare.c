@@ -505,33 +505,10 @@ mdl_training_plan_again(MdlTraining *t, const MdlRowCounts *counts)
 	return true;
 }
 
-void
-mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
+/* Raises for a task that what was asked for makes no sense for. */
+static void
+check_task(const MdlTraining *t, bool calibrated)
 {
-	int			inner_folds = 1;
-	int			calibration_folds;
-	bool		calibrated;
-
-	t->request = request;
-	t->memory = CurrentMemoryContext;	/* also for datasets, which begin here */
-	t->ctx = mdl_ml_ctx(t->memory, (uint64) request->seed);
-	t->estimator = mdl_estimator_by_name(request->algorithm);
-	mdl_params_read(t->estimator, request->params, t->params);
-	if (folds == 1 && t->estimator->folds != NULL)
-		inner_folds = Max(t->estimator->folds(t->params), 1);
-	calibrated = mdl_params_calibration(t->estimator, t->params, &calibration_folds) != ML_CALIBRATE_NONE;
-	if (folds == 1)
-		inner_folds = Max(inner_folds, calibration_folds);
-	if (folds > 1)
-	{
-		mdl_split_read(request->folds, "folds", false, &t->split);
-		/* Each fold is predicted from what came before it; the first stretch is never predicted. */
-		if (t->split.time != NULL)
-			folds++;
-	}
-	else
-		mdl_split_read(request->validation, "validation", true, &t->split);
-	t->task = mdl_train_source_open(request, t->estimator, t->params, &t->split, folds, &t->source);
 	if (calibrated && t->task != ML_BINARY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -546,11 +523,58 @@ mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"stratify\" in argument \"%s\" needs a target of classes", t->split.argument)));
+}
+
+/* The folds that the parameters want of the training rows; 1: none. */
+static int
+inner_folds(const MdlTraining *t, bool *calibrated)
+{
+	int			folds;
+
+	*calibrated = mdl_params_calibration(t->estimator, t->params, &folds) != ML_CALIBRATE_NONE;
+	return t->estimator->folds != NULL ? Max(t->estimator->folds(t->params), folds) : folds;
+}
+
+/* Reads the request and finds the columns; `look`: without reading a row, so that only its errors matter.  Returns the folds. */
+static int
+understand(MdlTraining *t, const MdlTrainRequest *request, int folds, bool look)
+{
+	bool		calibrated;
+	int			inner;
+
+	t->request = request;
+	t->memory = CurrentMemoryContext;	/* also for datasets, which begin here */
+	t->ctx = mdl_ml_ctx(t->memory, (uint64) request->seed);
+	t->estimator = mdl_estimator_by_name(request->algorithm);
+	mdl_params_read(t->estimator, request->params, t->params);
+	inner = inner_folds(t, &calibrated);
+	t->folds_apart = folds > 1;
+	if (t->folds_apart)
+		mdl_split_read(request->folds, "folds", false, &t->split);
+	else
+		mdl_split_read(request->validation, "validation", true, &t->split);
+	/* Each fold is predicted from what came before it; the first stretch is never predicted. */
+	if (t->folds_apart && t->split.time != NULL)
+		folds++;
+	t->task = mdl_train_source_open(request, t->estimator, t->params, &t->split, look ? 0 : folds, &t->source);
+	check_task(t, calibrated);
 	t->preps = mdl_preprocess_read(request->preprocess, t->estimator, &t->source, &t->max_categories);
 	t->class_sums = can_sum_classes(t, folds, calibrated);
 	t->streaming = t->class_sums || can_stream(t, folds);
-	t->folds_apart = folds > 1;
+	return t->folds_apart ? folds : Max(inner, 1);
+}
+
+void
+mdl_training_look(MdlTraining *t, const MdlTrainRequest *request, int folds)
+{
+	(void) understand(t, request, folds, true);
+}
+
+void
+mdl_training_prepare(MdlTraining *t, const MdlTrainRequest *request, int folds)
+{
+	folds = understand(t, request, folds, false);
 	if (t->split.n_group > 0)
-		t->groups = mdl_groups_divide(&t->split, &t->source, Max(folds, inner_folds), (uint64) request->seed);
-	make_plan(t, Max(folds, inner_folds));
+		t->groups = mdl_groups_divide(&t->split, &t->source, folds, (uint64) request->seed);
+	make_plan(t, folds);
 }

@@ -219,7 +219,7 @@ add_feature(MdlSource *source, Form_pg_attribute attribute)
 	if (!wire_of(attribute->atttypid, &wire, &kind, &cast))
 		refuse_feature(NameStr(attribute->attname), attribute->atttypid);
 	add_column(source, attribute, MDL_ROLE_FEATURE, wire, kind, cast);
-	if (kind == ML_VECTOR)
+	if (kind == ML_VECTOR && !source->looks_only)
 		source->columns[source->n_columns - 1].length = vector_length(source, &source->columns[source->n_columns - 1]);
 	source->n_features++;
 }
@@ -447,6 +447,7 @@ mdl_train_source_open(const MdlTrainRequest *request, const ml_estimator *estima
 	ml_task		task;
 
 	memset(source, 0, sizeof(*source));
+	source->looks_only = folds == 0;
 	source->from = mdl_source_from(request->source, &source->relid);
 	columns = mdl_source_columns(source->from, &source->relations);
 	source->columns = palloc0(sizeof(MdlSourceColumn) * (columns->natts + 5));

@@ -218,9 +218,11 @@ mdl_split_columns(const MdlSplit *split, TupleDesc columns, int folds, MdlSource
 	AttrNumber	keys[INDEX_MAX_KEYS];
 	int			count;
 
-	if (!split->holdout && folds <= 1)
+	if (!split->holdout && folds == 1)
 		return;
-	if (split->time != NULL)
+	if (split->time != NULL && source->looks_only)
+		(void) not_after(mdl_source_find_column(columns, split->time, split->argument));
+	else if (split->time != NULL)
 		split_by_time(split, mdl_source_find_column(columns, split->time, split->argument), folds, source);
 	else if (split->column != NULL)
 		split_by_column(split, mdl_source_find_column(columns, split->column, split->argument), source);
