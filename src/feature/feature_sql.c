@@ -9,6 +9,7 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -269,9 +270,14 @@ push_value(JsonbParseState **state, Datum value, bool is_null, Oid type)
 			break;
 		case FLOAT4OID:
 		case FLOAT8OID:
-			/* By way of text: the shortest digits that give the same number back. */
+			/* By way of text: the shortest digits that give the same number back, whatever extra_float_digits is. */
 			{
-				char	   *text = OidOutputFunctionCall(type == FLOAT4OID ? F_FLOAT4OUT : F_FLOAT8OUT, value);
+				char		text[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+				if (type == FLOAT4OID)
+					float_to_shortest_decimal_buf(DatumGetFloat4(value), text);
+				else
+					double_to_shortest_decimal_buf(DatumGetFloat8(value), text);
 
 				number = DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
 															 Int32GetDatum(-1)));
