@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ml/ml_dist.h"
+#include "ml/ml_extreme.h"
 #include "ml/ml_kernels.h"
 #include "ml/ml_solve.h"
 #include "ml/ml_weighted.h"
@@ -60,6 +61,8 @@ enum							/* of the round at the end */
 typedef struct huber_state
 {
 	ml_ctx		ctx;
+	ml_design	ordinary;		/* the design, without a penalty with columns of ordinary sizes */
+	ml_extreme	extreme;
 	ml_weighted rounds;
 	double		alpha;
 	double		epsilon;
@@ -148,6 +151,7 @@ huber_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params
 {
 	huber_state *s = ml_alloc_zero(ctx, 1, sizeof(huber_state));
 	size_t		n = (size_t) input->design->n_terms + 2;
+	ml_status	status = ML_OK;
 
 	*state = s;
 	if (s == NULL)
@@ -168,7 +172,10 @@ huber_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params
 		return ml_no_memory(err);
 	s->objective = INFINITY;
 	s->share = 1;
-	return ml_weighted_begin(ctx, &s->rounds, input->design, s->fit_intercept, true, err);
+	s->ordinary = *input->design;
+	if (s->alpha == 0)
+		status = ml_extreme_rows(ctx, &s->extreme, input->design, &s->ordinary, err);
+	return status == ML_OK ? ml_weighted_begin(ctx, &s->rounds, &s->ordinary, s->fit_intercept, true, err) : status;
 }
 
 /* Where to begin: no terms, the mean of the target, its spread. */
@@ -366,6 +373,9 @@ huber_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	for (size_t j = 0; j < p; j++)
 		s->coefficients[j] = s->rounds.dropped[j] ? 0 : s->accepted[j];
 	s->intercept = s->fit_intercept ? s->accepted[p] - ml_dot(s->rounds.mean, s->coefficients, p) : 0;
+	if (!ml_extreme_to_terms(&s->extreme, s->coefficients, (int) p) ||
+		(s->std_errors != NULL && !ml_extreme_to_terms(&s->extreme, s->std_errors, (int) p)))
+		return ml_fail(err, ML_BAD_DATA, "Scale the features up.", "the coefficients overflow");
 	status = ml_model_set_linear(model, ML_LINK_IDENTITY, s->coefficients, &s->intercept, err);
 	if (status != ML_OK || report == NULL)
 		return status;
@@ -394,6 +404,7 @@ huber_end(void *state)
 		return;
 	ctx = s->ctx;
 	ml_weighted_free(&s->rounds);
+	ml_extreme_clear(&ctx, &s->extreme);
 	ml_free(&ctx, s->theta);
 	ml_free(&ctx, s->accepted);
 	ml_free(&ctx, s->step);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ml/ml_dist.h"
+#include "ml/ml_extreme.h"
 #include "ml/ml_kernels.h"
 #include "ml/ml_quantile.h"
 #include "ml/ml_random.h"
@@ -67,6 +68,9 @@ typedef struct quantile_state
 {
 	ml_ctx		ctx;
 	const ml_design *design;
+	ml_design	ordinary;		/* the design with columns of ordinary sizes */
+	ml_extreme	extreme;
+	double	   *coefficients;	/* (p), at the end */
 	ml_quantile_params params;
 	phase		phase;
 	ml_quantile *solver;
@@ -647,9 +651,20 @@ quantile_begin(const ml_ctx *ctx, const ml_train_input *input, const double *par
 	if (s == NULL)
 		return ml_no_memory(err);
 	s->ctx = *ctx;
-	s->design = input->design;
+	s->design = &s->ordinary;
+	s->ordinary = *input->design;
 	s->params = (ml_quantile_params) {.alpha = params[PARAM_ALPHA], .quantile = params[PARAM_QUANTILE],
 	.fit_intercept = params[PARAM_FIT_INTERCEPT] != 0, .tol = params[PARAM_TOL], .max_iter = (int) params[PARAM_MAX_ITER]};
+	s->coefficients = ml_alloc(ctx, input->design->n_terms, sizeof(double));
+	if (s->coefficients == NULL)
+		return ml_no_memory(err);
+	if (s->params.alpha == 0)
+	{
+		ml_status	status = ml_extreme_rows(ctx, &s->extreme, input->design, &s->ordinary, err);
+
+		if (status != ML_OK)
+			return status;
+	}
 	/* Koenker's rule, of the R package quantreg. */
 	s->wanted = (size_t) (sqrt(input->design->n_terms + 1.0) * pow(n, 2.0 / 3));
 	if (input->design->rows >= MANY_ROWS && s->wanted < input->design->rows / 4)
@@ -673,8 +688,13 @@ quantile_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	size_t		p = s->design->n_terms;
 	int			intercept = s->params.fit_intercept ? 1 : 0;
 	int			nonzero = 0;
-	ml_status	status = ml_model_set_linear(model, ML_LINK_IDENTITY, r.coefficients, &r.intercept, err);
+	ml_status	status;
 
+	memcpy(s->coefficients, r.coefficients, p * sizeof(double));
+	if (!ml_extreme_to_terms(&s->extreme, s->coefficients, (int) p) ||
+		(s->std_errors != NULL && !ml_extreme_to_terms(&s->extreme, s->std_errors, (int) p)))
+		return ml_fail(err, ML_BAD_DATA, "Scale the features up.", "the coefficients overflow");
+	status = ml_model_set_linear(model, ML_LINK_IDENTITY, s->coefficients, &r.intercept, err);
 	if (status != ML_OK || report == NULL)
 		return status;
 	status = ml_report_init(&s->ctx, report, p + intercept, err);
@@ -686,7 +706,7 @@ quantile_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 	{
 		bool		aliased = s->params.alpha == 0 && r.dropped[j];
 
-		report->coefficients[j + intercept] = reported(s, (int) j, aliased ? NAN : r.coefficients[j], j);
+		report->coefficients[j + intercept] = reported(s, (int) j, aliased ? NAN : s->coefficients[j], j);
 		report->n_aliased += aliased;
 		nonzero += r.coefficients[j] != 0;
 	}
@@ -714,6 +734,8 @@ quantile_end(void *state)
 	ml_free(&ctx, s->theta);
 	ml_free(&ctx, s->distances);
 	ml_free(&ctx, s->sides);
+	ml_extreme_clear(&ctx, &s->extreme);
+	ml_free(&ctx, s->coefficients);
 	ml_free(&ctx, s->part);
 	ml_free(&ctx, s->cross);
 	ml_free(&ctx, s->std_errors);

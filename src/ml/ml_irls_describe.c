@@ -74,6 +74,8 @@ ml_irls_describe_fit(ml_irls *l, ml_error *err)
 	status = ml_collinear_make(&l->ctx, l->gram.moments, fit->n_terms, fit->n_terms, fit->aliased, l->untangle.n > 0 ? l->inverse : NULL,
 							   &collinear, err);
 	fit->condition = collinear.condition;
+	if (!ml_extreme_to_terms(&l->extreme, fit->coefficients, fit->n_terms) || !ml_extreme_to_terms(&l->extreme, fit->std_errors, fit->n_terms))
+		return ml_fail(err, ML_BAD_DATA, "Scale the features up.", "the coefficients overflow");
 	if (l->residuals != NULL && status == ML_OK)
 		ml_five_numbers(l->residuals, l->rows, fit->quantiles);
 	return status;

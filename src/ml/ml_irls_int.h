@@ -12,6 +12,7 @@
 #ifndef ML_IRLS_INT_H
 #define ML_IRLS_INT_H
 
+#include "ml/ml_extreme.h"
 #include "ml/ml_irls.h"
 #include "ml/ml_matrix_layout.h"
 #include "ml/ml_moments.h"
@@ -88,6 +89,7 @@ struct ml_irls
 	double		null_objective;	/* loss there, per unit of weight */
 	double		last_gain;		/* that the step before was expected to bring */
 	double	   *level_b;		/* (n_levels) coefficient by level */
+	ml_extreme	extreme;		/* without a penalty */
 	ml_untangle untangle;
 	ml_gram_source *origin;		/* (n_terms) the layout's sources before tangled terms got columns of their own */
 	ml_irls_sums total;
@@ -112,7 +114,7 @@ extern void ml_irls_do_range(void *arg, int index); /* for ml_parallel: range ba
 
 extern void ml_irls_make_hessian(ml_irls *l);	/* l->gram from the sums */
 
-/* ML_MORE: terms turned out to depend on each other, and the round is to be done again with their rests. */
+/* ML_MORE: terms turned out to depend on each other, or to be of extreme sizes, and the round is to be done again with others instead. */
 extern ml_status ml_irls_newton_step(ml_irls *l, double *improvement, ml_error *err);
 
 /* ---- ml_irls_describe.c ------------------------------------------------------------------------------------------ */

@@ -275,6 +275,7 @@ ml_irls_end(ml_irls *l)
 	ctx = l->ctx;
 	free_all_sums(l);
 	ml_untangle_clear(&ctx, &l->untangle);
+	ml_extreme_clear(&ctx, &l->extreme);
 	ml_free(&ctx, l->origin);
 	ml_matrix_layout_clear(&ctx, &l->layout);
 	ml_free(&ctx, l->level_b);

@@ -88,6 +88,21 @@ descend(ml_irls *l, double *improvement, ml_error *err)
 	return status;
 }
 
+/* ML_MORE: there were columns whose squares vanish or overflow, and have no coefficient yet. */
+static ml_status
+scale_extreme(ml_irls *l, ml_error *err)
+{
+	bool		changed;
+	ml_status	status = ml_extreme_columns(&l->ctx, &l->extreme, l->matrix, l->gram.moments, l->gram.weight, &l->layout, &changed, err);
+
+	if (status != ML_OK || !changed)
+		return status;
+	for (int t = 0; t < l->fit.n_terms; t++)
+		l->b[t] = l->extreme.exponent[t] != 0 ? 0 : l->b[t];
+	l->objective = INFINITY;
+	return ML_MORE;
+}
+
 /*
  * ML_MORE: terms depend on each other too much for co-moments; the point stays where it is, in coefficients of new rests.
  */
@@ -136,6 +151,9 @@ ml_irls_newton_step(ml_irls *l, double *improvement, ml_error *err)
 	ml_status	status;
 
 	ml_irls_make_hessian(l);
+	status = l->penalised ? ML_OK : scale_extreme(l, err);
+	if (status != ML_OK)
+		return status;
 	make_right_side(l);
 	status = l->l1 > 0 ? descend(l, improvement, err) : solve_newton(l, improvement, err);
 	if (status != ML_OK)

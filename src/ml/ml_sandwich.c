@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ml/ml_extreme.h"
 #include "ml/ml_kernels.h"
 #include "ml/ml_solve.h"
 #include "ml/ml_untangle.h"
@@ -21,6 +22,7 @@ typedef struct sandwich
 	const ml_sandwich_input *in;
 	size_t		p;
 	size_t		padded;
+	int		   *exponent;		/* (p) of the power of two that terms are multiplied with */
 	double	   *mean;			/* (p) */
 	double		weight;			/* sum of curvatures */
 	double	   *z;				/* (BLOCK, padded) */
@@ -50,6 +52,7 @@ allocate(sandwich *s)
 	const ml_ctx *ctx = s->ctx;
 	size_t		clusters = s->in->kind == ML_ROBUST_CLUSTER ? s->in->n_clusters : 0;
 
+	s->exponent = ml_alloc_zero(ctx, s->p, sizeof(int));
 	s->mean = ml_alloc_zero(ctx, s->p, sizeof(double));
 	s->z = ml_alloc_zero(ctx, BLOCK * s->padded, sizeof(double));
 	s->information = ml_alloc_zero(ctx, s->padded * s->padded, sizeof(double));
@@ -63,7 +66,7 @@ allocate(sandwich *s)
 	s->rest_mean = ml_alloc_zero(ctx, s->p, sizeof(double));
 	s->in_terms = ml_alloc_zero(ctx, s->p, sizeof(double));
 	return s->mean && s->z && s->information && s->matrix && s->influence && s->work && s->sums && s->squares && s->variance &&
-		s->scores && s->rest_mean && s->in_terms;
+		s->scores && s->exponent && s->rest_mean && s->in_terms;
 }
 
 static void
@@ -71,6 +74,7 @@ release(sandwich *s)
 {
 	const ml_ctx *ctx = s->ctx;
 
+	ml_free(ctx, s->exponent);
 	ml_free(ctx, s->mean);
 	ml_free(ctx, s->z);
 	ml_free(ctx, s->information);
@@ -87,16 +91,35 @@ release(sandwich *s)
 	ml_cholesky_free(ctx, &s->factor);
 }
 
+/* A row of terms, those of extreme sizes scaled. */
+static void
+read_row(const sandwich *s, size_t row, double *z)
+{
+	const double *x = s->in->x + row * s->p;
+
+	for (size_t j = 0; j < s->p; j++)
+		z[j] = s->exponent[j] == 0 ? x[j] : ldexp(x[j], s->exponent[j]);
+}
+
 static void
 find_means(sandwich *s)
 {
 	const ml_sandwich_input *in = s->in;
 
+	for (size_t j = 0; j < s->p; j++)
+	{
+		double		largest = 0;
+
+		for (size_t i = 0; i < in->rows; i++)
+			largest = fmax(largest, fabs(in->x[i * s->p + j]));
+		s->exponent[j] = ml_extreme_exponent(largest);
+	}
 	for (size_t i = 0; i < in->rows; i++)
 	{
 		s->weight += in->curvature[i];
+		read_row(s, i, s->z);
 		if (in->fit_intercept)
-			ml_axpy(s->mean, in->curvature[i], in->x + i * s->p, s->p);
+			ml_axpy(s->mean, in->curvature[i], s->z, s->p);
 	}
 	for (size_t j = 0; j < s->p; j++)
 		s->mean[j] = s->weight > 0 ? s->mean[j] / s->weight : 0;
@@ -106,10 +129,9 @@ find_means(sandwich *s)
 static void
 centre(const sandwich *s, size_t row, double *z)
 {
-	const double *x = s->in->x + row * s->p;
-
+	read_row(s, row, z);
 	for (size_t j = 0; j < s->p; j++)
-		z[j] = s->in->aliased[j] ? 0 : x[j] - s->mean[j];
+		z[j] = s->in->aliased[j] ? 0 : z[j] - s->mean[j];
 	ml_untangle_row(&s->untangle, z);
 }
 
@@ -284,7 +306,7 @@ ml_sandwich(const ml_ctx *ctx, const ml_sandwich_input *input, double *std_error
 		{
 			bool		none = j < s.p ? input->aliased[j] : !input->fit_intercept;
 
-			std_errors[j] = none || !(factor > 0) || !isfinite(factor) ? NAN : sqrt(factor * s.variance[j]);
+			std_errors[j] = none || !(factor > 0) || !isfinite(factor) ? NAN : ldexp(sqrt(factor * s.variance[j]), j < s.p ? s.exponent[j] : 0);
 			if (!none && s.squares[j] > 0)
 				*imbalance = fmax(*imbalance, fabs(s.sums[j]) / sqrt(s.squares[j]));
 		}

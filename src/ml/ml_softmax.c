@@ -95,19 +95,27 @@ untangle(ml_softmax *l, const ml_gram *gram, ml_error *err)
 	return allocate_all_sums(l) ? ML_MORE : ml_no_memory(err);
 }
 
-/* Means, the preconditioner, aliased terms. */
+/* Means, the preconditioner, aliased terms; ML_MORE: the moments are to be gathered again. */
 static ml_status
 read_moments(ml_softmax *l, ml_error *err)
 {
 	size_t		p = l->p;
 	double	   *memory = ml_alloc(&l->ctx, ml_gram_doubles(p), sizeof(double));
 	ml_gram		gram;
-	ml_status	status;
+	bool		changed = false;
+	ml_status	status = ML_OK;
 
 	if (memory == NULL)
 		return ml_no_memory(err);
 	ml_gram_attach(&gram, (int) p, memory);
 	ml_gram_from_moments(&gram, l->total.moments, l->layout.sources);
+	if (!l->penalised)
+		status = ml_extreme_columns(&l->ctx, &l->extreme, l->matrix, gram.moments, gram.weight, &l->layout, &changed, err);
+	if (status != ML_OK || changed)
+	{
+		ml_free(&l->ctx, memory);
+		return status == ML_OK ? ML_MORE : status;
+	}
 	if (l->params.fit_intercept)
 		memcpy(l->mean, gram.mean, p * sizeof(double));
 	else
@@ -179,6 +187,7 @@ note_solution(ml_softmax *l)
 
 		ml_untangle_to_terms(&l->untangle, theta, theta[l->p] - ml_dot(l->mean, theta, l->p), l->fit.coefficients + k * l->p,
 							 &l->fit.intercepts[k]);
+		ml_extreme_to_terms(&l->extreme, l->fit.coefficients + k * l->p, (int) l->p);
 	}
 	/* With a penalty on sizes the means' part of the intercepts need not add up to 0. */
 	if (l->params.fit_intercept)
@@ -246,6 +255,7 @@ set_std_errors(ml_softmax *l, int k, const double *block, double *covariance, do
 	for (size_t j = 0; j < p; j++)
 		if (!l->fit.aliased[j])
 			l->fit.std_errors[k * p + j] = covariance[j * (p + 1)] > 0 ? sqrt(covariance[j * (p + 1)]) : NAN;
+	ml_extreme_to_terms(&l->extreme, l->fit.std_errors + k * p, (int) p);
 }
 
 /*
@@ -460,6 +470,7 @@ ml_softmax_end(ml_softmax *l)
 	}
 	ml_cholesky_free(&ctx, &l->precondition);
 	ml_untangle_clear(&ctx, &l->untangle);
+	ml_extreme_clear(&ctx, &l->extreme);
 	ml_free(&ctx, l->origin);
 	ml_matrix_layout_clear(&ctx, &l->layout);
 	ml_free(&ctx, l->level_b);

@@ -13,6 +13,7 @@
 #ifndef ML_SOFTMAX_INT_H
 #define ML_SOFTMAX_INT_H
 
+#include "ml/ml_extreme.h"
 #include "ml/ml_matrix_layout.h"
 #include "ml/ml_moments.h"
 #include "ml/ml_softmax.h"
@@ -78,6 +79,7 @@ struct ml_softmax
 	bool		hessian;		/* this round gathers it */
 	double	   *class_weight;	/* (k) sum of weights of the class */
 	double	   *mean;			/* (p); 0 without an intercept */
+	ml_extreme	extreme;		/* without a penalty */
 	ml_untangle untangle;
 	ml_gram_source *origin;		/* (p) the layout's sources before tangled terms got columns of their own */
 	ml_cholesky precondition;

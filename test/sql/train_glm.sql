@@ -51,7 +51,7 @@ SELECT medallion.train('train_glm', 'SELECT wool, 0 AS y FROM glm_warpbreaks', '
 SELECT medallion.train('train_glm', 'glm_warpbreaks', 'breaks', 'poisson', '{"link": "logit"}');
 SELECT medallion.train('train_glm', 'glm_warpbreaks', 'breaks', 'tweedie', '{"power": 0.5}');
 SELECT medallion.train('train_glm', 'glm_warpbreaks', 'wool', 'poisson');
-SELECT medallion.train('train_glm', 'SELECT "Height", 0.001 AS y, no * 1e200 AS huge FROM glm_trees', 'y', 'gamma', '{"link": "inverse"}');
+SELECT medallion.train('train_glm', 'SELECT "Height", 0.001 AS y, no * 1e200 AS huge FROM glm_trees', 'y', 'gamma', '{"link": "inverse", "alpha": 1}');
 SELECT medallion.train('train_glm', 'SELECT * FROM glm_trees WHERE false', 'Volume', 'gamma');
 -- one row, fewer rows than terms, a collinear term
 SELECT rows, metrics->'deviance' AS deviance, metrics->'df_residual' AS df, metrics ? 'dispersion' AS dispersion FROM medallion.train('train_glm', 'SELECT "Girth", "Volume" FROM glm_trees WHERE no = 1', 'Volume', 'gamma');
