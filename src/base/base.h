@@ -79,6 +79,11 @@ extern MDL_EXPORT char *mdl_display_name(Oid relid);	/* schema.table, for messag
 /* "schema.table" (parsed as SQL would) -> OID; InvalidOid if absent and missing_ok, else undefined_table. */
 extern MDL_EXPORT Oid mdl_relation_by_name(const char *name, bool missing_ok);
 
+extern MDL_EXPORT bool mdl_is_one_of(const char *name, char *const *names, int count);
+
+/* A type in SQL, qualified, without bounds: "character" and "bit" would mean those of length 1. */
+extern MDL_EXPORT char *mdl_type_name(Oid type);
+
 /* Splits a name for a relation that may not exist yet.  The schema must be given and exist. */
 extern MDL_EXPORT void mdl_split_name(const char *name, char **schema, char **relation);
 

@@ -39,6 +39,21 @@ mdl_display_name(Oid relid)
 	return psprintf("%s.%s", schema, relation);
 }
 
+bool
+mdl_is_one_of(const char *name, char *const *names, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+char *
+mdl_type_name(Oid type)
+{
+	return format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
 Oid
 mdl_relation_by_name(const char *name, bool missing_ok)
 {

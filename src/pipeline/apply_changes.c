@@ -65,15 +65,6 @@ check_snapshot_is_fresh(const Flow *flow, Snapshot snapshot)
 				 errhint("Run the transaction again, or apply changes in READ COMMITTED.")));
 }
 
-static bool
-is_in(const char *name, char **names, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
-
 /* The type that a column of the target must have for those of the source, if columns may be changed; NULL: it may stay. */
 static const char *
 type_outgrown(const Flow *flow, Form_pg_attribute column)
@@ -101,10 +92,10 @@ take_source_columns(Flow *flow)
 	{
 		Form_pg_attribute column = TupleDescAttr(source, i);
 		char	   *name = pstrdup(NameStr(column->attname));
-		bool		is_known = is_in(name, flow->columns, flow->column_count);
+		bool		is_known = mdl_is_one_of(name, flow->columns, flow->column_count);
 		const char *type;
 
-		if (column->attisdropped || (!is_known && (flow->chosen || is_in(name, flow->except, flow->except_count))))
+		if (column->attisdropped || (!is_known && (flow->chosen || mdl_is_one_of(name, flow->except, flow->except_count))))
 			continue;
 		type = is_known ? type_outgrown(flow, column)
 			: format_type_extended(column->atttypid, column->atttypmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);

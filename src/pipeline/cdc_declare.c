@@ -22,15 +22,6 @@
 /* Under this name expressions may qualify the columns of the source; it is unlikely to be that of a column. */
 #define SOURCE_ALIAS "source_row"
 
-static bool
-is_listed(const char *name, char **names, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
-
 /* ---- expressions ----------------------------------------------------------------------------------------------------------- */
 
 /* That grammar takes all that may follow SELECT; one expression is wanted. */
@@ -65,7 +56,7 @@ append_columns(StringInfo sql, const Flow *flow)
 		if (get_attnum(flow->source, flow->columns[i]) != InvalidAttrNumber)
 			appendStringInfo(sql, "%s.%s, ", SOURCE_ALIAS, quote_identifier(flow->columns[i]));
 		else
-			appendStringInfo(sql, "NULL::%s, ", format_type_be_qualified(get_atttype(flow->target, of_target)));
+			appendStringInfo(sql, "NULL::%s, ", mdl_type_name(get_atttype(flow->target, of_target)));
 	}
 }
 
@@ -116,7 +107,7 @@ sequence_type(const Flow *flow)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("sequence_by is of type %s, which has no order or is no type for a column", format_type_be(type)),
 				 errhint("Order by several values with an array of them, for example ARRAY[a, b].")));
-	return format_type_be_qualified(type);
+	return mdl_type_name(type);
 }
 
 const char *
@@ -284,7 +275,7 @@ take_column(Flow *flow, const Candidates *from, const char *name, const char *ar
 				 : errdetail("It is not in the first events of the source."),
 				 OidIsValid(flow->target) || flow->format == FLOW_COLUMNS ? 0
 				 : errhint("Create the target table with its columns first, or have events in the source.")));
-	if (is_listed(name, flow->columns, flow->column_count))
+	if (mdl_is_one_of(name, flow->columns, flow->column_count))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_COLUMN),
 				 errmsg("column \"%s\" in argument \"%s\" is given twice", name, argument)));
@@ -295,7 +286,7 @@ take_column(Flow *flow, const Candidates *from, const char *name, const char *ar
 static void
 add_rescued(Flow *flow, List **types)
 {
-	if (flow->new_field != NEW_FIELD_RESCUE || is_listed(MDL_RESCUED_COLUMN, flow->columns, flow->column_count))
+	if (flow->new_field != NEW_FIELD_RESCUE || mdl_is_one_of(MDL_RESCUED_COLUMN, flow->columns, flow->column_count))
 		return;
 	flow->columns[flow->column_count++] = MDL_RESCUED_COLUMN;
 	*types = lappend(*types, "pg_catalog.jsonb");
@@ -313,18 +304,18 @@ choose_columns(Flow *flow, char **column_list, int column_list_count)
 	for (int i = 0; i < flow->key_count; i++)
 		take_column(flow, &all, flow->keys[i], "keys", &types);
 	for (int i = 0; i < flow->except_count; i++)
-		if (is_listed(flow->except[i], flow->keys, flow->key_count))
+		if (mdl_is_one_of(flow->except[i], flow->keys, flow->key_count))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("key column \"%s\" cannot be in except_column_list", flow->except[i])));
 	for (int i = 0; i < column_list_count; i++)
-		if (!is_listed(column_list[i], flow->keys, flow->key_count))
+		if (!mdl_is_one_of(column_list[i], flow->keys, flow->key_count))
 			take_column(flow, &all, column_list[i], "column_list", &types);
 	foreach(cell, all.names)
 	{
 		char	   *name = lfirst(cell);
 
-		if (flow->chosen || is_listed(name, flow->columns, flow->column_count) || is_listed(name, flow->except, flow->except_count))
+		if (flow->chosen || mdl_is_one_of(name, flow->columns, flow->column_count) || mdl_is_one_of(name, flow->except, flow->except_count))
 			continue;
 		if (flow->format == FLOW_COLUMNS && OidIsValid(flow->target) && get_attnum(flow->target, name) == InvalidAttrNumber)
 			continue;			/* new to the target: on_schema_change says what becomes of it */
@@ -338,7 +329,7 @@ static void
 check_named(const Flow *flow, char **names, int count, const char *argument)
 {
 	for (int i = 0; i < count; i++)
-		if (!is_listed(names[i], flow->columns, flow->column_count))
+		if (!mdl_is_one_of(names[i], flow->columns, flow->column_count))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" in argument \"%s\" is not among the columns", names[i], argument)));

@@ -52,12 +52,7 @@ column_of(const Flow *flow, const char *name, int hint)
 static bool
 is_of_no_interest(const Flow *flow, const char *name)
 {
-	if (flow->chosen)
-		return true;
-	for (int i = 0; i < flow->except_count; i++)
-		if (strcmp(flow->except[i], name) == 0)
-			return true;
-	return false;
+	return flow->chosen || mdl_is_one_of(name, flow->except, flow->except_count);
 }
 
 /* A field that no column takes.  One that the table was given a column for since is welcome whatever was declared. */

@@ -236,16 +236,6 @@ receive_known(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-static void
-known_startup(DestReceiver *self, int operation, TupleDesc columns)
-{
-}
-
-static void
-known_shutdown(DestReceiver *self)
-{
-}
-
 /* "c1 COLLATE …, c2": any order that brings equal keys together, as cheap as can be. */
 static char *
 key_order(const FlowShape *shape)
@@ -273,7 +263,7 @@ known_values(const FlowShape *shape, const char *prefix, bool numbered, int pres
 	for (int i = 0; i < shape->flow->column_count; i++)
 	{
 		if (i >= present)
-			appendStringInfo(&text, "NULL::%s, ", format_type_be_qualified(shape->columns[i].type));
+			appendStringInfo(&text, "NULL::%s, ", mdl_type_name(shape->columns[i].type));
 		else if (numbered)
 			appendStringInfo(&text, "%sc%d, ", prefix, i + 1);
 		else
@@ -287,7 +277,7 @@ known_query(const FlowShape *shape, bool all)
 {
 	const Flow *flow = shape->flow;
 	bool		versions = flow->scd_type == 2;
-	char	   *sequence = format_type_be_qualified(shape->sequence.type);
+	char	   *sequence = mdl_type_name(shape->sequence.type);
 	char	   *none = psprintf("NULL::%s", sequence);
 	char	   *own = "_sequence, NULL::%s, %s_rank, %s_kind, %s_width, %s_missing";
 	StringInfoData text;
@@ -350,15 +340,13 @@ choose_lookups(const FlowShape *shape, int64 events)
 static void
 merge_keys(MergeOutput *output, Events *events, bool all, Snapshot snapshot)
 {
-	Merger		merger = {.output = output, .shape = output->shape};
+	Merger		merger = {.dest = mdl_row_receiver(receive_known), .output = output, .shape = output->shape};
 	SPIExecuteOptions options = {.read_only = true, .dest = &merger.dest};
 	StringInfoData names;
 	char	   *sql;
 	int			code,
 				level;
 
-	merger.dest = (DestReceiver) {.receiveSlot = receive_known, .rStartup = known_startup, .rShutdown = known_shutdown,
-	.rDestroy = known_shutdown, .mydest = DestNone};
 	merger.key_context = AllocSetContextCreate(CurrentMemoryContext, "events of a key", ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&names);
 	for (int i = 0; i < output->shape->flow->column_count; i++)

@@ -299,11 +299,6 @@ reader_receive(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-static void
-reader_shutdown(DestReceiver *self)
-{
-}
-
 /* Shows the event that an error is about. */
 static void
 tell_event(void *argument)
@@ -403,8 +398,8 @@ begin_reading(Flow *flow, FlowShape *shape)
 {
 	Reader	   *reader = palloc0_object(Reader);
 
-	reader->dest = (DestReceiver) {.receiveSlot = reader_receive, .rStartup = reader_startup, .rShutdown = reader_shutdown,
-	.rDestroy = reader_shutdown, .mydest = DestNone};
+	reader->dest = mdl_row_receiver(reader_receive);
+	reader->dest.rStartup = reader_startup;
 	reader->flow = flow;
 	reader->shape = shape;
 	reader->events = palloc0_object(Events);

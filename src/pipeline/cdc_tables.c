@@ -45,15 +45,6 @@ mdl_flow_as_table(const Flow *flow)
 	return table;
 }
 
-static bool
-is_named(const char *name, char **names, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
-
 static void
 describe_column(const Flow *flow, Form_pg_attribute attribute, FlowColumn *column)
 {
@@ -69,8 +60,8 @@ describe_column(const Flow *flow, Form_pg_attribute attribute, FlowColumn *colum
 	getTypeInputInfo(column->type, &input, &column->input_argument);
 	fmgr_info(input, &column->input);
 	column->base_type = getBaseTypeAndTypmod(column->type, &column->typmod);
-	column->tracked = flow->tracked ? is_named(column->name, flow->tracked, flow->tracked_count)
-		: !is_named(column->name, flow->untracked, flow->untracked_count);
+	column->tracked = flow->tracked ? mdl_is_one_of(column->name, flow->tracked, flow->tracked_count)
+		: !mdl_is_one_of(column->name, flow->untracked, flow->untracked_count);
 }
 
 static AttrNumber
@@ -374,7 +365,7 @@ mdl_flow_add_columns(Flow *flow, List *names, List *types)
 	mdl_become_owner(flow->target, &world);
 	forboth(name, names, type, types)
 	{
-		if (is_named(lfirst(name), flow->columns, flow->column_count))
+		if (mdl_is_one_of(lfirst(name), flow->columns, flow->column_count))
 			mdl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s", mdl_qualified_name(flow->target), quote_identifier(lfirst(name)),
 							 safe_type(lfirst(type))), NULL, false);
 		else

@@ -13,15 +13,6 @@
 #include "utils/typcache.h"
 
 static bool
-is_among(const char *name, char **names, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
-static bool
 has_order(const TargetEntry *entry)
 {
 	return OidIsValid(lookup_type_cache(exprType((Node *) entry->expr), TYPECACHE_LT_OPR)->lt_opr);
@@ -68,8 +59,8 @@ latest_first(const DerivedTable *table, const Query *query)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, cell);
 
-		if (!entry->resjunk && !is_among(entry->resname, table->keys, table->key_count) &&
-			!is_among(entry->resname, table->dedupe_by, table->dedupe_count) && has_order(entry))
+		if (!entry->resjunk && !mdl_is_one_of(entry->resname, table->keys, table->key_count) &&
+			!mdl_is_one_of(entry->resname, table->dedupe_by, table->dedupe_count) && has_order(entry))
 			appendStringInfo(&order, ", q.%s DESC NULLS LAST", quote_identifier(entry->resname));
 	}
 	return order.data;

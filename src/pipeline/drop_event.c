@@ -77,6 +77,36 @@ mdl_dropped_relations(void)
 				   " AND d.objsubid OPERATOR(pg_catalog.=) 0 AND NOT d.is_temporary LIMIT 1", NULL, false) > 0;
 }
 
+static Oid
+field_oid(uint64 row, int column)
+{
+	bool		is_null;
+	Datum		value = mdl_field(row, column, &is_null);
+
+	return is_null ? InvalidOid : DatumGetObjectId(value);
+}
+
+/* Makes the record of a derived table true after one of its relations was dropped, perhaps the table with it. */
+static void
+follow_drop(Oid dropped, bool with_table, Oid target, Oid definition, Oid quarantine)
+{
+	if (dropped == target)
+	{
+		forget(target);
+		drop_leftover_view(definition);
+	}
+	else if (with_table)
+		return;					/* told of by itself */
+	else if (dropped == definition)
+	{
+		mdl_pipeline_table_remove(target);
+		ereport(WARNING,
+				(errmsg("derived table \"%s\" has lost its definition and is an ordinary table now", mdl_display_name(target))));
+	}
+	else if (dropped == quarantine)
+		forget_quarantine(target);
+}
+
 MDL_FUNCTION(mdl_pipeline_sql_drop);
 Datum
 mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
@@ -114,32 +144,8 @@ mdl_pipeline_sql_drop(PG_FUNCTION_ARGS)
 	found = SPI_tuptable;
 	for (uint64 i = 0; i < rows; i++)
 	{
-		bool		is_null;
-		Oid			fields[4];
-		bool		with_table;
-
 		SPI_tuptable = found;
-		for (int f = 0; f < 4; f++)
-		{
-			fields[f] = DatumGetObjectId(mdl_field(i, f, &is_null));
-			if (is_null)
-				fields[f] = InvalidOid;
-		}
-		with_table = DatumGetBool(mdl_field(i, 4, NULL));
-		if (fields[3] == fields[0])
-		{
-			forget(fields[0]);
-			drop_leftover_view(fields[1]);
-		}
-		else if (fields[3] == fields[1] && !with_table)
-		{
-			mdl_pipeline_table_remove(fields[0]);
-			ereport(WARNING,
-					(errmsg("derived table \"%s\" has lost its definition and is an ordinary table now",
-							mdl_display_name(fields[0]))));
-		}
-		else if (fields[3] == fields[2] && !with_table)
-			forget_quarantine(fields[0]);
+		follow_drop(field_oid(i, 3), DatumGetBool(mdl_field(i, 4, NULL)), field_oid(i, 0), field_oid(i, 1), field_oid(i, 2));
 	}
 	SPI_finish();
 	PG_RETURN_VOID();

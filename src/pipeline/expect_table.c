@@ -308,7 +308,6 @@ TableRule *
 mdl_table_rules(Oid target, int *count)
 {
 	MemoryContext context = CurrentMemoryContext;
-	MemoryContext old;
 	TableRule  *rules;
 	MdlArgs		args = {0};
 	MdlUser		saved;
@@ -319,7 +318,7 @@ mdl_table_rules(Oid target, int *count)
 						   " WHERE target OPERATOR(pg_catalog.=) $1 AND kind OPERATOR(pg_catalog.<>) 'row' ORDER BY name COLLATE \"C\"",
 						   &args, false);
 	mdl_owner_end(&saved);
-	old = MemoryContextSwitchTo(context);
+	MemoryContextSwitchTo(context);
 	rules = palloc0_array(TableRule, *count + 1);
 	for (int i = 0; i < *count; i++)
 	{
@@ -335,7 +334,6 @@ mdl_table_rules(Oid target, int *count)
 		rules[i].mostly = DatumGetFloat8(mdl_field(i, 6, NULL));
 		rules[i].reference = is_null ? InvalidOid : DatumGetObjectId(reference);
 	}
-	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
 	for (int i = 0; i < *count; i++)
 		mdl_table_rule_parse(&rules[i]);

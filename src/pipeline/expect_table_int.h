@@ -49,7 +49,7 @@ typedef struct TableRule
 extern TableRuleKind mdl_table_rule_kind(const char *name);
 extern const char *mdl_table_rule_kind_name(TableRuleKind kind);
 
-/* The rules of a table, in the order of their names. */
+/* The rules of a table, in the order of their names, in the current context, which stays the current one. */
 extern TableRule *mdl_table_rules(Oid target, int *count);
 
 /* Fills what the options say, from kind and options; raises what is wrong with them. */

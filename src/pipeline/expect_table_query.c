@@ -33,12 +33,6 @@ column_type(Oid relid, const char *column)
 	return getBaseType(get_atttype(relid, get_attnum(relid, column)));
 }
 
-static char *
-qualified_type(Oid type)
-{
-	return format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
-}
-
 /* "OPERATOR(schema.=)": the equality by which the two types are grouped, else what pg_catalog offers for them. */
 static char *
 equality(Oid left, Oid right)
@@ -65,7 +59,7 @@ static char *
 not_accepted(const TableRule *rule, const DerivedTable *table)
 {
 	Oid			type = column_type(table->definition, rule->columns[0]);
-	char	   *type_name = qualified_type(type);
+	char	   *type_name = mdl_type_name(type);
 	StringInfoData sql;
 
 	initStringInfo(&sql);

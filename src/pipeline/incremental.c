@@ -251,16 +251,6 @@ receive_unit(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-static void
-receiver_startup(DestReceiver *self, int operation, TupleDesc columns)
-{
-}
-
-static void
-receiver_shutdown(DestReceiver *self)
-{
-}
-
 static UnitReceiver *
 unit_receiver(TupleDesc columns, Bitmapset *wanted)
 {
@@ -268,10 +258,7 @@ unit_receiver(TupleDesc columns, Bitmapset *wanted)
 	int			count = bms_num_members(wanted);
 	int			column = -1;
 
-	receiver->dest.receiveSlot = receive_unit;
-	receiver->dest.rStartup = receiver_startup;
-	receiver->dest.rShutdown = receiver->dest.rDestroy = receiver_shutdown;
-	receiver->dest.mydest = DestNone;
+	receiver->dest = mdl_row_receiver(receive_unit);
 	receiver->rows = tuplestore_begin_heap(false, false, work_mem);
 	receiver->columns = CreateTemplateTupleDesc(count);
 	receiver->sources = palloc_array(int, count);
@@ -361,7 +348,7 @@ make_units(UnitReceiver *receiver, const DerivedTable *table, const KeyColumn *k
 		Form_pg_attribute column = TupleDescAttr(receiver->columns, i);
 		const char *name = quote_identifier(NameStr(column->attname));
 		Oid			base = getBaseType(column->atttypid);
-		char	   *type = format_type_be_qualified(base);
+		char	   *type = mdl_type_name(base);
 		MemoryContext context = CurrentMemoryContext;
 
 		units->columns[i] = pstrdup(NameStr(column->attname));
@@ -582,13 +569,54 @@ same_transaction(const RefreshState *state, Snapshot snapshot)
 	return mdl_seen_by(snapshot, &now) && now.own == state->seen.own;
 }
 
+/* Whether the state that the last refresh kept is one to go on from; else the reason is set. */
+static bool
+find_state(Incremental *plan, const DerivedTable *table, Snapshot snapshot)
+{
+	if (!mdl_refresh_state_read(table->target, &plan->state))
+		plan->reason = "what the last refresh saw is not known";
+	else if (strcmp(plan->state.fingerprint, plan->fingerprint) != 0)
+		plan->reason = "the query, its rules or something it calls is not as at the last refresh";
+	else if (same_transaction(&plan->state, snapshot))
+		plan->reason = "this transaction has refreshed the table before";
+	return plan->reason == NULL;
+}
+
+/* Finds what has changed and what that concerns, and whether it is worth it to compute that alone. */
+static void
+find_changes(Incremental *plan, const DerivedTable *table, TupleDesc columns, Snapshot snapshot, bool has_rules)
+{
+	List	   *changed = NIL;
+	List	   *written = NIL;
+	double		most = Max(FEW, plan->state.rows / 2);
+
+	if (collect_all(plan, table, snapshot, &changed, &written))
+	{
+		if (changed != NIL || written != NIL || plan->corrected.count > 0)
+			plan->units = find_units(table, columns, changed, written, &plan->corrected, snapshot,
+									 has_rules || written || plan->corrected.count > 0 ? NULL : &plan->followed, plan->state.hidden,
+									 &plan->reason);
+		if ((plan->units && units_count(plan->units) > most) || (plan->followed && plan->followed->rows > most))
+			plan->reason = "what has changed concerns so much of the table that computing everything is no more work";
+		if (plan->reason == NULL && written != NIL && has_rules)
+			plan->reason = "the table was written by others, so what its rules found is to be counted anew";
+		if (plan->reason == NULL)
+		{
+			plan->possible = true;
+			plan->with_hidden &= plan->state.hidden != NULL;
+			plan->rows_before = written ? count_rows(table, snapshot) : plan->state.rows;
+			plan->reason = describe_changes(changed, written, &plan->corrected);
+		}
+	}
+	end_changes(changed);
+	end_changes(written);
+}
+
 Incremental
 mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 {
 	Incremental plan = {0};
 	TupleDesc	columns = mdl_relation_columns(table->definition);
-	List	   *changed = NIL;
-	List	   *written = NIL;
 	StringInfoData rules;
 	bool		has_rules;
 	Query	   *query;
@@ -620,32 +648,8 @@ mdl_incremental_plan(const DerivedTable *table, Snapshot snapshot)
 	mdl_cursors_fingerprint(plan.cursors, &rules);
 	plan.fingerprint = psprintf("%s%s", mdl_query_fingerprint(query), rules.data);
 	plan.with_hidden = !has_rules;
-	if (!mdl_refresh_state_read(table->target, &plan.state))
-		plan.reason = "what the last refresh saw is not known";
-	else if (strcmp(plan.state.fingerprint, plan.fingerprint) != 0)
-		plan.reason = "the query, its rules or something it calls is not as at the last refresh";
-	else if (same_transaction(&plan.state, snapshot))
-		plan.reason = "this transaction has refreshed the table before";
-	else if (collect_all(&plan, table, snapshot, &changed, &written))
-	{
-		if (changed != NIL || written != NIL || plan.corrected.count > 0)
-			plan.units = find_units(table, columns, changed, written, &plan.corrected, snapshot,
-									has_rules || written || plan.corrected.count > 0 ? NULL : &plan.followed, plan.state.hidden, &plan.reason);
-		if ((plan.units && units_count(plan.units) > Max(FEW, plan.state.rows / 2)) ||
-			(plan.followed && plan.followed->rows > Max(FEW, plan.state.rows / 2)))
-			plan.reason = "what has changed concerns so much of the table that computing everything is no more work";
-		if (plan.reason == NULL && written != NIL && has_rules)
-			plan.reason = "the table was written by others, so what its rules found is to be counted anew";
-		if (plan.reason == NULL)
-		{
-			plan.possible = true;
-			plan.with_hidden &= plan.state.hidden != NULL;
-			plan.rows_before = written ? count_rows(table, snapshot) : plan.state.rows;
-			plan.reason = describe_changes(changed, written, &plan.corrected);
-		}
-	}
-	end_changes(changed);
-	end_changes(written);
+	if (find_state(&plan, table, snapshot))
+		find_changes(&plan, table, columns, snapshot, has_rules);
 	mdl_cursors_look(plan.cursors);
 	plan.reason = psprintf("%s%s", plan.reason, mdl_cursors_describe(plan.cursors));
 	return plan;

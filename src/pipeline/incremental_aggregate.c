@@ -181,7 +181,7 @@ find_or_hide(Aggregates *aggregates, ColumnKind kind, const DeltaColumn *of)
 	column->aggregate = kind == COLUMN_SQUARES ? sum_of_squares(argument, filter)
 		: make_aggregate(kind == COLUMN_SUM ? sum_function(exprType((Node *) argument)) : argument ? F_COUNT_ANY : F_COUNT_,
 						 argument, filter);
-	column->type = format_type_be_qualified(column->aggregate->aggtype);
+	column->type = mdl_type_name(column->aggregate->aggtype);
 	aggregates->hidden = psprintf("%s%s%s of %s", aggregates->hidden ? aggregates->hidden : "", aggregates->hidden ? ", " : "",
 								  kind == COLUMN_COUNT ? "count" : kind == COLUMN_SUM ? "sum" : "squares",
 								  of ? quote_identifier(of->name) : "rows");
@@ -208,15 +208,6 @@ find_companions(Aggregates *aggregates)
 }
 
 /* ---- the query -------------------------------------------------------------------------------------------------------- */
-
-static bool
-is_key(const DerivedTable *table, const char *name)
-{
-	for (int i = 0; i < table->key_count; i++)
-		if (strcmp(table->keys[i], name) == 0)
-			return true;
-	return false;
-}
 
 /* Whether a value of the type is written the same way whenever the query is run. */
 static bool
@@ -274,7 +265,7 @@ describe_columns(Aggregates *aggregates, const DerivedTable *table, TupleDesc co
 		column->name = pstrdup(NameStr(attribute->attname));
 		column->type = format_type_extended(attribute->atttypid, attribute->atttypmod,
 											FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
-		if (is_group != is_key(table, column->name))
+		if (is_group != mdl_is_one_of(column->name, table->keys, table->key_count))
 			return false;
 		if (is_group)
 		{

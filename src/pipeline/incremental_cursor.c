@@ -169,7 +169,7 @@ mdl_cursor_obstacle(const SourceCursor *cursor)
 static const char *
 overlap_type(Oid type)
 {
-	return TypeCategory(type) == TYPCATEGORY_DATETIME ? "pg_catalog.interval" : format_type_be_qualified(type);
+	return TypeCategory(type) == TYPCATEGORY_DATETIME ? "pg_catalog.interval" : mdl_type_name(type);
 }
 
 /* An SQL expression for the value from which on rows are taken. */
@@ -177,7 +177,7 @@ static char *
 lower_bound(const SourceCursor *cursor, const char *seen)
 {
 	Oid			type = column_type(cursor);
-	char	   *name = format_type_be_qualified(type);
+	char	   *name = mdl_type_name(type);
 	char	   *value = psprintf("%s::%s", seen ? quote_literal_cstr(seen) : "NULL", name);
 
 	if (cursor->overlap == NULL)
@@ -265,22 +265,12 @@ receive_image(TupleTableSlot *slot, DestReceiver *self)
 	return ++source->count <= receiver->limit;
 }
 
-static void
-receiver_startup(DestReceiver *self, int operation, TupleDesc columns)
-{
-}
-
-static void
-receiver_shutdown(DestReceiver *self)
-{
-}
-
 /* The greatest cursor among what was collected and what was seen before. */
 static char *
 greatest(SourceCursor *cursor, ChangedSource *source, const char *seen)
 {
 	Oid			type = column_type(cursor);
-	char	   *name = format_type_be_qualified(type);
+	char	   *name = mdl_type_name(type);
 	char	   *result;
 	MemoryContext context = CurrentMemoryContext;
 
@@ -297,16 +287,12 @@ ChangedSource *
 mdl_cursor_changes(SourceCursor *cursor, double limit, char **why)
 {
 	ChangedSource *source = mdl_changed_source_begin(cursor->source);
-	ImageReceiver receiver = {.source = source, .limit = (int64) limit};
+	ImageReceiver receiver = {.dest = mdl_row_receiver(receive_image), .source = source, .limit = (int64) limit};
 	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.dest};
 	StringInfoData sql;
 	int			columns = 0;
 	int			level = begin_plain_times();
 
-	receiver.dest.receiveSlot = receive_image;
-	receiver.dest.rStartup = receiver_startup;
-	receiver.dest.rShutdown = receiver.dest.rDestroy = receiver_shutdown;
-	receiver.dest.mydest = DestNone;
 	initStringInfo(&sql);
 	for (int i = 0; i < source->columns->natts; i++)
 		if (!TupleDescAttr(source->columns, i)->attisdropped)

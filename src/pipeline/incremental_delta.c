@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/plancat.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -79,6 +80,18 @@ count_occurrences(Node *node, Occurrences *occurrences)
 	return expression_tree_walker(node, count_occurrences, occurrences);
 }
 
+/* Whether the row of an item is used as a whole: images have a column more. */
+static bool
+uses_whole_row(Query *block, int rtindex)
+{
+	ListCell   *cell;
+
+	foreach(cell, pull_vars_of_level((Node *) block, 0))
+		if (lfirst_node(Var, cell)->varno == rtindex && lfirst_node(Var, cell)->varattno == 0)
+			return true;
+	return false;
+}
+
 /* The place of the changed table among the items of the block, if it is there and nowhere else; else 0. */
 static int
 changed_item(Query *block, const ChangedSource *source)
@@ -95,7 +108,7 @@ changed_item(Query *block, const ChangedSource *source)
 		RangeTblEntry *entry = list_nth_node(RangeTblEntry, block->rtable, lfirst_int(cell) - 1);
 
 		if (entry->rtekind == RTE_RELATION && entry->relid == source->relid)
-			return lfirst_int(cell);
+			return uses_whole_row(block, lfirst_int(cell)) ? 0 : lfirst_int(cell);
 		if (entry->lateral)
 			return 0;
 	}
@@ -394,24 +407,10 @@ take_row(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-static void
-take_startup(DestReceiver *self, int operation, TupleDesc columns)
-{
-}
-
-static void
-take_shutdown(DestReceiver *self)
-{
-}
-
 static TakeReceiver
 take_receiver(DerivedResult *result)
 {
-	TakeReceiver receiver = {
-		.dest = {.receiveSlot = take_row, .rStartup = take_startup, .rShutdown = take_shutdown, .rDestroy = take_shutdown,
-		.mydest = DestNone},
-		.result = result
-	};
+	TakeReceiver receiver = {.dest = mdl_row_receiver(take_row), .result = result};
 	int			columns = result->columns->natts;
 
 	receiver.images = palloc_array(typeof(*receiver.images), columns);

@@ -165,34 +165,45 @@ mdl_query_unsteady(Query *query)
 
 /* ---- fingerprint -------------------------------------------------------------------------------------------------- */
 
-/* A function that is replaced gets another row in pg_proc. */
+/*
+ * What a query means beside what it says: the functions it calls, and what values look like as text or JSON, labels of enums and
+ * names of attributes, which may be renamed.  Each is added once, and nothing for what is part of the server.
+ */
+typedef struct Meaning
+{
+	StringInfoData text;
+	List	   *functions;		/* that were added */
+	List	   *types;
+} Meaning;
+
+static bool add_meaning(Node *node, Meaning *meaning);
+
+/* A function that is replaced gets another row in pg_proc; so do those that its body calls, where the server keeps that analysed. */
 static bool
 add_function(Oid function, void *context)
 {
+	Meaning    *meaning = context;
 	HeapTuple	tuple;
+	Datum		body;
+	bool		is_null;
 
-	if (function < FirstNormalObjectId)
+	check_stack_depth();
+	if (function < FirstNormalObjectId || list_member_oid(meaning->functions, function))
 		return false;
+	meaning->functions = lappend_oid(meaning->functions, function);
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	appendStringInfo((StringInfo) context, " %u:%u:%u:%u", function, HeapTupleHeaderGetRawXmin(tuple->t_data),
+	appendStringInfo(&meaning->text, " %u:%u:%u:%u", function, HeapTupleHeaderGetRawXmin(tuple->t_data),
 					 ItemPointerGetBlockNumber(&tuple->t_self), ItemPointerGetOffsetNumber(&tuple->t_self));
+	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &is_null);
+	if (!is_null)
+		add_meaning(stringToNode(TextDatumGetCString(body)), meaning);
 	ReleaseSysCache(tuple);
 	if (get_func_prokind(function) == PROKIND_AGGREGATE)
 		visit_aggregate(function, add_function, context);
 	return false;
 }
-
-/*
- * What values of a type look like as text or JSON: labels of enums and names of attributes, which may be renamed.  They are
- * added once for each type, and nothing for types that have neither.
- */
-typedef struct Meaning
-{
-	StringInfoData text;
-	List	   *types;			/* that were added */
-} Meaning;
 
 static void
 add_labels(Oid type, StringInfo text)
@@ -276,7 +287,7 @@ add_meaning(Node *node, Meaning *meaning)
 {
 	if (node == NULL)
 		return false;
-	check_functions_in_node(node, add_function, &meaning->text);
+	check_functions_in_node(node, add_function, meaning);
 	add_types_of(node, meaning);
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, add_meaning, meaning, 0);

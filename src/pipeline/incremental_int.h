@@ -11,11 +11,10 @@
 
 #include "pipeline/definition_int.h"
 #include "pipeline/result_int.h"
+#include "pipeline/stored_rows_int.h"
 #include "versioning/versioning.h"
 
 #include "nodes/bitmapset.h"
-#include "tcop/dest.h"
-#include "utils/queryenvironment.h"
 
 /* A source table and the old and new images of its rows that changed since the last refresh. */
 typedef struct ChangedSource
@@ -62,20 +61,6 @@ extern Query *mdl_query_union_all(List *queries);
 
 /* SELECT every column of a query, as the types given. */
 extern Query *mdl_query_coerced(Query *query, List *types, List *typmods);
-
-typedef struct StoredRows
-{
-	Tuplestorestate *rows;
-	TupleDesc	columns;
-} StoredRows;
-
-/* Keeps what it receives in `into`, in the current context. */
-extern DestReceiver *mdl_store_receiver(StoredRows *into);
-
-/* The rows of a statement of ours, by SPI under the active snapshot; the parameters may be NULL. */
-extern void mdl_store_query(StoredRows *into, const char *sql, ParamListInfo params);
-
-extern void mdl_offer_to(QueryEnvironment *environment, const char *name, Tuplestorestate *rows, TupleDesc columns);
 
 /* Whether values that its default equality holds for equal are the same to the byte. */
 extern bool mdl_equal_is_same(Oid type, Oid collation);

@@ -13,6 +13,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
 #include "parser/parser.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"
@@ -292,6 +293,7 @@ mdl_query_coerced(Query *query, List *types, List *typmods)
 										   COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
 			if (column == NULL)
 				elog(ERROR, "column \"%s\" of a set operation has no coercion", target->resname);
+			assign_expr_collations(NULL, column);
 			differs = true;
 		}
 		outer->targetList = lappend(outer->targetList,
@@ -301,76 +303,6 @@ mdl_query_coerced(Query *query, List *types, List *typmods)
 		return outer;
 	IncrementVarSublevelsUp((Node *) query, -1, 1);
 	return query;
-}
-
-void
-mdl_offer_to(QueryEnvironment *environment, const char *name, Tuplestorestate *rows, TupleDesc columns)
-{
-	EphemeralNamedRelation offered = palloc0_object(EphemeralNamedRelationData);
-
-	offered->md.name = pstrdup(name);
-	offered->md.reliddesc = InvalidOid;
-	offered->md.tupdesc = columns;
-	offered->md.enrtype = ENR_NAMED_TUPLESTORE;
-	offered->md.enrtuples = (double) tuplestore_tuple_count(rows);
-	offered->reldata = rows;
-	register_ENR(environment, offered);
-}
-
-/* ---- rows into memory ------------------------------------------------------------------------------------------ */
-
-typedef struct StoreReceiver
-{
-	DestReceiver dest;			/* must be first */
-	StoredRows *into;
-	MemoryContext context;		/* of the columns */
-} StoreReceiver;
-
-static void
-store_startup(DestReceiver *self, int operation, TupleDesc columns)
-{
-	StoreReceiver *receiver = (StoreReceiver *) self;
-	MemoryContext old = MemoryContextSwitchTo(receiver->context);
-
-	receiver->into->columns = CreateTupleDescCopy(columns);
-	MemoryContextSwitchTo(old);
-}
-
-static bool
-store_row(TupleTableSlot *slot, DestReceiver *self)
-{
-	tuplestore_puttupleslot(((StoreReceiver *) self)->into->rows, slot);
-	return true;
-}
-
-static void
-store_shutdown(DestReceiver *self)
-{
-}
-
-DestReceiver *
-mdl_store_receiver(StoredRows *into)
-{
-	StoreReceiver *receiver = palloc0_object(StoreReceiver);
-
-	receiver->dest.receiveSlot = store_row;
-	receiver->dest.rStartup = store_startup;
-	receiver->dest.rShutdown = receiver->dest.rDestroy = store_shutdown;
-	receiver->dest.mydest = DestNone;
-	receiver->into = into;
-	receiver->context = CurrentMemoryContext;
-	into->rows = tuplestore_begin_heap(false, false, work_mem);
-	into->columns = NULL;
-	return &receiver->dest;
-}
-
-void
-mdl_store_query(StoredRows *into, const char *sql, ParamListInfo params)
-{
-	SPIExecuteOptions options = {.read_only = true, .params = params, .dest = mdl_store_receiver(into)};
-
-	if (SPI_execute_extended(sql, &options) < 0)
-		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(SPI_result));
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------- */

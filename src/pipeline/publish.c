@@ -21,45 +21,9 @@
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
-#include "utils/queryenvironment.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
-
-/* ---- statements over rows in memory -------------------------------------------------------------------------- */
-
-uint64
-mdl_run_under_snapshot(const char *sql, const MdlArgs *args, Snapshot snapshot)
-{
-	SPIPlanPtr	plan = SPI_prepare(sql, args ? args->count : 0, args ? (Oid *) args->types : NULL);
-	int			code;
-
-	if (plan == NULL)
-		elog(ERROR, "SPI could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-	code = SPI_execute_snapshot(plan, args ? (Datum *) args->values : NULL, args ? args->nulls : NULL,
-								snapshot, InvalidSnapshot, false, true, 0);
-	if (code < 0)
-		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
-	SPI_freeplan(plan);
-	return SPI_processed;
-}
-
-void
-mdl_offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns)
-{
-	EphemeralNamedRelation offered = palloc0_object(EphemeralNamedRelationData);
-	int			code;
-
-	offered->md.name = pstrdup(name);
-	offered->md.reliddesc = InvalidOid;
-	offered->md.tupdesc = columns;
-	offered->md.enrtype = ENR_NAMED_TUPLESTORE;
-	offered->md.enrtuples = (double) tuplestore_tuple_count(rows);
-	offered->reldata = rows;
-	code = SPI_register_relation(offered);
-	if (code < 0)
-		elog(ERROR, "SPI could not register relation \"%s\": %s", name, SPI_result_code_string(code));
-}
 
 /* ---- what differs -------------------------------------------------------------------------------------------- */
 
@@ -110,16 +74,6 @@ receive_difference(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-static void
-difference_startup(DestReceiver *self, int operation, TupleDesc columns)
-{
-}
-
-static void
-difference_shutdown(DestReceiver *self)
-{
-}
-
 static TupleDesc
 placed_columns(TupleDesc columns)
 {
@@ -136,13 +90,7 @@ static Differences
 count_differences(const DerivedResult *result)
 {
 	return (Differences) {
-		.dest = {
-			.receiveSlot = receive_difference,
-			.rStartup = difference_startup,
-			.rShutdown = difference_shutdown,
-			.rDestroy = difference_shutdown,
-			.mydest = DestNone
-		},
+		.dest = mdl_row_receiver(receive_difference),
 		.columns = result->columns,
 		.key_column = result->key_columns[0],
 		.keys = mdl_key_columns(result->table)
@@ -243,21 +191,6 @@ bool
 mdl_table_is_empty(Oid relid, Snapshot snapshot)
 {
 	return mdl_run_under_snapshot(psprintf("SELECT FROM ONLY %s LIMIT 1", mdl_qualified_name(relid)), NULL, snapshot) == 0;
-}
-
-/*
- * "c1, c2, …", each preceded by `prefix`: the columns of offered rows are numbered where others stand beside them, so that
- * no name of the user's can be taken for one of ours.
- */
-char *
-mdl_numbered_columns(int first, int last, const char *prefix)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	for (int i = first; i <= last; i++)
-		appendStringInfo(&text, "%s%sc%d", i > first ? ", " : "", prefix, i);
-	return text.data;
 }
 
 /* Key columns whose equal values are the same are not set, so that the update does not get in the way of foreign keys. */

@@ -244,9 +244,9 @@ has_work(const Incremental *plan)
 /* Keeps what this refresh saw, for the next one. */
 static void
 remember(const DerivedTable *table, const Incremental *plan, const Reading *reading, const DerivedResult *result,
-		 const Outcome *outcome, int64 id)
+		 const Outcome *outcome)
 {
-	RefreshState state = {.refresh_id = id, .fingerprint = plan->fingerprint, .rows = outcome->rows};
+	RefreshState state = {.refresh_id = outcome->refresh_id, .fingerprint = plan->fingerprint, .rows = outcome->rows};
 
 	/* Where nothing has changed, what is kept still holds. */
 	state.hidden = plan->possible && !has_work(plan) ? plan->state.hidden : mdl_hidden_keep(result);
@@ -267,6 +267,56 @@ tell_table(void *name)
 	errcontext("refresh of derived table \"%s\"", (char *) name);
 }
 
+/* What the table is to be, as planned or, where that does not do, in full; the outcome tells which. */
+static DerivedResult *
+compute(const DerivedTable *table, Snapshot snapshot, Incremental *plan, Outcome *outcome)
+{
+	DerivedResult *result;
+
+	if (plan->followed && !plan->possible)
+	{
+		mdl_result_free(plan->followed);
+		plan->followed = NULL;
+	}
+	result = plan->followed ? plan->followed
+		: plan->possible && plan->units == NULL ? mdl_result_begin(table) : compute_as_owner(table, snapshot, true, plan);
+	if (plan->possible && !settle_as_owner(result, plan, snapshot, &outcome->reason))
+	{
+		mdl_result_free(result);
+		plan->possible = false;
+		outcome->mode = "full";
+		result = compute_as_owner(table, snapshot, true, plan);
+	}
+	result->is_whole |= !plan->possible;
+	if (result->follows)
+		outcome->reason = psprintf("%s; aggregates follow the changes", outcome->reason);
+	return result;
+}
+
+/* Writes the table and its quarantine. */
+static void
+publish(DerivedTable *table, DerivedResult *result, const Incremental *plan, const Reading *reading, Outcome *outcome)
+{
+	OwnerWorld	world;
+
+	if (result->quarantined_rows > 0)
+		mdl_quarantine_ensure(table);
+	mdl_enter_owner_world(table, &world);
+	if (!plan->possible || has_work(plan))
+		outcome->published = mdl_publish_result(result, reading->snapshot);
+	if (!plan->possible || plan->units)
+		mdl_publish_quarantine(result, reading, outcome->refresh_id);
+	mdl_leave_owner_world(&world);
+	outcome->rows = plan->possible ? plan->rows_before + outcome->published.inserted - outcome->published.deleted
+		: result->accepted_rows;
+	outcome->stream = result->stream;
+	outcome->changes = mdl_changes_so_far(table->target);
+	outcome->dropped = result->dropped_rows;
+	outcome->quarantined = result->quarantined_rows;
+	outcome->cursors = mdl_cursors_json(plan->cursors);
+	outcome->is_idle = plan->possible && !has_work(plan);
+}
+
 static Outcome
 refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 {
@@ -274,7 +324,6 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	TimestampTz started = GetCurrentTimestamp();
 	Outcome		outcome;
 	Incremental plan;
-	OwnerWorld	world;
 	DerivedResult *result;
 	int64		id = mdl_refresh_next_id();
 	ErrorContextCallback callback = {
@@ -297,44 +346,11 @@ refresh_one(DerivedTable *table, const Reading *reading, const char *why)
 	outcome = (Outcome) {.refresh_id = id, .mode = plan.possible ? "incremental" : "full", .reason = why ? why : plan.reason};
 	if (why == NULL && !plan.possible && !mdl_refresh_was_done(table->target))
 		outcome.reason = psprintf("first refresh%s", mdl_cursors_describe(plan.cursors));
-	if (plan.followed && !plan.possible)
-	{
-		mdl_result_free(plan.followed);
-		plan.followed = NULL;
-	}
-	result = plan.followed ? plan.followed
-		: plan.possible && plan.units == NULL ? mdl_result_begin(table) : compute_as_owner(table, snapshot, true, &plan);
-	if (plan.possible && !settle_as_owner(result, &plan, snapshot, &outcome.reason))
-	{
-		mdl_result_free(result);
-		plan.possible = false;
-		outcome.mode = "full";
-		result = compute_as_owner(table, snapshot, true, &plan);
-	}
-	result->is_whole |= !plan.possible;
-	if (result->follows)
-		outcome.reason = psprintf("%s; aggregates follow the changes", outcome.reason);
-
-	if (result->quarantined_rows > 0)
-		mdl_quarantine_ensure(table);
-	mdl_enter_owner_world(table, &world);
-	if (!plan.possible || has_work(&plan))
-		outcome.published = mdl_publish_result(result, snapshot);
-	if (!plan.possible || plan.units)
-		mdl_publish_quarantine(result, reading, id);
-	mdl_leave_owner_world(&world);
-	outcome.rows = plan.possible ? plan.rows_before + outcome.published.inserted - outcome.published.deleted
-		: result->accepted_rows;
-	outcome.stream = result->stream;
-	outcome.changes = mdl_changes_so_far(table->target);
-	outcome.dropped = result->dropped_rows;
-	outcome.quarantined = result->quarantined_rows;
-	outcome.cursors = mdl_cursors_json(plan.cursors);
-	outcome.is_idle = plan.possible && !has_work(&plan);
+	result = compute(table, snapshot, &plan, &outcome);
+	publish(table, result, &plan, reading, &outcome);
 	outcome.refresh_id = mdl_refresh_log(id, result, &outcome, started, reading);
 	outcome.is_continued = outcome.refresh_id != id;
-	id = outcome.refresh_id;
-	remember(table, &plan, reading, result, &outcome, id);
+	remember(table, &plan, reading, result, &outcome);
 	mdl_correction_changes_done(&plan.corrected);
 	mdl_result_free(result);
 	mdl_progress_end();

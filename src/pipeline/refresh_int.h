@@ -6,6 +6,7 @@
 
 #include "pipeline/definition_int.h"
 #include "pipeline/result_int.h"
+#include "pipeline/stored_rows_int.h"
 
 #include "datatype/timestamp.h"
 #include "nodes/execnodes.h"
@@ -37,14 +38,6 @@ extern Published mdl_publish_result(DerivedResult *result, Snapshot snapshot);
 /* Counts the rows that publishing would touch. */
 extern Published mdl_publish_compare(DerivedResult *result, Snapshot snapshot);
 
-/* Runs a statement under a snapshot plus what this transaction did; returns the rows processed. */
-extern uint64 mdl_run_under_snapshot(const char *sql, const MdlArgs *args, Snapshot snapshot);
-
-/* Offers a tuplestore as a relation to SPI statements until SPI_unregister_relation. */
-extern void mdl_offer_rows(const char *name, Tuplestorestate *rows, TupleDesc columns);
-
-/* "c1, c2, …", each preceded by `prefix`. */
-extern char *mdl_numbered_columns(int first, int last, const char *prefix);
 extern bool mdl_table_is_empty(Oid relid, Snapshot snapshot);
 
 /* ---- publish_places.c ------------------------------------------------------------------------------------------ */

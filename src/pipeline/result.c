@@ -214,27 +214,11 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-static void
-receiver_startup(DestReceiver *self, int operation, TupleDesc columns)
-{
-}
-
-static void
-receiver_shutdown(DestReceiver *self)
-{
-}
-
 static ResultReceiver
 result_receiver(DerivedResult *result, Tuplestorestate *raw)
 {
 	return (ResultReceiver) {
-		.dest = {
-			.receiveSlot = receive_row,
-			.rStartup = receiver_startup,
-			.rShutdown = receiver_shutdown,
-			.rDestroy = receiver_shutdown,
-			.mydest = DestNone
-		},
+		.dest = mdl_row_receiver(receive_row),
 		.result = result,
 		.raw = raw,
 		.verdicts = palloc0_array(Verdict, result->rule_count + 1)

@@ -18,7 +18,7 @@ wire_of(Oid type, MdlWire *wire, ml_kind *kind, const char **cast)
 {
 	Oid			base = getBaseType(type);
 
-	*cast = type == base ? "" : psprintf("::%s", format_type_extended(base, -1, FORMAT_TYPE_FORCE_QUALIFY));
+	*cast = type == base ? "" : psprintf("::%s", mdl_type_name(base));
 	*kind = ML_NUMERIC;
 	switch (base)
 	{

@@ -239,7 +239,7 @@ mdl_includes(PG_FUNCTION_ARGS)
 static char *
 type_name(Oid type)
 {
-	return format_type_extended(getBaseType(type), -1, FORMAT_TYPE_FORCE_QUALIFY);
+	return mdl_type_name(getBaseType(type));
 }
 
 /* A history column, converted to the type that the column has today if it is of an older one. */

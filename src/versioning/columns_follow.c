@@ -40,7 +40,7 @@ static char *
 kept_type(Form_pg_attribute column)
 {
 	Oid			type = getBaseType(column->atttypid);
-	char	   *name = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+	char	   *name = mdl_type_name(type);
 
 	if (OidIsValid(column->attcollation) && column->attcollation != get_typcollation(type))
 		return psprintf("%s COLLATE %s", name, generate_collation_name(column->attcollation));

@@ -148,7 +148,7 @@ shape_query(const MdlTable *table, List *phases, const MdlPoint *point)
 			appendStringInfo(&base, "%s%s AS %s", separator, quote_identifier(get_attname(table->relid, today, false)), name);
 		else
 			appendStringInfo(&base, "%sNULL::%s AS %s", separator,
-							 format_type_extended(get_atttype(table->history, kept), -1, FORMAT_TYPE_FORCE_QUALIFY), name);
+							 mdl_type_name(get_atttype(table->history, kept)), name);
 	}
 	return mdl_past_shape_query(table->relid, own_prefix(phases), names.data, base.data, history.data);
 }

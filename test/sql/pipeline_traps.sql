@@ -44,6 +44,14 @@ SELECT traps.refresh('traps.mood_of'), traps.refresh('traps.home_of');
 SELECT * FROM traps.mood_of WHERE id = 1;
 SELECT * FROM traps.home_of WHERE id = 1;
 
+-- So does what functions call, where the server keeps their bodies analysed.
+CREATE FUNCTION traps.inner_name(id int) RETURNS text IMMUTABLE LANGUAGE sql RETURN 'p' || id;
+CREATE FUNCTION traps.name_of(id int) RETURNS text IMMUTABLE LANGUAGE sql RETURN traps.inner_name(id);
+SELECT target FROM medallion.define('traps.named', 'SELECT id, traps.name_of(id) AS name FROM traps.person', '{id}');
+SELECT traps.refresh('traps.named');
+CREATE OR REPLACE FUNCTION traps.inner_name(id int) RETURNS text IMMUTABLE LANGUAGE sql RETURN 'q' || id;
+SELECT traps.refresh('traps.named'), medallion.rebuild('traps.named', verify => true);
+
 -- Columns may have the names that the statements of a refresh use.
 SELECT target FROM medallion.define('traps.odd', $$
 	SELECT shop AS _rows, id % 3 AS _sign, id % 2 AS _key, id % 7 AS _d3, count(*) AS _o1, sum(amount) AS _reasons, min(amount) AS u
@@ -110,6 +118,35 @@ DELETE FROM medallion._refresh_states WHERE target IN ('traps.plain'::regclass, 
 SELECT mode FROM medallion.refresh() WHERE target IN ('traps.plain', 'traps.mood_of') ORDER BY target;
 SELECT name, failed, observed FROM medallion.expectation_results WHERE target IN ('traps.plain', 'traps.mood_of') ORDER BY name;
 COMMIT;
+
+-- Types that mean another one where their length is left out, as keys, in rules, as cursors and in the history.
+CREATE DOMAIN traps.code AS char(4);
+CREATE TABLE traps.coded (id int PRIMARY KEY, c char(4), b bit(5), d traps.code, v int NOT NULL);
+INSERT INTO traps.coded SELECT g, 'ab' || g % 3, (g % 3)::bit(5), 'cd' || g % 3, g FROM generate_series(1, 30) g;
+SELECT medallion.enable_versioning('traps.coded');
+SELECT target FROM medallion.define('traps.by_char', 'SELECT c, max(id) AS m, sum(v) AS s, array_agg(v ORDER BY id) AS vs FROM traps.coded GROUP BY c', '{c}');
+SELECT target FROM medallion.define('traps.by_bit', 'SELECT b, d, max(id) AS m, sum(v) AS s, array_agg(v ORDER BY id) AS vs FROM traps.coded GROUP BY b, d', '{b,d}');
+SELECT medallion.expect_table('traps.by_char', 'known', 'accepted_values', '{"column": "c", "values": ["ab0", "ab1"]}');
+SELECT traps.refresh('traps.by_char'), traps.refresh('traps.by_bit');
+SELECT name, failed, failing_keys FROM medallion.expectation_results WHERE target = 'traps.by_char';
+UPDATE traps.coded SET v = v + 1, c = 'ab2', b = B'11111' WHERE id = 1;
+SELECT traps.refresh('traps.by_char'), traps.refresh('traps.by_bit');
+SELECT medallion.rebuild('traps.by_char', verify => true), medallion.rebuild('traps.by_bit', verify => true);
+SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+WHERE attrelid = 'medallion_history."traps.coded"'::regclass AND attname IN ('c', 'b', 'd') ORDER BY attnum;
+
+-- Rows as a whole, and branches of a union whose types have to be made one.
+SELECT target FROM medallion.define('traps.whole', 'SELECT shop, count(s) AS n, count(s.*) AS m, sum(amount) AS t FROM traps.sale s GROUP BY shop', '{shop}');
+CREATE TABLE traps.label (id int PRIMARY KEY, label varchar(10));
+INSERT INTO traps.label VALUES (1, 'small'), (2, 'other');
+SELECT medallion.enable_versioning('traps.label');
+SELECT target FROM medallion.define('traps.labels', $$
+	SELECT label, count(*) AS n FROM (SELECT label FROM traps.class UNION ALL SELECT label FROM traps.label) l GROUP BY label$$, '{label}');
+SELECT traps.refresh('traps.whole'), traps.refresh('traps.labels');
+UPDATE traps.sale SET amount = 1 WHERE id = 77;
+UPDATE traps.label SET label = 'more' WHERE id = 2;
+SELECT traps.refresh('traps.whole'), traps.refresh('traps.labels');
+SELECT medallion.rebuild('traps.whole', verify => true), medallion.rebuild('traps.labels', verify => true);
 
 -- Whoever refreshes a table lends its owner no rights: constraints are the owner's code.
 CREATE ROLE traps_owner;
