@@ -144,7 +144,7 @@ score_folds(BoardHeader *header, MdlDataset *dataset, int trial, Jsonb *params, 
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
 					 errmsg("metric \"%s\" is not defined in fold %d", header->metric, fold + 1),
-					 errhint("Use fewer folds, more rows, or where the target has classes \"folds\" => '{\"stratify\": true}'.")));
+					 errhint("Use fewer folds, more rows, or where the target has classes folds => '{\"stratify\": true}'.")));
 		sum += folds[fold];
 		if (between != NULL && fold + 1 < header->cv)
 			between(argument);

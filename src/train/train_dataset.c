@@ -161,14 +161,23 @@ fill_head(DatasetHead *head, const MdlTraining *t, int64 rows)
 }
 
 static void
-check_folds(const MdlTraining *t, int fold, int64 rows)
+check_folds(const MdlTraining *t, int fold, int64 rows, int64 all)
 {
-	if (rows == 0)
+	if (rows > 0)
+		return;
+	if (all < t->plan.n_folds)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("fold %d of the cross-validation has no rows", fold + 1),
+				 errmsg_plural("there are %d folds, but only %lld row", "there are %d folds, but only %lld rows", all, t->plan.n_folds,
+							   (long long) all),
 				 errdetail("The source is: %s", t->request->source),
-				 errhint("Use fewer folds, or more rows.")));
+				 errhint("Use at most as many folds as there are rows.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA_FOUND),
+			 errmsg("fold %d of the cross-validation has no rows", fold + 1),
+			 errdetail("The source is: %s", t->request->source),
+			 t->split.column != NULL ? errhint("No row has that number in column \"%s\".", t->split.column) :
+			 errhint("Rows are divided at random: use fewer folds, another seed or more rows, or say in a column which fold a row belongs to.")));
 }
 
 /* The terms, and the variables of the Grams: the terms, what tells the missing values of their columns, the target. */
@@ -248,7 +257,7 @@ read_grams(MdlTraining *t)
 	}
 	mdl_training_too_few(t, rows);
 	for (int fold = 0; fold < folds; fold++)
-		check_folds(t, fold, *(int64 *) ((char *) head + head->image_at + fold * gram_bytes(n)));
+		check_folds(t, fold, *(int64 *) ((char *) head + head->image_at + fold * gram_bytes(n)), rows);
 	head->rows = rows;
 	return segment;
 }
@@ -294,7 +303,7 @@ read_matrix(MdlTraining *t)
 	memcpy((char *) head + segment.extra_at, t->preps, sizeof(MdlColumnPrep) * t->source.n_features);
 	starts = (const uint64 *) ((const char *) image + image->folds_at);
 	for (int fold = 0; fold < folds; fold++)
-		check_folds(t, fold, (int64) (starts[fold + 1] - starts[fold]));
+		check_folds(t, fold, (int64) (starts[fold + 1] - starts[fold]), image->rows);
 	mdl_matrix_unload(load);
 	mdl_training_check_exposure(t, mdl_matrix_open(image));
 	return segment.segment;
@@ -704,7 +713,10 @@ score_matrix(const ml_ctx *ctx, MdlDataset *d, const double *params, int fold, c
 	for (int block = 0; block < data->n_folds; block++)
 		use_fold[block] = trains_fold(d, fold, block);
 	if (!has_all_classes(data, use_fold))
-		return NAN;
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("the rows that fold %d is predicted from lack a class of the target", fold + 1),
+				 errhint("Use folds => '{\"stratify\": true}', fewer folds, or leave rare classes out.")));
 	model = model_of_columns(ctx, d, columns_of_folds(ctx, d, params, use_fold), data->n_columns);
 	mdl_design_input(ctx, d->estimator, model, data, d->preps, use_fold, folds_of(d, params) > 1, &input);
 	mdl_training_run_estimator(ctx, d->estimator, params, &input, model, NULL);

@@ -298,20 +298,90 @@ find_folds(Build *b)
 	}
 }
 
-/* The fold of the rank-th of `count` rows of a class, which are in random order. */
-static int
-stratum_fold(const Build *b, int64 rank, int64 count)
-{
-	int64		held_out = b->t->split.holdout ? (int64) rint(b->t->split.fraction * count) : 0;
-	int			folds = b->t->plan.n_folds; /* of the training rows; the holdout comes after them */
-
-	return rank < held_out ? folds : (int) ((rank - held_out) % folds);
-}
-
 static int32
 code_at(const Build *b, uint32 place, int cat)
 {
 	return codes_of_chunk(b, chunk_of(b, place), cat)[row_of(place)];
+}
+
+/* How the rows of a class are divided. */
+typedef struct Stratum
+{
+	int64		rows;
+	int64		held_out;		/* the first of them; the others are dealt to the folds, … */
+	int			first;			/* … from this one on */
+	int64		rank;			/* rows seen */
+} Stratum;
+
+/*
+ * Shares of each class so that their sum is the share of all rows, by largest remainders; at least one row of a class stays.
+ */
+static void
+hold_out_of_strata(Stratum *strata, int n, double fraction, int64 rows)
+{
+	int64		left = (int64) rint(fraction * (double) rows);
+
+	for (int c = 0; c < n; c++)
+	{
+		strata[c].held_out = Min((int64) floor(fraction * (double) strata[c].rows), Max(strata[c].rows - 1, 0));
+		left -= strata[c].held_out;
+	}
+	for (; left > 0; left--)
+	{
+		int			best = -1;
+		double		best_lack = 0;
+
+		for (int c = 0; c < n; c++)
+		{
+			double		lack = fraction * (double) strata[c].rows - (double) strata[c].held_out;
+
+			if (strata[c].held_out < strata[c].rows - 1 && (best < 0 || lack > best_lack))
+			{
+				best = c;
+				best_lack = lack;
+			}
+		}
+		if (best < 0)
+			break;
+		strata[best].held_out++;
+	}
+}
+
+/*
+ * Counts the rows of each class and decides how they are divided.  Rows are dealt to the folds in turn, each class going on
+ * where the one before it stopped, so that the folds are of one size too, as in scikit-learn's StratifiedKFold.
+ */
+static Stratum *
+make_strata(const Build *b, int cat, int n_classes)
+{
+	Stratum    *strata = palloc0(sizeof(Stratum) * (n_classes + 1));
+	int64		dealt = 0;
+
+	for (int c = 0; c < b->n_chunks; c++)
+	{
+		const int32 *labels = codes_of_chunk(b, &b->chunks[c], cat);
+
+		for (int row = 0; row < b->chunks[c].count; row++)
+			strata[labels[row]].rows++;
+	}
+	if (b->t->split.holdout)
+		hold_out_of_strata(strata, n_classes, b->t->split.fraction, (int64) b->load->rows);
+	for (int c = 0; c < n_classes; c++)
+	{
+		strata[c].first = (int) (dealt % b->t->plan.n_folds);
+		dealt += strata[c].rows - strata[c].held_out;
+	}
+	return strata;
+}
+
+/* The fold of the next row of a class, which are in random order; the holdout comes after the folds. */
+static int
+next_fold(const Build *b, Stratum *stratum)
+{
+	int64		rank = stratum->rank++;
+	int			folds = b->t->plan.n_folds;
+
+	return rank < stratum->held_out ? folds : (int) ((rank - stratum->held_out + stratum->first) % folds);
 }
 
 /* Gives each fold the same share of every class; the rows are in random order, which they keep within a fold. */
@@ -319,29 +389,18 @@ static void
 stratify_rows(Build *b)
 {
 	const MdlRowPlan *plan = &b->t->plan;
-	int			n_classes = b->n_categories[plan->target];
 	int			cat = plan->columns[plan->target].cat;
 	Size		n = b->load->rows;
-	int64	   *counts = palloc0(sizeof(int64) * n_classes);
-	int64	   *ranks = palloc0(sizeof(int64) * n_classes);
+	Stratum    *strata = make_strata(b, cat, b->n_categories[plan->target]);
 	size_t	   *place = palloc0(sizeof(size_t) * (b->n_folds + 1));
 	int16	   *folds = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int16) * (n + 1));
 	uint32	   *to = mdl_train_alloc_large(b->t->memory, sizeof(uint32) * (n + 1));
 
-	for (int c = 0; c < b->n_chunks; c++)
-	{
-		const int32 *labels = codes_of_chunk(b, &b->chunks[c], cat);
-
-		for (int row = 0; row < b->chunks[c].count; row++)
-			counts[labels[row]]++;
-	}
 	for (Size i = 0; i < n; i++)
 	{
-		int			label = code_at(b, b->order[i], cat);
-
 		if (i % PIECE == 0)
 			CHECK_FOR_INTERRUPTS();
-		folds[i] = (int16) stratum_fold(b, ranks[label]++, counts[label]);
+		folds[i] = (int16) next_fold(b, &strata[code_at(b, b->order[i], cat)]);
 		b->fold_start[folds[i] + 1]++;
 	}
 	for (int fold = 0; fold < b->n_folds; fold++)
@@ -349,6 +408,7 @@ stratify_rows(Build *b)
 	for (Size i = 0; i < n; i++)
 		to[place[folds[i]]++] = b->order[i];
 	pfree(folds);
+	pfree(strata);
 	pfree(b->order);
 	b->order = to;
 }

@@ -8,6 +8,8 @@
  */
 #include "train/train_int.h"
 
+#include <math.h>
+
 #include "access/stratnum.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
@@ -17,6 +19,8 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/typcache.h"
+
+#define MOST_MOMENTS 100000		/* different values of a time that are looked at one by one */
 
 /* ---- what the user asks for --------------------------------------------------------------------------------------- */
 
@@ -124,6 +128,90 @@ not_after(Form_pg_attribute attribute)
 					get_opname(operator));
 }
 
+/* Values of a column in ascending order, as literals, and how many rows are not after each. */
+typedef struct Moments
+{
+	uint32		count;
+	char	  **values;
+	double	   *rows;
+} Moments;
+
+/* The different values of the column; false if there are more than MOST_MOMENTS. */
+static bool
+read_moments(const MdlSource *source, const char *column, const char *type, Moments *moments)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	double		rows = 0;
+
+	if (SPI_execute(psprintf("SELECT source.%s::pg_catalog.text, pg_catalog.count(*) FROM %s AS source WHERE source.%s IS NOT NULL "
+							 "GROUP BY source.%s ORDER BY source.%s LIMIT %d", column, source->from, column, column, column,
+							 MOST_MOMENTS + 1), true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "SPI could not count the rows of each time");
+	MemoryContextSwitchTo(caller);
+	moments->count = (uint32) SPI_processed;
+	if (moments->count > MOST_MOMENTS)
+	{
+		SPI_freetuptable(SPI_tuptable);
+		return false;
+	}
+	moments->values = palloc(sizeof(char *) * (moments->count + 1));
+	moments->rows = palloc(sizeof(double) * (moments->count + 1));
+	for (uint32 i = 0; i < moments->count; i++)
+	{
+		bool		isnull;
+
+		rows += (double) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+		moments->rows[i] = rows;
+		moments->values[i] = psprintf("%s::%s", quote_literal_cstr(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1)), type);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+static void
+too_few_moments(const MdlSplit *split, uint32 moments, int stretches)
+{
+	if (split->holdout)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("column \"%s\" has the same value in all rows, so none is later than the others", split->time),
+				 errhint("Hold out rows by another column, or without \"time\" in argument \"%s\".", split->argument)));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg_plural("%d folds that follow one another need %d different values of column \"%s\", but it has only %u",
+						   "%d folds that follow one another need %d different values of column \"%s\", but it has only %u", moments,
+						   stretches - 1, stretches, split->time, moments),
+			 errhint("Use fewer folds, or divide the rows by another column.")));
+}
+
+/*
+ * The last value of each stretch but the last: the first that has its share of the rows behind it, as percentile_disc says, but none so
+ * late or early that a stretch gets no rows.  A holdout begins one value earlier where that comes nearer to its share.
+ */
+static void
+cut_moments(const MdlSplit *split, const Moments *moments, const double *shares, int count, char **values)
+{
+	double		all = moments->count > 0 ? moments->rows[moments->count - 1] : 0;
+	uint32		at = 0;
+
+	if (moments->count > 0 && moments->count <= (uint32) count)
+		too_few_moments(split, moments->count, count + 1);
+	for (int i = 0; i < count; i++)
+	{
+		uint32		latest = moments->count - (uint32) (count - i) - 1;
+
+		values[i] = NULL;
+		if (moments->count == 0)
+			continue;			/* whoever reads the rows says what is wrong with them */
+		while (at < latest && moments->rows[at] < ceil(shares[i] * all))
+			at++;
+		if (split->holdout && at > 0 &&
+			fabs(all - moments->rows[at - 1] - split->fraction * all) < fabs(all - moments->rows[at] - split->fraction * all))
+			at--;
+		values[i] = moments->values[at++];
+	}
+}
+
 /* Holdout by time: the rows later than all but a fraction; folds by time: stretches of about the same number of rows. */
 static void
 split_by_time(const MdlSplit *split, Form_pg_attribute attribute, int folds, MdlSource *source)
@@ -133,12 +221,16 @@ split_by_time(const MdlSplit *split, Form_pg_attribute attribute, int folds, Mdl
 	int			count = split->holdout ? 1 : folds - 1;
 	double	   *shares = palloc(sizeof(double) * (count + 1));
 	char	   *order = not_after(attribute);
-	char	  **values;
+	char	  **values = palloc(sizeof(char *) * (count + 1));
+	Moments		moments;
 	StringInfoData sql;
 
 	for (int i = 0; i < count; i++)
 		shares[i] = split->holdout ? 1 - split->fraction : (double) (i + 1) / folds;
-	values = quantiles(source, column, type, shares, count);
+	if (read_moments(source, column, type, &moments))
+		cut_moments(split, &moments, shares, count, values);
+	else
+		values = quantiles(source, column, type, shares, count);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CASE WHEN source.%s IS NULL THEN NULL", column);
 	for (int i = 0; i < count; i++)

@@ -87,6 +87,42 @@ SELECT medallion.sweep('train_split_folds_logs', 'train_split.logs', 'y', 'ridge
 SELECT state, cardinality(fold_metrics) FROM medallion.trials WHERE sweep_id = :id;
 SELECT medallion.drop_sweep(:id);
 DROP TABLE logs;
+-- times that many rows share: a stretch begins with a time, none is empty, a holdout comes as near to its share as times allow
+CREATE TABLE days AS SELECT i AS id, i * 1.5 AS x, i * 2.0 + i % 3 AS y, CASE WHEN i % 4 = 0 THEN 'a' ELSE 'b' END AS label, least(i, 10) AS early, greatest(i, 9) AS late,
+	greatest(i, 10) AS last, i / 3 AS third, '2026-01-01'::date AS same, nullif(i % 3, 0) AS grp, i % 4 AS g FROM generate_series(1, 12) i;
+SELECT name, held_out(jsonb_build_object('fraction', fraction, 'time', name), 'linear', 'train_split.days') AS rows
+FROM (VALUES (1, 'early', 0.1), (2, 'late', 0.2), (3, 'third', 0.25), (4, 'third', 0.05), (5, 'id', 0.25)) v(i, name, fraction) ORDER BY i;
+SELECT held_out('{"fraction": 0.2, "time": "same"}', 'linear', 'train_split.days');
+SELECT fold_metrics('{"time": "third"}', 'train_split.days', 'ridge', 3) IS NOT NULL AS third;
+SELECT fold_metrics('{"time": "last"}', 'train_split.days', 'ridge', 3);
+SELECT fold_metrics('{"time": "same"}', 'train_split.days', 'ridge', 3);
+SELECT fold_metrics('{"time": "grp"}', 'train_split.days', 'ridge', 2);
+-- fewer rows than folds, however they are divided; rows without a number; NULL as a group; a group that is a feature too
+SELECT fold_metrics(NULL, 'SELECT * FROM train_split.days WHERE id <= 4', 'ridge', 5);
+SELECT fold_metrics('{"stratify": true}', 'SELECT * FROM train_split.days WHERE id <= 4', 'logistic', 5);
+SELECT fold_metrics('{"time": "id"}', 'SELECT * FROM train_split.days WHERE id <= 4', 'ridge', 5);
+SELECT fold_metrics('{"column": "g"}', 'SELECT id, x, y, 1 + id % 3 AS g FROM train_split.days', 'ridge', 4);
+SELECT count(DISTINCT sorted) AS null_is_a_group FROM (VALUES ('train_split.days'), ('SELECT x, y, coalesce(grp, 7) AS grp FROM train_split.days')) v(source),
+	LATERAL (SELECT array_agg(m ORDER BY m) AS sorted FROM unnest(fold_metrics('{"group": "grp"}', source, 'ridge', 3)::numeric[]) m) s;
+SELECT fold_metrics('{"group": "x"}', 'train_split.days', 'ridge', 3) IS NOT NULL AS group_and_feature;
+-- classes with fewer rows than there are folds are spread over them, and the folds are of one size, as StratifiedKFold makes them: 12 rows of 60 each
+CREATE TABLE kinds AS SELECT i AS id, (i * 7 % 60)::float8 AS x, 'k' || i % 10 AS label FROM generate_series(0, 59) i;
+SELECT medallion.sweep('train_split_kinds', 'train_split.kinds', 'label', 'neighbors', '{"n_neighbors": [1]}', cv => 5, features => '{x}', folds => '{"stratify": true}', metric => 'log_loss',
+	wait => true) AS id \gset
+SELECT state FROM medallion.trials WHERE sweep_id = :id;
+SELECT medallion.drop_sweep(:id);
+SELECT medallion.sweep('train_split_kinds', 'train_split.kinds', 'label', 'neighbors', '{"n_neighbors": [2]}', cv => 5, features => '{x}', folds => '{"stratify": true}', metric => 'accuracy',
+	wait => true) AS id \gset
+SELECT bool_and(abs(m * 12 - round(m * 12)) < 1e-9 AND m BETWEEN 0 AND 1) AS twelfths FROM medallion.trials, unnest(fold_metrics) m WHERE sweep_id = :id;
+SELECT medallion.drop_sweep(:id);
+-- the share of a stratified holdout is that of all rows, be the classes ever so small; of each class a row stays
+SELECT metrics->>'validation_rows' AS rows, (metrics->>'accuracy') IS NOT NULL AS scored FROM medallion.train('train_split_small', 'SELECT i % 50 AS x, ''c'' || i % 50 AS label FROM generate_series(0, 99) i',
+	'label', 'neighbors', params => '{"n_neighbors": 1, "task": "classification"}', validation => '{"fraction": 0.2, "stratify": true}');
+SELECT metrics->>'validation_rows' AS rows FROM medallion.train('train_split_small', 'SELECT i % 50 AS x, ''c'' || i % 50 AS label FROM generate_series(0, 99) i',
+	'label', 'neighbors', params => '{"n_neighbors": 1, "task": "classification"}', validation => '{"fraction": 0.9, "stratify": true}');
+-- a class of one row: whichever fold has it, the others lack it
+SELECT medallion.sweep('train_split_rare', 'SELECT id, x, CASE WHEN id = 3 THEN ''rare'' ELSE label END AS label FROM train_split.days', 'label', 'naive_bayes', '{"var_smoothing": [1e-9]}', cv => 2,
+	features => '{x}', folds => '{"stratify": true}', wait => true);
 -- errors
 SELECT held_out('{}');
 SELECT held_out('{"fraction": 1.5}');
