@@ -81,6 +81,40 @@ target_update(const FlowShape *shape, TupleDesc columns)
 	return text.data;
 }
 
+typedef struct Updating
+{
+	MergeOutput *output;
+	Snapshot	snapshot;
+} Updating;
+
+static void
+update_in_place(void *argument)
+{
+	Updating   *updating = argument;
+	MergeOutput *output = updating->output;
+
+	write_rows(target_update(output->shape, output->target_placed), output->target_updates, output->target_placed, updating->snapshot);
+}
+
+/* Values that are unique may have been exchanged by events that came together. */
+static int64
+update_target(MergeOutput *output, Snapshot snapshot)
+{
+	const Flow *flow = output->shape->flow;
+	Updating	updating = {.output = output, .snapshot = snapshot};
+	PlacedRows	rows = {.target = flow->target, .rows = output->target_updates, .columns = output->target_placed,
+		.names = palloc_array(char *, flow->column_count + 2), .count = flow->column_count, .snapshot = snapshot};
+
+	memcpy(rows.names, flow->columns, sizeof(char *) * flow->column_count);
+	if (flow->scd_type == 2)
+	{
+		rows.names[rows.count++] = MDL_START_COLUMN;
+		rows.names[rows.count++] = MDL_END_COLUMN;
+	}
+	mdl_update_or_replace(&rows, update_in_place, &updating);
+	return tuplestore_tuple_count(output->target_updates);
+}
+
 static char *
 target_insert(const FlowShape *shape, TupleDesc columns)
 {
@@ -164,7 +198,7 @@ mdl_merge_write(MergeOutput *output, Snapshot snapshot)
 
 	/* Deletes first: they make room for other unique keys of the table. */
 	published->deleted = delete_rows(shape->flow->target, output->target_deletes, columns, snapshot);
-	published->updated = write_rows(target_update(shape, columns), output->target_updates, columns, snapshot);
+	published->updated = update_target(output, snapshot);
 	published->inserted = write_rows(target_insert(shape, columns), output->target_inserts, columns, snapshot);
 	write_state(output, snapshot);
 	AtEOXact_GUC(true, level);

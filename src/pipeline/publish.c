@@ -7,22 +7,16 @@
  * no history.  An empty table takes the result as it is.
  */
 #include "pipeline/definition_int.h"
-#include "pipeline/incremental_int.h"
 #include "pipeline/refresh_int.h"
 #include "pipeline/result_int.h"
 #include "base/progress.h"
 
-#include "access/genam.h"
-#include "access/table.h"
-#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
-#include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
 /* ---- what differs -------------------------------------------------------------------------------------------- */
@@ -211,85 +205,6 @@ update_statement(const DerivedResult *result, const KeyColumn *keys, TupleDesc p
 	return text.data;
 }
 
-static int64
-update_in_place(const DerivedResult *result, const Differences *differences, Snapshot snapshot)
-{
-	int64		done;
-
-	done = mdl_write_places(result, differences->keys, differences->updates, differences->placed_columns, true, snapshot);
-	return done >= 0 ? done : apply(update_statement(result, differences->keys, differences->placed_columns), "medallion_updates",
-									differences->updates, differences->placed_columns, snapshot);
-}
-
-/* ---- rows that change places ------------------------------------------------------------------------------------------------ */
-
-/* Whether another key than the primary one is looked at for each row as it is written. */
-static bool
-has_other_unique_key(Oid relid)
-{
-	Relation	target = table_open(relid, AccessShareLock);
-	bool		found = false;
-	ListCell   *cell;
-
-	foreach(cell, RelationGetIndexList(target))
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		found |= (index->rd_index->indisunique || index->rd_index->indisexclusion) && index->rd_index->indimmediate &&
-			!index->rd_index->indisprimary;
-		index_close(index, NoLock);
-	}
-	table_close(target, NoLock);
-	return found;
-}
-
-/* "t.a, t.b" (`sources`) or "a, b": columns that the table has beside those of the result. */
-static char *
-further_columns(const DerivedResult *result, bool sources)
-{
-	TupleDesc	columns = mdl_relation_columns(result->table->target);
-	StringInfoData text;
-
-	initStringInfo(&text);
-	for (int i = 0; i < columns->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(columns, i);
-		bool		is_ours = false;
-
-		for (int j = 0; j < result->columns->natts; j++)
-			is_ours |= strcmp(NameStr(column->attname), NameStr(TupleDescAttr(result->columns, j)->attname)) == 0;
-		if (!column->attisdropped && !is_ours)
-			appendStringInfo(&text, ", %s%s", sources ? "t." : "", quote_identifier(NameStr(column->attname)));
-	}
-	return text.data;
-}
-
-/* Takes the rows out and puts them in anew, with what their further columns hold. */
-static int64
-update_by_replacing(const DerivedResult *result, const Differences *differences, Snapshot snapshot)
-{
-	StoredRows	rows;
-	char	   *target = mdl_qualified_name(result->table->target);
-	int			count = result->columns->natts;
-	int64		done;
-
-	mdl_offer_rows("medallion_updates", differences->updates, differences->placed_columns);
-	PushCopiedSnapshot(snapshot);
-	UpdateActiveSnapshotCommandId();
-	mdl_store_query(&rows, psprintf("SELECT u.c1, %s%s FROM medallion_updates u(%s) JOIN ONLY %s t ON t.ctid OPERATOR(pg_catalog.=) u.c1",
-									mdl_numbered_columns(2, count + 1, "u."), further_columns(result, true),
-									mdl_numbered_columns(1, count + 1, ""), target), NULL);
-	PopActiveSnapshot();
-	SPI_unregister_relation("medallion_updates");
-	(void) mdl_write_places(result, differences->keys, differences->updates, differences->placed_columns, false, snapshot);
-	done = apply(psprintf("INSERT INTO %s (%s%s) OVERRIDING SYSTEM VALUE SELECT %s FROM medallion_updates u(%s)", target,
-						  mdl_column_list(result->columns, ""), further_columns(result, false),
-						  mdl_numbered_columns(2, rows.columns->natts, "u."), mdl_numbered_columns(1, rows.columns->natts, "")),
-				 "medallion_updates", rows.rows, rows.columns, snapshot);
-	tuplestore_end(rows.rows);
-	return done;
-}
-
 typedef struct Updating
 {
 	const DerivedResult *result;
@@ -299,35 +214,31 @@ typedef struct Updating
 } Updating;
 
 static void
-try_in_place(void *argument)
+update_in_place(void *argument)
 {
 	Updating   *updating = argument;
+	const Differences *differences = updating->differences;
 
-	updating->done = update_in_place(updating->result, updating->differences, updating->snapshot);
+	updating->done = mdl_write_places(updating->result, differences->keys, differences->updates, differences->placed_columns, true,
+									  updating->snapshot);
+	if (updating->done < 0)
+		updating->done = apply(update_statement(updating->result, differences->keys, differences->placed_columns), "medallion_updates",
+							   differences->updates, differences->placed_columns, updating->snapshot);
 }
 
-/*
- * Rows may change places in another unique key (ranks), where no order of updates may do: each meets a row that has yet to be
- * changed.  Then they are taken out first; what is still twice is an error there.
- */
 static int64
 apply_updates(const DerivedResult *result, const Differences *differences, Snapshot snapshot)
 {
 	Updating	updating = {.result = result, .differences = differences, .snapshot = snapshot};
-	ErrorData  *error;
+	int			count = result->columns->natts;
+	PlacedRows	rows = {.target = result->table->target, .rows = differences->updates, .columns = differences->placed_columns,
+		.names = palloc_array(char *, count), .count = count, .snapshot = snapshot};
 
 	if (differences->count.updated == 0)
 		return 0;
-	if (differences->count.updated == 1 || !mdl_target_is_plain(result) || !has_other_unique_key(result->table->target))
-		return update_in_place(result, differences, snapshot);
-	error = mdl_try(try_in_place, &updating);
-	if (error == NULL)
-		return updating.done;
-	if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION && error->sqlerrcode != ERRCODE_EXCLUSION_VIOLATION)
-		ReThrowError(error);
-	FreeErrorData(error);
-	tuplestore_rescan(differences->updates);
-	return update_by_replacing(result, differences, snapshot);
+	for (int i = 0; i < count; i++)
+		rows.names[i] = NameStr(TupleDescAttr(result->columns, i)->attname);
+	return mdl_update_or_replace(&rows, update_in_place, &updating) ? differences->count.updated : updating.done;
 }
 
 static int64

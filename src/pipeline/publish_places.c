@@ -66,8 +66,8 @@ map_columns(Relation relation, TupleDesc columns, AttrNumber *map)
 	return true;
 }
 
-static bool
-is_plain(Relation relation)
+bool
+mdl_relation_is_plain(Relation relation)
 {
 	TupleConstr *constraints = RelationGetDescr(relation)->constr;
 
@@ -90,7 +90,7 @@ mdl_target_is_plain(const DerivedResult *result)
 {
 	Relation	relation = table_open(result->table->target, AccessShareLock);
 	AttrNumber *columns = palloc_array(AttrNumber, result->columns->natts);
-	bool		plain = is_plain(relation) && map_columns(relation, result->columns, columns);
+	bool		plain = mdl_relation_is_plain(relation) && map_columns(relation, result->columns, columns);
 
 	table_close(relation, NoLock);
 	return plain;
@@ -216,7 +216,7 @@ mdl_write_places(const DerivedResult *result, const KeyColumn *keys, Tuplestores
 
 	writer.columns = palloc_array(AttrNumber, writer.count);
 	writer.relation = table_open(result->table->target, RowExclusiveLock);
-	if (is_plain(writer.relation) && may_write(writer.relation) &&
+	if (mdl_relation_is_plain(writer.relation) && may_write(writer.relation) &&
 		map_columns(writer.relation, result->columns, writer.columns))
 	{
 		for (int i = 0; i < writer.count; i++)

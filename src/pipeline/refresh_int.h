@@ -13,6 +13,7 @@
 #include "nodes/params.h"
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
+#include "utils/relcache.h"
 #include "utils/snapshot.h"
 #include "utils/tuplestore.h"
 
@@ -42,6 +43,9 @@ extern bool mdl_table_is_empty(Oid relid, Snapshot snapshot);
 
 /* ---- publish_places.c ------------------------------------------------------------------------------------------ */
 
+/* Whether a statement does no more to rows of a table than to write them: it has no rules, triggers or generated columns of others. */
+extern bool mdl_relation_is_plain(Relation relation);
+
 /* Whether what is written to a table is what is in it then: no rules, triggers or generated columns, and the result's types. */
 extern bool mdl_target_is_plain(const DerivedResult *result);
 
@@ -51,6 +55,25 @@ extern bool mdl_target_is_plain(const DerivedResult *result);
  */
 extern int64 mdl_write_places(const DerivedResult *result, const KeyColumn *keys, Tuplestorestate *rows,
 							  TupleDesc placed_columns, bool updates, Snapshot snapshot);
+
+/* ---- publish_replace.c ------------------------------------------------------------------------------------------ */
+
+/* Rows that are to have other values. */
+typedef struct PlacedRows
+{
+	Oid			target;
+	Tuplestorestate *rows;		/* place tid, then values; can be read again */
+	TupleDesc	columns;
+	char	  **names;			/* (count) of the columns that the values behind the place are of */
+	int			count;
+	Snapshot	snapshot;
+} PlacedRows;
+
+/*
+ * Does the update, in a subtransaction where it may be undone; if unique keys are in the way of that, replaces the rows and
+ * returns true.
+ */
+extern bool mdl_update_or_replace(const PlacedRows *placed, MdlWork update, void *argument);
 
 /* ---- refresh_schedule.c: tables that are refreshed by themselves ------------------------------------------------ */
 

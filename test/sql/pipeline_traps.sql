@@ -89,6 +89,20 @@ UPDATE traps.score SET score = CASE id WHEN 3 THEN 4 ELSE 3 END WHERE id IN (3, 
 SELECT traps.refresh('traps.twice');
 SELECT id, score FROM traps.twice WHERE id IN (3, 4) ORDER BY id;
 
+-- Events that come together may exchange them too.
+CREATE TABLE traps.event (id int, email text, at int PRIMARY KEY);
+CREATE TABLE traps.account (id int PRIMARY KEY, email text UNIQUE, note text DEFAULT 'kept');
+SELECT medallion.enable_versioning('traps.event');
+INSERT INTO traps.event VALUES (1, 'a', 1), (2, 'b', 2);
+SELECT inserted, updated FROM medallion.apply_changes('traps.account', 'traps.event', keys => '{id}', sequence_by => 'at', except_column_list => '{at}');
+UPDATE traps.account SET note = 'of ' || id;
+INSERT INTO traps.event VALUES (1, NULL, 3), (2, 'a', 4), (1, 'b', 5);
+SELECT inserted, updated FROM medallion.apply_changes('traps.account');
+SELECT * FROM traps.account ORDER BY id;
+INSERT INTO traps.event VALUES (1, 'a', 6);
+SELECT inserted, updated FROM medallion.apply_changes('traps.account');
+SELECT medallion.drop_flow('traps.account');
+
 -- How numbers become text is not for the session to say that refreshes.
 SELECT target FROM medallion.define('traps.text', 'SELECT id, (amount / 3.0::float8)::text AS third, int4send(id)::text AS bytes FROM traps.sale WHERE id <= 100', '{id}');
 SELECT traps.refresh('traps.text');
