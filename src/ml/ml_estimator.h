@@ -98,6 +98,7 @@ typedef struct ml_coefficient
 	double		std_error;		/* NaN where there is none, as the next two */
 	double		statistic;
 	double		p_value;
+	bool		unbounded;		/* it has no finite value: it was stopped on its way */
 } ml_coefficient;
 
 /* Something learnt that users look at: centres, explained variance, priors …, for view medallion.model_attributes. */

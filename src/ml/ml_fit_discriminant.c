@@ -433,7 +433,7 @@ report_coefficients(const ml_discriminant *d, ml_report *report)
 			double		less = d->n_classes > 2 ? 0 : term < 0 ? d->intercept[0] : d->coefficient[term];
 			double		value = term < 0 ? d->intercept[a] : d->coefficient[a * n + term];
 
-			*c++ = (ml_coefficient) {d->n_classes == 2 ? 0 : a, term, value - less, NAN, NAN, NAN};
+			*c++ = (ml_coefficient) {d->n_classes == 2 ? 0 : a, term, value - less, NAN, NAN, NAN, false};
 		}
 }
 

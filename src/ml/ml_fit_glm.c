@@ -172,6 +172,8 @@ report_facts(const glm_state *s, const ml_irls_fit *fit, ml_report *report)
 	}
 	ml_report_fact(report, "df_null", (double) fit->rows - s->fit_intercept);
 	ml_report_fact(report, "df_residual", fit->df);
+	if (fit->fading_rows > 0)
+		ml_report_fact(report, "rows_without_mean", (double) fit->fading_rows);
 	ml_report_fact(report, "pearson_chi2", fit->sums.pearson);
 	ml_report_fact(report, "dispersion", fit->dispersion);
 	ml_report_fact(report, "log_likelihood", -likelihood / 2);
@@ -183,7 +185,7 @@ report_facts(const glm_state *s, const ml_irls_fit *fit, ml_report *report)
 static void
 report_coefficient(const glm_state *s, const ml_irls_fit *fit, ml_coefficient *row, int term, double estimate, double std_error)
 {
-	*row = (ml_coefficient) {0, term, estimate, std_error, estimate / std_error, NAN};
+	*row = (ml_coefficient) {.term = term, .estimate = estimate, .std_error = std_error, .statistic = estimate / std_error};
 	row->p_value = s->family.power == 1 ? ml_normal_two_sided(row->statistic) : ml_t_two_sided(row->statistic, fit->df);
 }
 
@@ -225,6 +227,7 @@ glm_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 		bool		aliased = !s->penalised && fit->aliased[i];
 
 		report_coefficient(s, fit, &report->coefficients[i + intercept], i, aliased ? NAN : fit->coefficients[i], fit->std_errors[i]);
+		report->coefficients[i + intercept].unbounded = fit->fading != NULL && fit->fading[i];
 		report->n_aliased += aliased;
 	}
 	report->iterations = fit->iterations;

@@ -359,7 +359,7 @@ reported(const huber_state *s, int term, double estimate, size_t place)
 {
 	double		error = s->std_errors && !s->penalty_matters ? s->std_errors[place] : NAN;
 
-	return (ml_coefficient) {0, term, estimate, error, estimate / error, ml_normal_two_sided(estimate / error)};
+	return (ml_coefficient) {0, term, estimate, error, estimate / error, ml_normal_two_sided(estimate / error), false};
 }
 
 static ml_status

@@ -243,7 +243,7 @@ report_fit(const lasso_state *s, double intercept, ml_report *report, ml_error *
 	if (status != ML_OK)
 		return status;
 	for (int i = 0; i < n + first; i++)
-		report->coefficients[i] = (ml_coefficient) {0, i - first, i < first ? intercept : s->lasso.solution[i - first], NAN, NAN, NAN};
+		report->coefficients[i] = (ml_coefficient) {0, i - first, i < first ? intercept : s->lasso.solution[i - first], NAN, NAN, NAN, false};
 	for (int j = 0; j < n; j++)
 		nonzero += s->lasso.solution[j] != 0;
 	report->iterations = s->rounds;

@@ -275,7 +275,7 @@ report_machines(const linear_svm_state *s, ml_report *report)
 	{
 		for (int j = intercept ? -1 : 0; j < n_terms; j++)
 			report->coefficients[at++] = (ml_coefficient) {m, j,
-				j < 0 ? s->intercepts[m] : s->coefficients[(size_t) m * n_terms + j], NAN, NAN, NAN};
+				j < 0 ? s->intercepts[m] : s->coefficients[(size_t) m * n_terms + j], NAN, NAN, NAN, false};
 		objective += s->objectives[m];
 		gap += s->gaps[m];
 		rounds = s->rounds[m] > rounds ? s->rounds[m] : rounds;

@@ -126,7 +126,7 @@ logistic_step(void *state, ml_progress *progress, ml_error *err)
 static void
 report_coefficient(ml_coefficient *row, int output, int term, double estimate, double std_error)
 {
-	*row = (ml_coefficient) {output, term, estimate, std_error, estimate / std_error, NAN};
+	*row = (ml_coefficient) {output, term, estimate, std_error, estimate / std_error, NAN, false};
 	row->p_value = ml_normal_two_sided(row->statistic);
 }
 

@@ -677,7 +677,7 @@ reported(const quantile_state *s, int term, double estimate, size_t place)
 {
 	double		error = s->std_errors ? s->std_errors[place] : NAN;
 
-	return (ml_coefficient) {0, term, estimate, error, estimate / error, ml_t_two_sided(estimate / error, s->df)};
+	return (ml_coefficient) {0, term, estimate, error, estimate / error, ml_t_two_sided(estimate / error, s->df), false};
 }
 
 static ml_status

@@ -243,7 +243,7 @@ sgd_finish(void *state, ml_model *model, ml_report *report, ml_error *err)
 		return status;
 	for (int k = 0; k < sgd->n_outputs; k++)
 		for (int j = -intercept; j < (int) sgd->p; j++)
-			report->coefficients[at++] = (ml_coefficient) {k, j, j < 0 ? b0[k] : b[k * sgd->p + j], NAN, NAN, NAN};
+			report->coefficients[at++] = (ml_coefficient) {k, j, j < 0 ? b0[k] : b[k * sgd->p + j], NAN, NAN, NAN, false};
 	report->iterations = s->epochs;
 	report->converged = s->converged;
 	ml_report_fact(report, "objective", s->measured / (double) s->design->rows + ml_sgd_penalty(sgd));

@@ -51,7 +51,7 @@ ml_irls_start_phase(ml_irls *l, ml_irls_phase phase)
 	l->halvings = 0;
 	l->observed = false;
 	l->objective = INFINITY;
-	l->last_gain = INFINITY;
+	l->last_gain = phase == ML_IRLS_LAST_HESSIAN ? l->last_gain : INFINITY;
 	l->scale = phase == ML_IRLS_ON_SAMPLE ? l->sample_share : 1;
 	start_round(l);
 }
@@ -105,6 +105,9 @@ end_phase(ml_irls *l, bool converged)
 	l->fit.converged = converged;
 	if (!l->penalised)
 	{
+		double		none;
+
+		ml_untangle_to_terms(&l->untangle, l->step, 0, l->term_step, &none);
 		ml_irls_start_phase(l, ML_IRLS_LAST_HESSIAN);
 		return ML_MORE;
 	}

@@ -45,6 +45,8 @@ typedef struct ml_irls_fit
 	double		condition;		/* of the weighted terms, as ml_collinear.h has it; NaN with a penalty */
 	ml_family_sums sums;		/* without a penalty */
 	double		quantiles[5];	/* of deviance residuals: least, quarters, largest; NaN if not asked for */
+	int64_t		fading_rows;	/* whose target is 0 and whose mean has no other bound … */
+	const unsigned char *fading;	/* … (n_terms) terms that take it there; NULL: not looked for */
 	int			iterations;		/* rounds over all rows */
 	bool		converged;
 } ml_irls_fit;

@@ -67,6 +67,8 @@ ml_irls_describe_fit(ml_irls *l, ml_error *err)
 	if (status != ML_OK)
 		return status;
 	fit->sums = l->total.measured;
+	fit->fading_rows = l->total.fading_rows;
+	fit->fading = l->total.fading;
 	fit->df = (double) fit->rows - fit->rank - (l->params.fit_intercept ? 1 : 0);
 	fit->dispersion = fixed ? 1 : fit->df > 0 ? fit->sums.pearson / fit->df : NAN;
 	set_std_errors(l, fit->dispersion);

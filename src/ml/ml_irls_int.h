@@ -44,6 +44,8 @@ typedef struct ml_irls_sums
 	const double **columns;		/* (numbers) scratch: where a block's columns start … */
 	int32_t   **level_rows;		/* … (cats) and its levels, (ML_MOMENTS_BLOCK) each */
 	ml_untangle_scratch scratch;
+	unsigned char *fading;		/* (n_terms) terms of rows whose means fade away … */
+	int64_t		fading_rows;	/* … and how many these are; in phase ML_IRLS_LAST_HESSIAN */
 } ml_irls_sums;
 
 typedef enum ml_irls_phase
@@ -100,6 +102,7 @@ struct ml_irls
 	double	   *residuals;		/* (rows) of the fit, if asked for */
 	double	   *right;			/* (n_terms) scratch … */
 	double	   *step;
+	double	   *term_step;		/* the last one, in terms instead of rests */
 	double	   *work;
 };
 

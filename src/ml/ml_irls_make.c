@@ -65,6 +65,7 @@ allocate_sums(ml_irls *l)
 		ml_irls_sums	   *s = i < 0 ? &l->total : &l->part[i];
 
 		s->moments = take(l, ml_moments_size(&l->layout.shape), 1, &failed);
+		s->fading = take(l, l->fit.n_terms, 1, &failed);
 		s->gradient = take(l, l->layout.shape.n_numbers, sizeof(double), &failed);
 		s->level_gradient = take(l, l->layout.shape.n_levels, sizeof(double), &failed);
 		s->columns = take(l, l->layout.shape.n_numbers, sizeof(double *), &failed);
@@ -90,6 +91,7 @@ allocate(ml_irls *l, size_t rows, size_t most_ranges)
 	l->before = take(l, p, sizeof(double), &failed);
 	l->right = take(l, p, sizeof(double), &failed);
 	l->step = take(l, p, sizeof(double), &failed);
+	l->term_step = take(l, p, sizeof(double), &failed);
 	l->work = take(l, p, sizeof(double), &failed);
 	l->gram_memory = take(l, ml_gram_doubles(p), sizeof(double), &failed);
 	l->fit.coefficients = take(l, p + l->matrix->n_offsets, sizeof(double), &failed);
@@ -233,6 +235,7 @@ free_sums(const ml_irls *l, ml_irls_sums *s)
 
 	ml_untangle_scratch_clear(ctx, &s->scratch);
 	ml_free(ctx, s->moments);
+	ml_free(ctx, s->fading);
 	ml_free(ctx, s->gradient);
 	ml_free(ctx, s->level_gradient);
 	ml_free(ctx, s->columns);
@@ -287,6 +290,7 @@ ml_irls_end(ml_irls *l)
 	ml_free(&ctx, l->before);
 	ml_free(&ctx, l->right);
 	ml_free(&ctx, l->step);
+	ml_free(&ctx, l->term_step);
 	ml_free(&ctx, l->work);
 	ml_free(&ctx, l->gram_memory);
 	ml_free(&ctx, l->fit.coefficients);

@@ -292,6 +292,24 @@ tell_empty(const MdlTraining *t)
 				 errhint("There may be fewer different rows than clusters: lower the parameter \"n_clusters\".")));
 }
 
+/* A category, or a range of numbers, in which all targets are 0: R says that fitted rates of 0 occurred, and no more. */
+static void
+tell_unbounded(const MdlTraining *t)
+{
+	StringInfoData names;
+	int			told = 0;
+
+	initStringInfo(&names);
+	for (size_t i = 0; i < t->report.n_coefficients && told <= 10; i++)
+		if (t->report.coefficients[i].unbounded && told++ < 10)
+			appendStringInfo(&names, "%s%s", told > 1 ? ", " : "", term_name(t, t->report.coefficients[i].term));
+	if (told > 0)
+		ereport(WARNING,
+				(errmsg("coefficients have no finite value, since they take the means of rows whose targets are all 0 to 0: %s%s", names.data, told > 10 ? ", …" : ""),
+				 errdetail("They tell such rows from all others. Where they were stopped depends on the tolerance; their standard errors say nothing."),
+				 errhint("Use a penalty (\"alpha\"), put such categories together with others, or leave out such rows.")));
+}
+
 /* So does an end that came too early: the metrics tell it among many other things.  Of sgd one says how many epochs, and can go on. */
 static void
 tell_unconverged(const MdlTraining *t)
@@ -317,6 +335,7 @@ mdl_training_record(MdlTraining *t, double seconds, MdlTrainResult *result)
 	if (status != ML_OK)
 		mdl_ml_raise(status, &err);
 	tell_aliased(t);
+	tell_unbounded(t);
 	tell_empty(t);
 	tell_unconverged(t);
 	version.model = request->model;
