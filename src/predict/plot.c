@@ -69,7 +69,14 @@ mdl_plot_number(const PlotAxis *axis, double value)
 	if (fabs(value) < axis->step * 1e-6)
 		value = 0;
 	if (largest >= 1e7 || digits > 6)
-		return psprintf("%.4g", value);
+	{
+		/* As many digits as tell one tick from the next. */
+		int			significant = (int) (floor(log10(largest) + 1e-9) - floor(log10(axis->step) + 1e-9)) + 1;
+
+		if (significant > 4 && axis->step >= 1 && largest < 1e15)
+			return psprintf("%.0f", value);
+		return psprintf("%.*g", Min(Max(significant, 4), 15), value);
+	}
 	return psprintf("%.*f", digits, value);
 }
 

@@ -10,6 +10,7 @@
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "predict/summary_int.h"
 
 #define ON_LINE 64				/* a mark that tells whose a line is */
 
@@ -163,12 +164,6 @@ put_row(StringInfo out, const Canvas *canvas, int row)
 	}
 }
 
-static int
-text_width(const char *text)
-{
-	return pg_mbstrlen(text);
-}
-
 static void
 put_centred(const PlotTarget *target, const char *text, int left, int width)
 {
@@ -177,7 +172,9 @@ put_centred(const PlotTarget *target, const char *text, int left, int width)
 	if (text == NULL)
 		return;
 	initStringInfo(&line);
-	appendStringInfoSpaces(&line, left + Max(0, (width - text_width(text)) / 2));
+	if (target->format != PLOT_ASCII)
+		text = mdl_summary_name(text, Max(width, MDL_SUMMARY_WIDTH));
+	appendStringInfoSpaces(&line, left + Max(0, (width - mdl_summary_width(text)) / 2));
 	appendStringInfoString(&line, text);
 	mdl_plot_line(target, line.data);
 }
@@ -275,7 +272,7 @@ put_legend(const Plot *plot, int margin, int columns, const PlotTarget *target)
 
 			if (series->name == NULL || series->group != g)
 				continue;
-			if (line.len > 0 && text_width(line.data) + text_width(series->name) + 5 > columns)
+			if (line.len > 0 && mdl_summary_width(line.data) + mdl_summary_width(series->name) + 5 > columns)
 			{
 				put_centred(target, line.data, margin + 2, columns);
 				resetStringInfo(&line);
@@ -322,25 +319,23 @@ mdl_plot_text(const Plot *drawn, const PlotTarget *target)
 
 /* ---- confusion ----------------------------------------------------------------------------------------------- */
 
-#define LONGEST_CLASS 16
+#define LONGEST_CLASS 16		/* columns of a class at the top … */
+#define LONGEST_LABEL 40		/* … and on the left, where the top has numbers */
 
-/* At most LONGEST_CLASS characters of a class, control characters replaced. */
-static char *
-short_class(const char *class)
+/* Whether the classes at the top would make the lines longer than a terminal: then they are numbered. */
+static bool
+is_numbered(const HeatMap *map, const PlotTarget *target, int left, int width)
 {
-	int			length = pg_mbcharcliplen(class, strlen(class), LONGEST_CLASS);
-	char	   *result = pnstrdup(class, length);
-
-	for (char *c = result; *c; c++)
-		if ((unsigned char) *c < ' ')
-			*c = '?';
-	return result;
+	for (int i = 0; i < map->n; i++)
+		if (mdl_summary_width(map->classes[i]) > LONGEST_CLASS)
+			return true;
+	return left + map->n * (width + 2) > Max(target->width, MDL_SUMMARY_WIDTH);
 }
 
 static void
 put_padded(StringInfo line, const char *text, int width)
 {
-	appendStringInfoSpaces(line, Max(0, width - text_width(text)));
+	appendStringInfoSpaces(line, Max(0, width - mdl_summary_width(text)));
 	appendStringInfoString(line, text);
 }
 
@@ -352,15 +347,33 @@ mdl_plot_text_map(const HeatMap *map, const PlotTarget *target)
 	static const char *const ascii_shades[] = {" ", ".", ":", "x", "#"};
 	const char *const *shades = target->format == PLOT_ASCII ? ascii_shades : unicode_shades;
 	StringInfoData line;
+	char	  **labels = palloc(sizeof(char *) * (map->n + 1));
+	char	  **tops = palloc(sizeof(char *) * (map->n + 1));
 	int			left = strlen("label");
+	int			counts = 4;
 	int			width = 4;
+	bool		numbered;
 
 	for (int i = 0; i < map->n; i++)
 	{
-		left = Max(left, text_width(short_class(map->classes[i])));
-		width = Max(width, text_width(short_class(map->classes[i])));
+		labels[i] = tops[i] = mdl_summary_name(map->classes[i], LONGEST_CLASS);
+		left = Max(left, mdl_summary_width(labels[i]));
+		width = Max(width, mdl_summary_width(tops[i]));
 		for (int j = 0; j < map->n; j++)
-			width = Max(width, (int) strlen(psprintf("%.6g", map->counts[(Size) i * map->n + j])));
+			counts = Max(counts, (int) strlen(psprintf("%.6g", map->counts[(Size) i * map->n + j])));
+	}
+	width = Max(width, counts);
+	numbered = is_numbered(map, target, left, width);
+	if (numbered)
+	{
+		left = strlen("label");
+		width = counts;
+		for (int i = 0; i < map->n; i++)
+		{
+			tops[i] = psprintf("%d", i + 1);
+			labels[i] = psprintf("%s %*d", mdl_summary_name(map->classes[i], LONGEST_LABEL), map->n > 9 ? 2 : 1, i + 1);
+			left = Max(left, mdl_summary_width(labels[i]));
+		}
 	}
 	put_centred(target, map->title, left, (width + 2) * map->n);
 	put_centred(target, "predicted", left, (width + 2) * map->n);
@@ -369,7 +382,7 @@ mdl_plot_text_map(const HeatMap *map, const PlotTarget *target)
 	for (int j = 0; j < map->n; j++)
 	{
 		appendStringInfoChar(&line, ' ');
-		put_padded(&line, short_class(map->classes[j]), width);
+		put_padded(&line, tops[j], width);
 		if (j < map->n - 1)
 			appendStringInfoChar(&line, ' ');
 	}
@@ -381,7 +394,7 @@ mdl_plot_text_map(const HeatMap *map, const PlotTarget *target)
 		for (int j = 0; j < map->n; j++)
 			all += map->counts[(Size) i * map->n + j];
 		resetStringInfo(&line);
-		put_padded(&line, short_class(map->classes[i]), left);
+		put_padded(&line, labels[i], left);
 		for (int j = 0; j < map->n; j++)
 		{
 			double		count = map->counts[(Size) i * map->n + j];

@@ -157,7 +157,7 @@ append_call(StringInfo out, const MdlInference *inference)
 	for (int i = keys; i < Min(n, keys + MOST_FEATURES); i++)
 		appendStringInfo(out, "%s%s", i > keys ? " + " : "", mdl_summary_name(quote_identifier(ml_model_column_name(model, i)), MDL_SUMMARY_WIDTH));
 	if (n - keys > MOST_FEATURES)
-		appendStringInfo(out, " + … %d features", n - keys);
+		appendStringInfo(out, " + ... %d features", n - keys);
 	for (int i = n; i < n + n_offsets; i++)
 	{
 		ml_column_spec column;

@@ -177,7 +177,7 @@ mdl_summary_name(const char *name, int most)
 		}
 		else if (!cut)
 		{
-			appendStringInfoString(&out, GetDatabaseEncoding() == PG_UTF8 ? "\342\200\246" : "~");
+			appendStringInfoString(&out, GetDatabaseEncoding() == PG_UTF8 && pg_get_client_encoding() == PG_UTF8 ? "\342\200\246" : "~");
 			cut = true;
 		}
 		at += wide;

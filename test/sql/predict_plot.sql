@@ -104,6 +104,11 @@ SELECT medallion.plot('plot_two', 's', 'predicted');
 SELECT medallion.plot('plot_number', 's', 'roc');
 SELECT medallion.plot('plot_none', 's');
 SELECT medallion.plot('plot_two', 'SELECT p FROM s');
+-- ticks that differ by little have the digits that tell them apart; names of two columns a character; long titles; many classes
+SELECT medallion.plot(array_agg(1.7e9 + i * 10 ORDER BY i), array_agg(1e8 + sin(i / 5.0) ORDER BY i), height => 5, width => 70) FROM generate_series(1, 60) i;
+SELECT medallion.plot(array_agg(0.5 + i * 1e-9 ORDER BY i), array_agg(1e-12 * i ORDER BY i), title => repeat('a long title ', 10), height => 5) FROM generate_series(1, 60) i;
+SELECT medallion.plot(medallion.confusion((ARRAY['東京', '大阪', 'Köln'])[1 + i % 3], (ARRAY['東京', '大阪', 'Köln'])[1 + i * i % 3])) FROM generate_series(1, 30) i;
+SELECT medallion.plot(medallion.confusion('class ' || i % 12, 'class ' || i * i % 12), 'ascii') FROM generate_series(1, 120) i;
 SELECT medallion.drop_model('plot_two'), medallion.drop_model('plot_number');
 RESET search_path;
 SET client_min_messages = warning;
