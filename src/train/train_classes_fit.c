@@ -81,7 +81,7 @@ set_dictionaries(MdlTraining *t, Found *f)
 			continue;
 		f->level_codes[i] = set_dictionary(t, f->head, i);
 		if (t->plan.columns[i].dictionary.count < 2)
-			mdl_training_constant_column(t->source.columns[i].name);
+			mdl_training_constant_feature(t, t->source.columns[i].name, t->plan.columns[i].dictionary.count);
 	}
 	f->class_codes = set_dictionary(t, f->head, t->plan.target);
 	mdl_training_set_classes(t);
@@ -131,7 +131,7 @@ check_constant(const MdlTraining *t, const MdlClassHead *head)
 		for (int k = 0; head->type == ML_CLASS_GAUSSIAN && k < head->n_classes; k++)
 			varies |= mdl_class_sums(head, k)[2 + j] != 0 || mdl_class_squares(head, k)[j] != 0;
 		if (!varies)
-			mdl_training_constant_column(t->source.columns[i].name);
+			mdl_training_constant_feature(t, t->source.columns[i].name, 1);
 	}
 }
 

@@ -706,7 +706,7 @@ check_categories(const Build *b)
 
 	for (int i = 0; i < t->source.n_features; i++)
 		if (t->plan.columns[i].cat >= 0 && b->n_categories[i] < 2)
-			mdl_training_constant_column(t->source.columns[i].name);
+			mdl_training_constant_feature(t, t->source.columns[i].name, b->n_categories[i]);
 }
 
 /* Which row of the image the i-th record of the sample is. */

@@ -513,6 +513,8 @@ extern int	mdl_training_fill_code(const MdlTraining *t, int column);
 /* The variables of a Gram of this plan: the terms of the model, then the target; *n is their number. */
 extern ml_gram_source *mdl_training_gram_sources(const MdlTraining *t, int *n);
 extern void mdl_training_constant_column(const char *name) pg_attribute_noreturn();
+/* The same for a feature with one value, which in a part of a model is no error, and of 0, which is NULL in every row. */
+extern void mdl_training_constant_feature(const MdlTraining *t, const char *name, int n_values);
 extern void mdl_training_empty_holdout(void) pg_attribute_noreturn();
 extern void mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_gram_source *sources);
 

@@ -60,7 +60,7 @@ check_constant(const MdlTraining *t, const MdlMatrixData *data, size_t n)
 					 errmsg("feature \"%s\" is NULL in every row", t->source.columns[i].name),
 					 errhint("Exclude the column.")));
 		if (same == n)
-			mdl_training_constant_column(t->source.columns[i].name);
+			mdl_training_constant_feature(t, t->source.columns[i].name, 1);
 	}
 }
 

@@ -160,6 +160,18 @@ mdl_training_constant_column(const char *name)
 			 errhint("Exclude the column: nothing can be learnt from it.")));
 }
 
+void
+mdl_training_constant_feature(const MdlTraining *t, const char *name, int n_values)
+{
+	if (n_values == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("feature \"%s\" is NULL in every row", name),
+				 errhint("Exclude the column.")));
+	if (t->request->told_source == NULL)
+		mdl_training_constant_column(name);
+}
+
 /* A spread this small beside the mean is rounding of a constant. */
 void
 mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_gram_source *sources)
@@ -182,7 +194,7 @@ mdl_training_check_constant(const MdlTraining *t, const ml_gram *gram, const ml_
 					(errcode(ERRCODE_DATA_EXCEPTION),
 					 errmsg("feature \"%s\" is about %g in every row: its squares vanish", name, gram->mean[i]),
 					 errhint("Ask for preprocess => '{\"scale\": \"standard\"}', or exclude the column if all its values are the same.")));
-		mdl_training_constant_column(name);
+		mdl_training_constant_feature(t, name, 1);
 	}
 }
 
@@ -328,7 +340,7 @@ use_categories(MdlTraining *t, int index)
 						t->max_categories),
 				 errhint("Exclude the column, group its rare values in the source query, or raise \"max_categories\" in argument \"preprocess\".")));
 	if (profile->n_categories < 2)
-		mdl_training_constant_column(name);
+		mdl_training_constant_feature(t, name, profile->n_categories);
 	status = ml_dictionary_make(&t->ctx, &column->dictionary, profile->n_categories,
 								(const char *const *) profile->categories, &err);
 	if (status != ML_OK)
