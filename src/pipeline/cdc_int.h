@@ -246,7 +246,7 @@ typedef enum ReadWhat
 	READ_QUARANTINE				/* what was set aside, which is taken out of there */
 } ReadWhat;
 
-/* apply_changes.c: one application to a target that has a flow and that the current user owns, in an open SPI connection. */
+/* cdc_apply.c: one application to a target that has a flow and that the current user owns, in an open SPI connection. */
 extern Applied mdl_flow_apply(Oid target, ReadWhat what);
 
 /* Applies what was set aside once more, and logs it. */
@@ -383,11 +383,11 @@ extern void mdl_sort_events(const FlowShape *shape, MergeRow *rows, int count);
 extern bool mdl_same_value(const FlowColumn *column, Datum a, bool a_null, Datum b, bool b_null);
 extern bool mdl_same_event(const FlowShape *shape, const MergeRow *a, const MergeRow *b);
 
-/* cdc_merge.c; place may be NULL */
+/* ---- cdc_write.c ------------------------------------------------------------------------------------------------------- */
+
+/* Note a row in one of the stores of `output`; its place may be NULL. */
 extern void mdl_put_target(MergeOutput *output, Tuplestorestate *rows, ItemPointer place, const MergeRow *row);
 extern void mdl_put_state(MergeOutput *output, Tuplestorestate *rows, ItemPointer place, const MergeRow *row);
-
-/* ---- cdc_write.c ------------------------------------------------------------------------------------------------------- */
 
 /* Writes what was collected, and counts it. */
 extern void mdl_merge_write(MergeOutput *output, Snapshot snapshot);

@@ -1,14 +1,75 @@
 /*
- * cdc_write.c: writes the changes that a merge has collected into target and state.
+ * cdc_write.c: notes the changes that a merge finds, and writes them into target and state when all are known.
  */
 #include "pipeline/cdc_int.h"
 #include "pipeline/refresh_int.h"
 #include "base/progress.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+
+/* ---- what is noted -------------------------------------------------------------------------------------------------- */
+
+static void
+put_placed(Tuplestorestate *rows, TupleDesc columns, ItemPointer place, Datum *values, bool *nulls)
+{
+	values[0] = PointerGetDatum(place);
+	nulls[0] = place == NULL;
+	tuplestore_putvalues(rows, columns, values, nulls);
+}
+
+void
+mdl_put_target(MergeOutput *output, Tuplestorestate *rows, ItemPointer place, const MergeRow *row)
+{
+	int			count = output->shape->flow->column_count;
+	Datum	   *values = palloc_array(Datum, count + 3);
+	bool	   *nulls = palloc_array(bool, count + 3);
+
+	memcpy(values + 1, row->values, sizeof(Datum) * count);
+	memcpy(nulls + 1, row->nulls, sizeof(bool) * count);
+	values[count + 1] = row->sequence;
+	nulls[count + 1] = output->shape->flow->scd_type == 1;
+	values[count + 2] = row->end;
+	nulls[count + 2] = row->end_null;
+	put_placed(rows, output->target_placed, place, values, nulls);
+}
+
+static Datum
+missing_columns(const MergeRow *row, int count, bool *is_null)
+{
+	Datum	   *list = palloc_array(Datum, count + 1);
+	int			missing = 0;
+
+	for (int i = 0; i < count && row->kind == EVENT_UPSERT; i++)
+		if (!row->told[i])
+			list[missing++] = Int16GetDatum(i + 1);
+	*is_null = missing == 0;
+	return missing ? PointerGetDatum(construct_array(list, missing, INT2OID, sizeof(int16), true, TYPALIGN_SHORT)) : (Datum) 0;
+}
+
+void
+mdl_put_state(MergeOutput *output, Tuplestorestate *rows, ItemPointer place, const MergeRow *row)
+{
+	int			count = output->shape->flow->column_count;
+	Datum	   *values = palloc_array(Datum, count + 1 + EVENT_EXTRAS);
+	bool	   *nulls = palloc0_array(bool, count + 1 + EVENT_EXTRAS);
+	Datum	   *extras = values + count + 1;
+
+	memcpy(values + 1, row->values, sizeof(Datum) * count);
+	memcpy(nulls + 1, row->nulls, sizeof(bool) * count);
+	extras[EVENT_SEQUENCE] = row->sequence;
+	extras[EVENT_RANK] = Int16GetDatum(row->rank);
+	extras[EVENT_KIND] = CharGetDatum(row->kind);
+	extras[EVENT_WIDTH] = Int16GetDatum(count);
+	extras[EVENT_MISSING] = missing_columns(row, count, &nulls[count + 1 + EVENT_MISSING]);
+	put_placed(rows, output->state_placed, place, values, nulls);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------------------- */
 
 /* The columns of offered rows are numbered, so that no name of the user's can be taken for one of ours. */
 static char *

@@ -119,7 +119,7 @@ extern TupleDesc mdl_relation_columns(Oid relid);	/* a copy */
 /* "a, b, c", each quoted and preceded by `prefix`. */
 extern char *mdl_column_list(TupleDesc columns, const char *prefix);
 
-/* ---- define_options.c: what is declared besides the query ------------------------------------------------------- */
+/* ---- definition_options.c: what is declared besides the query ------------------------------------------------------- */
 
 typedef struct DefineOptions
 {
@@ -142,12 +142,12 @@ extern void mdl_options_ensure_indexes(const DerivedTable *table, bool drop);
 /* Records the cursors of the sources: {"schema.source": "column"} or {"schema.source": {"column": …, "overlap": …}}. */
 extern void mdl_cursors_declare(const DerivedTable *table, Jsonb *cursors);
 
-/* ---- dedupe.c --------------------------------------------------------------------------------------------------- */
+/* ---- definition_dedupe.c --------------------------------------------------------------------------------------------------- */
 
 /* The query to keep for the table: the one given, or where dedupe_by is, one that takes the latest of its rows with one key. */
 extern char *mdl_dedupe_query(const DerivedTable *table, const char *text, const Query *query, const char *target);
 
-/* ---- redefine.c ------------------------------------------------------------------------------------------------ */
+/* ---- definition_change.c ------------------------------------------------------------------------------------------------ */
 
 /* Makes the columns of the table those of its definition, as on_schema_change allows; an error if it does not. */
 extern void mdl_definition_apply_columns(const DerivedTable *table);

@@ -192,10 +192,9 @@ extern char *mdl_cursors_json(List *cursors);
  */
 extern bool mdl_counts_complete(DerivedResult *result, int64 last_refresh, Snapshot snapshot);
 
-/* ---- incremental.c ---------------------------------------------------------------------------------------------------- */
+/* ---- quarantine_changes.c ------------------------------------------------------------------------------------------------ */
 
-/* What is to be done about a table. */
-/* Corrections of rejected rows that were made or taken back since the last refresh (correction_changes.c). */
+/* Corrections of rejected rows that were made or taken back since the last refresh. */
 typedef struct CorrectionChanges
 {
 	int			count;
@@ -211,6 +210,9 @@ extern void mdl_correction_changes_done(const CorrectionChanges *changes);
 extern void mdl_correction_changes_rows(const CorrectionChanges *changes, const DerivedTable *table, TupleDesc columns,
 										void (*take) (void *taker, const Datum *values, const bool *nulls), void *taker);
 
+/* ---- incremental.c ---------------------------------------------------------------------------------------------------- */
+
+/* What is to be done about a table. */
 typedef struct Incremental
 {
 	bool		possible;		/* only the units need to be computed again */

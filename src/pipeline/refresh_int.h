@@ -86,7 +86,7 @@ extern void mdl_schedule_read_lag(DerivedTable *table, const char *target_lag);
  */
 extern void mdl_schedule_apply(const DerivedTable *table, char *schedule, char *time_zone, bool anew);
 
-/* ---- extract.c: what was read from foreign tables ------------------------------------------------------------------- */
+/* ---- refresh_extract.c: what was read from foreign tables ------------------------------------------------------------------- */
 
 struct Reading;
 
@@ -154,9 +154,6 @@ extern void mdl_refresh_record_failure(Oid failed, const ErrorData *error, Oid w
 
 extern bool mdl_may_refresh(Oid relid);	/* the current user */
 
-/* The table whose refresh began last in this session: the one that an error is about. */
-extern Oid	mdl_refresh_current(void);
-
 /* The derived tables to refresh for one, or for all that may be: those read come first.  Nothing is locked. */
 extern List *mdl_refresh_plan(Oid target);
 
@@ -166,16 +163,27 @@ extern List *mdl_refresh_lock(Oid target);
 /* Takes the snapshot, to be unregistered by the caller, that tables which are locked are computed from. */
 extern void mdl_refresh_read(Reading *reading);
 
-/* Refreshes one of them; `why` NULL, or why in full.  Then what it changed is to be noted, and its rules as a whole judged. */
-extern Outcome mdl_refresh_locked(DerivedTable *table, Reading *reading, const char *why);
+/* What a table was changed by is noted, for what the records say of those that read it. */
 extern void mdl_refresh_note_written(Reading *reading, Oid target, const Outcome *outcome);
-extern void mdl_refresh_judge(const DerivedTable *table, const Outcome *outcome, Snapshot snapshot);
 
 /* Refreshes one table and none of those it reads.  The texts of the outcome live in the current context. */
 extern Outcome mdl_refresh_alone(Oid target);
 
 /* Adds a row of medallion.refresh. */
 extern void mdl_refresh_return(ReturnSetInfo *set, Oid target, const Outcome *outcome);
+
+/* ---- refresh_table.c -------------------------------------------------------------------------------------------- */
+
+/* The table whose refresh began last in this session: the one that an error is about. */
+extern Oid	mdl_refresh_current(void);
+extern void mdl_refresh_begin(Oid target);
+
+/* Refreshes one table that is locked; `why` NULL, or why in full.  When all of a call are written, its rules as a whole are judged. */
+extern Outcome mdl_refresh_locked(DerivedTable *table, Reading *reading, const char *why);
+extern void mdl_refresh_judge(const DerivedTable *table, const Outcome *outcome, Snapshot snapshot);
+
+/* Counts the rows of a table that differ from a recomputation under one snapshot. */
+extern int64 mdl_refresh_verify(const DerivedTable *table);
 
 /* ---- refresh_turns.c: a call whose tables fail one by one ----------------------------------------------------------- */
 

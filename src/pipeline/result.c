@@ -6,7 +6,7 @@
  * to work_mem, then a temporary file), dropped rows nowhere.  No table is created.
  *
  * If an expression raises for some row, that statement fails as a whole.  It therefore runs in a subtransaction, and on
- * failure the query runs again without the rules, whose rows are then judged one by one (rule_eval.c).  A rule remembers
+ * failure the query runs again without the rules, whose rows are then judged one by one (expect_eval.c).  A rule remembers
  * that it raised, and the next refresh goes that way at once.
  */
 #include "pipeline/definition_int.h"

@@ -18,7 +18,7 @@
 /* Keys shown in an error or kept with a result are a sample of this many. */
 #define MDL_KEY_SAMPLE 10
 
-/* ---- expectation.c --------------------------------------------------------------------------------------------- */
+/* ---- expect_rule.c --------------------------------------------------------------------------------------------- */
 
 /* The boolean expression a rule stands for, over the columns of the relation (Vars of varno 1); raises what is wrong. */
 extern Node *mdl_rule_analyse(const char *rule, const char *name, Oid relation, const char *alias);
@@ -50,7 +50,7 @@ extern void mdl_table_stream_keep(struct TableStream *stream, MemoryContext cont
 struct Outcome;
 extern void mdl_table_rules_judge(const DerivedTable *table, const struct Outcome *outcome, Snapshot snapshot);
 
-/* ---- units.c: a part of a table ------------------------------------------------------------------------------------ */
+/* ---- incremental_units.c: a part of a table ------------------------------------------------------------------------------------ */
 
 /* Rows whose values in some key columns are among those listed, column by column. */
 typedef struct Units
@@ -181,7 +181,7 @@ extern void mdl_verdicts_enforce(const DerivedResult *result);
 /* Raises if such a table cannot have the rule, and makes the quarantine table if it wants one. */
 extern void mdl_event_rule_check(Oid target, const Rule *rule, Node *expression);
 
-/* ---- rule_eval.c ----------------------------------------------------------------------------------------------- */
+/* ---- expect_eval.c ----------------------------------------------------------------------------------------------- */
 
 /* Tries work that judges rules: the error if it may be that of one row; others are raised again.  NULL: it went well. */
 extern ErrorData *mdl_guarded(MdlWork work, void *argument);
@@ -230,7 +230,7 @@ extern char *mdl_corrections_obstacle(Oid target);
 /* Notes that a correction of this row was made or taken back. */
 extern void mdl_correction_change_add(Oid target, Jsonb *original, bool changes_key);
 
-/* ---- row_image.c: when two rows are the same ------------------------------------------------------------------- */
+/* ---- result_image.c: when two rows are the same ------------------------------------------------------------------- */
 
 typedef struct KeyColumn
 {

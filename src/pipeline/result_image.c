@@ -1,5 +1,5 @@
 /*
- * row_image.c: when two rows are the same: keys by the primary key's operators, all else by what is stored.
+ * result_image.c: when two rows are the same: keys by the primary key's operators, all else by what is stored.
  *
  * The *image* of a value is its stored bytes.  Equal values may have different images (1.0 and 1.00), and some types have
  * no equality operator (json, point), so images are what a refresh compares.

@@ -1,5 +1,5 @@
 /*
- * define_options.c: what define and redefine declare of a table besides its query: indexes, comments of columns, the owner, and the
+ * definition_options.c: what define and redefine declare of a table besides its query: indexes, comments of columns, the owner, and the
  * columns in whose order new rows are written.  Cursors of sources, declared with them, are in incremental_cursor.c.
  *
  * Indexes that were declared are known by their comment, so that they follow renames, are dumped, and nothing has to be kept

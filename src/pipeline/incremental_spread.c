@@ -1,5 +1,5 @@
 /*
- * spread.c: variance and standard deviation from sums, to the digit as PostgreSQL's aggregates of integers and numerics
+ * incremental_spread.c: variance and standard deviation from sums, to the digit as PostgreSQL's aggregates of integers and numerics
  * return them.
  *
  * These compute (n * squares - sum^2) / (n * (n - 1)), or / n^2, exactly but for the division, whose scale they choose as

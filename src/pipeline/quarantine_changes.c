@@ -1,5 +1,5 @@
 /*
- * correction_changes.c: which corrections were made or taken back since the last refresh of a table.
+ * quarantine_changes.c: which corrections were made or taken back since the last refresh of a table.
  *
  * A correction concerns the row that has the key of the row corrected, so an incremental refresh computes that again.  Changes
  * are records of their own, since a correction that is taken back leaves none.  A refresh that has read them takes them away

@@ -1,5 +1,5 @@
 /*
- * extract.c: the records of what derived tables read from foreign tables (medallion.extracts).
+ * refresh_extract.c: the records of what derived tables read from foreign tables (medallion.extracts).
  *
  * Which data a foreign server had cannot be asked for later; the table is versioned, and the record names its version.
  * Nothing here depends on a certain foreign data wrapper: what a server was asked is what the wrapper shows in EXPLAIN VERBOSE

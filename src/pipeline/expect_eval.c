@@ -1,5 +1,5 @@
 /*
- * rule_eval.c: judges rows one by one, so that an expression that raises costs its own row only.
+ * expect_eval.c: judges rows one by one, so that an expression that raises costs its own row only.
  *
  * Starting and ending a subtransaction for each row would be dear, so rows are judged in batches inside one; if a row of the
  * batch raises, the subtransaction is rolled back, the batch is read again, and each row, and in it each rule, gets a

@@ -1,5 +1,5 @@
 /*
- * dedupe.c: dedupe_by of medallion.define: of several rows of the query with one key, the latest.
+ * definition_dedupe.c: dedupe_by of medallion.define: of several rows of the query with one key, the latest.
  *
  * The query is kept inside another one, which numbers the rows of each key from the latest on and takes the first.  So the
  * definition shows what is done, and an incremental refresh knows it as any window over the key.  Rows that dedupe_by does not

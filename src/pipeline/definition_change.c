@@ -1,5 +1,5 @@
 /*
- * redefine.c: medallion.redefine and undefine, and how the columns of a table follow its query.
+ * definition_change.c: medallion.redefine and undefine, and how the columns of a table follow its query.
  *
  * A table keeps its identity (grants, indexes, history) when its query changes; its columns are altered as its
  * on_schema_change allows.

@@ -1,5 +1,5 @@
 /*
- * units.c: conditions that restrict a query or a table to some units.
+ * incremental_units.c: conditions that restrict a query or a table to some units.
  *
  * The values of each unit column are one array, compared with = ANY: the planner takes such a condition into subqueries, turns
  * it into index lookups where there are few values and into a hash table where there are many.  With several columns the

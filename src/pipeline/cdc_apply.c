@@ -1,5 +1,5 @@
 /*
- * apply_changes.c: medallion.apply_changes and its companions.
+ * cdc_apply.c: medallion.apply_changes and its companions.
  *
  * The first call for a target declares the flow and applies all events the source has; later ones apply what is new.  One
  * call is one transaction: events that were read, the target and what is known of its keys change together or not at all.

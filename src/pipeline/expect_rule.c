@@ -1,5 +1,5 @@
 /*
- * expectation.c: medallion.expect and unexpect: rules for the rows of a derived table.
+ * expect_rule.c: medallion.expect and unexpect: rules for the rows of a derived table.
  *
  * A rule is parsed as an expression, never pasted into a statement, and analysed over the columns of the definition.  What
  * is kept for running is the analysed expression turned back to text with every name qualified, so that it means the same
