@@ -2,7 +2,7 @@
 # bench.sh: `make bench`.  Makes a virtual environment with the peers, starts a throwaway server with this build, and
 # lets harness.py time the entries of test/bench/entries in turn.
 #   make bench                    every entry at full size; writes docs/benchmarks.md
-#   make bench ONLY="linear"      chosen entries          make bench ROWS=100000    other sizes
+#   make bench ONLY="linear"      chosen entries          make bench ROWS=1/10      other sizes, or ROWS=100000
 #   make bench REPEAT=3           fewer repetitions than 7   (any of these: the report goes to tmp_bench/ only)
 #   make bench ONLY=… KEEP=1      puts the sections of these entries into docs/benchmarks.md in place of those there
 #   make bench PEERS=/opt/peers   with the extensions below that directory among the peers (docs/benchmarks.md)
@@ -37,4 +37,4 @@ maintenance_work_mem = 512MB
 autovacuum = off
 jit = off"
 PGHOST=$run/socket PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PATH="$PGBIN:$PATH" \
-  tmp_bench/venv/bin/python test/bench/harness.py --only "${ONLY:-}" --rows "${ROWS:-0}" --repeat "${REPEAT:-7}" --keep "${KEEP:-}"
+  tmp_bench/venv/bin/python test/bench/harness.py --only "${ONLY:-}" --rows "${ROWS:-}" --repeat "${REPEAT:-7}" --keep "${KEEP:-}"

@@ -8,7 +8,8 @@ or trainings.py), and may have `before`, `each` and `after` (SQL, not timed), an
 that `needs` something which is not installed is left out, and the report says so.  `difference` of a peer is a query, not
 timed, that says how far its result is from ours, `within` how far it may be.  {rows} in SQL and arguments is the number of rows, {half} half of it, {sum28} the
 sum of the 28 columns of bench.higgs, {c28} a list of them, {sum200} and {c200} those of bench.wide, {data} the directory of the
-server's data.
+server's data; `words` of the entry are more of them.  An entry that is `like` another has everything of it but what it says
+itself, peers by their names.
 
 What is measured is the time from statement to result, or, as the entry says, with `measure = "cpu"` the processor time of
 the server process, which other work on the machine disturbs less, or with `measure = "returned"` the number that the
@@ -20,6 +21,7 @@ the machine's moods hit all alike; ratios are of medians.  One round before coun
 leaves it out where runs are long.  `repeat` bounds the repetitions of an entry, or those of a peer that takes minutes:
 `repeat = 1` is a run in the first repetition and no other.
 """
+import fractions
 import gc
 import statistics
 import time
@@ -42,8 +44,9 @@ class Contestant:
         self.name = spec.get("name", "medallion")
         self.budgets = {key: spec[key] for key in BUDGETS if key in spec}
         self.python = spec.get("python")
-        self.arguments = {key: fill(value, rows) if isinstance(value, str) else value for key, value in spec.get("arguments", {}).items()}
-        self.sql = {key: fill(spec.get(key, ""), rows) for key in ("before", "each", "run", "after", "difference")}
+        words = {**entry.get("words", {}), "rows": rows, "half": rows // 2, **WORDS}
+        self.arguments = {key: fill(value, words) if isinstance(value, str) else value for key, value in spec.get("arguments", {}).items()}
+        self.sql = {key: fill(spec.get(key, ""), words) for key in ("before", "each", "run", "after", "difference")}
         self.measure = spec.get("measure", entry.get("measure"))
         self.unit = {"cpu": "s of processor", "returned": spec.get("unit", entry.get("unit"))}.get(self.measure, "s")
         self.prepared_once, self.is_prepared = entry.get("prepared") == "once", False
@@ -103,18 +106,34 @@ class Result:
         self.field, self.growths, self.error = [], [], None
 
 
-def fill(text, rows):
-    for word, value in {"rows": rows, "half": rows // 2, **WORDS}.items():
+def fill(text, words):
+    for word, value in words.items():
         text = text.replace("{" + word + "}", str(value))
     return text.strip()
 
 
+def read(path):
+    """What a TOML file says, of itself and through the entry that it is like."""
+    spec = tomllib.loads(path.read_text())
+    return combined(read(path.with_stem(spec.pop("like"))), spec) if "like" in spec else spec
+
+
+def combined(old, new):
+    """Tables key by key, lists of tables name by name, all else as the new one says."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: combined(old.get(key), value) for key, value in new.items()}}
+    if isinstance(old, list) and isinstance(new, list) and all(isinstance(one, dict) for one in old + new):
+        named = {one["name"]: one for one in new}
+        return [combined(one, named.pop(one["name"], {})) for one in old] + list(named.values())
+    return new
+
+
 class Entry:
-    """What a TOML file says, of as many rows as are asked for."""
+    """What a TOML file says, of as many rows as are asked for: a number, a share such as 1/100, or nothing."""
 
     def __init__(self, path, rows):
-        self.name, self.spec = path.stem, tomllib.loads(path.read_text())
-        self.rows = rows or self.spec["rows"]
+        self.name, self.spec = path.stem, read(path)
+        self.rows = int(self.spec["rows"] * fractions.Fraction(rows)) if "/" in rows else int(rows or self.spec["rows"])
         self.fixtures = self.spec["fixtures"]
 
     def repetitions(self, wanted):

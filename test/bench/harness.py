@@ -78,7 +78,7 @@ def write(results, where, options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", default="")
-    parser.add_argument("--rows", type=int, default=0)
+    parser.add_argument("--rows", default="")
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--keep", default="")
     options = parser.parse_args()
