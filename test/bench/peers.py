@@ -6,6 +6,7 @@ Interpreter start and imports are not counted, which favours the peer.
 import os
 import subprocess
 import time
+import warnings
 
 import numpy as np
 import pandas
@@ -13,6 +14,7 @@ import sqlalchemy
 import statsmodels.api
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNetCV, LassoCV, LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score, silhouette_score
 from sklearn.mixture import GaussianMixture
@@ -26,6 +28,7 @@ from threadpoolctl import threadpool_limits
 
 MODELS = {model.__name__: model for model in (ElasticNetCV, GaussianMixture, GaussianNB, KMeans, LassoCV, LinearRegression,
                                               LogisticRegression, PCA, Ridge, SVC)}
+warnings.simplefilter("ignore", ConvergenceWarning)  # rounds are counted, on either side
 
 
 def copy_binary(target, columns=28, table="bench.higgs", rows=None):
