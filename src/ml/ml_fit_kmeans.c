@@ -131,7 +131,8 @@ numbers_of_groups(const ml_kmeans *s)
 {
 	size_t		n = s->design->n_terms;
 
-	return s->n_groups * ((size_t) s->k * (n + 2) + 1 + ML_NEAREST_ROWS * n + ML_KMEANS_CANDIDATES) + (1 + ML_KMEANS_CANDIDATES) * n;
+	return s->n_groups * ((size_t) s->k * (n + 2) + 1 + ML_NEAREST_ROWS * n + ML_KMEANS_CANDIDATES) + (2 + ML_KMEANS_CANDIDATES) * n +
+		(size_t) s->k * (n + 1);
 }
 
 static ml_status
@@ -169,6 +170,9 @@ allocate(ml_kmeans *s, ml_error *err)
 	s->left = s->moving + n;
 	s->candidate_rows = s->left + s->n_groups * ML_KMEANS_CANDIDATES;
 	s->candidates = (ml_centre_set) {s->candidate_rows, 0, n};
+	s->screen.origin = s->mean = s->candidate_rows + ML_KMEANS_CANDIDATES * n;
+	s->screen.centres = s->mean + n;
+	s->screen.half = s->screen.centres + cells;
 	memset(s->moving, 0, n * sizeof(double));
 	return ML_OK;
 }
@@ -243,6 +247,7 @@ measure_variance(ml_kmeans *s)
 		s->total = ml_kmeans_add_totals(s);
 		for (int j = 0; j < n; j++)
 			s->moving[j] /= s->total;
+		memcpy(s->mean, s->moving, n * sizeof(double));
 		s->has_mean = true;
 		return false;
 	}

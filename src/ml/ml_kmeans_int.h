@@ -14,6 +14,7 @@
 #include "ml/ml_estimator.h"
 #include "ml/ml_kernels.h"
 #include "ml/ml_nearest.h"
+#include "ml/ml_screen.h"
 #include "ml/ml_random.h"
 
 #define ML_KMEANS_STEP 5e7		/* numbers (distances times terms) that a thread works on in a step, at most about */
@@ -54,6 +55,7 @@ typedef struct ml_kmeans
 	double		total;			/* weight of the active rows, or what they are drawn with for the next centre */
 	double	   *centres;		/* (k, n_terms) */
 	ml_centre_set set;			/* of them */
+	ml_screen	screen;			/* of them, about the mean of the rows */
 
 	double		best_inertia;
 	double	   *best;			/* (k, n_terms) of the best start, and … */
@@ -62,7 +64,8 @@ typedef struct ml_kmeans
 	bool		best_converged;
 
 	/* variance */
-	bool		has_mean;		/* in `moving` */
+	bool		has_mean;		/* in `moving` and … */
+	double	   *mean;			/* (n_terms) */
 
 	/* choosing */
 	int			chosen;			/* centres so far */

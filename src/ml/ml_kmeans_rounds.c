@@ -33,7 +33,21 @@ bool
 ml_kmeans_measure_gaps(ml_kmeans *s)
 {
 	/* The first round compares all rows. */
-	return s->round == 0 || ml_kmeans_some(s, s->k, (double) s->k * s->design->n_terms, measure_gap);
+	if (s->round > 0 && !ml_kmeans_some(s, s->k, (double) s->k * s->design->n_terms, measure_gap))
+		return false;
+	ml_screen_set(&s->screen, &s->set);
+	return true;
+}
+
+/*
+ * Whether a row's bounds leave open which centre is the nearest.  They must be apart: of centres equally near the first is
+ * the nearest, which only a comparison tells.
+ */
+static inline bool
+is_open(double upper, double half_gap, double lower)
+{
+	upper += 1e-10 * upper;
+	return !((upper < half_gap) | (upper < lower));
 }
 
 /* Brings the bounds of rows up to date with the way of the centres, and lists those whose nearest centre they leave open. */
@@ -52,7 +66,7 @@ list_open(ml_kmeans *s, size_t first, size_t end, size_t *open)
 		s->lower[i] = lower;
 		/* Without a branch, for none would be foreseen. */
 		open[count] = i;
-		count += !((upper <= s->half_gap[nearest]) | (upper <= lower));
+		count += is_open(upper, s->half_gap[nearest], lower);
 	}
 	return count;
 }
@@ -72,7 +86,7 @@ keep_open(ml_kmeans *s, size_t *open, size_t count)
 
 		s->upper[i] = sqrt(squared[k]);
 		open[kept] = i;
-		kept += !((s->upper[i] <= s->half_gap[nearest]) | (s->upper[i] <= s->lower[i]));
+		kept += is_open(s->upper[i], s->half_gap[nearest], s->lower[i]);
 	}
 	return kept;
 }
@@ -96,7 +110,33 @@ ml_kmeans_compare(ml_kmeans *s, int group, const size_t *rows, size_t count)
 	}
 }
 
-/* Compares rows with all centres; those that move change the sums, unless these are taken anew. */
+/* Finds the nearest centres of rows: of those that are in doubt after a quick look by comparing them. */
+static void
+find_nearest(ml_kmeans *s, int group, const size_t *rows, size_t count)
+{
+	double	   *block = s->blocks + group * ML_NEAREST_ROWS * s->design->n_terms;
+	int32_t		nearest[ML_KMEANS_STRIP];
+	double		upper[ML_KMEANS_STRIP];
+	double		lower[ML_KMEANS_STRIP];
+	size_t		doubtful[ML_KMEANS_STRIP];
+	size_t		doubts = 0;
+
+	ml_screen_rows(&s->screen, s->design->x, s->design->stride, rows, count, block, nearest, upper, lower);
+	for (size_t k = 0; k < count; k++)
+	{
+		if (nearest[k] < 0)
+		{
+			doubtful[doubts++] = rows[k];
+			continue;
+		}
+		s->nearest[rows[k]] = nearest[k];
+		s->upper[rows[k]] = upper[k];
+		s->lower[rows[k]] = lower[k];
+	}
+	ml_kmeans_compare(s, group, doubtful, doubts);
+}
+
+/* Assigns rows to their nearest centres; those that move change the sums, unless these are taken anew. */
 static void
 assign_rows(ml_kmeans *s, int group, const size_t *rows, size_t count, bool anew)
 {
@@ -104,7 +144,7 @@ assign_rows(ml_kmeans *s, int group, const size_t *rows, size_t count, bool anew
 
 	for (size_t k = 0; k < count; k++)
 		before[k] = s->nearest[rows[k]];
-	ml_kmeans_compare(s, group, rows, count);
+	find_nearest(s, group, rows, count);
 	for (size_t k = 0; k < count && !anew; k++)
 		if (s->nearest[rows[k]] != before[k])
 		{

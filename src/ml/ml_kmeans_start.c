@@ -39,7 +39,10 @@ share_group(void *arg, int group)
 static void
 measure_candidates(const ml_kmeans *s, int group, size_t first, size_t count, double *squared)
 {
-	ml_centre_distances(&s->candidates, ml_kmeans_row(s, first), s->design->stride, count,
+	size_t		rows[ML_NEAREST_ROWS];
+
+	ml_kmeans_list_rows(first, first + count, rows);
+	ml_centre_distances(&s->candidates, s->design->x, s->design->stride, rows, count,
 						s->blocks + group * ML_NEAREST_ROWS * s->design->n_terms, squared);
 	for (int c = 0; c < s->candidates.k && s->chosen > 0; c++)
 		for (size_t i = 0; i < count; i++)

@@ -18,8 +18,11 @@ typedef float float_lanes __attribute__((vector_size(ML_LANES * sizeof(float)), 
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #define EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+/* The same for files that may round as each processor does (fused multiply-add), as what they tell is checked. */
+#define ANY_ROUNDING __attribute__((target_clones("avx512f", "arch=haswell", "default")))
 #else
 #define EVERY_PROCESSOR
+#define ANY_ROUNDING
 #endif
 
 /* Becomes a part of the function that calls it, compiled for the same processor. */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ML_NEAREST_ROWS 32		/* that are worked on together: a centre that has been read is compared with them all */
+#define ML_NEAREST_ROWS 16		/* that are worked on together: a centre that has been read is compared with them all */
 
 typedef struct ml_centre_set
 {
@@ -28,11 +28,11 @@ typedef struct ml_centre_set
 extern void ml_nearest_two(const ml_centre_set *set, const double *x, size_t stride, const size_t *rows, size_t count,
 						   double *block, int32_t *nearest, double *least, double *second);
 
-/* Squared distances of rows one behind the other from all centres, (k, count); block as above. */
-extern void ml_centre_distances(const ml_centre_set *set, const double *x, size_t stride, size_t count, double *block,
-								double *squared);
+/* Squared distances of such rows from all centres: (k, count). */
+extern void ml_centre_distances(const ml_centre_set *set, const double *x, size_t stride, const size_t *rows, size_t count,
+								double *block, double *squared);
 
-/* Squared distances of rows named by numbers from one centre each: that of own[its number]. */
+/* Squared distances of such rows from one centre each: that of own[its number]. */
 extern void ml_own_distances(const ml_centre_set *set, const double *x, size_t stride, const size_t *rows, size_t count,
 							 const int32_t *own, double *squared);
 

@@ -72,10 +72,10 @@ wrong_distances(const ml_centre_set *set, const size_t *rows, size_t count)
 	int32_t		own[MOST_ROWS];
 	int			wrong = 0;
 
-	ml_centre_distances(set, x, STRIDE, count, block, squared);
+	ml_centre_distances(set, x, STRIDE, rows, count, block, squared);
 	for (int c = 0; c < set->k; c++)
 		for (size_t i = 0; i < count; i++)
-			wrong += squared[c * count + i] != distance(i, centres + c * set->n_terms, set->n_terms);
+			wrong += squared[c * count + i] != distance(rows[i], centres + c * set->n_terms, set->n_terms);
 	for (size_t i = 0; i < MOST_ROWS; i++)
 		own[i] = (int32_t) (i * 5 % set->k);
 	ml_own_distances(set, x, STRIDE, rows, count, own, squared);
