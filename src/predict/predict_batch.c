@@ -204,10 +204,19 @@ create_target(Batch *batch)
 	mdl_run(sql.data, NULL, false);
 }
 
+/* Says where keys come from that are no key. */
+static void
+tell_keys(void *argument)
+{
+	if (geterrcode() == ERRCODE_UNIQUE_VIOLATION || geterrcode() == ERRCODE_NOT_NULL_VIOLATION)
+		errhint("Argument \"keys\" is to name columns that identify a row of the source; without it all columns are carried over.");
+}
+
 /* Gives the table just filled its primary key, if it has one, and keeps its past from now on. */
 static void
 finish_target(const Batch *batch)
 {
+	ErrorContextCallback callback = {error_context_stack, tell_keys, NULL};
 	StringInfoData sql;
 
 	if (!batch->has_primary_key)
@@ -218,7 +227,9 @@ finish_target(const Batch *batch)
 		appendStringInfo(&sql, "%s%s", i == 0 ? " (" : ", ", quote_identifier(batch->keys[i]));
 	appendStringInfoString(&sql, ")");
 	mdl_progress_phase("indexing", -1);
+	error_context_stack = &callback;
 	mdl_run(sql.data, NULL, false);
+	error_context_stack = callback.previous;
 	mdl_enable_versioning(mdl_relation_by_name(batch->target, false));
 }
 

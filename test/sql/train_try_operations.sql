@@ -67,6 +67,13 @@ SELECT target_table, rows, unpredicted FROM medallion.predict_batch('try_hidden'
 RESET search_path;
 SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'train_try_operations.scores'::regclass AND attnum > 0 ORDER BY attnum;
 
+-- columns that are no key of the source
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SELECT rows FROM medallion.predict_batch('try_operations', 'SELECT 7 AS i, a FROM train_try_operations.t', 'train_try_operations.keyed', keys => '{i}');
+SELECT rows FROM medallion.predict_batch('try_operations', 'SELECT NULLIF(i, 7) AS i, a FROM train_try_operations.t', 'train_try_operations.keyed', keys => '{i}');
+SELECT to_regclass('train_try_operations.keyed') IS NULL AS gone;
+
 SET client_min_messages = warning;
 SELECT medallion.drop_model('try_operations', true), medallion.drop_model('try_hidden', true);
 DROP SCHEMA train_try_hidden CASCADE;
