@@ -27,7 +27,7 @@ for kind in pkglibdir sharedir/extension; do
 done
 mdl_start_server "$run" "$user" "$PGBIN" "
 shared_buffers = ${memory}MB
-max_wal_size = 16GB
+max_wal_size = 8GB
 checkpoint_timeout = 1h
 max_worker_processes = 16
 shared_preload_libraries = 'medallion, medallion_ml'

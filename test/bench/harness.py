@@ -35,6 +35,7 @@ class Place:
         contest.WORDS["data"] = self.connection.execute("SHOW data_directory").fetchone()[0]
         for name in entry.fixtures:
             getattr(fixtures, name)(self.connection, entry.rows)
+        self.connection.execute("CHECKPOINT")
 
     def has(self, extension):
         """Whether a peer's extension can be made here; None is a peer that needs none."""
