@@ -76,6 +76,8 @@ extern MDL_EXPORT bool mdl_required_bool(FunctionCallInfo fcinfo, int index, con
 extern MDL_EXPORT char *mdl_qualified_name(Oid relid);	/* quoted where needed, always with the schema */
 extern MDL_EXPORT char *mdl_display_name(Oid relid);	/* schema.table, for messages */
 
+extern MDL_EXPORT char *mdl_operator_sql(Oid operator);	/* "OPERATOR(schema.=)", whatever the search_path leads to */
+
 /* "schema.table" (parsed as SQL would) -> OID; InvalidOid if absent and missing_ok, else undefined_table. */
 extern MDL_EXPORT Oid mdl_relation_by_name(const char *name, bool missing_ok);
 
@@ -231,6 +233,16 @@ extern MDL_EXPORT bool mdl_jsonb_text_list(Jsonb *object, const char *what, cons
 
 /* Raises invalid_parameter_value for a key that is not in `allowed` (NULL-terminated), naming it and the allowed ones. */
 extern MDL_EXPORT void mdl_jsonb_check_keys(Jsonb *object, const char *what, const char *const *allowed);
+
+/* ---- jsonb_write.c: members of an object that is being made ---------------------------------------------------- */
+
+extern MDL_EXPORT void mdl_jsonb_push_key(JsonbParseState **state, const char *key);
+extern MDL_EXPORT void mdl_jsonb_push_text(JsonbParseState **state, const char *key, const char *text);	/* NULL: no member */
+extern MDL_EXPORT void mdl_jsonb_push_number(JsonbParseState **state, const char *key, double number);	/* null if it is not finite */
+extern MDL_EXPORT void mdl_jsonb_push_bool(JsonbParseState **state, const char *key, bool flag);
+extern MDL_EXPORT void mdl_jsonb_push_object(JsonbParseState **state, const char *key, Jsonb *object);	/* NULL: no member */
+extern MDL_EXPORT void mdl_jsonb_push_texts(JsonbParseState **state, const char *key, const char *const *texts, int count);	/* count -1: no member */
+extern MDL_EXPORT Jsonb *mdl_jsonb_finish(JsonbParseState **state);	/* ends the object */
 
 /* ---- seconds.c: times as models take them --------------------------------------------------------------------- */
 

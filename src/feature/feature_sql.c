@@ -227,14 +227,9 @@ entity_condition(const MdlFeatureView *view, const Oid *types, const Datum *valu
 	initStringInfo(&text);
 	for (int i = 0; i < view->entity_count; i++)
 	{
-		Oid			operator = lookup_type_cache(types[i], TYPECACHE_EQ_OPR)->eq_opr;
-		HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
-		Form_pg_operator form = (Form_pg_operator) GETSTRUCT(tuple);
-
 		mdl_arg(args, types[i], values[i], nulls[i]);
-		appendStringInfo(&text, "%s%s OPERATOR(%s.%s) $%d", i ? " AND " : "", quote_identifier(view->entity[i]),
-						 quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname), i + 3);
-		ReleaseSysCache(tuple);
+		appendStringInfo(&text, "%s%s %s $%d", i ? " AND " : "", quote_identifier(view->entity[i]),
+						 mdl_operator_sql(lookup_type_cache(types[i], TYPECACHE_EQ_OPR)->eq_opr), i + 3);
 	}
 	return text.data;
 }

@@ -8,11 +8,9 @@
 #include "pipeline/expect_table_int.h"
 #include "pipeline/result_int.h"
 
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 bool
@@ -38,19 +36,10 @@ static char *
 equality(Oid left, Oid right)
 {
 	TypeCacheEntry *entry = lookup_type_cache(left, TYPECACHE_EQ_OPR);
-	HeapTuple	tuple;
-	Form_pg_operator operator;
-	char	   *text;
 
 	if (left != right || !OidIsValid(entry->eq_opr))
 		return "OPERATOR(pg_catalog.=)";
-	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(entry->eq_opr));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", entry->eq_opr);
-	operator = (Form_pg_operator) GETSTRUCT(tuple);
-	text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(operator->oprnamespace)), NameStr(operator->oprname));
-	ReleaseSysCache(tuple);
-	return text;
+	return mdl_operator_sql(entry->eq_opr);
 }
 
 /* ---- conditions over the rows t of the table -------------------------------------------------------------------- */

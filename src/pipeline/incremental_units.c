@@ -7,26 +7,7 @@
  */
 #include "pipeline/result_int.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_operator.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/syscache.h"
-
-static char *
-operator_text(Oid operator)
-{
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
-	Form_pg_operator form;
-	char	   *text;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "operator %u is gone", operator);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	text = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
-	ReleaseSysCache(tuple);
-	return text;
-}
 
 char *
 mdl_units_condition(const Units *units, const char *prefix)
@@ -38,7 +19,7 @@ mdl_units_condition(const Units *units, const char *prefix)
 	{
 		char	   *column = psprintf("%s%s", prefix, quote_identifier(units->columns[i]));
 
-		appendStringInfo(&text, "%s(%s %s ANY ($%d)", i ? " AND " : "", column, operator_text(units->operators[i]), i + 1);
+		appendStringInfo(&text, "%s(%s %s ANY ($%d)", i ? " AND " : "", column, mdl_operator_sql(units->operators[i]), i + 1);
 		if (units->with_null[i])
 			appendStringInfo(&text, " OR %s IS NOT DISTINCT FROM NULL", column);
 		appendStringInfoChar(&text, ')');

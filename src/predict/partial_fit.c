@@ -158,7 +158,7 @@ metrics_of(const Continuation *c, int epochs)
 	mdl_jsonb_push_number(&state, "progressive_loss", c->first_loss);
 	mdl_jsonb_push_number(&state, "iterations", epochs);
 	mdl_jsonb_push_number(&state, "continued_version", c->before.used.version.version);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return mdl_jsonb_finish(&state);
 }
 
 /* The coefficients of the new version, in the places of those of the old one. */

@@ -373,16 +373,10 @@ static Jsonb *
 describe_source(const char *source)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue	value = {.type = jbvString};
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	value.val.string.val = "source";
-	value.val.string.len = strlen("source");
-	pushJsonbValue(&state, WJB_KEY, &value);
-	value.val.string.val = (char *) source;
-	value.val.string.len = strlen(source);
-	pushJsonbValue(&state, WJB_VALUE, &value);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	mdl_jsonb_push_text(&state, "source", source);
+	return mdl_jsonb_finish(&state);
 }
 
 /* predict_batch(model, source, target_table, keys) */

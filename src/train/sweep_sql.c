@@ -12,29 +12,40 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+/* Argument `argument` as an array of names; NULL: no member. */
 static void
-push_names(JsonbParseState **state, const char *key, ArrayType *array)
+push_names(JsonbParseState **state, const char *key, FunctionCallInfo fcinfo, int argument)
 {
 	Datum	   *elements;
 	bool	   *nulls;
+	const char **names;
 	int			n;
 
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
-	mdl_jsonb_push_key(state, key);
-	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	if (PG_ARGISNULL(argument))
+		return;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	names = palloc(sizeof(char *) * (n + 1));
 	for (int i = 0; i < n; i++)
 	{
-		JsonbValue	name = {.type = jbvString};
-
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("argument \"%s\" must not contain NULL", key)));
-		name.val.string.val = TextDatumGetCString(elements[i]);
-		name.val.string.len = strlen(name.val.string.val);
-		pushJsonbValue(state, WJB_ELEM, &name);
+		names[i] = TextDatumGetCString(elements[i]);
 	}
-	pushJsonbValue(state, WJB_END_ARRAY, NULL);
+	mdl_jsonb_push_texts(state, key, names, n);
+}
+
+static Jsonb *
+optional_object(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	Jsonb	   *object = PG_ARGISNULL(argument) ? NULL : PG_GETARG_JSONB_P(argument);
+
+	if (object != NULL && !JB_ROOT_IS_OBJECT(object))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be a JSON object", name)));
+	return object;
 }
 
 /* What train() takes beside source, target, algorithm and parameters, as one object. */
@@ -44,31 +55,13 @@ pack_options(FunctionCallInfo fcinfo)
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (!PG_ARGISNULL(12))
-		push_names(&state, "features", PG_GETARG_ARRAYTYPE_P(12));
-	if (!PG_ARGISNULL(13))
-		push_names(&state, "exclude", PG_GETARG_ARRAYTYPE_P(13));
-	if (!PG_ARGISNULL(14))
-	{
-		JsonbValue	value;
-
-		mdl_jsonb_push_key(&state, "preprocess");
-		JsonbToJsonbValue(PG_GETARG_JSONB_P(14), &value);
-		pushJsonbValue(&state, WJB_VALUE, &value);
-	}
-	if (!PG_ARGISNULL(15))
-		mdl_jsonb_push_text(&state, "weight", text_to_cstring(PG_GETARG_TEXT_PP(15)));
-	if (!PG_ARGISNULL(16))
-		mdl_jsonb_push_text(&state, "deploy", text_to_cstring(PG_GETARG_TEXT_PP(16)));
-	if (!PG_ARGISNULL(17))
-	{
-		JsonbValue	value;
-
-		mdl_jsonb_push_key(&state, "folds");
-		JsonbToJsonbValue(PG_GETARG_JSONB_P(17), &value);
-		pushJsonbValue(&state, WJB_VALUE, &value);
-	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	push_names(&state, "features", fcinfo, 12);
+	push_names(&state, "exclude", fcinfo, 13);
+	mdl_jsonb_push_object(&state, "preprocess", optional_object(fcinfo, 14, "preprocess"));
+	mdl_jsonb_push_text(&state, "weight", mdl_optional_text(fcinfo, 15));
+	mdl_jsonb_push_text(&state, "deploy", mdl_optional_text(fcinfo, 16));
+	mdl_jsonb_push_object(&state, "folds", optional_object(fcinfo, 17, "folds"));
+	return mdl_jsonb_finish(&state);
 }
 
 static int

@@ -111,52 +111,19 @@ jsonb_field(uint64 row, int column, MemoryContext context)
 	return copy;
 }
 
-/* Names from an array in the options; -1 when absent. */
-static int
-option_names(Jsonb *options, const char *key, const char *const **names)
-{
-	JsonbValue	value;
-	char	  **list;
-	int			n;
-
-	if (getKeyJsonValueFromContainer(&options->root, key, strlen(key), &value) == NULL || value.type != jbvBinary)
-		return -1;
-	n = JsonContainerSize(value.val.binary.data);
-	list = palloc(sizeof(char *) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-	{
-		JsonbValue *element = getIthJsonbValueFromContainer(value.val.binary.data, i);
-
-		list[i] = pnstrdup(element->val.string.val, element->val.string.len);
-	}
-	*names = (const char *const *) list;
-	return n;
-}
-
-static Jsonb *
-option_object(Jsonb *options, const char *key)
-{
-	JsonbValue	value;
-
-	if (getKeyJsonValueFromContainer(&options->root, key, strlen(key), &value) == NULL || value.type == jbvNull)
-		return NULL;
-	return JsonbValueToJsonb(&value);
-}
-
 void
 mdl_sweep_use_options(MdlSweep *sweep)
 {
 	MdlTrainRequest *request = &sweep->request;
-	char	   *text = NULL;
+	const char *what = "options";
 
-	request->n_features = option_names(sweep->options, "features", &request->features);
-	request->n_exclude = Max(option_names(sweep->options, "exclude", &request->exclude), 0);
-	request->preprocess = option_object(sweep->options, "preprocess");
-	request->folds = option_object(sweep->options, "folds");
-	if (mdl_jsonb_text(sweep->options, "options", "weight", &text))
-		request->weight = text;
-	if (mdl_jsonb_text(sweep->options, "options", "deploy", &text))
-		request->deploy = text;
+	request->n_features = -1;
+	mdl_jsonb_text_list(sweep->options, what, "features", (char ***) &request->features, &request->n_features);
+	mdl_jsonb_text_list(sweep->options, what, "exclude", (char ***) &request->exclude, &request->n_exclude);
+	request->preprocess = mdl_jsonb_object(sweep->options, what, "preprocess");
+	request->folds = mdl_jsonb_object(sweep->options, what, "folds");
+	mdl_jsonb_text(sweep->options, what, "weight", (char **) &request->weight);
+	mdl_jsonb_text(sweep->options, what, "deploy", (char **) &request->deploy);
 	request->sweep_id = sweep->id;
 }
 

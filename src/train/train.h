@@ -30,9 +30,6 @@ extern int	mdl_training_threads(void);
 extern Jsonb *mdl_settings_jsonb(void);
 extern void mdl_settings_use(Jsonb *object);
 
-/* A key and a number of an object that is being made; NULL if it is not finite. */
-extern void mdl_jsonb_push_number(JsonbParseState **state, const char *key, double number);
-
 /* ---- training ---------------------------------------------------------------------------------------------------- */
 
 typedef struct MdlTrainRequest

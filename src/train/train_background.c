@@ -26,64 +26,26 @@
 
 /* ---- the request as an object ------------------------------------------------------------------------------------ */
 
-static void
-push_text(JsonbParseState **state, const char *key, const char *text)
-{
-	if (text != NULL)
-		mdl_jsonb_push_text(state, key, text);
-}
-
-static void
-push_object(JsonbParseState **state, const char *key, Jsonb *object)
-{
-	JsonbValue	value;
-
-	if (object == NULL)
-		return;
-	mdl_jsonb_push_key(state, key);
-	JsonbToJsonbValue(object, &value);
-	pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-static void
-push_list(JsonbParseState **state, const char *key, const char *const *names, int count)
-{
-	if (count < 0)
-		return;
-	mdl_jsonb_push_key(state, key);
-	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
-	for (int i = 0; i < count; i++)
-	{
-		JsonbValue	value;
-
-		value.type = jbvString;
-		value.val.string.val = (char *) names[i];
-		value.val.string.len = strlen(names[i]);
-		pushJsonbValue(state, WJB_ELEM, &value);
-	}
-	pushJsonbValue(state, WJB_END_ARRAY, NULL);
-}
-
 static Jsonb *
 pack_request(const MdlTrainRequest *r)
 {
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_text(&state, "source", r->source);
-	push_text(&state, "target", r->target);
-	push_text(&state, "algorithm", r->algorithm);
-	push_object(&state, "params", r->params);
-	push_list(&state, "features", r->features, r->n_features);
-	push_list(&state, "exclude", r->exclude, r->n_exclude);
-	push_object(&state, "preprocess", r->preprocess);
-	push_object(&state, "validation", r->validation);
-	push_text(&state, "weight", r->weight);
-	push_list(&state, "partition_by", r->partition, r->n_partition);
-	push_text(&state, "deploy", r->deploy);
+	mdl_jsonb_push_text(&state, "source", r->source);
+	mdl_jsonb_push_text(&state, "target", r->target);
+	mdl_jsonb_push_text(&state, "algorithm", r->algorithm);
+	mdl_jsonb_push_object(&state, "params", r->params);
+	mdl_jsonb_push_texts(&state, "features", r->features, r->n_features);
+	mdl_jsonb_push_texts(&state, "exclude", r->exclude, r->n_exclude);
+	mdl_jsonb_push_object(&state, "preprocess", r->preprocess);
+	mdl_jsonb_push_object(&state, "validation", r->validation);
+	mdl_jsonb_push_text(&state, "weight", r->weight);
+	mdl_jsonb_push_texts(&state, "partition_by", r->partition, r->n_partition);
+	mdl_jsonb_push_text(&state, "deploy", r->deploy);
 	mdl_jsonb_push_text(&state, "seed", psprintf(INT64_FORMAT, r->seed));
 	mdl_jsonb_push_bool(&state, "reproducible", r->reproducible);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return mdl_jsonb_finish(&state);
 }
 
 static void

@@ -428,10 +428,6 @@ extern MdlColumnPrep *mdl_preprocess_read(Jsonb *preprocess, const ml_estimator 
 /* Whether terms are the values themselves or one-hot, so that sums over the rows can be taken while they are read. */
 extern bool mdl_prep_is_plain(const MdlColumnPrep *prep, ml_kind kind);
 
-extern void mdl_jsonb_push_key(JsonbParseState **state, const char *key);
-extern void mdl_jsonb_push_text(JsonbParseState **state, const char *key, const char *text);
-extern void mdl_jsonb_push_bool(JsonbParseState **state, const char *key, bool flag);
-
 /* ---- a training, step by step --------------------------------------------------------------------------------- */
 
 typedef struct MdlTraining

@@ -190,62 +190,6 @@ mdl_train_check_params(const char *algorithm, Jsonb *params)
 
 /* ---- building jsonb ------------------------------------------------------------------------------------------- */
 
-void
-mdl_jsonb_push_key(JsonbParseState **state, const char *key)
-{
-	JsonbValue	value;
-
-	value.type = jbvString;
-	value.val.string.val = pstrdup(key);
-	value.val.string.len = strlen(key);
-	pushJsonbValue(state, WJB_KEY, &value);
-}
-
-void
-mdl_jsonb_push_text(JsonbParseState **state, const char *key, const char *text)
-{
-	JsonbValue	value;
-
-	mdl_jsonb_push_key(state, key);
-	value.type = jbvString;
-	value.val.string.val = pstrdup(text);
-	value.val.string.len = strlen(text);
-	pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-/* Every digit of the double, so that it comes back as the same bits; null if it is not finite. */
-void
-mdl_jsonb_push_number(JsonbParseState **state, const char *key, double number)
-{
-	JsonbValue	value;
-	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
-
-	mdl_jsonb_push_key(state, key);
-	if (!isfinite(number))
-		value.type = jbvNull;
-	else
-	{
-		/* Not float8out(), whose digits are those of the session's extra_float_digits. */
-		double_to_shortest_decimal_buf(number, digits);
-		value.type = jbvNumeric;
-		value.val.numeric = DatumGetNumeric(DirectFunctionCall3(numeric_in,
-																CStringGetDatum(digits),
-																ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-	}
-	pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-void
-mdl_jsonb_push_bool(JsonbParseState **state, const char *key, bool flag)
-{
-	JsonbValue	value;
-
-	mdl_jsonb_push_key(state, key);
-	value.type = jbvBool;
-	value.val.boolean = flag;
-	pushJsonbValue(state, WJB_VALUE, &value);
-}
-
 /* given has the names of columns; one that is not given is left out. */
 static void
 push_param(JsonbParseState **state, const ml_param_spec *spec, double value, Jsonb *given)
@@ -275,7 +219,7 @@ mdl_params_jsonb(const ml_estimator *estimator, const double *values, Jsonb *giv
 	if (mdl_params_calibration(estimator, values, &folds) != ML_CALIBRATE_NONE)
 		for (int i = estimator->n_params; i < all_params(estimator); i++)
 			push_param(&state, param_spec(estimator, i), values[i], given);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return mdl_jsonb_finish(&state);
 }
 
 Jsonb *
@@ -291,7 +235,7 @@ mdl_params_of_reading(const char *algorithm, Jsonb *params)
 			push_param(&state, &estimator->params[i], mdl_params_column(params, estimator->params[i].name) != NULL, params);
 	if (ml_estimator_param(estimator, "task") >= 0 && mdl_jsonb_text(params, "params", "task", &task))
 		mdl_jsonb_push_text(&state, "task", task);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return mdl_jsonb_finish(&state);
 }
 
 void

@@ -169,7 +169,7 @@ key_json(const MdlPartsTraining *p, const ml_text *values)
 			pushJsonbValue(&state, WJB_VALUE, &none);
 		}
 	}
-	object = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	object = mdl_jsonb_finish(&state);
 	return JsonbToCString(NULL, &object->root, VARSIZE(object));
 }
 

@@ -14,12 +14,6 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-static Jsonb *
-finish_object(JsonbParseState **state)
-{
-	return JsonbValueToJsonb(pushJsonbValue(state, WJB_END_OBJECT, NULL));
-}
-
 /* {"features": [{"name", "type"[, "role"]}, …], "partition_by": likewise, "target": {"name", "type"}, "classes": […]} */
 static Jsonb *
 signature_of(const MdlTraining *t)
@@ -62,21 +56,8 @@ signature_of(const MdlTraining *t)
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
 	if (t->n_classes > 0)
-	{
-		mdl_jsonb_push_key(&state, "classes");
-		pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-		for (int i = 0; i < t->n_classes; i++)
-		{
-			JsonbValue	label;
-
-			label.type = jbvString;
-			label.val.string.val = pstrdup(t->classes[i]);
-			label.val.string.len = strlen(t->classes[i]);
-			pushJsonbValue(&state, WJB_ELEM, &label);
-		}
-		pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	}
-	return finish_object(&state);
+		mdl_jsonb_push_texts(&state, "classes", t->classes, t->n_classes);
+	return mdl_jsonb_finish(&state);
 }
 
 /* ---- coefficients ---------------------------------------------------------------------------------------------- */
@@ -259,7 +240,7 @@ mdl_training_finish_metrics(MdlTraining *t)
 		mdl_jsonb_push_number(&t->metrics, "iterations", t->report.iterations);
 		mdl_jsonb_push_bool(&t->metrics, "converged", t->report.converged);
 	}
-	return finish_object(&t->metrics);
+	return mdl_jsonb_finish(&t->metrics);
 }
 
 /* The coefficients that could not be told apart from others deserve a word. */

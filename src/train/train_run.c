@@ -63,7 +63,7 @@ mdl_training_data_commits(const MdlTraining *t)
 		if (mdl_is_versioned != NULL && mdl_is_versioned(relid))
 			mdl_jsonb_push_number(&state, mdl_display_name(relid), (double) t->data_version);
 	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return mdl_jsonb_finish(&state);
 }
 
 /* ---- training -------------------------------------------------------------------------------------------------- */
@@ -259,7 +259,7 @@ train_later(const MdlTrainRequest *request, TupleDesc columns)
 	mdl_jsonb_push_number(&state, "training_id", (double) mdl_train_later(request));
 	values[0] = CStringGetTextDatum(request->model);
 	values[2] = CStringGetTextDatum(request->algorithm);
-	values[5] = JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+	values[5] = JsonbPGetDatum(mdl_jsonb_finish(&state));
 	return HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
 }
 

@@ -19,7 +19,7 @@ mdl_settings_jsonb(void)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < lengthof(settings); i++)
 		mdl_jsonb_push_text(&state, settings[i], GetConfigOption(settings[i], false, false));
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return mdl_jsonb_finish(&state);
 }
 
 /* Settings that were not known when the object was made stay as they are. */

@@ -124,8 +124,7 @@ not_after(Form_pg_attribute attribute)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of type %s has no order", NameStr(attribute->attname), format_type_be(attribute->atttypid)),
 				 errhint("Divide by a date, a timestamp or a number.")));
-	return psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(get_func_namespace(get_opcode(operator)))),
-					get_opname(operator));
+	return mdl_operator_sql(operator);
 }
 
 /* Values of a column in ascending order, as literals, and how many rows are not after each. */

@@ -117,9 +117,7 @@ add_column(ForgetKey *key, const MdlTable *table, Relation relation, Relation in
 	mdl_column_of_row(&past, table, TupleDescAttr(RelationGetDescr(relation), column - 1));
 	key->past[key->count] = past.data;
 	key->names[key->count] = pstrdup(quote_identifier(name));
-	key->operators[key->count++] = psprintf("OPERATOR(%s.%s)",
-											quote_identifier(get_namespace_name(get_func_namespace(get_opcode(equal)))),
-											get_opname(equal));
+	key->operators[key->count++] = mdl_operator_sql(equal);
 }
 
 /* Raises an error for a member of the object that is no column of the key. */

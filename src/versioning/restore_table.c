@@ -78,9 +78,7 @@ append_equal(StringInfo sql, const Restore *restore, Relation index, const char 
 		char	   *right = column_of(restore, right_side, index->rd_index->indkey.values[i]);
 		Oid			equal = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i], index->rd_opcintype[i],
 												BTEqualStrategyNumber);
-		char	   *comparison = psprintf("%s OPERATOR(%s.%s) %s", left,
-										  quote_identifier(get_namespace_name(get_func_namespace(get_opcode(equal)))),
-										  get_opname(equal), right);
+		char	   *comparison = psprintf("%s %s %s", left, mdl_operator_sql(equal), right);
 
 		appendStringInfoString(sql, i ? " AND " : "");
 		if (nulls_equal)

@@ -56,6 +56,9 @@ SELECT tried($$ 't', 'y', 'ridge', '{"alpha": [1]}', features => '{x}', folds =>
 SELECT tried($$ 't', 'y', 'ridge', '{"alpha": [1]}', features => '{x}', folds => '{"time": "place"}' $$);
 SELECT tried($$ 't', 'y', 'ridge', '{"alpha": [1]}', features => '{x}', folds => '{"column": "x"}' $$);
 SELECT tried($$ 't', 'y', 'ridge', '{"alpha": [1]}', features => '{x}', folds => '{"stratify": true}' $$);
+SELECT tried($$ 't', 'y', 'ridge', '{"alpha": [1]}', features => '{x}', folds => '[1]' $$);
+SELECT tried($$ 't', 'y', 'ridge', '{"alpha": [1]}', features => '{x}', preprocess => '"x"' $$);
+SELECT tried($$ 't', 'y', 'ridge', '{"alpha": [1]}', features => ARRAY[NULL, 'x'] $$);
 -- a model of another task
 SELECT model FROM medallion.train('sweep_errors_m', 't', 'k', 'logistic', features => '{x,z}');
 SELECT tried($$ 't', 'y', 'ridge', '{"alpha": [1]}', features => '{x}' $$);
