@@ -222,6 +222,8 @@ extern MDL_EXPORT bool mdl_jsonb_float8(Jsonb *object, const char *what, const c
 extern MDL_EXPORT bool mdl_jsonb_int8(Jsonb *object, const char *what, const char *key, int64 *value);
 extern MDL_EXPORT bool mdl_jsonb_bool(Jsonb *object, const char *what, const char *key, bool *value);
 
+extern MDL_EXPORT void mdl_jsonb_require_object(Jsonb *object, const char *what);	/* raises unless it is one, or NULL */
+
 /* An object; NULL if absent. */
 extern MDL_EXPORT Jsonb *mdl_jsonb_object(Jsonb *object, const char *what, const char *key);
 extern MDL_EXPORT bool mdl_jsonb_is_text(Jsonb *object, const char *key);	/* the key is there and a string */

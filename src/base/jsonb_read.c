@@ -29,10 +29,10 @@ json_type_name(const JsonbValue *value)
 	}
 }
 
-static void
-require_object(Jsonb *object, const char *what)
+void
+mdl_jsonb_require_object(Jsonb *object, const char *what)
 {
-	if (!JB_ROOT_IS_OBJECT(object))
+	if (object != NULL && !JB_ROOT_IS_OBJECT(object))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be a JSON object", what)));
@@ -44,7 +44,7 @@ find_key(Jsonb *object, const char *what, const char *key, JsonbValue *value)
 {
 	if (object == NULL)
 		return false;
-	require_object(object, what);
+	mdl_jsonb_require_object(object, what);
 	return getKeyJsonValueFromContainer(&object->root, key, strlen(key), value) != NULL && value->type != jbvNull;
 }
 
@@ -199,7 +199,7 @@ mdl_jsonb_check_keys(Jsonb *object, const char *what, const char *const *allowed
 
 	if (object == NULL)
 		return;
-	require_object(object, what);
+	mdl_jsonb_require_object(object, what);
 	iterator = JsonbIteratorInit(&object->root);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{

@@ -41,10 +41,7 @@ optional_object(FunctionCallInfo fcinfo, int argument, const char *name)
 {
 	Jsonb	   *object = PG_ARGISNULL(argument) ? NULL : PG_GETARG_JSONB_P(argument);
 
-	if (object != NULL && !JB_ROOT_IS_OBJECT(object))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"%s\" must be a JSON object", name)));
+	mdl_jsonb_require_object(object, name);
 	return object;
 }
 

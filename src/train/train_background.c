@@ -93,6 +93,8 @@ mdl_train_later(const MdlTrainRequest *request)
 	int64		id;
 
 	mdl_train_check_params(request->algorithm, request->params);
+	mdl_jsonb_require_object(request->preprocess, "preprocess");
+	mdl_jsonb_require_object(request->validation, "validation");
 	SPI_connect();
 	mdl_arg_text(&args, request->model);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(GetUserId()), false);

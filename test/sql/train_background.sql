@@ -46,6 +46,8 @@ SELECT count(*) FROM medallion.trainings WHERE training_id = :aborted;
 SELECT medallion.train('train_background_bad', 't', 'y', 'lasagne', background => true);
 \set VERBOSITY default
 SELECT medallion.train('train_background_bad', 't', 'y', 'ridge', '{"alpha": -1}', background => true);
+SELECT medallion.train('train_background_bad', 't', 'y', 'ridge', validation => '[0.2]', background => true);
+SELECT medallion.train('train_background_bad', 't', 'y', 'ridge', preprocess => '"scale"', background => true);
 SELECT (metrics->>'training_id')::bigint AS training_id FROM medallion.train('train_background_bad', 'train_background.nothing', 'y', 'linear', background => true) \gset
 SELECT wait_for(:training_id);
 SELECT error FROM medallion.trainings WHERE training_id = :training_id;
