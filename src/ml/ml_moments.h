@@ -38,6 +38,7 @@ typedef struct ml_moments
 	int32_t		pending;
 	int32_t		weighted;		/* a pending row has a weight other than 1 */
 	int64_t		blocks;
+	int64_t		unused;			/* so that what follows is aligned to 16 bytes if this is */
 } ml_moments;
 
 extern size_t ml_moments_size(const ml_moments_shape *shape);
