@@ -8,6 +8,12 @@
  * which is convex in all of them together (Owen 2007, "A robust hybrid of lasso and ridge regression").  Newton's method: rows within
  * epsilon s have the curvature 2 w / s z z' with z = (x, 1, r / s); the others, which have none, get a little of it so that
  * the system stays definite.  A step that does not improve the objective is halved.
+ *
+ * With an epsilon near 1 few rows are within epsilon s, down to those that the plane goes through: then s is 0 and the
+ * coefficients are those of the median (least absolute residuals).  Steps in s and the coefficients together run into a small s
+ * with coefficients far from their best for it, and stay there.  So, when steps are cut short again and again, *paths* take over: the
+ * coefficients are minimised for a fixed s, and s is brought down (Madsen, Nielsen 1993) or between bounds, by the sign of the derivative of what
+ * is left, which is convex in s.
  */
 #include "ml/ml_estimator.h"
 
@@ -25,6 +31,11 @@
 #define TOLERANCE 1e-13			/* of a pivot */
 #define SMALLEST_SCALE 1e-12	/* of the target's spread: then all residuals are 0 */
 #define MOST_MOVED 0.1			/* of a standard error, by the penalty */
+#define MOST_SHORT 6			/* steps in a row that the scale cuts short */
+#define PATH_DOWN 0.25			/* from one scale to the next */
+#define PATH_SURE 1e-9			/* share of the objective that a fixed scale's minimum is known to, and what is left to gain at the end */
+#define PATH_NEAR 1.2			/* ratio of the bounds of the scale from which steps in all together are tried again */
+#define PATH_CLOSE 1.00001		/* … and where that ends */
 
 enum
 {
@@ -41,7 +52,7 @@ static const ml_param_spec huber_specs[] = {
 	"Residuals beyond so many scales count by their size instead of their square"},
 	[PARAM_FIT_INTERCEPT] = {"fit_intercept", ML_PARAM_BOOLEAN, 1, 0, 1, false, NULL, "Whether the model has an intercept, which is never penalised"},
 	[PARAM_TOL] = {"tol", ML_PARAM_NUMBER, 1e-12, 0, 1, true, NULL, "Iterations end when a step improves the objective by a smaller share"},
-	[PARAM_MAX_ITER] = {"max_iter", ML_PARAM_INTEGER, 200, 1, 100000, false, NULL, "Most iterations over all rows"},
+	[PARAM_MAX_ITER] = {"max_iter", ML_PARAM_INTEGER, 1000, 1, 100000, false, NULL, "Most iterations over all rows"},
 };
 
 enum
@@ -70,7 +81,8 @@ typedef struct huber_state
 	double		tol;
 	int			max_iter;
 	bool		started;		/* the target's mean and spread are known */
-	double		spread;			/* of the target */
+	double		mean;			/* of the target, 0 without an intercept … */
+	double		spread;			/* … and what it varies by */
 	double	   *theta;			/* (p + 2) coefficients, level at the means, scale … */
 	double	   *accepted;		/* … and the best so far */
 	double	   *step;			/* (p + 2) */
@@ -81,6 +93,14 @@ typedef struct huber_state
 	double		share;			/* of the step that is tried */
 	int			halvings;
 	bool		last;			/* what is tried now is the last step */
+	int			short_steps;	/* in a row */
+	bool		path;			/* the scale is fixed for the time being */
+	bool		no_scale;		/* it is 0, or as good as that */
+	bool		path_over;		/* it has been tried to go on from a path */
+	double		slope;			/* of the objective by it, at accepted */
+	double		low;			/* bounds of the scale: 0 … */
+	double		high;			/* … INFINITY: none yet */
+	double		curvature;		/* of rows beyond epsilon s, as a share */
 	int			iterations;
 	bool		converged;
 	double	   *coefficients;	/* (p) at the end */
@@ -120,7 +140,7 @@ look_at_residuals(void *arg, ml_weighted_block *b)
 		double		u = (design->target[b->first + i] - ml_dot(b->z + i * b->stride, s->theta, p + 1)) / scale;
 		bool		inside = fabs(u) <= s->epsilon;
 
-		b->d[i] = 2 * weight / scale * (inside ? 1 : OUTER_CURVATURE * s->epsilon / fabs(u));
+		b->d[i] = 2 * weight / scale * (inside ? 1 : s->curvature * s->epsilon / fabs(u));
 		b->v[i] = 2 * weight * (inside ? u : copysign(s->epsilon, u));
 		b->extra[i] = inside ? u : 0;
 		b->sums[SUM_LOSS] += weight * scale * (1 + (inside ? u * u : s->epsilon * (2 * fabs(u) - s->epsilon)));
@@ -172,6 +192,8 @@ huber_begin(const ml_ctx *ctx, const ml_train_input *input, const double *params
 		return ml_no_memory(err);
 	s->objective = INFINITY;
 	s->share = 1;
+	s->high = INFINITY;
+	s->curvature = OUTER_CURVATURE;
 	s->ordinary = *input->design;
 	if (s->alpha == 0)
 		status = ml_extreme_rows(ctx, &s->extreme, input->design, &s->ordinary, err);
@@ -190,7 +212,7 @@ start(huber_state *s, ml_error *err)
 		return ml_fail(err, ML_BAD_DATA, "Scale the target down.", "the sum of squares of the target overflows");
 	s->started = true;
 	s->spread = variance > 0 ? sqrt(variance) : 0;
-	s->theta[p] = mean;
+	s->theta[p] = s->mean = mean;
 	s->theta[p + 1] = s->spread > 0 ? s->spread : 1;
 	return ML_MORE;
 }
@@ -213,6 +235,12 @@ newton(huber_state *s, double *gain, ml_error *err)
 		s->gradient[j] -= 2 * s->alpha * s->accepted[j];
 		w->matrix[j * (n + 1)] += w->dropped[j] ? 0 : 2 * s->alpha;
 	}
+	if (s->path)
+	{
+		s->gradient[p + 1] = 0;
+		for (size_t j = 0; j < n; j++)
+			w->matrix[j * n + p + 1] = w->matrix[(p + 1) * n + j] = 0;
+	}
 	status = ml_cholesky_make(&s->ctx, &factor, w->matrix, (int) n, 0, TOLERANCE, err);
 	if (status == ML_OK)
 	{
@@ -221,6 +249,7 @@ newton(huber_state *s, double *gain, ml_error *err)
 		ml_cholesky_solve(&factor, s->gradient, s->step, s->work);
 		*gain = ml_dot(s->gradient, s->step, n) / 2;
 		s->share = -s->step[p + 1] > room ? -room / s->step[p + 1] : 1;	/* the scale stays above 0 */
+		s->short_steps = s->share < 1 ? s->short_steps + 1 : 0;
 	}
 	ml_cholesky_free(&s->ctx, &factor);
 	return status;
@@ -233,6 +262,92 @@ try_share(huber_state *s)
 		s->theta[j] = s->accepted[j] + s->share * s->step[j];
 }
 
+/* ---- paths ------------------------------------------------------------------------------------------------------------ */
+
+/* Goes on at the best coefficients with this scale. */
+static ml_status
+set_scale(huber_state *s, double scale, bool path)
+{
+	s->path = path;
+	s->last = false;
+	s->short_steps = s->halvings = 0;
+	s->curvature = OUTER_CURVATURE;
+	s->objective = INFINITY;
+	s->accepted[s->rounds.p + 1] = scale;
+	memcpy(s->theta, s->accepted, (s->rounds.p + 2) * sizeof(double));
+	return ML_MORE;
+}
+
+static ml_status
+start_path(huber_state *s)
+{
+	memset(s->accepted, 0, s->rounds.p * sizeof(double));
+	s->accepted[s->rounds.p] = s->mean;
+	s->low = 0;
+	s->high = INFINITY;
+	return set_scale(s, s->spread, true);
+}
+
+/* The minimum for this scale is known: the next scale, or the end. */
+static ml_status
+end_scale(huber_state *s, double slope)
+{
+	double		scale = s->accepted[s->rounds.p + 1];
+
+	if (slope > 0)
+		s->high = scale;
+	else
+		s->low = scale;
+	if (s->low == 0 && (s->high * slope <= PATH_SURE * s->objective || s->high <= SMALLEST_SCALE * s->spread))
+		s->converged = s->no_scale = true;
+	if (s->low > 0 && s->high < PATH_CLOSE * s->low)
+		s->converged = true;
+	if (s->converged || s->iterations >= s->max_iter)
+		return ML_DONE;
+	if (s->low == 0)
+		return set_scale(s, PATH_DOWN * scale, true);
+	if (isinf(s->high))
+		return set_scale(s, scale / PATH_DOWN, true);
+	if (s->high < PATH_NEAR * s->low && !s->path_over)
+	{
+		s->path_over = true;
+		return set_scale(s, sqrt(s->low * s->high), false);
+	}
+	return set_scale(s, sqrt(s->low * s->high), true);
+}
+
+/* A round of a path is over. */
+static ml_status
+end_path_round(huber_state *s, double objective, ml_error *err)
+{
+	double		slope = s->rounds.sums[SUM_SCALE];
+	double		gain = 0;
+	ml_status	status;
+
+	if (!(objective <= s->objective) && s->halvings++ < MAX_HALVINGS && s->iterations < s->max_iter)
+	{
+		s->share /= 2;
+		try_share(s);
+		return ML_MORE;
+	}
+	if (!(objective <= s->objective))
+		return end_scale(s, s->slope);
+	/* Where whole steps lead too far, rows that are passed are to count more. */
+	s->curvature = s->halvings > 0 ? fmin(s->curvature * 10, 1) : fmax(s->curvature / 10, OUTER_CURVATURE);
+	s->halvings = 0;
+	s->slope = slope;
+	s->objective = objective;
+	s->outliers = s->rounds.sums[SUM_OUTLIERS];
+	memcpy(s->accepted, s->theta, (s->rounds.p + 2) * sizeof(double));
+	status = newton(s, &gain, err);
+	if (status != ML_OK)
+		return status;
+	if (gain <= PATH_SURE * objective || s->iterations >= s->max_iter)
+		return end_scale(s, slope);
+	try_share(s);
+	return ML_MORE;
+}
+
 /* A round is over: its objective is taken, or the step is halved. */
 static ml_status
 end_round(huber_state *s, ml_error *err)
@@ -243,6 +358,8 @@ end_round(huber_state *s, ml_error *err)
 	ml_status	status;
 
 	s->iterations++;
+	if (s->path)
+		return end_path_round(s, objective, err);
 	if (!(objective <= s->objective))
 	{
 		if (!s->last && s->halvings++ < MAX_HALVINGS && s->iterations < s->max_iter)
@@ -252,7 +369,7 @@ end_round(huber_state *s, ml_error *err)
 			return ML_MORE;
 		}
 		s->converged = s->last || s->halvings > MAX_HALVINGS;
-		return ML_DONE;
+		return s->path_over && !s->last && s->iterations < s->max_iter ? set_scale(s, sqrt(s->low * s->high), true) : ML_DONE;
 	}
 	s->halvings = 0;
 	s->objective = objective;
@@ -261,6 +378,8 @@ end_round(huber_state *s, ml_error *err)
 	status = newton(s, &gain, err);
 	if (status != ML_OK)
 		return status;
+	if (s->short_steps > MOST_SHORT && s->spread > 0)
+		return s->path_over ? set_scale(s, sqrt(s->low * s->high), true) : start_path(s);
 	if (s->last || gain == 0 || s->accepted[p + 1] <= SMALLEST_SCALE * s->spread)
 	{
 		/* A scale of 0 is the end of a fit without residuals; with some left Newton's steps lead nowhere there. */
@@ -343,7 +462,7 @@ huber_step(void *state, ml_progress *progress, ml_error *err)
 		ml_weighted_start(&s->rounds, s->ended ? look_at_end : s->started ? look_at_residuals : look_at_target, s, s->started);
 	if (ml_weighted_step(&s->rounds))
 		status = s->ended ? end_errors(s, err) : s->started ? end_round(s, err) : start(s, err);
-	if (status == ML_DONE && !s->ended && s->converged && s->accepted[s->rounds.p + 1] > SMALLEST_SCALE * s->spread)
+	if (status == ML_DONE && !s->ended && s->converged && !s->no_scale && s->accepted[s->rounds.p + 1] > SMALLEST_SCALE * s->spread)
 	{
 		s->ended = true;
 		status = ML_MORE;
