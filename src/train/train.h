@@ -4,7 +4,7 @@
  * Words: a *request* is what train() was asked for; a *dataset* is what one scan of its source left: for the linear
  * family one set of sufficient statistics per fold, for in-memory learners the matrix.  A dataset lies in one dynamic
  * shared memory segment, so that background workers attach to it by handle and nobody reads the source twice.  The fold
- * of a row is a hash of the seed and the row's content, so it does not depend on the plan, the workers or the order.
+ * of a row follows from the seed and the rows' content, so it does not depend on the plan, the workers or the order.
  */
 #ifndef MDL_TRAIN_H
 #define MDL_TRAIN_H
