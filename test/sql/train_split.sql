@@ -147,11 +147,26 @@ CREATE OPERATOR <= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = planted);
 CREATE TABLE planted_on AS SELECT id, lpad(id::text, 5, '0')::varchar AS at, point(id, id) AS place, x, label FROM t;
 SELECT held_out('{"fraction": 0.2, "time": "at"}', source => 'train_split.planted_on');
 SELECT held_out('{"fraction": 0.2, "time": "place"}', source => 'train_split.planted_on');
+-- operators of a type may be in another schema than the functions behind them
+CREATE SCHEMA train_split_operators;
+CREATE TYPE year;
+CREATE FUNCTION year_in(cstring) RETURNS year LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+CREATE FUNCTION year_out(year) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+CREATE TYPE year (INPUT = year_in, OUTPUT = year_out, LIKE = int4);
+SELECT format('CREATE FUNCTION year_%s(year, year) RETURNS bool LANGUAGE internal IMMUTABLE STRICT AS %L', name, 'int4' || name) FROM unnest('{lt,le,eq,ge,gt}'::text[]) name \gexec
+SELECT format('CREATE OPERATOR train_split_operators.%s (LEFTARG = year, RIGHTARG = year, FUNCTION = year_%s)', sign, name)
+FROM (VALUES ('<', 'lt'), ('<=', 'le'), ('=', 'eq'), ('>=', 'ge'), ('>', 'gt')) v(sign, name) \gexec
+CREATE FUNCTION year_cmp(year, year) RETURNS int LANGUAGE internal IMMUTABLE STRICT AS 'btint4cmp';
+CREATE OPERATOR CLASS year_ops DEFAULT FOR TYPE year USING btree AS OPERATOR 1 train_split_operators.<, OPERATOR 2 train_split_operators.<=, OPERATOR 3 train_split_operators.=,
+	OPERATOR 4 train_split_operators.>=, OPERATOR 5 train_split_operators.>, FUNCTION 1 year_cmp(year, year);
+CREATE TABLE dated AS SELECT x, label, id::text AS made FROM t;
+ALTER TABLE dated ALTER made TYPE year USING year_in(made::cstring);
+SELECT held_out('{"fraction": 0.2, "time": "made"}', source => 'train_split.dated');
 UPDATE t SET at = NULL, is_test = NULL WHERE id = 77;
 SELECT held_out('{"fraction": 0.2, "time": "at"}');
 SELECT held_out('{"column": "is_test"}', 'linear');
 SET client_min_messages = warning;
 SELECT count(medallion.drop_model(model)) AS dropped FROM medallion.models WHERE model LIKE 'train\_split\_%';
-DROP SCHEMA train_split CASCADE;
+DROP SCHEMA train_split, train_split_operators CASCADE;
 RESET search_path;
 DELETE FROM medallion._audit WHERE model LIKE 'train\_split\_%';
