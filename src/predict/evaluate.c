@@ -76,6 +76,7 @@ mdl_predicted_rows(const MdlUsedModel *used, const char *source)
 {
 	const ml_model *model = used->model;
 	const char *target = ml_model_target(model);
+	const char *label;			/* the same, as classes are told apart */
 	char	   *exact = quote_literal_cstr(used->exact);
 	MdlPredictSource rows;
 	int			n = ml_model_n_classes(model);
@@ -104,15 +105,16 @@ mdl_predicted_rows(const MdlUsedModel *used, const char *source)
 	if (n == 0)
 		return psprintf("(SELECT s.%s::double precision AS l, medallion.predict(%s, s) AS p FROM %s s OFFSET '0'::pg_catalog.int8)",
 						target, exact, rows.from);
+	label = psprintf("s.%s%s", target, OidIsValid(TupleDescAttr(rows.desc, column)->attcollation) ? " COLLATE pg_catalog.\"C\"" : "");
 	if (n == 2)
 		return psprintf("(SELECT r.*, CASE WHEN r.p OPERATOR(pg_catalog.>) 0.5 THEN %s WHEN r.p IS NOT NULL THEN %s END AS c "
-						"FROM (SELECT s.%s AS l, medallion.predict(%s, s) AS p, medallion._is_class(s.%s, %s) AS t "
+						"FROM (SELECT %s AS l, medallion.predict(%s, s) AS p, medallion._is_class(s.%s, %s) AS t "
 						"FROM %s s OFFSET '0'::pg_catalog.int8) r)",
 						quote_literal_cstr(ml_model_class(model, 1)), quote_literal_cstr(ml_model_class(model, 0)),
-						target, exact, target, quote_literal_cstr(ml_model_class(model, 1)), rows.from);
-	return psprintf("(SELECT r.*, medallion._knows_class(r.l, r.classes) AS known FROM (SELECT s.%s AS l, "
+						label, exact, target, quote_literal_cstr(ml_model_class(model, 1)), rows.from);
+	return psprintf("(SELECT r.*, medallion._knows_class(r.l, r.classes) AS known FROM (SELECT %s AS l, "
 					"medallion.predict_proba(%s, s) AS p, medallion.predict_class(%s, s) AS c, medallion.classes(%s) AS classes "
-					"FROM %s s OFFSET '0'::pg_catalog.int8) r)", target, exact, exact, exact, rows.from);
+					"FROM %s s OFFSET '0'::pg_catalog.int8) r)", label, exact, exact, exact, rows.from);
 }
 
 /* What of a row the intervals are made from: label, class, number or whether positive, prediction or loss. */
