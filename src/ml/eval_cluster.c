@@ -12,7 +12,6 @@
 #include "ml/ml_lanes.h"
 #include "ml/ml_parallel.h"
 
-#define NO_MEMORY(err) ml_fail(err, ML_NO_MEMORY, NULL, "out of memory")
 #define CANCELLED(err) ml_fail(err, ML_CANCELLED, NULL, "cancelled")
 
 /* ---- agreement with classes ---------------------------------------------------------------------------------- */
@@ -185,7 +184,7 @@ expected_information(const ml_ctx *ctx, const ml_contingency *table, double *val
 	double	   *factorials = ml_alloc(ctx, entries, sizeof(double));	/* log k! */
 
 	if (factorials == NULL)
-		return NO_MEMORY(err);
+		return ml_no_memory(err);
 	for (size_t k = 0; k < entries; k++)
 	{
 		if (k % TERMS_AT_ONCE == 0 && ml_is_cancelled(ctx))
@@ -334,7 +333,7 @@ ml_inertia(const ml_ctx *ctx, const ml_points *points, double *value, ml_error *
 	if (made)
 		*value = within(points, &c);
 	centres_free(ctx, &c);
-	return made ? ML_OK : NO_MEMORY(err);
+	return made ? ML_OK : ml_no_memory(err);
 }
 
 ml_status
@@ -362,7 +361,7 @@ ml_calinski_harabasz(const ml_ctx *ctx, const ml_points *points, double *value, 
 	}
 	centres_free(ctx, &c);
 	ml_free(ctx, mean);
-	return made ? ML_OK : NO_MEMORY(err);
+	return made ? ML_OK : ml_no_memory(err);
 }
 
 ml_status
@@ -404,7 +403,7 @@ ml_davies_bouldin(const ml_ctx *ctx, const ml_points *points, double *value, ml_
 	ml_free(ctx, spread);
 	if (cancelled)
 		return CANCELLED(err);
-	return made ? ML_OK : NO_MEMORY(err);
+	return made ? ML_OK : ml_no_memory(err);
 }
 
 /* ---- silhouette ---------------------------------------------------------------------------------------------- */
@@ -565,7 +564,7 @@ ml_silhouette(const ml_ctx *ctx, const ml_points *points, double *value, ml_erro
 
 	*value = NAN;
 	if (panels == NULL || counts == NULL || starts == NULL || totals == NULL || values == NULL)
-		status = NO_MEMORY(err);
+		status = ml_no_memory(err);
 	else if (has_separation(points))
 	{
 		lay_out(points, counts, starts, starts + points->n_clusters + 1, panels);

@@ -100,7 +100,7 @@ ml_report_init(const ml_ctx *ctx, ml_report *report, size_t n_coefficients, ml_e
 	report->converged = true;
 	report->coefficients = ml_alloc_zero(ctx, n_coefficients, sizeof(ml_coefficient));
 	if (report->coefficients == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	report->n_coefficients = n_coefficients;
 	return ML_OK;
 }
@@ -136,7 +136,7 @@ ml_report_array(const ml_ctx *ctx, ml_report *report, const char *name, const do
 	{
 		ml_free(ctx, copy);
 		ml_free(ctx, arrays);
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	}
 	if (count > 0)
 		memcpy(copy, values, count * sizeof(double));

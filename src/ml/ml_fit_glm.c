@@ -76,7 +76,7 @@ begin_family(const ml_ctx *ctx, const ml_train_input *input, const double *param
 
 	*state = s;
 	if (s == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->family = family;
 	s->fit_intercept = p.fit_intercept;

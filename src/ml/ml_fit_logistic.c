@@ -67,7 +67,7 @@ balance(logistic_state *s, const ml_train_input *input, ml_error *err)
 	double	   *sums = s->class_weights = ml_alloc_zero(&s->ctx, m->n_classes, sizeof(double));
 
 	if (sums == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	for (int fold = 0; fold < m->n_folds; fold++)
 		for (size_t i = m->fold_start[fold]; input->use_fold[fold] && i < m->fold_start[fold + 1]; i++)
 		{
@@ -89,7 +89,7 @@ logistic_begin(const ml_ctx *ctx, const ml_train_input *input, const double *par
 
 	*state = s;
 	if (s == NULL)
-		return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
+		return ml_no_memory(err);
 	s->ctx = *ctx;
 	s->penalised = penalty != PENALTY_NONE;
 	s->fit_intercept = params[PARAM_FIT_INTERCEPT] != 0;

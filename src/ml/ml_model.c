@@ -9,12 +9,6 @@
 
 #include "ml/ml_calibrator.h"
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 static bool
 all_finite(const double *numbers, int count)
 {
@@ -126,7 +120,7 @@ copy_column(ml_model *model, ml_column *column, const ml_column_spec *spec, ml_e
 	column->shifts = copy_numbers(ctx, n_scales > 0 ? spec->shifts : NULL, n_scales, &failed);
 	column->scales = copy_numbers(ctx, n_scales > 0 ? spec->scales : NULL, n_scales, &failed);
 	if (column->name == NULL || column->type == NULL || failed)
-		return no_memory(err);
+		return ml_no_memory(err);
 	if (spec->n_categories > 0)
 		return ml_dictionary_make(ctx, &column->categories, spec->n_categories, spec->categories, err);
 	return ML_OK;
@@ -182,7 +176,7 @@ add_classes(ml_model *model, const ml_model_spec *spec, ml_error *err)
 		return ml_fail(err, ML_BAD_PARAM, NULL, "a model for this task cannot have %d classes", spec->n_classes);
 	model->classes = ml_alloc_zero(&model->ctx, spec->n_classes, sizeof(char *));
 	if (model->classes == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	for (int i = 0; i < spec->n_classes; i++)
 	{
 		if (i > 0 && strcmp(spec->classes[i - 1], spec->classes[i]) >= 0)
@@ -190,7 +184,7 @@ add_classes(ml_model *model, const ml_model_spec *spec, ml_error *err)
 		model->classes[i] = ml_strdup(&model->ctx, spec->classes[i]);
 		model->n_classes = i + 1;
 		if (model->classes[i] == NULL)
-			return no_memory(err);
+			return ml_no_memory(err);
 	}
 	return ML_OK;
 }
@@ -206,7 +200,7 @@ fill_model(ml_model *model, const ml_model_spec *spec, ml_error *err)
 	model->target_type = ml_strdup(&model->ctx, spec->target_type);
 	model->columns = ml_alloc_zero(&model->ctx, spec->n_columns, sizeof(ml_column));
 	if (model->algorithm == NULL || model->target == NULL || model->target_type == NULL || model->columns == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	model->n_columns = spec->n_columns;
 	for (int i = 0; i < spec->n_columns && status == ML_OK; i++)
 	{
@@ -229,7 +223,7 @@ ml_model_new(const ml_ctx *ctx, const ml_model_spec *spec, ml_model **model, ml_
 		return ml_fail(err, ML_BAD_PARAM, NULL, "a model cannot have %d columns", spec->n_columns);
 	*model = ml_alloc_zero(ctx, 1, sizeof(ml_model));
 	if (*model == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	(*model)->ctx = *ctx;
 	status = fill_model(*model, spec, err);
 	if (status != ML_OK)
@@ -293,7 +287,7 @@ ml_model_set_linear(ml_model *model, ml_link link, const double *coefficients, c
 	model->coefficients = ml_alloc(&model->ctx, count, sizeof(double));
 	model->intercepts = ml_alloc(&model->ctx, n_outputs, sizeof(double));
 	if (model->coefficients == NULL || model->intercepts == NULL)
-		return no_memory(err);	/* what was allocated is freed with the model */
+		return ml_no_memory(err);	/* what was allocated is freed with the model */
 	if (count > 0)
 		memcpy(model->coefficients, coefficients, count * sizeof(double));
 	memcpy(model->intercepts, intercepts, n_outputs * sizeof(double));

@@ -63,12 +63,6 @@ ml_part_key(const ml_text *values, int n, char *key, size_t size)
 
 /* ---- making -------------------------------------------------------------------------------------------------------- */
 
-static ml_status
-no_memory(ml_error *err)
-{
-	return ml_fail(err, ML_NO_MEMORY, NULL, "out of memory");
-}
-
 /* Whether two parts have the same columns, so that the values of one stand for the other's. */
 static bool
 same_columns(const ml_model *a, const ml_model *b)
@@ -118,7 +112,7 @@ map_classes(const ml_model *model, ml_model_parts *parts, int part, ml_error *er
 		return ML_OK;
 	parts->classes[part] = ml_alloc(&model->ctx, m->n_classes, sizeof(int));
 	if (parts->classes[part] == NULL)
-		return no_memory(err);
+		return ml_no_memory(err);
 	for (int k = 0; k < m->n_classes; k++)
 	{
 		int			index = class_index(model, m->classes[k]);
@@ -260,7 +254,7 @@ make_whole(const ml_ctx *ctx, int n_keys, const char *const *key_names, const ch
 	if (columns == NULL || !all_classes(ctx, models, n, &classes, &spec.n_classes))
 	{
 		ml_free(ctx, columns);
-		return no_memory(err);
+		return ml_no_memory(err);
 	}
 	describe_columns(columns, n_keys, key_names, key_types, first);
 	spec.algorithm = first->algorithm;
@@ -288,7 +282,7 @@ ml_model_of_parts(const ml_ctx *ctx, int n_keys, const char *const *key_names, c
 	{
 		for (int i = 0; i < n; i++)
 			ml_model_free(models[i]);
-		return n > 0 ? no_memory(err) : ml_fail(err, ML_BAD_PARAM, NULL, "a model cannot have %d parts", n);
+		return n > 0 ? ml_no_memory(err) : ml_fail(err, ML_BAD_PARAM, NULL, "a model cannot have %d parts", n);
 	}
 	memcpy(parts->models, models, n * sizeof(ml_model *));
 	status = n_keys < 1 || n > MAX_PARTS ? ml_fail(err, ML_BAD_PARAM, NULL, "a model cannot have %d parts by %d columns", n, n_keys) :
@@ -530,7 +524,7 @@ load_part(const ml_ctx *ctx, ml_reader *r, char **key, ml_model **model, ml_erro
 	length = ml_get_u64(r);
 	bytes = length <= r->length - r->at ? ml_get_bytes(r, length) : NULL;
 	if (failed)
-		return no_memory(err);
+		return ml_no_memory(err);
 	if (*key == NULL || bytes == NULL || r->failed)
 		return ml_fail(err, ML_BAD_MODEL, NULL, "the stored model is damaged");
 	return ml_model_load_part(ctx, bytes, length, model, err);
@@ -551,7 +545,7 @@ ml_model_parts_load(ml_model *model, ml_reader *r, ml_error *err)
 	parts = new_parts(ctx, (int) n_keys, (int) n);
 	keys = ml_alloc_zero(ctx, n, sizeof(char *));
 	if (parts == NULL || keys == NULL)
-		status = no_memory(err);
+		status = ml_no_memory(err);
 	for (uint32_t i = 0; i < n && status == ML_OK; i++)
 		status = load_part(ctx, r, &keys[i], &parts->models[i], err);
 	if (status == ML_OK)

@@ -34,100 +34,157 @@ ml_softmax_fill_hessian(ml_softmax *l)
 }
 
 /*
- * The step that minimises the quadratic model with the penalties.  Intercepts are eliminated, the last being held, which
- * loses nothing.  Coordinates of the reduced problem are the coefficients class by class.
+ * The quadratic model without the intercepts, which are eliminated, the last being held, which loses nothing.  Coordinates are the
+ * coefficients (m = classes x terms), class by class.
  */
+typedef struct reduced
+{
+	size_t		m;
+	int			free_ones;		/* intercepts that are not held */
+	double	   *corner;			/* (free_ones, free_ones) their Hessian */
+	double	   *across;			/* (m + 1, k) row c: of coefficient c with the free intercepts; the last row: their gradient */
+	double	   *solved;			/* (m + 1, k) rows of across over the corner */
+	double	   *memory;
+	ml_gram		problem;		/* in memory: as a regression with a penalty on sizes */
+} reduced;
+
+/* Where coordinate c is in theta. */
+static size_t
+place_of(const ml_softmax *l, size_t c)
+{
+	return c / l->p * l->width + c % l->p;
+}
+
+static ml_status
+reduced_make(ml_softmax *l, reduced *r, ml_error *err)
+{
+	*r = (reduced) {.m = l->k * l->p, .free_ones = l->params.fit_intercept ? l->k - 1 : 0};
+	r->corner = ml_alloc_zero(&l->ctx, (size_t) l->k * l->k, sizeof(double));
+	r->across = ml_alloc_zero(&l->ctx, (r->m + 1) * l->k, sizeof(double));
+	r->solved = ml_alloc_zero(&l->ctx, (r->m + 1) * l->k, sizeof(double));
+	r->memory = ml_alloc_zero(&l->ctx, ml_gram_doubles(r->m + 1), sizeof(double));
+	return r->corner && r->across && r->solved && r->memory ? ML_OK : ml_no_memory(err);
+}
+
+static void
+reduced_free(ml_softmax *l, reduced *r)
+{
+	ml_free(&l->ctx, r->corner);
+	ml_free(&l->ctx, r->across);
+	ml_free(&l->ctx, r->solved);
+	ml_free(&l->ctx, r->memory);
+}
+
+static ml_status
+eliminate_intercepts(ml_softmax *l, reduced *r, ml_error *err)
+{
+	size_t		n = l->n_theta;
+	ml_cholesky factor = {0};
+	ml_status	status;
+
+	for (int a = 0; a < r->free_ones; a++)
+	{
+		size_t		at = a * l->width + l->p;
+
+		for (int b = 0; b < r->free_ones; b++)
+			r->corner[a * r->free_ones + b] = l->full[at * n + b * l->width + l->p];
+		for (size_t c = 0; c < r->m; c++)
+			r->across[c * l->k + a] = l->full[at * n + place_of(l, c)];
+		r->across[r->m * l->k + a] = l->gradient[at];
+	}
+	status = ml_cholesky_make(&l->ctx, &factor, r->corner, r->free_ones, 0, 1e-14, err);
+	for (size_t c = 0; c <= r->m && status == ML_OK; c++)
+		ml_cholesky_solve(&factor, r->across + c * l->k, r->solved + c * l->k, l->work);
+	ml_cholesky_free(&l->ctx, &factor);
+	return status;
+}
+
+/* The problem that is left, at the accepted point. */
+static void
+pose_problem(const ml_softmax *l, reduced *r)
+{
+	size_t		n = l->n_theta;
+	size_t		m = r->m;
+
+	ml_gram_attach(&r->problem, (int) m + 1, r->memory);
+	ml_gram_clear(&r->problem);
+	r->problem.weight = l->fit.weight;
+	for (size_t c = 0; c < m; c++)
+	{
+		size_t		at = place_of(l, c);
+		double	   *row = r->problem.moments + c * (m + 1);
+		double		target = -l->gradient[at] + ml_dot(r->across + c * l->k, r->solved + m * l->k, r->free_ones);
+
+		for (size_t d = 0; d < m; d++)
+		{
+			row[d] = l->full[at * n + place_of(l, d)] - ml_dot(r->across + c * l->k, r->solved + d * l->k, r->free_ones);
+			target += row[d] * l->accepted[place_of(l, d)];
+		}
+		/* The gradient has the penalty on squares in it, which the coordinate descent adds again. */
+		row[m] = target + l->params.l2 * l->accepted[at];
+	}
+}
+
+/* lasso->solution becomes the problem's, by coordinate descent from the accepted point. */
+static ml_status
+solve_problem(ml_softmax *l, const reduced *r, ml_lasso *lasso, ml_error *err)
+{
+	double		penalty = l->params.l1 + l->params.l2;
+	ml_status	status = ml_lasso_init(&l->ctx, lasso, &r->problem, true, 1e-10, err);
+
+	if (status != ML_OK)
+		return status;
+	for (size_t c = 0; c < r->m; c++)
+		lasso->solution[c] = l->accepted[place_of(l, c)];
+	for (size_t c = 0; c < r->m; c++)
+		lasso->gradient[c] = lasso->q[c] - ml_dot(lasso->q_matrix + c * r->m, lasso->solution, r->m);
+	ml_lasso_set(lasso, penalty / l->fit.weight, l->params.l1 / penalty);
+	while (!ml_lasso_work(lasso) && lasso->rounds < 20000)
+		if (ml_is_cancelled(&l->ctx))
+			return ml_fail(err, ML_CANCELLED, NULL, "cancelled");
+	return ML_OK;
+}
+
+/* The direction to the solution, back to the intercepts by H_aa step_a = -(gradient_a + H_ab step_b), and the slope along it. */
+static void
+take_direction(ml_softmax *l, const reduced *r, const double *solution)
+{
+	memset(l->direction, 0, l->n_theta * sizeof(double));
+	for (size_t c = 0; c < r->m; c++)
+		l->direction[place_of(l, c)] = solution[c] - l->accepted[place_of(l, c)];
+	for (int a = 0; a < r->free_ones; a++)
+	{
+		double		sum = -r->solved[r->m * l->k + a];
+
+		for (size_t c = 0; c < r->m; c++)
+			sum -= r->solved[c * l->k + a] * l->direction[place_of(l, c)];
+		l->direction[a * l->width + l->p] = sum;
+	}
+	/* What the model expects to gain, as a slope: the gradient's part and the change of the sizes. */
+	l->slope = ml_dot(l->direction, l->gradient, l->n_theta);
+	for (size_t c = 0; c < r->m; c++)
+		l->slope += l->params.l1 * (fabs(solution[c]) - fabs(l->accepted[place_of(l, c)]));
+}
+
+/* The step that minimises the quadratic model with the penalties. */
 static ml_status
 descend(ml_softmax *l, ml_error *err)
 {
-	size_t		p = l->p;
-	size_t		m = l->k * p;
-	size_t		n = l->n_theta;
-	int			free_ones = l->params.fit_intercept ? l->k - 1 : 0;
-	double	   *corner = ml_alloc_zero(&l->ctx, (size_t) l->k * l->k, sizeof(double));
-	double	   *across = ml_alloc_zero(&l->ctx, (m + 1) * l->k, sizeof(double));
-	double	   *solved = ml_alloc_zero(&l->ctx, (m + 1) * l->k, sizeof(double));
-	double	   *memory = ml_alloc_zero(&l->ctx, ml_gram_doubles(m + 1), sizeof(double));
-	ml_cholesky factor = {0};
+	reduced		r;
 	ml_lasso	lasso = {0};
-	ml_gram		problem;
-	double		weight = l->fit.weight;
-	ml_status	status = corner && across && solved && memory ? ML_OK : ml_no_memory(err);
+	ml_status	status = reduced_make(l, &r, err);
 
 	if (status == ML_OK)
-	{
-		/* across: row c of the coefficients' (m) Hessian with the free intercepts; the last row, their gradient. */
-		for (int a = 0; a < free_ones; a++)
-		{
-			size_t		at = a * l->width + p;
-
-			for (int b = 0; b < free_ones; b++)
-				corner[a * free_ones + b] = l->full[at * n + b * l->width + p];
-			for (size_t c = 0; c < m; c++)
-				across[c * l->k + a] = l->full[at * n + c / p * l->width + c % p];
-			across[m * l->k + a] = l->gradient[at];
-		}
-		status = ml_cholesky_make(&l->ctx, &factor, corner, free_ones, 0, 1e-14, err);
-	}
+		status = eliminate_intercepts(l, &r, err);
 	if (status == ML_OK)
 	{
-		for (size_t c = 0; c <= m; c++)
-			ml_cholesky_solve(&factor, across + c * l->k, solved + c * l->k, l->work);
-		ml_gram_attach(&problem, (int) m + 1, memory);
-		ml_gram_clear(&problem);
-		problem.weight = weight;
-		for (size_t c = 0; c < m; c++)
-		{
-			size_t		at = c / p * l->width + c % p;
-			double	   *row = problem.moments + c * (m + 1);
-			double		target = -l->gradient[at] + ml_dot(across + c * l->k, solved + m * l->k, free_ones);
-
-			for (size_t d = 0; d < m; d++)
-			{
-				row[d] = l->full[at * n + d / p * l->width + d % p] - ml_dot(across + c * l->k, solved + d * l->k, free_ones);
-				target += row[d] * l->accepted[d / p * l->width + d % p];
-			}
-			/* The gradient has the penalty on squares in it, which the coordinate descent adds again. */
-			row[m] = target + l->params.l2 * l->accepted[at];
-		}
-		status = ml_lasso_init(&l->ctx, &lasso, &problem, true, 1e-10, err);
+		pose_problem(l, &r);
+		status = solve_problem(l, &r, &lasso, err);
 	}
 	if (status == ML_OK)
-	{
-		for (size_t c = 0; c < m; c++)
-			lasso.solution[c] = l->accepted[c / p * l->width + c % p];
-		for (size_t c = 0; c < m; c++)
-			lasso.gradient[c] = lasso.q[c] - ml_dot(lasso.q_matrix + c * m, lasso.solution, m);
-		ml_lasso_set(&lasso, (l->params.l1 + l->params.l2) / weight, l->params.l1 / (l->params.l1 + l->params.l2));
-		while (!ml_lasso_work(&lasso) && lasso.rounds < 20000 && status == ML_OK)
-			if (ml_is_cancelled(&l->ctx))
-				status = ml_fail(err, ML_CANCELLED, NULL, "cancelled");
-	}
-	if (status == ML_OK)
-	{
-		/* Back to the intercepts: H_aa step_a = -(gradient_a + H_ab step_b). */
-		memset(l->direction, 0, n * sizeof(double));
-		for (size_t c = 0; c < m; c++)
-			l->direction[c / p * l->width + c % p] = lasso.solution[c] - l->accepted[c / p * l->width + c % p];
-		for (int a = 0; a < free_ones; a++)
-		{
-			double		sum = -solved[m * l->k + a];
-
-			for (size_t c = 0; c < m; c++)
-				sum -= solved[c * l->k + a] * l->direction[c / p * l->width + c % p];
-			l->direction[a * l->width + p] = sum;
-		}
-		/* What the model expects to gain, as a slope: the gradient's part and the change of the sizes. */
-		l->slope = ml_dot(l->direction, l->gradient, n);
-		for (size_t c = 0; c < m; c++)
-			l->slope += l->params.l1 * (fabs(lasso.solution[c]) - fabs(l->accepted[c / p * l->width + c % p]));
-	}
+		take_direction(l, &r, lasso.solution);
 	ml_lasso_free(&lasso);
-	ml_cholesky_free(&l->ctx, &factor);
-	ml_free(&l->ctx, corner);
-	ml_free(&l->ctx, across);
-	ml_free(&l->ctx, solved);
-	ml_free(&l->ctx, memory);
+	reduced_free(l, &r);
 	return status;
 }
 
