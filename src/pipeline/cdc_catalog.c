@@ -5,6 +5,7 @@
  */
 #include "pipeline/cdc_int.h"
 #include "pipeline/definition_int.h"
+#include "pipeline/incremental_int.h"
 #include "pipeline/refresh_int.h"
 
 #include "access/transam.h"
@@ -275,7 +276,6 @@ mdl_flow_seen_read(const Flow *flow, MdlSeen *seen)
 	MdlArgs		args = {0};
 	MdlUser		saved;
 	uint64		rows;
-	Datum	   *running;
 
 	mdl_arg_int8(&args, flow->id);
 	mdl_owner_begin(&saved);
@@ -290,11 +290,7 @@ mdl_flow_seen_read(const Flow *flow, MdlSeen *seen)
 	seen->version = mdl_field_int8(0, 1);
 	seen->low = mdl_field_int8(0, 2);
 	seen->high = mdl_field_int8(0, 3);
-	deconstruct_array(DatumGetArrayTypeP(mdl_field(0, 4, NULL)), INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE,
-					  &running, NULL, &seen->nrunning);
-	seen->running = palloc_array(int64, seen->nrunning + 1);
-	for (int i = 0; i < seen->nrunning; i++)
-		seen->running[i] = DatumGetInt64(running[i]);
+	mdl_seen_take_running(seen, mdl_field(0, 4, NULL));
 	seen->exact = DatumGetBool(mdl_field(0, 5, NULL));
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
@@ -311,7 +307,6 @@ mdl_flow_seen_write(const Flow *flow, Snapshot snapshot, int64 settled)
 	MdlSeen		seen;
 	MdlArgs		args = {0};
 	MdlUser		saved;
-	Datum	   *running;
 	int			count = 0;
 
 	mdl_flow_seen_forget(flow);
@@ -325,16 +320,16 @@ mdl_flow_seen_write(const Flow *flow, Snapshot snapshot, int64 settled)
 	seen.version = Min(seen.version, settled);
 	seen.high = Min(seen.high, seen.own);
 	seen.low = Min(seen.low, seen.high);
-	running = palloc_array(Datum, seen.nrunning + 1);
 	for (int i = 0; i < seen.nrunning; i++)
 		if (seen.running[i] < seen.high)
-			running[count++] = Int64GetDatum(seen.running[i]);
+			seen.running[count++] = seen.running[i];
+	seen.nrunning = count;
 	mdl_arg_int8(&args, flow->id);
 	mdl_arg_int8(&args, seen.era);
 	mdl_arg_int8(&args, seen.version);
 	mdl_arg_int8(&args, seen.low);
 	mdl_arg_int8(&args, seen.high);
-	mdl_arg(&args, INT8ARRAYOID, PointerGetDatum(construct_array(running, count, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE)), false);
+	mdl_arg(&args, INT8ARRAYOID, mdl_seen_running(&seen), false);
 	mdl_arg_bool(&args, seen.exact);
 	mdl_owner_begin(&saved);
 	mdl_run("INSERT INTO medallion._flow_states (flow_id, era, version, low, high, running, exact) VALUES ($1, $2, $3, $4, $5, $6, $7)",

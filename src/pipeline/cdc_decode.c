@@ -10,10 +10,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-static void invalid(const char *what) pg_attribute_noreturn();
-
-static void
-invalid(const char *what)
+void
+mdl_event_invalid(const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
@@ -29,7 +27,7 @@ member_object(JsonbContainer *object, const char *key)
 	if (!mdl_json_member(object, key, &value) || value.type == jbvNull)
 		return NULL;
 	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
-		invalid(psprintf("has no object in \"%s\"", key));
+		mdl_event_invalid(psprintf("has no object in \"%s\"", key));
 	return value.val.binary.data;
 }
 
@@ -41,7 +39,7 @@ member_array(JsonbContainer *object, const char *key)
 	if (!mdl_json_member(object, key, &value) || value.type == jbvNull)
 		return NULL;
 	if (value.type != jbvBinary || !JsonContainerIsArray(value.val.binary.data))
-		invalid(psprintf("has no array in \"%s\"", key));
+		mdl_event_invalid(psprintf("has no array in \"%s\"", key));
 	return value.val.binary.data;
 }
 
@@ -93,7 +91,7 @@ is_wanted(const Flow *flow, const char *database, const char *schema, const char
 	if (flow->source_table == NULL)
 		return true;
 	if (table == NULL)
-		invalid("does not tell its table");
+		mdl_event_invalid("does not tell its table");
 	return strcmp(flow->source_table, table) == 0 ||
 		(schema && strcmp(flow->source_table, psprintf("%s.%s", schema, table)) == 0) ||
 		(database && strcmp(flow->source_table, psprintf("%s.%s", database, table)) == 0);
@@ -105,7 +103,7 @@ static void
 take_operation(Envelope *envelope, const char *op)
 {
 	if (strlen(op) != 1 || strchr("crudtm", op[0]) == NULL)
-		invalid(psprintf("has the operation \"%.60s\", but c, r, u, d, t and m are known", op));
+		mdl_event_invalid(psprintf("has the operation \"%.60s\", but c, r, u, d, t and m are known", op));
 	envelope->is_snapshot = op[0] == 'r';
 	envelope->kind = op[0] == 'd' ? EVENT_DELETE : op[0] == 't' ? EVENT_TRUNCATE : op[0] == 'm' ? 0 : EVENT_UPSERT;
 }
@@ -129,7 +127,7 @@ open_envelope(const Flow *flow, JsonbContainer *event, JsonbContainer *schema, E
 	if (envelope->kind == EVENT_UPSERT)
 	{
 		if (after == NULL)
-			invalid("has no row in \"after\"");
+			mdl_event_invalid("has no row in \"after\"");
 		envelope->fields = row_fields(after, field_schema(schema, "after"), false, &envelope->field_count);
 		if (before)
 			envelope->before = row_fields(before, field_schema(schema, "before"), false, &envelope->before_count);
@@ -137,7 +135,7 @@ open_envelope(const Flow *flow, JsonbContainer *event, JsonbContainer *schema, E
 	else if (envelope->kind == EVENT_DELETE)
 	{
 		if (before == NULL)
-			invalid("is a delete without a row in \"before\"");
+			mdl_event_invalid("is a delete without a row in \"before\"");
 		envelope->fields = row_fields(before, field_schema(schema, "before"), false, &envelope->field_count);
 	}
 }
@@ -218,7 +216,7 @@ listed_fields(JsonbContainer *list, int *count)
 
 		if (element->type != jbvBinary || (field->name = mdl_json_member_text(element->val.binary.data, "name")) == NULL ||
 			!mdl_json_member(element->val.binary.data, "value", &field->value))
-			invalid("has a column without name or value");
+			mdl_event_invalid("has a column without name or value");
 		field->sql_type = mdl_json_member_text(element->val.binary.data, "type");
 		(*count)++;
 	}
@@ -233,7 +231,7 @@ open_wal2json(const Flow *flow, JsonbContainer *event, Envelope *envelope)
 	JsonbContainer *identity = member_array(event, "identity");
 
 	if (action == NULL || strlen(action) != 1 || strchr("IUDTMBC", action[0]) == NULL)
-		invalid("has no \"action\" of wal2json's format version 2");
+		mdl_event_invalid("has no \"action\" of wal2json's format version 2");
 	envelope->kind = strchr("IU", action[0]) ? EVENT_UPSERT : action[0] == 'D' ? EVENT_DELETE : action[0] == 'T' ? EVENT_TRUNCATE : 0;
 	if (envelope->kind == 0 || !is_wanted(flow, NULL, mdl_json_member_text(event, "schema"), mdl_json_member_text(event, "table")))
 	{
@@ -244,7 +242,7 @@ open_wal2json(const Flow *flow, JsonbContainer *event, Envelope *envelope)
 	if (envelope->kind == EVENT_UPSERT)
 	{
 		if (columns == NULL)
-			invalid("has no \"columns\"");
+			mdl_event_invalid("has no \"columns\"");
 		envelope->fields = listed_fields(columns, &envelope->field_count);
 		if (identity)
 			envelope->before = listed_fields(identity, &envelope->before_count);
@@ -252,7 +250,7 @@ open_wal2json(const Flow *flow, JsonbContainer *event, Envelope *envelope)
 	else if (envelope->kind == EVENT_DELETE)
 	{
 		if (identity == NULL)
-			invalid("is a delete without \"identity\": the table has no replica identity");
+			mdl_event_invalid("is a delete without \"identity\": the table has no replica identity");
 		envelope->fields = listed_fields(identity, &envelope->field_count);
 	}
 }
@@ -264,7 +262,7 @@ mdl_event_open(const Flow *flow, Jsonb *event, Envelope *envelope)
 	if (JB_ROOT_IS_SCALAR(event) && getIthJsonbValueFromContainer(&event->root, 0)->type == jbvNull)
 		return;					/* a tombstone */
 	if (!JB_ROOT_IS_OBJECT(event))
-		invalid("is not a JSON object");
+		mdl_event_invalid("is not a JSON object");
 	if (flow->format == FLOW_WAL2JSON)
 		open_wal2json(flow, &event->root, envelope);
 	else

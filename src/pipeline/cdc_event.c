@@ -8,16 +8,6 @@
 #include "utils/lsyscache.h"
 #include "utils/pg_lsn.h"
 
-static void invalid(const char *what) pg_attribute_noreturn();
-
-static void
-invalid(const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("event %s", what)));
-}
-
 static FlowEvent *
 new_event(Reader *reader, char kind, int16 rank, Datum sequence)
 {
@@ -65,7 +55,7 @@ take_new_field(Reader *reader, const EventField *field, JsonbParseState **rescue
 	if (is_of_no_interest(flow, field->name))
 		return;
 	if (flow->new_field != NEW_FIELD_RESCUE && !mdl_is_column_name(field->name))
-		invalid(psprintf("has a field that no column can be named after: \"%.80s\"", field->name));
+		mdl_event_invalid(psprintf("has a field that no column can be named after: \"%.80s\"", field->name));
 	has_column = mdl_is_column_name(field->name) && get_attnum(flow->target, field->name) != InvalidAttrNumber;
 	if (flow->new_field == NEW_FIELD_FAIL && !has_column)
 		ereport(ERROR,
@@ -132,9 +122,9 @@ check_keys(Reader *reader, const FlowEvent *event)
 	for (int i = 0; i < reader->flow->key_count; i++)
 	{
 		if (event->missing[i])
-			invalid(psprintf("has no key column \"%s\"", reader->flow->keys[i]));
+			mdl_event_invalid(psprintf("has no key column \"%s\"", reader->flow->keys[i]));
 		if (event->nulls[i])
-			invalid(psprintf("has NULL in key column \"%s\"", reader->flow->keys[i]));
+			mdl_event_invalid(psprintf("has NULL in key column \"%s\"", reader->flow->keys[i]));
 	}
 }
 
@@ -214,7 +204,7 @@ static Datum
 own_sequence(const Envelope *envelope)
 {
 	if (!envelope->has_sequence)
-		invalid("has no position in the log (lsn)");
+		mdl_event_invalid("has no position in the log (lsn)");
 	if (envelope->sequence.type == jbvNumeric)
 		return DirectFunctionCall1(numeric_int8, NumericGetDatum(envelope->sequence.val.numeric));
 	return DirectFunctionCall1(pg_lsn_in, CStringGetDatum(pnstrdup(envelope->sequence.val.string.val,
@@ -261,7 +251,7 @@ decode_json(Reader *reader, const SourceRow *row)
 	if (condition(row, 3))
 		envelope.kind = EVENT_TRUNCATE;
 	if (flow->sequence_by && row->nulls[1])
-		invalid("has NULL as its sequence");
+		mdl_event_invalid("has NULL as its sequence");
 	sequence = flow->sequence_by ? row->values[1] : own_sequence(&envelope);
 	event = new_event(reader, envelope.kind, envelope.is_snapshot ? 0 : 1, sequence);
 	if (event->kind == EVENT_TRUNCATE)
@@ -285,7 +275,7 @@ decode_columns(Reader *reader, const SourceRow *row)
 	FlowEvent  *event;
 
 	if (row->nulls[count])
-		invalid("has NULL as its sequence");
+		mdl_event_invalid("has NULL as its sequence");
 	event = new_event(reader, kind, 1, row->values[count]);
 	if (kind == EVENT_TRUNCATE)
 		return;

@@ -299,6 +299,9 @@ typedef struct Envelope
 	int			before_count;
 } Envelope;
 
+/* Raises that an event is not what it should be: "event <what>". */
+extern void mdl_event_invalid(const char *what) pg_attribute_noreturn();
+
 /* Takes an event apart; raises what is wrong with it. */
 extern void mdl_event_open(const Flow *flow, Jsonb *event, Envelope *envelope);
 

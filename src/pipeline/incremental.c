@@ -277,20 +277,37 @@ typedef struct GuardedQuery
 	QueryEnvironment *environment;
 	double		limit;
 	DestReceiver *dest;
+	PlannedStmt *plan;
+	char	   *unplanned;		/* why there is none */
 } GuardedQuery;
 
+static void
+plan_query(void *argument)
+{
+	GuardedQuery *guarded = argument;
+
+	guarded->plan = mdl_query_plan(guarded->query, NULL, guarded->limit);
+}
+
+/* Where parts of a query refer to each other from the side in ways that nobody writes by hand, the planner may give up. */
 static void
 run_query(void *argument)
 {
 	GuardedQuery *guarded = argument;
+	ErrorData  *error = mdl_try(plan_query, guarded);
 
-	mdl_query_run(guarded->query, NULL, guarded->environment, guarded->limit, guarded->dest);
+	if (error == NULL)
+		mdl_query_execute(guarded->plan, NULL, guarded->environment, guarded->dest);
+	else if (error->sqlerrcode == ERRCODE_INTERNAL_ERROR)
+		guarded->unplanned = error->message;
+	else
+		ReThrowError(error);
 }
 
 char *
 mdl_run_guarded(Query *query, List *changed, double limit, DestReceiver *dest)
 {
-	GuardedQuery guarded = {query, create_queryEnv(), limit, dest};
+	GuardedQuery guarded = {.query = query, .environment = create_queryEnv(), .limit = limit, .dest = dest};
 	ErrorData  *error;
 	ListCell   *cell;
 
@@ -301,7 +318,7 @@ mdl_run_guarded(Query *query, List *changed, double limit, DestReceiver *dest)
 		mdl_offer_to(guarded.environment, source->name, source->images, source->image_columns);
 	}
 	error = mdl_guarded(run_query, &guarded);
-	return error == NULL ? NULL : error->message;
+	return error == NULL ? guarded.unplanned : error->message;
 }
 
 /* Takes the unit of a row whose correction was made or taken back. */

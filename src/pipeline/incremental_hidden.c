@@ -83,7 +83,7 @@ mdl_hidden_run(DerivedResult *result, const char *from, DestReceiver *dest)
 	MemoryContextSwitchTo(old);
 	if (result->units)
 		mdl_units_push(query, table, result->units);
-	mdl_query_run(query, params, NULL, 0, dest);
+	mdl_query_execute(mdl_query_plan(query, params, 0), params, NULL, dest);
 	return true;
 }
 

@@ -47,11 +47,11 @@ extern void mdl_query_check_rights(Query *query);
  */
 extern void mdl_query_prepare(Query *query);
 
-/*
- * Runs a rewritten query under the active snapshot; the tree is consumed.  Raises a data_exception if the planner thinks
- * that it costs more than `limit` (0: none).
- */
-extern void mdl_query_run(Query *query, ParamListInfo params, QueryEnvironment *environment, double limit, DestReceiver *dest);
+/* Plans a rewritten query; the tree is consumed.  Raises a data_exception if the planner thinks that it costs more than `limit` (0: none). */
+extern PlannedStmt *mdl_query_plan(Query *query, ParamListInfo params, double limit);
+
+/* Runs it under the active snapshot. */
+extern void mdl_query_execute(PlannedStmt *plan, ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest);
 
 /* What the planner thinks a rewritten query costs. */
 extern double mdl_query_cost(Query *query);
@@ -149,6 +149,10 @@ typedef struct RefreshState
 	char	   *hidden;			/* the kind of hidden values kept with it; NULL: none are */
 } RefreshState;
 
+/* Of what was seen, the transactions that were running, as records keep them: an array of bigint. */
+extern void mdl_seen_take_running(MdlSeen *seen, Datum array);
+extern Datum mdl_seen_running(const MdlSeen *seen);
+
 /* Reads it; false if there is none. */
 extern bool mdl_refresh_state_read(Oid target, RefreshState *state);
 
@@ -230,7 +234,7 @@ typedef struct Incremental
 
 /*
  * Runs a query of ours that may meet rows that the query of the table never does, and reads the images of what has changed;
- * returns the message if an expression raises.
+ * returns the message if an expression raises, or if the server cannot plan it.
  */
 extern char *mdl_run_guarded(Query *query, List *changed, double limit, DestReceiver *dest);
 

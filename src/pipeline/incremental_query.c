@@ -313,17 +313,23 @@ mdl_query_cost(Query *query)
 	return pg_plan_query(copyObject(query), "", CURSOR_OPT_PARALLEL_OK, NULL)->planTree->total_cost;
 }
 
-void
-mdl_query_run(Query *query, ParamListInfo params, QueryEnvironment *environment, double limit, DestReceiver *dest)
+PlannedStmt *
+mdl_query_plan(Query *query, ParamListInfo params, double limit)
 {
 	PlannedStmt *plan = pg_plan_query(query, "", CURSOR_OPT_PARALLEL_OK, params);
-	QueryDesc  *running;
 
 	if (limit > 0 && plan->planTree->total_cost > limit)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("that is more work than computing everything")));
-	running = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot, dest, params, environment, 0);
+	return plan;
+}
+
+void
+mdl_query_execute(PlannedStmt *plan, ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest)
+{
+	QueryDesc  *running = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot, dest, params, environment, 0);
+
 	ExecutorStart(running, 0);
 	ExecutorRun(running, ForwardScanDirection, 0, true);
 	ExecutorFinish(running);

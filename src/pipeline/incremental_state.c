@@ -28,6 +28,31 @@ typedef struct ReadMark
 
 static ReadMark *marks = NULL;	/* in TopTransactionContext */
 
+/* ---- transactions that were running -------------------------------------------------------------------------------- */
+
+void
+mdl_seen_take_running(MdlSeen *seen, Datum array)
+{
+	Datum	   *running;
+
+	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE, &running, NULL, &seen->nrunning);
+	seen->running = palloc_array(int64, seen->nrunning + 1);
+	for (int i = 0; i < seen->nrunning; i++)
+		seen->running[i] = DatumGetInt64(running[i]);
+}
+
+Datum
+mdl_seen_running(const MdlSeen *seen)
+{
+	Datum	   *running = palloc_array(Datum, seen->nrunning + 1);
+
+	for (int i = 0; i < seen->nrunning; i++)
+		running[i] = Int64GetDatum(seen->running[i]);
+	return PointerGetDatum(construct_array(running, seen->nrunning, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
+}
+
+/* ---- the record ---------------------------------------------------------------------------------------------------- */
+
 bool
 mdl_refresh_state_read(Oid target, RefreshState *state)
 {
@@ -36,7 +61,6 @@ mdl_refresh_state_read(Oid target, RefreshState *state)
 	MdlArgs		args = {0};
 	MdlUser		saved;
 	uint64		rows;
-	Datum	   *running;
 
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
 	mdl_owner_begin(&saved);
@@ -52,11 +76,7 @@ mdl_refresh_state_read(Oid target, RefreshState *state)
 	state->seen.version = mdl_field_int8(0, 2);
 	state->seen.low = mdl_field_int8(0, 3);
 	state->seen.high = mdl_field_int8(0, 4);
-	deconstruct_array(DatumGetArrayTypeP(mdl_field(0, 5, NULL)), INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE,
-					  &running, NULL, &state->seen.nrunning);
-	state->seen.running = palloc_array(int64, state->seen.nrunning + 1);
-	for (int i = 0; i < state->seen.nrunning; i++)
-		state->seen.running[i] = DatumGetInt64(running[i]);
+	mdl_seen_take_running(&state->seen, mdl_field(0, 5, NULL));
 	state->seen.own = mdl_field_int8(0, 6);
 	state->seen.exact = DatumGetBool(mdl_field(0, 7, NULL));
 	state->fingerprint = mdl_field_text(0, 8);
@@ -94,21 +114,17 @@ mark_read(Oid target, Oid relation)
 void
 mdl_refresh_state_write(Oid target, const RefreshState *state, List *relations)
 {
-	Datum	   *running = palloc_array(Datum, state->seen.nrunning + 1);
 	MdlArgs		args = {0};
 	MdlUser		saved;
 	ListCell   *cell;
 
-	for (int i = 0; i < state->seen.nrunning; i++)
-		running[i] = Int64GetDatum(state->seen.running[i]);
 	mdl_arg(&args, OIDOID, ObjectIdGetDatum(target), false);
 	mdl_arg_int8(&args, state->refresh_id);
 	mdl_arg_int8(&args, state->seen.era);
 	mdl_arg_int8(&args, state->seen.version);
 	mdl_arg_int8(&args, state->seen.low);
 	mdl_arg_int8(&args, state->seen.high);
-	mdl_arg(&args, INT8ARRAYOID, PointerGetDatum(construct_array(running, state->seen.nrunning, INT8OID, sizeof(int64),
-																  true, TYPALIGN_DOUBLE)), false);
+	mdl_arg(&args, INT8ARRAYOID, mdl_seen_running(&state->seen), false);
 	mdl_arg_int8(&args, state->seen.own);
 	mdl_arg_bool(&args, state->seen.exact);
 	mdl_arg_text(&args, state->fingerprint);

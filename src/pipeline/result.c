@@ -241,7 +241,7 @@ run_into(const char *sql, DerivedResult *result, Tuplestorestate *raw)
 		/* WITH queries become subqueries, into which the planner takes the condition. */
 		mdl_query_prepare(query);
 		mdl_units_push(query, result->table, result->units);
-		mdl_query_run(query, params, NULL, 0, &receiver.dest);
+		mdl_query_execute(mdl_query_plan(query, params, 0), params, NULL, &receiver.dest);
 		return;
 	}
 	code = SPI_execute_extended(sql, &options);

@@ -26,6 +26,23 @@ UPDATE traps.sale SET amount = 2000000 WHERE id = 5;
 SELECT traps.refresh('traps.big_shop'), traps.refresh('traps.bigger_shop');
 SELECT medallion.rebuild('traps.big_shop', verify => true), medallion.rebuild('traps.bigger_shop', verify => true);
 
+-- Where the planner gives up on what finds the rows concerned, all are computed.
+CREATE TABLE traps.fact (id int PRIMARY KEY, k int, v int);
+INSERT INTO traps.fact SELECT i, nullif((i * 5) % 9, 8), (i * 29) % 50 FROM generate_series(1, 60) i;
+SELECT medallion.enable_versioning('traps.fact');
+SELECT target FROM medallion.define('traps.sideways', $$
+	SELECT s.id, coalesce(s.k, -1) AS k, s.label, t.n FROM
+	(SELECT f.id, f.k, f.v, c.label FROM (SELECT id, k, v FROM traps.fact) f
+	 CROSS JOIN LATERAL (SELECT label FROM traps.class WHERE lo <= f.v ORDER BY lo DESC LIMIT 1) c WHERE c.label IS NOT NULL) s
+	LEFT JOIN LATERAL (SELECT count(*) AS n FROM (SELECT k, v FROM traps.fact) f WHERE f.k = s.k AND f.v <= s.v) t ON t.n > 1$$, '{id,k}');
+SELECT traps.refresh('traps.sideways');
+UPDATE traps.fact SET v = 1 WHERE id = 38;
+UPDATE traps.class SET label = 'tiny' WHERE lo = 0;
+SELECT mode, reason FROM medallion.refresh('traps.sideways');
+SELECT medallion.rebuild('traps.sideways', verify => true);
+UPDATE traps.class SET label = 'small' WHERE lo = 0;
+SELECT mode FROM medallion.refresh('traps.sideways');
+
 -- Labels of an enum and names of attributes may be renamed while no row of the source changes.
 CREATE TYPE traps.mood AS ENUM ('good', 'bad');
 CREATE TYPE traps.place AS (street text, mood traps.mood);

@@ -80,7 +80,7 @@ sub relation
 	my @shapes = (\&filtered, \&projected, \&inner_join, \&left_join, \&semi_join, \&anti_join, \&in_list, \&not_in, \&scalar,
 		\&scalar_where, \&union_all, \&grouped, \&distinct, \&nested, \&with, \&with_twice, \&self_join, \&lateral_top, \&lateral_left,
 		\&window, \&left_anti, \&left_grouped, \&distinct_on, \&set_operation, \&join_grouped, \&values_join, \&unnested, \&full_join,
-		\&left_left, \&correlated_twice, \&in_grouped, \&cross_condition);
+		\&left_left, \&correlated_twice, \&in_grouped, \&cross_condition, \&lateral_lookup);
 	return pick(@shapes)->($depth - 1);
 }
 
@@ -230,6 +230,15 @@ sub lateral_left
 	return "SELECT $x.id, $x.k, $x.g, t.n AS v FROM (" . relation($_[0]) . ") $x LEFT JOIN LATERAL (SELECT count(*)::int AS n FROM (" . relation($_[0] - 1) . ") $y WHERE $y.k = $x.k AND $y.v <= $x.v) t ON " . pick('true', 't.n > 1');
 }
 
+# Of one that changed, what the lateral side depends on may not be known.
+sub lateral_lookup
+{
+	my ($x, $c, $l) = (name(), name(), name());
+	my $lookup = "(SELECT $c.name FROM bronze.c $c WHERE $c.z <= $x.v ORDER BY $c.z DESC, $c.k LIMIT 1) $l";
+	return "SELECT $x.id, $x.k, $l.name AS g, $x.v FROM (" . relation($_[0]) . ") $x " . pick("CROSS JOIN LATERAL $lookup", "LEFT JOIN LATERAL $lookup ON true")
+		. (chance(0.6) ? " WHERE " . pick("$l.name <> 'b'", "$l.name IS NOT NULL") : '');
+}
+
 # The partition must be found again in the key: id stays unique, and top() adds k to the key.
 sub window
 {
@@ -246,7 +255,8 @@ sub unnested { my ($x, $s) = (name(), name()); return "SELECT $s.id * 3 + $s.u A
 sub by_difference
 {
 	my ($t, $x, $c) = (table(), name(), name());
-	my ($key, $where) = @{ pick([ "$x.k", "$x.k IS NOT NULL" ], [ "coalesce($x.k, -1)", condition($x) ], [ "$x.k % 3", "$x.k IS NOT NULL AND (" . condition($x) . ")" ]) };
+	my ($key, $where) = @{ pick([ "$x.k", "$x.k IS NOT NULL" ], [ "coalesce($x.k, -1)", condition($x) ], [ "$x.k % 3", "$x.k IS NOT NULL AND (" . condition($x) . ")" ],
+		[ "repeat($x.g, 2)::char(3)", "$x.g IS NOT NULL" ], [ "($x.v % 8)::bit(4)", "$x.v IS NOT NULL" ]) };
 	my @columns = ("count(*) AS n", "count($x.v) AS c", "sum($x.v) AS s", "sum($x.id) AS i", "avg($x.v) AS a", "max($x.v) AS hi", "min($x.g) AS lo",
 		"count($x.g) FILTER (WHERE $x.v > 9) AS f", "sum($x.v::bigint) FILTER (WHERE $x.k > 2) AS fs", "count($x.v::bigint) FILTER (WHERE $x.k > 2) AS fc",
 		"sum(($x.v / 4.0)::numeric(9,2)) AS m", "count(($x.v / 4.0)::numeric(9,2)) AS mc", "avg(($x.v / 4.0)::numeric(9,2)) AS ma",
@@ -473,6 +483,8 @@ sub worker
 		next if $what eq '';
 		$failures++;
 		append_to_file($node->basedir . "/failures_$number", "$what\n");
+		# What is open would be in the way of those that come.
+		$_->{in} .= "ROLLBACK;\n\\q\n", $_->{run}->finish for values %session;
 		open_sessions();
 		ask($session{main}, "SELECT medallion.undefine(target, drop_table => true) FROM (SELECT target FROM medallion.tables ORDER BY target DESC) t");
 	}
