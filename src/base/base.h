@@ -167,6 +167,12 @@ extern MDL_EXPORT void mdl_arg_jsonb(MdlArgs *args, Jsonb *value);	/* NULL point
 extern MDL_EXPORT uint64 mdl_run(const char *sql, const MdlArgs *args, bool read_only);
 
 /*
+ * The same in tables of ours as they are now, whatever snapshot the transaction has: REPEATABLE READ must not miss a row of
+ * ours about a table that it sees, for definitions are always read as they are.
+ */
+extern MDL_EXPORT uint64 mdl_run_now(const char *sql, const MdlArgs *args);
+
+/*
  * own_rows.c: the same for a constant statement, whose plan is kept for the session in *kept, which is NULL at first; args is
  * not NULL.  Runs as the owner of the extension, with whose search_path it was planned.
  */

@@ -65,6 +65,22 @@ mdl_run(const char *sql, const MdlArgs *args, bool read_only)
 }
 
 uint64
+mdl_run_now(const char *sql, const MdlArgs *args)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, args ? args->count : 0, args ? (Oid *) args->types : NULL);
+	int			code;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	code = SPI_execute_snapshot(plan, args ? (Datum *) args->values : NULL, args ? args->nulls : NULL, GetLatestSnapshot(),
+								InvalidSnapshot, false, true, 0);
+	if (code < 0)
+		elog(ERROR, "SPI could not run \"%s\": %s", sql, SPI_result_code_string(code));
+	SPI_freeplan(plan);
+	return SPI_processed;
+}
+
+uint64
 mdl_count_now(const char *sql, const MdlArgs *args)
 {
 	MdlUser		user;

@@ -175,13 +175,13 @@ end_phase(int32 table_id, const MdlPhase *phase, int64 own_stamp)
 	phase_key(&args, table_id, phase);
 	if (phase->since == own_stamp)
 	{
-		mdl_run("DELETE FROM medallion_history.table_columns WHERE table_id OPERATOR(pg_catalog.=) $1"
-				" AND column_id OPERATOR(pg_catalog.=) $2 AND phase OPERATOR(pg_catalog.=) $3", &args, false);
+		mdl_run_now("DELETE FROM medallion_history.table_columns WHERE table_id OPERATOR(pg_catalog.=) $1"
+					" AND column_id OPERATOR(pg_catalog.=) $2 AND phase OPERATOR(pg_catalog.=) $3", &args);
 		return;
 	}
 	mdl_arg_int8(&args, own_stamp);
-	mdl_run("UPDATE medallion_history.table_columns SET until = $4 WHERE table_id OPERATOR(pg_catalog.=) $1"
-			" AND column_id OPERATOR(pg_catalog.=) $2 AND phase OPERATOR(pg_catalog.=) $3", &args, false);
+	mdl_run_now("UPDATE medallion_history.table_columns SET until = $4 WHERE table_id OPERATOR(pg_catalog.=) $1"
+				" AND column_id OPERATOR(pg_catalog.=) $2 AND phase OPERATOR(pg_catalog.=) $3", &args);
 }
 
 /* A column has another history column now, in all phases that used the old one. */
@@ -197,8 +197,8 @@ rename_storage(int32 table_id, const char *history_name, const char *from, const
 	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
 	mdl_arg_text(&args, from);
 	mdl_arg_text(&args, to);
-	mdl_run("UPDATE medallion_history.table_columns SET history_column = $3 WHERE table_id OPERATOR(pg_catalog.=) $1"
-			" AND history_column OPERATOR(pg_catalog.=) $2", &args, false);
+	mdl_run_now("UPDATE medallion_history.table_columns SET history_column = $3 WHERE table_id OPERATOR(pg_catalog.=) $1"
+				" AND history_column OPERATOR(pg_catalog.=) $2", &args);
 }
 
 void

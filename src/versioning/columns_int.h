@@ -74,6 +74,7 @@ typedef struct MdlPastColumns
 {
 	int			natts;
 	bool	   *written;		/* (natts) to be given a value: not dropped, not generated, there as of the version */
+	bool	   *existed;		/* (natts) there as of the version */
 	bool	   *always_identity;	/* (natts) GENERATED ALWAYS AS IDENTITY: INSERT may give it, UPDATE may not */
 	char	  **names;			/* (natts) quoted; NULL for a dropped column */
 	char	   *absent;			/* names of columns that did not exist then, for a message; NULL if there are none */

@@ -127,6 +127,7 @@ write_log_row(const MdlClock *clock, const Others *others, int64 high)
 	Datum		values[Natts_commit_log];
 	bool		nulls[Natts_commit_log] = {false};
 	TransactionId *children;
+	char	   *role;
 	int			nchildren = xactGetCommittedChildren(&children);
 
 	values[Anum_commit_log_version - 1] = Int64GetDatum(clock->version);
@@ -151,7 +152,9 @@ write_log_row(const MdlClock *clock, const Others *others, int64 high)
 	if (others->count > 0)
 		values[Anum_commit_log_in_flight - 1] = stamp_array(others->running, others->count);
 	values[Anum_commit_log_settled - 1] = Int64GetDatum(clock->settled);
-	values[Anum_commit_log_role_name - 1] = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
+	/* A role may be dropped while it is connected. */
+	role = GetUserNameFromId(GetOuterUserId(), true);
+	values[Anum_commit_log_role_name - 1] = CStringGetTextDatum(role ? role : psprintf("%u", GetOuterUserId()));
 	values[Anum_commit_log_application - 1] = CStringGetTextDatum(application_name ? application_name : "");
 	values[Anum_commit_log_era - 1] = Int64GetDatum(clock->era);
 	insert_record(log, values, nulls, false);

@@ -64,8 +64,8 @@ table_of_history(const char *history, int32 *table_id)
 	Relation	relation;
 
 	mdl_arg_text(&args, history);
-	mdl_run("SELECT table_id, schema_name, table_name FROM medallion_history.versioned_tables WHERE history_table = $1"
-			" ORDER BY table_id DESC LIMIT 1", &args, false);
+	mdl_run_now("SELECT table_id, schema_name, table_name FROM medallion_history.versioned_tables WHERE history_table = $1"
+				" ORDER BY table_id DESC LIMIT 1", &args);
 	*table_id = -1;
 	if (SPI_processed == 0)
 		return InvalidOid;
@@ -116,14 +116,14 @@ keep_as_text(Oid history, const char *column)
 		name = mdl_columns_free_name(history, psprintf("%.*s__text", pg_mbcliplen(column, strlen(column), NAMEDATALEN - 7), column));
 		mdl_owner_begin(&user);
 		mdl_run(psprintf("ALTER TABLE %s ADD COLUMN %s text", table, quote_identifier(name)), NULL, false);
-		mdl_run(psprintf("UPDATE %s SET %s = (%s)::text WHERE %s IS DISTINCT FROM NULL", table,
-						 quote_identifier(name), quote_identifier(column), quote_identifier(column)),
-				NULL, false);
+		/* format() writes what the type's output function does: a cast may be a function of the user's, and this is run as the owner. */
+		mdl_run_now(psprintf("UPDATE %s SET %s = pg_catalog.format('%%s', %s) WHERE %s IS DISTINCT FROM NULL", table,
+							 quote_identifier(name), quote_identifier(column), quote_identifier(column)), NULL);
 		mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
 		mdl_arg_text(&args, column);
 		mdl_arg_text(&args, name);
-		mdl_run("UPDATE medallion_history.table_columns SET history_column = $3 WHERE table_id = $1 AND history_column = $2",
-				&args, false);
+		mdl_run_now("UPDATE medallion_history.table_columns SET history_column = $3 WHERE table_id = $1 AND history_column = $2",
+					&args);
 		mdl_owner_end(&user);
 	}
 	SPI_finish();

@@ -179,7 +179,7 @@ check_definition(Relation relation)
 		refuse(relation, "change the access method");
 	if (relation->rd_rel->relispartition)
 		return;
-	if (captures < 4)
+	if (captures < MDL_CAPTURE_TRIGGERS)
 		refuse(relation, "drop a capture trigger");
 	if (bms_is_empty(RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY)))
 		refuse(relation, "drop the primary key");
@@ -248,7 +248,7 @@ history_of(int32 table_id)
 	MdlArgs		args = {0};
 
 	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
-	mdl_run("SELECT history_table FROM medallion_history.versioned_tables WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
+	mdl_run_now("SELECT history_table FROM medallion_history.versioned_tables WHERE table_id OPERATOR(pg_catalog.=) $1", &args);
 	if (SPI_processed == 0 || !OidIsValid(mdl_history_relation(mdl_field_text(0, 0), true)))
 		return NULL;
 	return mdl_field_text(0, 0);
@@ -266,16 +266,16 @@ follow_name(Relation relation, int32 table_id, char *history_name)
 	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
 	mdl_arg_text(&args, schema);
 	mdl_arg_text(&args, table);
-	mdl_run("SELECT FROM medallion_history.versioned_tables WHERE table_id OPERATOR(pg_catalog.=) $1"
-			" AND schema_name OPERATOR(pg_catalog.=) $2 AND table_name OPERATOR(pg_catalog.=) $3", &args, false);
+	mdl_run_now("SELECT FROM medallion_history.versioned_tables WHERE table_id OPERATOR(pg_catalog.=) $1"
+				" AND schema_name OPERATOR(pg_catalog.=) $2 AND table_name OPERATOR(pg_catalog.=) $3", &args);
 	if (SPI_processed > 0)
 		return history_name;
 	name = mdl_history_name(schema, table, table_id);
 	mdl_run(psprintf("ALTER TABLE medallion_history.%s RENAME TO %s", quote_identifier(history_name), quote_identifier(name)),
 			NULL, false);
 	mdl_arg_text(&args, name);
-	mdl_run("UPDATE medallion_history.versioned_tables SET schema_name = $2, table_name = $3, history_table = $4"
-			" WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
+	mdl_run_now("UPDATE medallion_history.versioned_tables SET schema_name = $2, table_name = $3, history_table = $4"
+				" WHERE table_id OPERATOR(pg_catalog.=) $1", &args);
 	return name;
 }
 

@@ -150,7 +150,7 @@ set_moved(int32 table_id)
 	mdl_owner_begin(&user);
 	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
 	mdl_arg_int8(&args, mdl_capture_stamp());
-	mdl_run("UPDATE medallion_history.versioned_tables SET moved = $2 WHERE table_id OPERATOR(pg_catalog.=) $1", &args, false);
+	mdl_run_now("UPDATE medallion_history.versioned_tables SET moved = $2 WHERE table_id OPERATOR(pg_catalog.=) $1", &args);
 	mdl_owner_end(&user);
 	SPI_finish();
 }

@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
@@ -61,6 +62,8 @@ check_table(Relation relation)
 	}
 	if (relation->rd_rel->relkind != RELKIND_RELATION && relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		refuse(relation, "it is not an ordinary table", NULL);
+	if (relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam != HEAP_TABLE_AM_OID)
+		refuse(relation, "its access method is not heap", "Use ALTER TABLE … SET ACCESS METHOD heap first.");
 	if (relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
 		refuse(relation, "it is temporary or unlogged", "Use ALTER TABLE … SET LOGGED first.");
 	if (relation->rd_rel->relkind == RELKIND_RELATION &&
@@ -117,7 +120,7 @@ create_history(Relation relation, Datum retain, bool retain_is_null)
 
 	mdl_owner_begin(&user);
 	LockRelationOid(mdl_history_relation(MDL_TABLES_TABLE, false), ShareRowExclusiveLock);
-	mdl_run("SELECT COALESCE(pg_catalog.max(table_id), 0) + 1 FROM medallion_history.versioned_tables", NULL, false);
+	mdl_run_now("SELECT COALESCE(pg_catalog.max(table_id), 0) + 1 FROM medallion_history.versioned_tables", NULL);
 	table_id = DatumGetInt32(mdl_field(0, 0, NULL));
 	name = mdl_history_name(schema, table, table_id);
 
@@ -155,12 +158,15 @@ create_history(Relation relation, Datum retain, bool retain_is_null)
 static void
 enable(Oid relid, Datum retain, bool retain_is_null)
 {
-	/* Conflicts with writers, so that none of them is half captured. */
-	Relation	relation = table_open(relid, ShareRowExclusiveLock);
+	Relation	relation;
 	int32		table_id;
 	List	   *members;
 	ListCell   *cell;
 
+	/* Before the lock too: who may not do this must not make others wait. */
+	mdl_require_table_owner(relid);
+	/* Conflicts with writers, so that none of them is half captured. */
+	relation = table_open(relid, ShareRowExclusiveLock);
 	mdl_require_table_owner(relid);
 	if (mdl_table_id(relation) >= 0 && !relation->rd_rel->relispartition)
 	{
@@ -217,7 +223,7 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
 	bool		keep_history = PG_GETARG_BOOL(1);
-	Relation	relation = table_open(relid, AccessExclusiveLock);
+	Relation	relation;
 	MdlTable   *table;
 	MdlUser		user;
 	MdlArgs		args = {0};
@@ -225,6 +231,9 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 	List	   *members;
 
 	mdl_refuse_while_travelling("disable_versioning()");
+	/* Before the lock too, as in enable(). */
+	mdl_require_table_owner(relid);
+	relation = table_open(relid, AccessExclusiveLock);
 	mdl_require_table_owner(relid);
 	if (!keep_history && mdl_table_find(relid) == NULL && mdl_kept_drop_disabled(relid))
 	{
@@ -250,7 +259,7 @@ mdl_disable_versioning(PG_FUNCTION_ARGS)
 	SPI_connect();
 	mdl_capture_drop_triggers(members);
 	mdl_owner_begin(&user);
-	mdl_run("UPDATE medallion_history.versioned_tables SET enabled = false WHERE table_id = $1", &args, false);
+	mdl_run_now("UPDATE medallion_history.versioned_tables SET enabled = false WHERE table_id = $1", &args);
 	if (!keep_history)
 		mdl_columns_forget(DatumGetInt32(args.values[0]), history);
 	mdl_owner_end(&user);

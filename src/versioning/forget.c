@@ -250,8 +250,17 @@ erase(const MdlTable *table, const ForgetKey *key, int *count)
 	Span	   *spans;
 
 	mdl_owner_begin(&user);
-	*count = mdl_run(psprintf("DELETE FROM %s WHERE %s RETURNING " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN,
-							  mdl_qualified_name(table->history), key_condition(key, true)), &key->args, false);
+	mdl_only_server_casts = true;
+	PG_TRY();
+	{
+		*count = mdl_run(psprintf("DELETE FROM %s WHERE %s RETURNING " MDL_BORN_COLUMN ", " MDL_DIED_COLUMN,
+								  mdl_qualified_name(table->history), key_condition(key, true)), &key->args, false);
+	}
+	PG_FINALLY();
+	{
+		mdl_only_server_casts = false;
+	}
+	PG_END_TRY();
 	mdl_owner_end(&user);
 	spans = palloc(Max(*count, 1) * sizeof(Span));
 	for (int i = 0; i < *count; i++)

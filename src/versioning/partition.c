@@ -20,6 +20,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
@@ -107,6 +108,11 @@ mdl_partition_check(Oid root, Oid member)
 	{
 		reason = "is a foreign table";
 		hint = "Rows of a foreign table have no birth that could be kept: detach it, or version the table where it is stored.";
+	}
+	else if (relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam != HEAP_TABLE_AM_OID)
+	{
+		reason = "has another access method than heap";
+		hint = "Use ALTER TABLE … SET ACCESS METHOD heap first.";
 	}
 	else if (relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
 	{

@@ -35,6 +35,7 @@ mdl_past_columns(const MdlTable *table, Relation relation, int64 version)
 
 	columns->natts = desc->natts;
 	columns->written = palloc0(desc->natts * sizeof(bool));
+	columns->existed = palloc0(desc->natts * sizeof(bool));
 	columns->always_identity = palloc0(desc->natts * sizeof(bool));
 	columns->names = palloc0(desc->natts * sizeof(char *));
 	for (int i = 0; i < desc->natts; i++)
@@ -45,7 +46,8 @@ mdl_past_columns(const MdlTable *table, Relation relation, int64 version)
 			continue;
 		columns->names[i] = pstrdup(quote_identifier(NameStr(column->attname)));
 		columns->written[i] = column->attgenerated == '\0';
-		if (!was_there(phases, nphases, NameStr(column->attname), point))
+		columns->existed[i] = was_there(phases, nphases, NameStr(column->attname), point);
+		if (!columns->existed[i])
 		{
 			columns->written[i] = false;
 			columns->absent = columns->absent ? psprintf("%s, %s", columns->absent, NameStr(column->attname))

@@ -79,6 +79,11 @@ extern struct Query *mdl_past_shape_query(Oid relid, const char *own, const char
 /* The history rows of a table that died at stamp $1 or later: (born, died, row), with the same rights. */
 extern struct Query *mdl_history_rows_query(Oid relid, const Bitmapset *used_columns, bool *has_row_security);
 
+/* ---- past_value.c ------------------------------------------------------------------------------------------------- */
+
+/* While past values are converted as the owner of the extension: functions of users must not run then. */
+extern bool mdl_only_server_casts;
+
 /* ---- past_use.c --------------------------------------------------------------------------------------------------- */
 
 /* The columns that a query uses of one of its FROM items, as in selectedCols. */

@@ -104,13 +104,12 @@ static char *
 own_prefix(List *phases)
 {
 	char	   *prefix = pstrdup("_medallion_");
-	ListCell   *cell;
 
-	for (cell = list_head(phases); cell != NULL; cell = lnext(phases, cell))
-		if (strncmp(((MdlPhase *) lfirst(cell))->name, prefix, strlen(prefix)) == 0)
+	for (int i = 0; i < list_length(phases); i++)
+		if (strncmp(((MdlPhase *) list_nth(phases, i))->name, prefix, strlen(prefix)) == 0)
 		{
 			prefix = psprintf("%s_", prefix);
-			cell = list_head(phases);
+			i = -1;
 		}
 	return prefix;
 }

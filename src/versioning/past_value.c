@@ -6,8 +6,10 @@
  * converted is an error that says where it comes from: see medallion.as_of_json() for the shape of then.
  */
 
+#include "versioning/past_int.h"
 #include "versioning/versioning.h"
 
+#include "access/transam.h"
 #include "funcapi.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
@@ -25,6 +27,8 @@ typedef struct Conversion
 	Oid			input_param;
 } Conversion;
 
+bool		mdl_only_server_casts = false;
+
 static Conversion *
 prepare_conversion(FunctionCallInfo fcinfo)
 {
@@ -39,6 +43,12 @@ prepare_conversion(FunctionCallInfo fcinfo)
 		elog(ERROR, "types of a past value are not known");
 	conversion->column = MemoryContextStrdup(context, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	conversion->path = find_coercion_pathway(conversion->to, conversion->from, COERCION_EXPLICIT, &function);
+	if (conversion->path == COERCION_PATH_FUNC && mdl_only_server_casts && function >= FirstNormalObjectId)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("past values of column \"%s\" are converted by a function of a user's, which cannot be called here", conversion->column),
+				 errhint("Drop the cast from %s to %s first: then they are converted by their text.", format_type_be(conversion->from),
+						 format_type_be(conversion->to))));
 	if (conversion->path == COERCION_PATH_FUNC)
 		fmgr_info_cxt(function, &conversion->cast, context);
 	else if (conversion->path != COERCION_PATH_RELABELTYPE)

@@ -31,26 +31,34 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
 
-/* Enters a row that went to another place into all indexes. */
+/* Enters a row that went to another place into all indexes; these may call functions: as the owner of the table, whoever calls. */
 static void
 insert_index_entries(Relation relation, HeapTuple tuple)
 {
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *result = makeNode(ResultRelInfo);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsHeapTuple);
+	Oid			caller;
+	int			security_context;
+	int			settings = NewGUCNestLevel();
 
+	GetUserIdAndSecContext(&caller, &security_context);
+	SetUserIdAndSecContext(relation->rd_rel->relowner, security_context | SECURITY_RESTRICTED_OPERATION);
 	InitResultRelInfo(result, relation, 0, NULL, 0);
 	ExecOpenIndices(result, false);
 	ExecStoreHeapTuple(tuple, slot, false);
 	slot->tts_tid = tuple->t_self;
 	ExecInsertIndexTuples(result, slot, estate, true, false, NULL, NIL);
 	ExecCloseIndices(result);
+	AtEOXact_GUC(false, settings);
+	SetUserIdAndSecContext(caller, security_context);
 	ExecDropSingleTupleTableSlot(slot);
 	FreeExecutorState(estate);
 }

@@ -364,6 +364,18 @@ check_snapshot(const MdlTable *table)
 				 errhint("Run the transaction again.")));
 }
 
+/* Rows are told apart by the key of today: without it none of then would be found, and all of now be taken for new. */
+static void
+check_key(const Restore *restore)
+{
+	for (int i = 0; i < restore->table->nkeys; i++)
+		if (!restore->columns->existed[restore->table->keys[i] - 1])
+			refuse(restore->relid,
+				   psprintf("column %s of its primary key did not exist at version " INT64_FORMAT,
+							restore->columns->names[restore->table->keys[i] - 1], restore->version),
+				   "medallion.clone() makes a new table of that version.");
+}
+
 static bool
 has_own_triggers(Relation relation)
 {
@@ -429,7 +441,6 @@ mdl_restore(PG_FUNCTION_ARGS)
 	bool		nulls[3] = {false};
 
 	mdl_refuse_while_travelling("restore()");
-	mdl_refuse_while_travelling("restore()");
 	mdl_require_argument(fcinfo, 0, "relation");
 	restore.relid = PG_GETARG_OID(0);
 	restore.name = mdl_qualified_name(restore.relid);
@@ -444,6 +455,7 @@ mdl_restore(PG_FUNCTION_ARGS)
 	restore.table = mdl_table_get(restore.relid);
 	check_snapshot(restore.table);
 	restore.columns = mdl_past_columns(restore.table, relation, restore.version);
+	check_key(&restore);
 
 	SPI_connect();
 	run_restore(&restore, relation, counts);

@@ -22,6 +22,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 /* Kept rows of one table are written when there are this many, or this many bytes: enough to meet pages of an index again. */
@@ -128,6 +129,14 @@ mdl_work_table(MdlTableWork *work)
 	return work->table;
 }
 
+/* For messages: the table may have been dropped, or have got another history. */
+static char *
+work_name(const MdlTableWork *work)
+{
+	return OidIsValid(work->relid) && get_rel_name(work->relid) != NULL ? mdl_display_name(work->relid)
+		: psprintf("number %d", work->table_id);
+}
+
 /* Returns the counts of the current subtransaction. */
 MdlLevel *
 mdl_work_level(MdlTableWork *work)
@@ -138,7 +147,7 @@ mdl_work_level(MdlTableWork *work)
 	if (unlikely(mdl_work.recorded))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("versioned table \"%s\" was changed after the commit was recorded", mdl_display_name(work->relid)),
+				 errmsg("versioned table \"%s\" was changed after the commit was recorded", work_name(work)),
 				 errdetail("Another extension writes while the transaction commits.")));
 	if (likely(work->nlevels > 0 && work->levels[work->nlevels - 1].subid == subid))
 		return &work->levels[work->nlevels - 1];
@@ -576,7 +585,7 @@ transaction_callback(XactEvent event, void *argument)
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("cannot PREPARE a transaction that has changed versioned table \"%s\"",
-								mdl_display_name(mdl_work.tables->relid)),
+								work_name(mdl_work.tables)),
 						 errhint("Use COMMIT.")));
 			break;
 		case XACT_EVENT_COMMIT:

@@ -40,7 +40,7 @@ mdl_undrop_note(Oid relid, int32 table_id)
 	mdl_owner_begin(&user);
 	mdl_arg(&args, INT4OID, Int32GetDatum(table_id), false);
 	mdl_arg_int8(&args, mdl_capture_stamp());
-	mdl_run("UPDATE medallion_history.versioned_tables SET dropped = $2, enabled = false WHERE table_id = $1", &args, false);
+	mdl_run_now("UPDATE medallion_history.versioned_tables SET dropped = $2, enabled = false WHERE table_id = $1", &args);
 	mdl_definition_write_grants(relid, table_id);
 	mdl_owner_end(&user);
 	SPI_finish();
@@ -135,7 +135,8 @@ find_dropped(const char *name, Dropped *dropped)
 				" FROM medallion_history.versioned_tables t JOIN medallion_history.table_definitions d USING (table_id)"
 				" LEFT JOIN medallion_history.commit_log l ON l.stamp = t.dropped"
 				" WHERE t.schema_name = $1 AND t.table_name = $2 AND t.dropped IS NOT NULL"
-				" ORDER BY t.dropped DESC LIMIT 1", &args, false);
+				/* Two sessions must not go on with one history in two tables: the second waits, and finds nothing. */
+				" ORDER BY t.dropped DESC LIMIT 1 FOR UPDATE OF t", &args, false);
 	else
 		SPI_processed = 0;
 	mdl_owner_end(&user);
